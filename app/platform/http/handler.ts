@@ -1,0 +1,77 @@
+import type { Readable } from 'node:stream';
+import type { Json, RouteContract, ServiceName, RouteClass, Uuid } from '@auditrax/base';
+import type { TenantContext } from '@auditrax/tenancy';
+import type { ZodType, output } from 'zod';
+
+export type Role = 'lead' | 'auditor' | 'client' | 'operator';
+/** How the session was opened. `link` and `canary` can never satisfy step-up. */
+export type SignInMethod = 'passkey' | 'link' | 'canary';
+/** Which door of the edge the session belongs to; sessions of one are unknown to the other. */
+export type EdgeDoor = 'edge' | 'tryout';
+
+/** A step-up assertion that this service has verified itself against the action it is about to do. */
+export interface StepUp {
+  /** base64url SHA-256 of the assertion as received; goes into the audit entry. */
+  readonly assertionHash: string;
+  readonly credentialId: string;
+}
+
+/** Who calls, taken from a transaction token that this service has verified. Never from a header. */
+export interface Caller {
+  readonly tenant: TenantContext;
+  readonly tenantKind: 'sample' | 'canary' | 'operator' | 'customer';
+  readonly personId: Uuid;
+  readonly role: Role;
+  readonly sessionId: Uuid;
+  readonly method: SignInMethod;
+  readonly door: EdgeDoor;
+  readonly routeClass: RouteClass;
+  /** base64url SHA-256 of the compact token; goes into the audit entry, so that a forged actor is noticed. */
+  readonly tokenHash: string;
+}
+
+type Parsed<T, Fallback> = T extends ZodType ? output<T> : Fallback;
+
+/** What a handler is given. Ids named in `contract.ids` have been parsed: read them from `ids`, never from the text. */
+export interface Call<C extends RouteContract = RouteContract> {
+  readonly requestId: string;
+  readonly peer: ServiceName;
+  /** Present on session routes and on internal routes with `token: true`. */
+  readonly caller: Caller;
+  readonly params: Parsed<C['params'], Record<string, never>>;
+  readonly query: Parsed<C['query'], Record<string, never>>;
+  readonly body: C['body'] extends 'stream' ? Readable : Parsed<C['body'], undefined>;
+  /** Same keys as `contract.ids`; the UUID inside each tagged id of the caller's own tenant. */
+  readonly ids: { readonly [K in keyof C['ids']]: Uuid };
+  readonly headers: Readonly<Record<string, string | undefined>>;
+  /** Verifies the step-up assertion that travelled along against `action`, re-read by the caller from its database. */
+  stepUp(action: Json): Promise<StepUp>;
+}
+
+type ReplyBody<T> = T extends ZodType ? output<T> : Readable | Uint8Array | string;
+
+export type Reply<C extends RouteContract> = {
+  [S in keyof C['replies'] & number]: {
+    readonly status: S;
+    readonly body: ReplyBody<C['replies'][S]>;
+    readonly headers?: Readonly<Record<string, string>>;
+  };
+}[keyof C['replies'] & number];
+
+export type Handler<C extends RouteContract> = (call: Call<C>) => Promise<Reply<C>>;
+
+/** Binds handlers to a room's contract; a missing handler does not compile. */
+export type Handlers<T extends Readonly<Record<string, RouteContract>>> = { readonly [K in keyof T]: Handler<T[K]> };
+
+export interface RoomRoutes {
+  readonly contract: Readonly<Record<string, RouteContract>>;
+  // The table is heterogeneous; `bindRoutes` has checked each pair.
+  readonly handlers: Readonly<Record<string, Handler<never>>>;
+}
+
+export function bindRoutes<T extends Readonly<Record<string, RouteContract>>>(
+  contract: T,
+  handlers: Handlers<T>,
+): RoomRoutes {
+  return { contract, handlers: handlers as unknown as RoomRoutes['handlers'] };
+}
