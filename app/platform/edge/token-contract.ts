@@ -1,0 +1,44 @@
+import { defineRoutes } from '@auditrax/base/route';
+import { z } from 'zod';
+
+/**
+ * How the gateway turns a session cookie into a transaction token. The issuer implements the handler; the gateway only
+ * carries the cookie and never learns what it means.
+ *
+ * A cookie that is unknown, expired or of another door: the issuer throws `session_required` (401). A step-up header
+ * that cannot be accepted: `step_up_refused` (403).
+ */
+export const tokenRoutes = defineRoutes({
+  mint: {
+    operation: 'identity.mint-token',
+    service: 'issuer',
+    method: 'POST',
+    path: '/internal/identity/token',
+    access: { kind: 'internal', callers: ['gateway'], token: false },
+    ids: {},
+    body: z.strictObject({
+      /** The cookie's value, as the browser sent it. */
+      cookie: z.string().min(16).max(512),
+      /** The door it came through; sessions of one door are unknown to the other. */
+      door: z.enum(['edge', 'tryout']),
+      /** The service that the token is for (`aud`). */
+      destination: z.enum(['issuer', 'workspace']),
+      routeClass: z.enum(['read', 'write', 'privileged']),
+      /** The `x-step-up` header, on routes that want one; such a token is never cached. */
+      stepUp: z.string().min(1).max(8192).optional(),
+      /** The operation that asked first; a cached token may later serve others of the same class. */
+      operation: z.string().min(3).max(100),
+    }),
+    bodyBytesMax: 16_384,
+    replies: {
+      200: z.strictObject({
+        token: z.string().max(8192),
+        /** Milliseconds since the Unix epoch; the end of the token's life. */
+        expiresAt: z.number().int().positive(),
+        tenantId: z.uuid(),
+        tenantPart: z.number().int().min(0).max(0xffff_ffff),
+        personId: z.uuid(),
+      }),
+    },
+  },
+});

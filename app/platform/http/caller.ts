@@ -1,0 +1,69 @@
+import type { Json, Uuid } from '@auditrax/base';
+import { parseUuid } from '@auditrax/base';
+import type { TokenClaims } from '@auditrax/workload';
+import type { Caller } from './handler.ts';
+
+/** Who the issuer vouches for in a token. */
+export interface CallerFacts {
+  readonly tenantId: Uuid;
+  readonly tenantPart: number;
+  readonly tenantKind: Caller['tenantKind'];
+  readonly personId: Uuid;
+  readonly role: Caller['role'];
+  readonly sessionId: Uuid;
+  readonly method: Caller['method'];
+  readonly door: Caller['door'];
+}
+
+/**
+ * The claims that carry `facts`; the issuer adds `aud`, `azp`, `txn` and `scope`, and may add members to `tctx` (what
+ * its step-up verifier needs later).
+ */
+export function callerClaims(facts: CallerFacts): Pick<TokenClaims, 'sub' | 'tctx' | 'rctx'> {
+  return {
+    sub: facts.personId,
+    tctx: { tenant: facts.tenantId, part: facts.tenantPart, kind: facts.tenantKind, role: facts.role },
+    rctx: { sid: facts.sessionId, amr: facts.method, door: facts.door },
+  };
+}
+
+const TENANT_KINDS = ['sample', 'canary', 'operator', 'customer'] as const;
+const ROLES = ['lead', 'auditor', 'client', 'operator'] as const;
+const METHODS = ['passkey', 'link', 'canary'] as const;
+const DOORS = ['edge', 'tryout'] as const;
+
+function oneOf<T extends string>(allowed: readonly T[], value: Json | undefined): T | undefined {
+  return allowed.find((candidate) => candidate === value);
+}
+
+function uuidOf(value: Json | undefined): Uuid | undefined {
+  return typeof value === 'string' ? parseUuid(value) : undefined;
+}
+
+/**
+ * Reads the caller out of verified claims; undefined when a fact is missing or of a kind this program does not know
+ * (a newer issuer must not be half understood). `requestId` is this request's, since a token serves many.
+ */
+export function callerFromClaims(claims: TokenClaims, hash: string, requestId: string): Caller | undefined {
+  const tenantId = uuidOf(claims.tctx['tenant']);
+  const part = claims.tctx['part'];
+  const tenantKind = oneOf(TENANT_KINDS, claims.tctx['kind']);
+  const role = oneOf(ROLES, claims.tctx['role']);
+  const personId = uuidOf(claims.sub);
+  const sessionId = uuidOf(claims.rctx['sid']);
+  const method = oneOf(METHODS, claims.rctx['amr']);
+  const door = oneOf(DOORS, claims.rctx['door']);
+  if (typeof part !== 'number' || !Number.isInteger(part) || part < 0 || part > 0xffff_ffff) return undefined;
+  if (!tenantId || !tenantKind || !role || !personId || !sessionId || !method || !door) return undefined;
+  return {
+    tenant: { tenantId, tenantPart: part, requestId },
+    tenantKind,
+    personId,
+    role,
+    sessionId,
+    method,
+    door,
+    routeClass: claims.scope,
+    tokenHash: hash,
+  };
+}
