@@ -1,0 +1,58 @@
+import { FRESHNESS_SECONDS } from './model.ts';
+import type { Claim } from './model.ts';
+
+const shared = { section: 'people', owner: 'People lead', module: 'app/domains/people', enforcers: [] } as const;
+const NO_ROOM = 'There is no people room in this build, so nothing stands between a missing record and an account.';
+
+/** Claims about the people who run the service. */
+export const peopleClaims: readonly Claim[] = [
+  {
+    ...shared,
+    id: 'people.background',
+    sentence: 'Nobody gets access before a background check that suits what their role can reach.',
+    kind: 'enforced',
+    freshness_seconds_max: FRESHNESS_SECONDS.hour,
+    assertedBecause: NO_ROOM,
+    wouldTurnRed: 'An account is opened for a person whose check is not on record.',
+  },
+  {
+    ...shared,
+    id: 'people.training',
+    sentence: 'Security and privacy training is repeated each year, simulated phishing included.',
+    figure: 'yearly',
+    kind: 'scheduled',
+    freshness_seconds_max: FRESHNESS_SECONDS.year,
+    assertedBecause: 'No training record is on file in this installation.',
+    wouldTurnRed: 'The last training of anyone with access is older than a year.',
+  },
+  {
+    ...shared,
+    id: 'people.agreements',
+    sentence: 'Confidentiality and acceptable use are signed first; access comes after.',
+    kind: 'enforced',
+    freshness_seconds_max: FRESHNESS_SECONDS.hour,
+    assertedBecause: NO_ROOM,
+    wouldTurnRed: 'An account is opened for a person who has not signed both.',
+  },
+  {
+    ...shared,
+    id: 'people.least-privilege',
+    sentence: 'Access to production is as small as the work allows and is gone through once a quarter.',
+    figure: 'each quarter',
+    kind: 'scheduled',
+    freshness_seconds_max: FRESHNESS_SECONDS.quarter,
+    assertedBecause: 'No access review is on file in this installation.',
+    wouldTurnRed: 'The last review is older than 92 days or left an account undecided.',
+  },
+  {
+    ...shared,
+    id: 'people.revocation',
+    sentence: 'Whoever leaves has lost all access four hours later at most.',
+    figure: '4 hours',
+    limit: { value: 4, unit: 'hours', direction: 'at-most' },
+    kind: 'measured',
+    freshness_seconds_max: FRESHNESS_SECONDS.day,
+    assertedBecause: 'No departures are recorded in this installation, so there is nothing to time.',
+    wouldTurnRed: 'A session or key of a person who left works after four hours.',
+  },
+];
