@@ -1,0 +1,200 @@
+import { randomUUID } from 'node:crypto';
+import { flushCompileCache } from 'node:module';
+import { AppError, type Json, type ServiceName } from '@auditrax/base';
+import type { Boot, FromChild, Peers, ToChild, WorkloadCertificate } from './messages.ts';
+
+/** A process's side of the supervisor's channel. */
+export interface Membership {
+  readonly boot: Boot;
+  /** Latest addresses and facts; grows as processes come up and changes when one is restarted. */
+  peers(): Peers;
+  onPeers(listener: (peers: Peers) => void): void;
+  /** Resolves when `ready` holds for the current peers. */
+  whenPeers(ready: (peers: Peers) => boolean): Promise<Peers>;
+  /** Sends a signing request; the supervisor vouches for who asks, the issuer signs. */
+  certify(csrPem: string): Promise<WorkloadCertificate>;
+  /** The issuer answers signing requests with this. */
+  onSign(sign: (service: ServiceName, csrPem: string) => Promise<WorkloadCertificate>): void;
+  /** Answers questions of the operator's commands (prove, backup, …), by name. */
+  onAsk(name: string, answer: (input: Json) => Promise<Json>): void;
+  announce(facts: Record<string, Json>): void;
+  ready(port: number): void;
+  /** Runs once, when the supervisor asks to stop or is gone; the process ends when it settles. */
+  onDrain(drain: () => Promise<void>): void;
+  /** Reports a condition that only a person can mend, then ends the process. */
+  fatal(error: unknown): never;
+}
+
+/** Bound on a graceful stop; past it the process ends with what it has (nothing acknowledged is lost by then). */
+const DRAIN_MS_MAX = 8_000;
+/** Between two tries to get a certificate signed; the issuer is back within a second of a crash. */
+const CERTIFY_RETRY_MS = 1_000;
+
+function send(message: FromChild): void {
+  process.send?.(message);
+}
+
+/** Gives up root for good. Groups first: afterwards we may no longer. Attacker: whoever takes this process over. */
+export function dropPrivileges(runAs: Boot['runAs']): void {
+  process.umask(0o077);
+  if (runAs === undefined) return;
+  flushCompileCache();
+  process.setgroups!([]);
+  process.setgid!(runAs.gid);
+  process.setuid!(runAs.uid);
+  if (process.getuid!() === 0 || process.geteuid!() === 0)
+    throw new AppError('still_root', 'privileges were not dropped');
+}
+
+class Channel implements Membership {
+  readonly boot: Boot;
+  #peers: Peers = { addresses: {}, facts: {} };
+  #listeners: ((peers: Peers) => void)[] = [];
+  #certificates = new Map<string, (certificate: WorkloadCertificate) => void>();
+  #sign: ((service: ServiceName, csrPem: string) => Promise<WorkloadCertificate>) | undefined;
+  #answers = new Map<string, (input: Json) => Promise<Json>>();
+  #drain: () => Promise<void> = async () => {};
+  #draining = false;
+
+  constructor(boot: Boot) {
+    this.boot = boot;
+    process.on('message', (message) => void this.#receive(message as ToChild));
+    // The supervisor is gone (kill -9 included): nobody would restart or watch us, so stop in order.
+    process.on('disconnect', () => void this.#stop());
+    // Ctrl-C reaches the whole group; the supervisor decides the order of stopping.
+    process.on('SIGINT', () => {});
+    process.on('SIGTERM', () => void this.#stop());
+  }
+
+  peers(): Peers {
+    return this.#peers;
+  }
+
+  onPeers(listener: (peers: Peers) => void): void {
+    this.#listeners.push(listener);
+    listener(this.#peers);
+  }
+
+  whenPeers(ready: (peers: Peers) => boolean): Promise<Peers> {
+    return new Promise((resolve) => {
+      const check = (peers: Peers): void => {
+        if (!ready(peers)) return;
+        this.#listeners = this.#listeners.filter((listener) => listener !== check);
+        resolve(peers);
+      };
+      this.onPeers(check);
+    });
+  }
+
+  certify(csrPem: string): Promise<WorkloadCertificate> {
+    const ticket = randomUUID();
+    return new Promise((resolve) => {
+      // The issuer may be restarting just now, and a request to it then goes nowhere: ask again until answered.
+      const again = setInterval(() => send({ type: 'csr', ticket, csrPem }), CERTIFY_RETRY_MS);
+      this.#certificates.set(ticket, (certificate) => (clearInterval(again), resolve(certificate)));
+      send({ type: 'csr', ticket, csrPem });
+    });
+  }
+
+  onSign(sign: (service: ServiceName, csrPem: string) => Promise<WorkloadCertificate>): void {
+    this.#sign = sign;
+  }
+
+  onAsk(name: string, answer: (input: Json) => Promise<Json>): void {
+    this.#answers.set(name, answer);
+  }
+
+  announce(facts: Record<string, Json>): void {
+    send({ type: 'announce', facts });
+  }
+
+  ready(port: number): void {
+    send({ type: 'ready', port });
+  }
+
+  onDrain(drain: () => Promise<void>): void {
+    this.#drain = drain;
+  }
+
+  fatal(error: unknown): never {
+    const code = error instanceof AppError ? error.code : 'unexpected';
+    const message =
+      error instanceof Error ? (code === 'unexpected' ? (error.stack ?? error.message) : error.message) : String(error);
+    send({ type: 'fatal', code, message });
+    process.exit(78); // EX_CONFIG of sysexits: the supervisor shows the line instead of restarting
+  }
+
+  async #receive(message: ToChild): Promise<void> {
+    switch (message.type) {
+      case 'peers':
+        this.#peers = message.peers;
+        for (const listener of this.#listeners) listener(this.#peers);
+        return;
+      case 'certificate':
+        this.#certificates.get(message.ticket)?.(message.certificate);
+        this.#certificates.delete(message.ticket);
+        return;
+      case 'sign':
+        if (this.#sign === undefined) return;
+        send({
+          type: 'signed',
+          ticket: message.ticket,
+          certificate: await this.#sign(message.service, message.csrPem),
+        });
+        return;
+      case 'ask':
+        return this.#answer(message.ticket, message.name, message.input);
+      case 'drain':
+        return this.#stop();
+      case 'boot':
+        return;
+    }
+  }
+
+  async #answer(ticket: string, name: string, input: Json): Promise<void> {
+    const answer = this.#answers.get(name);
+    try {
+      if (answer === undefined) throw new AppError('unknown_question', `${this.boot.service} cannot answer "${name}"`);
+      send({ type: 'answer', ticket, ok: true, output: await answer(input) });
+    } catch (error) {
+      const detail = error instanceof Error ? error.message : String(error);
+      send({
+        type: 'answer',
+        ticket,
+        ok: false,
+        output: { code: error instanceof AppError ? error.code : 'unexpected', detail },
+      });
+    }
+  }
+
+  async #stop(): Promise<void> {
+    if (this.#draining) return;
+    this.#draining = true;
+    setTimeout(() => process.exit(1), DRAIN_MS_MAX).unref();
+    await this.#drain().catch((error: unknown) => {
+      process.stderr.write(`${this.boot.service}: drain failed: ${String(error)}\n`);
+    });
+    process.exit(0);
+  }
+}
+
+/**
+ * Waits for the boot message, drops privileges and returns the channel. Call it after every import of the process has
+ * been evaluated: a clone below a 0700 folder is readable only until then.
+ */
+export async function joinSupervisor(service: ServiceName): Promise<Membership> {
+  if (process.send === undefined) {
+    throw new AppError('no_supervisor', `${service} is started by the supervisor: use \`npm start\``);
+  }
+  const boot = await new Promise<Boot>((resolve) => {
+    process.once('message', (message) => {
+      const first = message as ToChild;
+      if (first.type !== 'boot' || first.boot.service !== service) {
+        throw new AppError('wrong_boot_message', `${service} got a boot message for another process`);
+      }
+      resolve(first.boot);
+    });
+  });
+  dropPrivileges(boot.runAs);
+  return new Channel(boot);
+}

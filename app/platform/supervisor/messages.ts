@@ -1,0 +1,56 @@
+import type { Json, ServiceName } from '@auditrax/base';
+
+/**
+ * What the supervisor and its children tell each other over the child's inherited channel (a file descriptor that
+ * nobody else can open). Secrets never travel in an environment or in arguments, where other users read them.
+ */
+
+/** How a process reaches the database: a socket and a role; the password only where peer authentication cannot serve. */
+export interface DatabaseAccess {
+  readonly host: string;
+  readonly port: number;
+  readonly database: string;
+  readonly user: string;
+  readonly password?: string;
+}
+
+/** Everything a process may know at start. A process gets what is named here and reads no environment. */
+export interface Boot {
+  readonly service: ServiceName;
+  /** Own folder, mode 0700, owned by the process's user. */
+  readonly stateDirectory: string;
+  /** Set when the supervisor is root: the process drops to this user before it opens anything. */
+  readonly runAs?: { readonly uid: number; readonly gid: number };
+  readonly database?: DatabaseAccess;
+  readonly options: Readonly<Record<string, Json>>;
+}
+
+/** Where each process listens, and the public facts each has announced (keys to verify with, versions). */
+export interface Peers {
+  readonly addresses: Readonly<Partial<Record<ServiceName, { readonly port: number; readonly pid: number }>>>;
+  readonly facts: Readonly<Record<string, Json>>;
+}
+
+/** A workload certificate as the issuer answers it. */
+export interface WorkloadCertificate {
+  readonly certificatePem: string;
+  readonly caPem: string;
+}
+
+export type ToChild =
+  | { readonly type: 'boot'; readonly boot: Boot }
+  | { readonly type: 'certificate'; readonly ticket: string; readonly certificate: WorkloadCertificate }
+  /** To the issuer alone. `service` is what the supervisor knows by which channel the request came in on. */
+  | { readonly type: 'sign'; readonly ticket: string; readonly service: ServiceName; readonly csrPem: string }
+  | { readonly type: 'peers'; readonly peers: Peers }
+  | { readonly type: 'ask'; readonly ticket: string; readonly name: string; readonly input: Json }
+  | { readonly type: 'drain' };
+
+export type FromChild =
+  | { readonly type: 'csr'; readonly ticket: string; readonly csrPem: string }
+  | { readonly type: 'signed'; readonly ticket: string; readonly certificate: WorkloadCertificate }
+  | { readonly type: 'announce'; readonly facts: Readonly<Record<string, Json>> }
+  | { readonly type: 'ready'; readonly port: number }
+  | { readonly type: 'answer'; readonly ticket: string; readonly ok: boolean; readonly output: Json }
+  /** The process cannot serve until a person acts: no restart loop, the line is shown with its fix. */
+  | { readonly type: 'fatal'; readonly code: string; readonly message: string };

@@ -1,0 +1,250 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { AppError, type Json, type ServiceName } from '@auditrax/base';
+import type { Boot, FromChild, Peers, ToChild, WorkloadCertificate } from './messages.ts';
+
+export interface ChildSpec {
+  readonly service: ServiceName;
+  /** The composition root to run. */
+  readonly program: string;
+  readonly execArgv: readonly string[];
+  readonly arguments?: readonly string[];
+  readonly boot: Boot;
+}
+
+export interface SupervisorDeps {
+  /** Runtime that runs the children. */
+  readonly node: string;
+  readonly environment: Readonly<Record<string, string>>;
+  readonly log: (line: string) => void;
+}
+
+/** First and longest wait before a dead process is started again; doubles in between, resets after it was ready. */
+const BACKOFF_MS_MIN = 150;
+const BACKOFF_MS_MAX = 10_000;
+/** A child that has not drained by then is ended; longer than a child's own bound. */
+const STOP_MS_MAX = 10_000;
+/** A process that is not ready by then is reported; a loaded machine needs several seconds for the slowest. */
+const READY_MS_MAX = 60_000;
+
+interface Question {
+  service: ServiceName;
+  resolve: (output: Json) => void;
+  reject: (error: Error) => void;
+}
+
+interface Running {
+  spec: ChildSpec;
+  child: ChildProcess;
+  ready: boolean;
+  backoff_ms: number;
+  waiters: { resolve: () => void; reject: (error: Error) => void }[];
+}
+
+/**
+ * Starts the processes, restarts what dies with back-off, relays signing requests to the issuer, and stops everything
+ * in order. Holds no secret: it vouches for who asks, by which channel the request came in on, and signs nothing.
+ */
+export class Supervisor {
+  readonly #deps: SupervisorDeps;
+  readonly #running = new Map<ServiceName, Running>();
+  readonly #signing = new Map<string, ServiceName>();
+  readonly #questions = new Map<string, Question>();
+  #facts: Record<string, Json> = {};
+  #addresses: Record<string, { port: number; pid: number }> = {};
+  #stopping = false;
+  #onFatal: (service: ServiceName, code: string, message: string) => void = () => {};
+
+  constructor(deps: SupervisorDeps) {
+    this.#deps = deps;
+  }
+
+  onFatal(listener: (service: ServiceName, code: string, message: string) => void): void {
+    this.#onFatal = listener;
+  }
+
+  peers(): Peers {
+    return { addresses: this.#addresses, facts: this.#facts };
+  }
+
+  pids(): Partial<Record<ServiceName, number>> {
+    return Object.fromEntries([...this.#running].map(([service, entry]) => [service, entry.child.pid]));
+  }
+
+  /** Starts one process and resolves when it is ready; rejects with its own words when it cannot be. */
+  start(spec: ChildSpec): Promise<void> {
+    const entry = { spec, ready: false, backoff_ms: BACKOFF_MS_MIN, waiters: [] } as unknown as Running;
+    this.#running.set(spec.service, entry);
+    const started = this.#whenReady(entry);
+    this.#spawn(entry);
+    return started;
+  }
+
+  /** Ends one process and starts it again, possibly with other arguments (a test root); resolves when ready. */
+  async restart(service: ServiceName, change: Partial<ChildSpec> = {}): Promise<void> {
+    const entry = this.#running.get(service);
+    if (entry === undefined) throw new AppError('no_such_process', service);
+    entry.spec = { ...entry.spec, ...change };
+    entry.backoff_ms = 0;
+    entry.ready = false;
+    const started = this.#whenReady(entry);
+    this.#tell(entry, { type: 'drain' });
+    await started;
+  }
+
+  /** Asks one process a question over its channel. */
+  ask(service: ServiceName, name: string, input: Json): Promise<Json> {
+    const entry = this.#running.get(service);
+    if (entry === undefined || !entry.ready) {
+      return Promise.reject(new AppError('not_running', `${service} is not running; see \`auditrax doctor\``));
+    }
+    const ticket = randomUUID();
+    return new Promise((resolve, reject) => {
+      this.#questions.set(ticket, { service, resolve, reject });
+      this.#tell(entry, { type: 'ask', ticket, name, input });
+    });
+  }
+
+  /** Stops the named processes, the last one first, each given time to finish what it has begun. */
+  async stop(order: readonly ServiceName[]): Promise<void> {
+    this.#stopping = true;
+    for (const service of order) {
+      const entry = this.#running.get(service);
+      if (entry !== undefined) await this.#end(entry);
+    }
+    this.#running.clear();
+  }
+
+  async #end(entry: Running): Promise<void> {
+    const { child } = entry;
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+    this.#tell(entry, { type: 'drain' });
+    const timer = setTimeout(() => child.kill('SIGKILL'), STOP_MS_MAX);
+    await gone;
+    clearTimeout(timer);
+  }
+
+  #whenReady(entry: Running): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        reject(new AppError('not_ready', `${entry.spec.service} was not ready within ${READY_MS_MAX / 1000} s`));
+      }, READY_MS_MAX);
+      entry.waiters.push({
+        resolve: () => (clearTimeout(timer), resolve()),
+        reject: (error) => (clearTimeout(timer), reject(error)),
+      });
+    });
+  }
+
+  #spawn(entry: Running): void {
+    const { spec } = entry;
+    const child = spawn(this.#deps.node, [...spec.execArgv, spec.program, ...(spec.arguments ?? [])], {
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+      env: { ...this.#deps.environment },
+      cwd: '/',
+    });
+    entry.child = child;
+    for (const stream of [child.stdout!, child.stderr!]) this.#forward(spec.service, stream);
+    child.on('message', (message) => this.#receive(entry, message as FromChild));
+    child.on('exit', (code, signal) => this.#exited(entry, code, signal));
+    child.on('error', (error) => this.#deps.log(`${spec.service}: ${error.message}`));
+    this.#tell(entry, { type: 'boot', boot: spec.boot });
+  }
+
+  #forward(service: ServiceName, stream: NodeJS.ReadableStream): void {
+    let rest = '';
+    stream.setEncoding('utf8');
+    stream.on('data', (chunk: string) => {
+      const lines = (rest + chunk).split('\n');
+      rest = lines.pop() ?? '';
+      for (const line of lines) this.#deps.log(`${service}: ${line}`);
+    });
+  }
+
+  #tell(entry: Running, message: ToChild): void {
+    // A child that is just dying cannot be told anything; its exit is handled where it is noticed.
+    if (entry.child.connected) entry.child.send(message, () => {});
+  }
+
+  #receive(entry: Running, message: FromChild): void {
+    const { service } = entry.spec;
+    switch (message.type) {
+      case 'csr':
+        return this.#relaySigning(service, message.ticket, message.csrPem);
+      case 'signed':
+        return service === 'issuer' ? this.#relaySigned(message.ticket, message.certificate) : undefined;
+      case 'announce':
+        this.#facts = { ...this.#facts, ...message.facts };
+        return this.#broadcast();
+      case 'ready':
+        return this.#becameReady(entry, message.port);
+      case 'answer':
+        return this.#answered(message.ticket, message.ok, message.output);
+      case 'fatal': {
+        for (const waiter of entry.waiters.splice(0)) waiter.reject(new AppError(message.code, message.message));
+        this.#onFatal(service, message.code, message.message);
+      }
+    }
+  }
+
+  #relaySigning(service: ServiceName, ticket: string, csrPem: string): void {
+    const issuer = this.#running.get('issuer');
+    if (issuer === undefined) return;
+    this.#signing.set(ticket, service);
+    this.#tell(issuer, { type: 'sign', ticket, service, csrPem });
+  }
+
+  #relaySigned(ticket: string, certificate: WorkloadCertificate): void {
+    const service = this.#signing.get(ticket);
+    this.#signing.delete(ticket);
+    const entry = service === undefined ? undefined : this.#running.get(service);
+    if (entry !== undefined) this.#tell(entry, { type: 'certificate', ticket, certificate });
+  }
+
+  #becameReady(entry: Running, port: number): void {
+    entry.ready = true;
+    entry.backoff_ms = BACKOFF_MS_MIN;
+    this.#addresses = { ...this.#addresses, [entry.spec.service]: { port, pid: entry.child.pid! } };
+    this.#broadcast();
+    for (const waiter of entry.waiters.splice(0)) waiter.resolve();
+  }
+
+  #answered(ticket: string, ok: boolean, output: Json): void {
+    const question = this.#questions.get(ticket);
+    this.#questions.delete(ticket);
+    if (ok) return question?.resolve(output);
+    const { code, detail } = output as { code: string; detail: string };
+    question?.reject(new AppError(code, detail));
+  }
+
+  #broadcast(): void {
+    const peers = this.peers();
+    for (const entry of this.#running.values()) this.#tell(entry, { type: 'peers', peers });
+  }
+
+  #exited(entry: Running, code: number | null, signal: string | null): void {
+    const { service } = entry.spec;
+    const wasReady = entry.ready;
+    entry.ready = false;
+    for (const [ticket, question] of this.#questions) {
+      if (question.service !== service) continue;
+      this.#questions.delete(ticket);
+      question.reject(new AppError('process_ended', `${service} ended before it had answered`));
+    }
+    if (this.#stopping || this.#running.get(service) !== entry) return;
+    if (code === 78) {
+      this.#deps.log(`${service}: stopped until the condition above is mended`);
+      return;
+    }
+    if (entry.backoff_ms > 0) this.#deps.log(`${service}: ended (${signal ?? code}); starting it again`);
+    const wait_ms = entry.backoff_ms;
+    entry.backoff_ms = Math.min(BACKOFF_MS_MAX, Math.max(BACKOFF_MS_MIN, wasReady ? BACKOFF_MS_MIN : wait_ms * 2));
+    setTimeout(() => {
+      if (this.#stopping) return;
+      this.#spawn(entry);
+      // A fresh channel knows nothing yet; the issuer must be up for its certificate, the peers for its calls.
+      this.#broadcast();
+    }, wait_ms);
+  }
+}

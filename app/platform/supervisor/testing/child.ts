@@ -1,0 +1,19 @@
+// A process for the supervisor's own tests: gets a certificate, says it is ready, answers, or dies as told.
+import { AppError } from '@auditrax/base';
+import { joinSupervisor } from '../member.ts';
+
+const service = process.argv[2] === 'issuer' ? 'issuer' : 'signer';
+const member = await joinSupervisor(service);
+if (service === 'issuer') {
+  member.onSign((asks, csrPem) => Promise.resolve({ certificatePem: `${asks}:${csrPem}`, caPem: 'ca' }));
+}
+if (member.boot.options['fatal'] === true)
+  member.fatal(new AppError('key_lost', 'the key is gone: restore the backup'));
+const certificate = await member.certify(`csr of ${service}`);
+member.onAsk('certificate', () => Promise.resolve(certificate.certificatePem));
+member.onAsk('identity', () => Promise.resolve({ uid: process.getuid!(), groups: process.getgroups!().length }));
+member.onAsk('die', () => process.exit(3));
+member.onAsk('fail', () => Promise.reject(new AppError('said_no', 'no')));
+member.announce({ [`${service}Key`]: 'public' });
+member.ready(process.pid);
+setInterval(() => {}, 1_000);
