@@ -1,0 +1,19 @@
+import type { Caller, EdgeDoor, SignInMethod } from '../../platform/http/handler.ts';
+
+type TenantKind = Caller['tenantKind'];
+
+/**
+ * Which tenants and methods a door lets in. The try-out door speaks plain HTTP on loopback, so it only ever carries
+ * sample data; a sign-in link is a bearer secret on a terminal, so it only ever opens sample data; a canary session is
+ * made without any proof of a person, so it only ever opens a canary tenant.
+ */
+const OPEN: Readonly<Record<EdgeDoor, Readonly<Record<SignInMethod, readonly TenantKind[]>>>> = {
+  edge: { passkey: ['sample', 'canary', 'operator', 'customer'], link: ['sample'], canary: ['canary'] },
+  // The operator of the sample organisation is a sample person too; a production house has no try-out door.
+  tryout: { passkey: ['sample', 'operator'], link: ['sample', 'operator'], canary: [] },
+};
+
+/** True when a session of `method` may live at `door` for a tenant of `kind`. Asked at sign-in and at every mint. */
+export function doorAdmits(door: EdgeDoor, method: SignInMethod, kind: TenantKind): boolean {
+  return OPEN[door][method].includes(kind);
+}

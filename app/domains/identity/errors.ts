@@ -1,0 +1,30 @@
+/** Errors of the room. A refusal that an outsider can provoke says as little as possible about why. */
+export type IdentityCode =
+  | 'session_required'
+  | 'sign_in_refused'
+  | 'link_unusable'
+  | 'challenge_unusable'
+  | 'passkey_refused'
+  | 'passkey_limit_reached'
+  | 'passkey_sign_in_required'
+  | 'fresh_sign_in_required'
+  | 'door_unknown'
+  | 'too_many_sign_in_attempts'
+  | 'canary_tenant_required'
+  | 'step_up_refused';
+
+/** Status of each code (RFC 9457); merged into the house's table by the composition root. */
+export const problems: Readonly<Record<IdentityCode, { status: number; title: string }>> = {
+  session_required: { status: 401, title: 'Sign in first' },
+  sign_in_refused: { status: 401, title: 'Sign-in was refused' },
+  link_unusable: { status: 404, title: 'This link is unknown, used or expired' },
+  challenge_unusable: { status: 409, title: 'This took too long or was already used; start again' },
+  passkey_refused: { status: 400, title: 'The passkey was not accepted' },
+  passkey_limit_reached: { status: 409, title: 'No more passkeys can be added' },
+  passkey_sign_in_required: { status: 403, title: 'This needs a session that was opened with a passkey' },
+  fresh_sign_in_required: { status: 403, title: 'Sign in again with your passkey, then repeat this' },
+  door_unknown: { status: 400, title: 'Unknown door' },
+  too_many_sign_in_attempts: { status: 429, title: 'Too many attempts; wait a minute' },
+  canary_tenant_required: { status: 404, title: 'Not found' },
+  step_up_refused: { status: 403, title: 'The confirmation with your passkey was not accepted' },
+};

@@ -1,0 +1,13 @@
+export type { PolicyErrorCode } from './errors.ts';
+export type { AttributeValue } from './marshal.ts';
+export type {
+  Decision,
+  DecisionRequest,
+  EntityInput,
+  FilterInput,
+  PolicySet,
+  PolicySource,
+  RowFilter,
+} from './policy-set.ts';
+export { loadPolicies, namedIn, splitPolicies } from './policy-set.ts';
+export type { ActionDeclaration, Attribute, AttributeType, PolicySchema } from './schema.ts';
