@@ -1,0 +1,14 @@
+export * from './chunked.ts';
+export * from './commitment.ts';
+export * from './errors.ts';
+export * from './field.ts';
+export { KEY_BYTES } from './gcm.ts';
+export * from './kek.ts';
+export * from './local-provider.ts';
+export * from './part.ts';
+export * from './range.ts';
+export * from './recovery.ts';
+export * from './ring.ts';
+export * from './root-key.ts';
+export * from './stream.ts';
+export { XaesKey } from './xaes.ts';

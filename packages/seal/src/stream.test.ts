@@ -1,0 +1,154 @@
+import { isAppError, systemRandom, uuidV4 } from '@auditrax/base';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { CHUNK_BYTES, openedMessageBytes, SALT_BYTES, sealedMessageBytes, SEALED_CHUNK_BYTES } from './chunked.ts';
+import { checkPartHeader, decodePartHeader, encodePartHeader, partContext, sealedPartBytes } from './part.ts';
+import { decryptRange } from './range.ts';
+import { decryptStream, encryptStream } from './stream.ts';
+
+const EMPTY = Buffer.alloc(0);
+/** Sizes around the chunk boundaries, where off-by-one errors live. */
+const SIZES = [0, 1, CHUNK_BYTES - 1, CHUNK_BYTES, CHUNK_BYTES + 1, 2 * CHUNK_BYTES, 2 * CHUNK_BYTES + 5];
+
+async function all(pieces: AsyncIterable<Uint8Array>): Promise<Buffer> {
+  const held: Uint8Array[] = [];
+  for await (const piece of pieces) held.push(piece);
+  return Buffer.concat(held);
+}
+
+async function sealAll(plaintext: Uint8Array, context: Buffer = EMPTY) {
+  const input = { key: systemRandom.bytes(32), salt: systemRandom.bytes(SALT_BYTES), context };
+  return { input, sealed: await all(encryptStream(input, [plaintext])) };
+}
+
+async function released(input: { key: Uint8Array; context: Uint8Array }, sealed: Uint8Array) {
+  const pieces: Buffer[] = [];
+  try {
+    for await (const piece of decryptStream(input, [sealed])) pieces.push(piece);
+  } catch (error) {
+    return { bytes: Buffer.concat(pieces), code: isAppError(error) ? error.code : String(error) };
+  }
+  return { bytes: Buffer.concat(pieces), code: undefined };
+}
+
+describe('S7: a stream is whole or refused', () => {
+  it.each(SIZES)('%d bytes come back, and the lengths agree with the formulas', async (size) => {
+    const plaintext = systemRandom.bytes(size);
+    const { input, sealed } = await sealAll(plaintext);
+    expect(sealed.length).toBe(sealedMessageBytes(size));
+    expect(openedMessageBytes(sealed.length)).toBe(size);
+    expect((await all(decryptStream(input, [sealed]))).equals(plaintext)).toBe(true);
+  });
+
+  it('how the bytes arrive does not matter', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.uint8Array({ maxLength: 40_000 }), { maxLength: 6 }),
+        fc.integer({ min: 1, max: 50_000 }),
+        async (pieces, cut) => {
+          const input = { key: systemRandom.bytes(32), salt: systemRandom.bytes(SALT_BYTES), context: EMPTY };
+          const sealed = await all(encryptStream(input, pieces));
+          const arriving: Buffer[] = [];
+          for (let at = 0; at < sealed.length; at += cut) arriving.push(sealed.subarray(at, at + cut));
+          expect((await all(decryptStream(input, arriving))).equals(Buffer.concat(pieces))).toBe(true);
+        },
+      ),
+      { numRuns: 40 },
+    );
+  });
+
+  it('every truncation is noticed and releases only a true prefix', async () => {
+    const plaintext = Buffer.from(systemRandom.bytes(2 * CHUNK_BYTES + 5));
+    const { input, sealed } = await sealAll(plaintext);
+    const cuts = [0, 1, 55, 56, 57, 72, 56 + SEALED_CHUNK_BYTES, 57 + SEALED_CHUNK_BYTES, 56 + 2 * SEALED_CHUNK_BYTES, sealed.length - 1];
+    for (const cut of cuts) {
+      const found = await released(input, sealed.subarray(0, cut));
+      expect(found.code, `cut at ${cut}`).toMatch(/^(truncated|authentication_failed)$/);
+      expect(plaintext.subarray(0, found.bytes.length).equals(found.bytes)).toBe(true);
+      expect(found.bytes.length).toBeLessThanOrEqual(Math.max(0, cut - 56));
+    }
+  });
+
+  it('no chunk is released before its own tag is verified', async () => {
+    const plaintext = Buffer.from(systemRandom.bytes(3 * CHUNK_BYTES));
+    const { input, sealed } = await sealAll(plaintext);
+    for (const chunk of [0, 1, 2]) {
+      const changed = Buffer.from(sealed);
+      changed[56 + chunk * SEALED_CHUNK_BYTES]! ^= 1;
+      const found = await released(input, changed);
+      expect(found.code).toBe('authentication_failed');
+      expect(found.bytes.equals(plaintext.subarray(0, chunk * CHUNK_BYTES))).toBe(true);
+    }
+  });
+
+  it('the sender is asked for no more than the consumer wants', async () => {
+    let pulled = 0;
+    function* source() {
+      for (; pulled < 1000; pulled += 1) yield new Uint8Array(CHUNK_BYTES);
+    }
+    const stream = encryptStream({ key: systemRandom.bytes(32), salt: systemRandom.bytes(SALT_BYTES), context: EMPTY }, source());
+    for (let i = 0; i < 4; i += 1) await stream.next();
+    expect(pulled).toBeLessThanOrEqual(4);
+    await stream.return();
+  });
+});
+
+describe('S8: random access answers like the whole stream', () => {
+  it('any range of any message', async () => {
+    const plaintext = Buffer.from(systemRandom.bytes(3 * CHUNK_BYTES + 77));
+    const { input, sealed } = await sealAll(plaintext);
+    const message = {
+      size_bytes: sealed.length,
+      read: (offset: number, length: number) => Promise.resolve(sealed.subarray(offset, offset + length)),
+    };
+    await fc.assert(
+      fc.asyncProperty(fc.nat(plaintext.length), fc.nat(plaintext.length), async (a, b) => {
+        const [start, end] = a < b ? [a, b] : [b, a];
+        expect((await all(decryptRange(input, message, { start, end }))).equals(plaintext.subarray(start, end))).toBe(true);
+      }),
+      { numRuns: 60 },
+    );
+    const cut = { ...message, size_bytes: 56 + 2 * SEALED_CHUNK_BYTES };
+    await expect(all(decryptRange(input, cut, { start: 0, end: 1 }))).rejects.toMatchObject({ code: 'truncated' });
+    const outside = all(decryptRange(input, message, { start: 0, end: plaintext.length + 1 }));
+    await expect(outside).rejects.toMatchObject({ code: 'input_too_long' });
+  });
+});
+
+describe('S9: a part belongs to one place of one object of one row of one tenant', () => {
+  const header = { last: false, dekVersion: 3, objectId: uuidV4(systemRandom), partIndex: 7, size_bytes: 8 * 1024 * 1024 };
+  const owner = { tenantId: uuidV4(systemRandom), rowId: uuidV4(systemRandom) };
+
+  it('the header has 40 bytes and one reading', () => {
+    const bytes = encodePartHeader(header);
+    expect(bytes.length).toBe(40);
+    expect(decodePartHeader(bytes)).toEqual(header);
+    checkPartHeader(bytes, header);
+    expect(sealedPartBytes(0)).toBe(40 + 56 + 16);
+  });
+
+  it.each([[0, 'blob_malformed'], [4, 'suite_unknown'], [5, 'blob_malformed'], [6, 'blob_malformed']] as const)(
+    'a changed byte %d is refused as %s',
+    (at, code) => {
+      const bytes = encodePartHeader(header);
+      bytes[at]! ^= 0x80;
+      expect(() => decodePartHeader(bytes)).toThrow(expect.objectContaining({ code }));
+    },
+  );
+
+  it.each([
+    { ...header, last: true }, { ...header, dekVersion: 4 }, { ...header, partIndex: 8 }, { ...header, size_bytes: 1 },
+    { ...header, objectId: uuidV4(systemRandom) },
+  ])('another header is another context, and is refused against the record', (other) => {
+    expect(partContext(other, owner).equals(partContext(header, owner))).toBe(false);
+    expect(() => checkPartHeader(encodePartHeader(other), header)).toThrow(expect.objectContaining({ code: 'part_mismatch' }));
+  });
+
+  it('a message of another tenant or row fails at the commitment', async () => {
+    const { input, sealed } = await sealAll(Buffer.from('evidence'), partContext(header, owner));
+    for (const other of [{ ...owner, tenantId: uuidV4(systemRandom) }, { ...owner, rowId: uuidV4(systemRandom) }]) {
+      const found = await released({ key: input.key, context: partContext(header, other) }, sealed);
+      expect(found).toEqual({ bytes: EMPTY, code: 'commitment_mismatch' });
+    }
+  });
+});
