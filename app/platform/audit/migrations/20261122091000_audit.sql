@@ -1,7 +1,6 @@
 -- The audit log: entries are written in the transaction of the business row, sequenced by the ledger, signed by the
 -- signer. See ../README.md for the roles and the order of durability.
 
-create schema if not exists audit;
 grant usage on schema audit to ax_workspace, ax_issuer, ax_ledger, ax_sentinel;
 
 -- The leaf is JSON in UTF-8, and so is the server (the launcher creates no other); convert_from is only "stable"
@@ -151,6 +150,9 @@ begin
   end loop;
 end $$;
 
+select platform.declare_global_table('audit.mint', 'the issuer writes it before any tenant is entered; hashes and ids only');
+select platform.declare_global_table('audit.beat', 'one row: the heartbeat of the sequencer');
+select platform.declare_global_table('audit.guarded_table', 'which tables the commit guard watches');
 alter table audit.mint enable row level security;
 alter table audit.mint force row level security;
 create policy mint_write on audit.mint to ax_owner, ax_issuer using (true) with check (true);
