@@ -69,9 +69,10 @@ export interface RoomRoutes {
   readonly handlers: Readonly<Record<string, Handler<never>>>;
 }
 
-export function bindRoutes<T extends Readonly<Record<string, RouteContract>>>(
+export function bindRoutes<T extends Readonly<Record<string, RouteContract>>, H extends Handlers<T>>(
   contract: T,
-  handlers: Handlers<T>,
+  // A type of its own: inferred together with T, a handler's `status: 200` would widen to a number.
+  handlers: H,
 ): RoomRoutes {
   return { contract, handlers: handlers as unknown as RoomRoutes['handlers'] };
 }

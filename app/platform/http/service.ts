@@ -1,0 +1,383 @@
+import type { IncomingMessage } from 'node:http';
+import type { Server } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import type { Readable } from 'node:stream';
+import { AppError, parseUuid, systemRandom, uuidV7, type Clock, type Json, type ServiceName } from '@auditrax/base';
+import type { IdKeys } from '@auditrax/tenancy/ids';
+import { capConnectionAge, followIdentity, peerService, serverTls, type ConnectionAges, type TokenClaims, type TokenVerifier, type WorkloadIdentity } from '@auditrax/workload';
+import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
+import { validatorCompiler } from 'fastify-type-provider-zod';
+import { safeEncode } from 'zod';
+import type { RecordAttempt } from './attempts.ts';
+import { callerFromClaims } from './caller.ts';
+import { watchClockSkew, type ClockSkewWatch } from './clock-skew.ts';
+import type { Call, Caller, RoomRoutes, StepUp } from './handler.ts';
+import { REQUEST_ID_HEADER, STEP_UP_HEADER, TOKEN_HEADER } from './headers.ts';
+import { readIds, type IdSources } from './id-gate.ts';
+import { requirePeer } from './peer-gate.ts';
+import { requirePolicy, type RoutePolicy } from './policy-gate.ts';
+import { PROBLEM_MEDIA_TYPE, isUnforeseen, mergeProblems, toProblem, type CoreCode, type ProblemTable } from './problems.ts';
+import type { Finding } from './readiness.ts';
+import { describeRoutes, type RouteDescription } from './registry.ts';
+import type { Log } from './request-log.ts';
+import { BODY_BYTES_MAX, servedRoutes, strictly, type ServedRoute } from './route-check.ts';
+import type { StepUpVerifier } from './step-up.ts';
+import { limitStream } from './stream-limit.ts';
+import { requireToken, tokenClassOf } from './token-gate.ts';
+
+/** A stop waits this long for requests under way, then ends them. */
+const DRAIN_MS_MAX = 10_000;
+/** Longer than any client of ours keeps an idle connection, so that none sends into a closing one. */
+const KEEP_ALIVE_MS = 72_000;
+/** No path segment of ours is longer; ids have 42 characters. */
+const PARAM_CHARACTERS_MAX = 200;
+const HEADER_BYTES_MAX = 32 * 1024;
+/** A certificate with less life than this will not be renewed in time any more. */
+const CERTIFICATE_SECONDS_MIN = 60;
+
+export interface ServiceOptions {
+  readonly name: ServiceName;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly identity: WorkloadIdentity;
+  readonly tokenVerifier: TokenVerifier;
+  readonly tagKeys: IdKeys;
+  readonly policy: RoutePolicy;
+  readonly rooms: readonly RoomRoutes[];
+  /** Merged tables of the rooms (the core's codes are added). */
+  readonly problems: readonly ProblemTable[];
+  readonly readiness: () => Promise<readonly Finding[]>;
+  readonly onAttempt: RecordAttempt;
+  readonly stepUp: StepUpVerifier;
+  /** Loopback unless told. */
+  readonly host?: string;
+  /** 0 lets the system choose. */
+  readonly port?: number;
+}
+
+export interface RunningService {
+  readonly port: number;
+  readonly routes: readonly RouteDescription[];
+  /** What `/readyz` would say. */
+  findings(): Promise<readonly Finding[]>;
+  readonly clockSkew: ClockSkewWatch;
+  /** Takes no new connections, answers what is under way, then closes. */
+  drain(): Promise<void>;
+}
+
+/** What the gates found out about a request, before its handler runs. */
+interface Admission {
+  peer: ServiceName;
+  caller: Caller | undefined;
+  claims: TokenClaims | undefined;
+  ids: Record<string, string>;
+}
+
+interface Floor extends ServiceOptions {
+  readonly table: ProblemTable;
+  readonly ages: ConnectionAges;
+  readonly clockSkew: ClockSkewWatch;
+  readonly admissions: WeakMap<FastifyRequest, Admission>;
+  draining: boolean;
+}
+
+const refuse = (code: CoreCode, message: string, options: { publicDetail?: string; field?: string } = {}) =>
+  new AppError<CoreCode>(code, message, options);
+
+/**
+ * Starts a service: mutual TLS, and for each request peer, token, policy, ids, schemas, in this order, whatever the
+ * gateway has checked before. Throws, naming every fault, when a route is not fully declared (`servedRoutes`).
+ */
+export async function startService(options: ServiceOptions): Promise<RunningService> {
+  const routes = servedRoutes(options.rooms, { service: options.name, policy: options.policy });
+  const table = mergeProblems(...options.problems);
+  const app = createApp(options.identity);
+  const server = app.server as unknown as Server;
+  const floor: Floor = {
+    ...options,
+    table,
+    ages: capConnectionAge(server, options.identity, options.clock),
+    clockSkew: watchClockSkew(options.clock),
+    admissions: new WeakMap(),
+    draining: false,
+  };
+  const unfollow = followIdentity(server, options.identity);
+  reportProblems(app, floor); // first, so that nothing is ever answered in another form
+  addBodyParsers(app);
+  addHealth(app, floor);
+  for (const route of routes) addRoute(app, floor, route);
+  await app.listen({ host: options.host ?? '127.0.0.1', port: options.port ?? 0 });
+  return {
+    port: (app.server.address() as AddressInfo).port,
+    routes: describeRoutes(options.rooms.map((room) => room.contract)),
+    findings: () => findingsOf(floor),
+    clockSkew: floor.clockSkew,
+    async drain() {
+      floor.draining = true;
+      unfollow();
+      const force = setTimeout(() => server.closeAllConnections(), DRAIN_MS_MAX).unref();
+      await app.close();
+      clearTimeout(force);
+    },
+  };
+}
+
+function createApp(identity: WorkloadIdentity): FastifyInstance {
+  const app = fastify({
+    https: { ...serverTls(identity.current()), maxHeaderSize: HEADER_BYTES_MAX },
+    logger: false,
+    exposeHeadRoutes: false,
+    trustProxy: false,
+    forceCloseConnections: 'idle',
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    bodyLimit: BODY_BYTES_MAX,
+    onProtoPoisoning: 'error',
+    onConstructorPoisoning: 'error',
+    routerOptions: { caseSensitive: true, ignoreTrailingSlash: false, ignoreDuplicateSlashes: false, maxParamLength: PARAM_CHARACTERS_MAX },
+    genReqId: (request: IncomingMessage) => requestIdOf(request),
+  }) as unknown as FastifyInstance; // the framework's type names the kind of server; nothing below depends on it
+  app.setValidatorCompiler(validatorCompiler as never);
+  return app;
+}
+
+/** The gateway's id, when it has the gateway's form; an own one on calls that begin here. */
+function requestIdOf(request: IncomingMessage): string {
+  const given = request.headers[REQUEST_ID_HEADER];
+  return (typeof given === 'string' ? parseUuid(given) : undefined) ?? uuidV7({ nowMs: Date.now }, systemRandom);
+}
+
+function reportProblems(app: FastifyInstance, floor: Floor): void {
+  app.setErrorHandler((error, request, reply) => {
+    if (isUnforeseen(error, floor.table)) floor.log.error('request-failed', { requestId: request.id, operation: operationOf(request), error });
+    return sendProblem(error, request, reply, floor);
+  });
+  app.setNotFoundHandler((request, reply) => sendProblem(refuse('not_found', 'no such route'), request, reply, floor));
+  app.addHook('onResponse', (request, reply, done) => {
+    floor.log.info('request', {
+      requestId: request.id,
+      operation: operationOf(request),
+      status: reply.statusCode,
+      duration_ms: Math.round(reply.elapsedTime * 10) / 10,
+      peer: floor.admissions.get(request)?.peer ?? 'refused',
+    });
+    done();
+  });
+}
+
+function operationOf(request: FastifyRequest): string {
+  return (request.routeOptions.config as { operation?: string }).operation ?? 'none';
+}
+
+function sendProblem(error: unknown, request: FastifyRequest, reply: FastifyReply, floor: Floor): FastifyReply {
+  const problem = toProblem(error, request.id, floor.table);
+  return reply.code(problem.status).header('content-type', PROBLEM_MEDIA_TYPE).header(REQUEST_ID_HEADER, request.id).send(JSON.stringify(problem));
+}
+
+/** JSON and raw bytes; every other content type is refused with 415, forms above all (they need no preflight). */
+function addBodyParsers(app: FastifyInstance): void {
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, app.getDefaultJsonParser('error', 'error'));
+  app.addContentTypeParser('application/octet-stream', (_request, payload, done) => done(null, payload));
+}
+
+function addHealth(app: FastifyInstance, floor: Floor): void {
+  const admitPeer = (request: FastifyRequest, _reply: FastifyReply, done: (error?: Error) => void) =>
+    done(peerOf(request, floor) === undefined ? refuse('peer_refused', 'no peer') : undefined);
+  app.get('/healthz', { onRequest: admitPeer }, (_request, reply) => reply.send({ status: 'ok' }));
+  app.get('/readyz', { onRequest: admitPeer }, async (_request, reply) => {
+    const findings = await findingsOf(floor);
+    const ready = findings.every((finding) => finding.ok);
+    return reply.code(ready ? 200 : 503).send({ status: ready ? 'ready' : 'not-ready', findings });
+  });
+}
+
+async function findingsOf(floor: Floor): Promise<readonly Finding[]> {
+  const left_seconds = Math.floor((floor.identity.current().notAfterMs - floor.clock.nowMs()) / 1000);
+  const own: Finding[] = [
+    { check: 'draining', ok: !floor.draining, detail: floor.draining ? 'stopping' : 'serving' },
+    { check: 'certificate', ok: left_seconds >= CERTIFICATE_SECONDS_MIN, detail: `${left_seconds} s left` },
+    floor.clockSkew.finding(),
+  ];
+  try {
+    return [...own, ...(await floor.readiness())];
+  } catch (error) {
+    floor.log.error('readiness-failed', { error });
+    return [...own, { check: 'readiness', ok: false, detail: 'the checks themselves failed' }];
+  }
+}
+
+function peerOf(request: FastifyRequest, floor: Floor): string | undefined {
+  return peerService(request.raw.socket, { trustDomain: floor.identity.current().trustDomain, clock: floor.clock });
+}
+
+function addRoute(app: FastifyInstance, floor: Floor, { contract, handler }: ServedRoute): void {
+  const gates = gatesOf(floor, contract);
+  app.route({
+    method: contract.method,
+    url: contract.path,
+    bodyLimit: contract.bodyBytesMax ?? BODY_BYTES_MAX,
+    config: { operation: contract.operation } as never,
+    schema: {
+      ...(contract.params === undefined ? {} : { params: strictly(contract.params) }),
+      ...(contract.query === undefined ? {} : { querystring: strictly(contract.query) }),
+      ...(contract.body === undefined || contract.body === 'stream' ? {} : { body: strictly(contract.body) }),
+    },
+    onRequest: gates.admit,
+    preValidation: gates.readAddressIds,
+    preHandler: gates.readBodyIds,
+    handler: async (request, reply) => {
+      const { call, steppedUp } = callOf(floor, contract, request);
+      const result = await handler(call as never);
+      if (contract.access.kind === 'session' && contract.access.stepUp === true && !steppedUp()) {
+        throw new Error(`${contract.operation} answered without verifying its step-up assertion`);
+      }
+      return sendReply(contract, result, request, reply);
+    },
+  });
+}
+
+type Hook = (request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void) => void;
+
+/** The gates in front of one route. They run without a promise whenever nothing has to be waited for. */
+function gatesOf(floor: Floor, contract: ServedRoute['contract']): { admit: Hook; readAddressIds: Hook; readBodyIds: Hook } {
+  const needed = tokenClassOf(contract);
+  const places = Object.entries(contract.ids);
+  const bodyPlaces = Object.fromEntries(places.filter(([place]) => place.startsWith('body.')));
+  const addressPlaces = Object.fromEntries(places.filter(([place]) => !place.startsWith('body.')));
+  const checkIds = (placesHere: Record<string, string>, sourcesOf: (request: FastifyRequest) => IdSources): Hook => {
+    if (Object.keys(placesHere).length === 0) return (_request, _reply, done) => done();
+    return (request, _reply, done) => {
+      const admission = floor.admissions.get(request)!; // set by `admit`, which has let this request in
+      const caller = admission.caller;
+      if (caller === undefined) return done(refuse('token_refused', 'ids without a caller'));
+      const verdict = readIds(placesHere, sourcesOf(request), { context: caller.tenant, keys: floor.tagKeys });
+      if (verdict.ok) {
+        Object.assign(admission.ids, verdict.ids);
+        return done();
+      }
+      if (verdict.reason === 'malformed') return done(refuse('not_found', 'malformed id'));
+      const event = { kind: 'tenant-id', layer: 'parser', operation: contract.operation, caller, requestId: request.id } as const;
+      const part = verdict.foreignPart === undefined ? {} : { foreignPart: verdict.foreignPart };
+      recordThen(floor, { ...event, reason: verdict.reason, ...part }, refuse('not_found', `${verdict.reason} id`), done);
+    };
+  };
+  return {
+    admit(request, reply, done) {
+      const peer = peerOf(request, floor);
+      if (!requirePeer(contract, peer)) return done(refuse('peer_refused', `${peer ?? 'nobody'} may not call ${contract.operation}`));
+      const admission: Admission = { peer, caller: undefined, claims: undefined, ids: {} };
+      floor.admissions.set(request, admission);
+      if (floor.draining || floor.ages.aged(request.raw.socket)) reply.header('connection', 'close');
+      const form = bodyFormFault(contract, request);
+      if (form !== undefined) return done(form);
+      if (needed === undefined) return done();
+      const compact = request.headers[TOKEN_HEADER];
+      const verdict = requireToken(floor.tokenVerifier, needed, { compact: typeof compact === 'string' ? compact : undefined, peer });
+      const judge = (settled: Awaited<typeof verdict>) => admitCaller(floor, contract, { request, admission, verdict: settled, done });
+      if (verdict instanceof Promise) verdict.then(judge).catch(done);
+      else judge(verdict);
+    },
+    readAddressIds: checkIds(addressPlaces, (request) => ({ params: request.params, query: request.query })),
+    readBodyIds: checkIds(bodyPlaces, (request) => ({ body: request.body })),
+  };
+}
+
+function admitCaller(
+  floor: Floor,
+  contract: ServedRoute['contract'],
+  at: { request: FastifyRequest; admission: Admission; verdict: Awaited<ReturnType<TokenVerifier['verify']>>; done: (error?: Error) => void },
+): void {
+  const { request, admission, verdict, done } = at;
+  if (!verdict.ok) {
+    if (verdict.skewSeconds !== undefined) floor.clockSkew.observe(floor.clock.nowMs() + verdict.skewSeconds * 1000, 1000);
+    floor.log.warn('token-refused', { requestId: request.id, operation: contract.operation, peer: admission.peer, reason: verdict.reason });
+    return done(refuse('token_refused', `token refused: ${verdict.reason}`));
+  }
+  const caller = callerFromClaims(verdict.claims, verdict.hash, request.id);
+  if (caller === undefined) return done(refuse('token_refused', 'token with facts unknown here'));
+  admission.caller = caller;
+  admission.claims = verdict.claims;
+  const allowed = requirePolicy(floor.policy, contract, caller);
+  if (allowed === 'allowed') return done();
+  // An operator's operation does not exist for anybody else; a role's limits are known to its holder.
+  const refusal = allowed === 'operator-only' ? refuse('not_found', 'operator only') : refuse('operation_refused', 'role');
+  recordThen(floor, { kind: 'operation', reason: allowed, operation: contract.operation, caller, requestId: request.id }, refusal, done);
+}
+
+/** Answers with `refusal` once the attempt is durable, with 503 when it cannot be made so: seen, or not answered. */
+function recordThen(floor: Floor, event: Parameters<RecordAttempt>[0], refusal: Error, done: (error?: Error) => void): void {
+  floor.onAttempt(event).then(
+    () => done(refusal),
+    (error: unknown) => {
+      floor.log.error('attempt-not-recorded', { requestId: event.requestId, operation: event.operation, error });
+      done(refuse('attempt_not_recorded', 'the attempt could not be recorded'));
+    },
+  );
+}
+
+/** Faults of a body's outer form, before a byte of it is read. */
+function bodyFormFault(contract: ServedRoute['contract'], request: FastifyRequest): Error | undefined {
+  const { 'content-type': type, 'content-length': length, 'transfer-encoding': chunked } = request.headers;
+  const present = (length !== undefined && length !== '0') || chunked !== undefined;
+  if (!present) {
+    if (contract.body === undefined) return undefined;
+    return contract.body === 'stream' ? undefined : refuse('input_invalid', 'no body', { field: 'body', publicDetail: 'a body is needed' });
+  }
+  if (contract.body === undefined) return refuse('input_invalid', 'unexpected body', { field: 'body', publicDetail: 'no body is expected' });
+  const wanted = contract.body === 'stream' ? 'application/octet-stream' : 'application/json';
+  if (type?.split(';', 1)[0]?.trim().toLowerCase() !== wanted) return refuse('content_type_refused', 'content type', { publicDetail: `send ${wanted}` });
+  if (length !== undefined && Number(length) > (contract.bodyBytesMax ?? BODY_BYTES_MAX)) return refuse('body_too_large', 'announced length');
+  return undefined;
+}
+
+function callOf(floor: Floor, contract: ServedRoute['contract'], request: FastifyRequest): { call: Call; steppedUp: () => boolean } {
+  const admission = floor.admissions.get(request)!; // set by `admit`, which has let this request in
+  if (contract.query === undefined && Object.keys(request.query as object).length > 0) {
+    throw refuse('input_invalid', 'unexpected query', { field: 'query', publicDetail: 'no query is expected' });
+  }
+  let verified = false;
+  const call = {
+    requestId: request.id,
+    peer: admission.peer,
+    caller: admission.caller as Caller, // absent on routes that take no token, as the type's comment says
+    params: contract.params === undefined ? {} : request.params,
+    query: contract.query === undefined ? {} : request.query,
+    body: contract.body === 'stream' ? streamBody(contract, request) : request.body,
+    ids: admission.ids,
+    headers: request.headers as Readonly<Record<string, string | undefined>>,
+    async stepUp(action: Json): Promise<StepUp> {
+      const header = request.headers[STEP_UP_HEADER];
+      if (typeof header !== 'string' || admission.claims === undefined) throw refuse('step_up_required', 'no step-up assertion');
+      const result = await floor.stepUp(admission.claims, header, action);
+      verified = true;
+      return result;
+    },
+  };
+  return { call: call as unknown as Call, steppedUp: () => verified };
+}
+
+function streamBody(contract: ServedRoute['contract'], request: FastifyRequest): Readable {
+  const source = (request.body ?? request.raw) as Readable;
+  return limitStream(source, contract.bodyBytesMax ?? BODY_BYTES_MAX);
+}
+
+/** Nothing leaves that the contract does not declare: neither a status, nor a member, nor a value of another type. */
+function sendReply(
+  contract: ServedRoute['contract'],
+  result: { readonly status: number; readonly body: unknown; readonly headers?: Readonly<Record<string, string>> },
+  request: FastifyRequest,
+  reply: FastifyReply,
+): FastifyReply {
+  const schema = contract.replies[result.status];
+  if (schema === undefined) throw new Error(`${contract.operation} answered ${result.status}, which its contract does not declare`);
+  reply.code(result.status).header(REQUEST_ID_HEADER, request.id);
+  if (result.headers !== undefined) reply.headers(result.headers as Record<string, string>);
+  if (schema === 'stream') {
+    if (reply.getHeader('content-type') === undefined) reply.header('content-type', 'application/octet-stream');
+    return reply.send(result.body);
+  }
+  const encoded = safeEncode(schema, result.body as never);
+  if (!encoded.success) throw new Error(`${contract.operation} answered a body that its contract does not declare`, { cause: encoded.error });
+  if (encoded.data === undefined) return reply.send();
+  return reply.header('content-type', 'application/json; charset=utf-8').send(JSON.stringify(encoded.data));
+}
