@@ -1,0 +1,55 @@
+import { AppError } from '@auditrax/base';
+import type { SealErrorCode } from '@auditrax/seal';
+
+/**
+ * Errors of the room.
+ *
+ * - `dek_missing`: the tenant has no such data key; `dek_not_usable`: it has, but its state forbids this use.
+ * - `keys_unavailable`: the keys process did not answer; `unwrap_refused`: it did, with a refusal.
+ * - `field_unregistered`: sealing under a name that no room registered.
+ */
+export type KeysErrorCode = 'dek_missing' | 'dek_not_usable' | 'field_unregistered' | 'keys_unavailable' | 'unwrap_refused';
+
+/** Builds this room's error. `message` never holds key bytes or plaintext. */
+export function keysError(code: KeysErrorCode, message: string, cause?: unknown): AppError<KeysErrorCode> {
+  return new AppError<KeysErrorCode>(code, message, cause === undefined ? {} : { cause });
+}
+
+type Problem = { readonly status: number; readonly title: string };
+
+// One title for everything that does not open: which check failed is for the operator, never for the caller.
+const unreadable: Problem = { status: 500, title: 'Stored data could not be read' };
+const unusable: Problem = { status: 503, title: 'Encryption keys are not available' };
+const refused: Problem = { status: 403, title: 'The key request was refused' };
+
+/** Status of each code (RFC 9457); merged into the house's table by the composition root. */
+export const problems: Readonly<Record<KeysErrorCode | SealErrorCode, Problem>> = {
+  dek_missing: unusable,
+  dek_not_usable: unusable,
+  field_unregistered: { status: 500, title: 'Internal error' },
+  keys_unavailable: unusable,
+  unwrap_refused: unusable,
+  authentication_failed: unreadable,
+  blob_malformed: unreadable,
+  commitment_mismatch: unreadable,
+  dek_version_mismatch: unreadable,
+  input_too_long: { status: 413, title: 'A value is too long' },
+  kek_foreign: refused,
+  kek_unknown: unusable,
+  key_destroyed: unusable,
+  key_length: unreadable,
+  nonce_length: unreadable,
+  part_mismatch: unreadable,
+  recovery_key_malformed: { status: 400, title: 'The recovery key has a typing error' },
+  recovery_key_mismatch: { status: 400, title: 'The recovery key belongs to another key ring' },
+  ring_changed: unusable,
+  ring_corrupt: unusable,
+  ring_exists: unusable,
+  ring_init_refused: unusable,
+  ring_missing: unusable,
+  ring_permissions: unusable,
+  ring_tampered: unusable,
+  root_key_mismatch: unusable,
+  suite_unknown: unreadable,
+  truncated: unreadable,
+};

@@ -1,0 +1,70 @@
+import type { Uuid } from '@auditrax/base';
+import type { Statement } from '@auditrax/tenancy';
+import { KEYS_LISTED_MAX } from './contract.ts';
+import type { KeyPurpose, KeyState } from './contract.ts';
+
+/** One row of app.dek as the driver gives it. */
+export interface DekRow {
+  readonly id: Uuid;
+  readonly purpose: KeyPurpose;
+  readonly version: number;
+  readonly kek_ref: string;
+  readonly wrapped: Buffer;
+  readonly commitment: Buffer;
+  readonly state: KeyState;
+  readonly created_at: Date;
+  readonly not_after: Date;
+}
+
+const COLUMNS = 'id, purpose, version, kek_ref, wrapped, commitment, state, created_at, not_after';
+
+interface KeyName {
+  readonly tenantId: Uuid;
+  readonly purpose: KeyPurpose;
+}
+
+export function selectActive({ tenantId, purpose }: KeyName): Statement<DekRow> {
+  return {
+    sql: `select ${COLUMNS} from app.dek where tenant_id = $1 and purpose = $2 and state = 'ACTIVE'`,
+    parameters: [tenantId, purpose],
+  };
+}
+
+/** Holds the active key's row until the transaction ends, so that two rotations follow each other. */
+export function lockActive({ tenantId, purpose }: KeyName): Statement<DekRow> {
+  return {
+    sql: `select ${COLUMNS} from app.dek where tenant_id = $1 and purpose = $2 and state = 'ACTIVE' for update`,
+    parameters: [tenantId, purpose],
+  };
+}
+
+export function selectVersion({ tenantId, purpose, version }: KeyName & { readonly version: number }): Statement<DekRow> {
+  return {
+    sql: `select ${COLUMNS} from app.dek where tenant_id = $1 and purpose = $2 and version = $3`,
+    parameters: [tenantId, purpose, version],
+  };
+}
+
+export function insertDek(tenantId: Uuid, row: DekRow): Statement {
+  return {
+    sql: `insert into app.dek (tenant_id, ${COLUMNS}) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+    parameters: [
+      tenantId, row.id, row.purpose, row.version, row.kek_ref, row.wrapped, row.commitment, row.state, row.created_at, row.not_after,
+    ],
+  };
+}
+
+export function closeToWriting(key: { readonly tenantId: Uuid; readonly id: Uuid }): Statement<{ id: Uuid }> {
+  return {
+    sql: `update app.dek set state = 'DECRYPT_ONLY' where tenant_id = $1 and id = $2 and state = 'ACTIVE' returning id`,
+    parameters: [key.tenantId, key.id],
+  };
+}
+
+export function listKeys(tenantId: Uuid): Statement<Pick<DekRow, 'id' | 'purpose' | 'version' | 'state' | 'created_at' | 'not_after'>> {
+  return {
+    sql: `select id, purpose, version, state, created_at, not_after from app.dek where tenant_id = $1
+          order by purpose, version desc limit ${KEYS_LISTED_MAX}`,
+    parameters: [tenantId],
+  };
+}

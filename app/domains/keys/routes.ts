@@ -1,0 +1,53 @@
+import { fromBase64Url, toBase64Url } from '@auditrax/base';
+import type { Uuid } from '@auditrax/base';
+import type { DekContext } from '@auditrax/seal';
+import { bindRoutes } from '../../platform/http/handler.ts';
+import type { RoomRoutes } from '../../platform/http/handler.ts';
+import { consoleContract, DEK_AGE_DAYS_MAX, vaultContract } from './contract.ts';
+import type { KeyPurpose } from './contract.ts';
+import { keysError } from './errors.ts';
+import { listedKeys } from './service.ts';
+import type { KeyDeps } from './service.ts';
+import type { Vault } from './vault.ts';
+
+/** A reply that holds a key must not outlive its reading. */
+const NO_STORE = { 'cache-control': 'no-store' } as const;
+
+/** Routes of the `keys` service. */
+export function keysRoutes({ vault }: { vault: Vault }): RoomRoutes {
+  return bindRoutes(vaultContract, {
+    async generate(call) {
+      const made = await vault.generate(contextOf(call.body), call);
+      const body = { kekRef: made.kekRef, wrapped: toBase64Url(made.wrapped), commitment: toBase64Url(made.commitment) };
+      return { status: 201, body, headers: NO_STORE };
+    },
+    async unwrap(call) {
+      const wrapped = fromBase64Url(call.body.wrapped);
+      if (wrapped === undefined) throw keysError('unwrap_refused', 'the wrapped key is not canonical base64url');
+      const dek = await vault.unwrap({ kekRef: call.body.kekRef, wrapped }, contextOf(call.body), call);
+      const text = toBase64Url(dek);
+      dek.fill(0);
+      return { status: 200, body: { dek: text }, headers: NO_STORE };
+    },
+    async describe() {
+      const { health, ...facts } = await vault.describe();
+      const healthCode = health.ok ? null : health.code;
+      return { status: 200 as const, body: { ...facts, details: { ...facts.details }, healthy: health.ok, healthCode } };
+    },
+  });
+}
+
+/** Routes of the `workspace` service: a tenant looks at its own keys. */
+export function keyConsoleRoutes(deps: Pick<KeyDeps, 'tenantDoor' | 'clock'>): RoomRoutes {
+  return bindRoutes(consoleContract, {
+    async list(call) {
+      const keys = await listedKeys(deps, { ...call.caller.tenant, requestId: call.requestId });
+      return { status: 200 as const, body: { keys, ageDaysMax: DEK_AGE_DAYS_MAX } };
+    },
+  });
+}
+
+function contextOf(body: { tenantId: string; purpose: KeyPurpose; dekId: string; version: number }): DekContext {
+  // The contract has checked the form of both ids.
+  return { tenantId: body.tenantId as Uuid, purpose: body.purpose, dekId: body.dekId as Uuid, version: body.version };
+}

@@ -1,0 +1,171 @@
+import type { Uuid } from '@auditrax/base';
+import { fieldKeyVersion, openField, sealField } from '@auditrax/seal';
+import type { FieldBinding } from '@auditrax/seal';
+import type { ScopedTransaction, TenantContext } from '@auditrax/tenancy';
+import { keyPurpose } from './contract.ts';
+import type { KeyPurpose } from './contract.ts';
+import { DekCache } from './dek-cache.ts';
+import type { DekHandle } from './dek-cache.ts';
+import { keysError } from './errors.ts';
+import { activeKey, createFirstKey, maySeal, versionKey } from './service.ts';
+import type { KeyDeps } from './service.ts';
+
+/** `schema.table.column`, as registered in a room's `sealed-fields.ts`. */
+export type SealedField = `${string}.${string}.${string}`;
+
+/** Numbers below 100 belong to the platform; 1 is the key of a stored object. */
+export const OBJECT_KEY_FIELD = 1;
+/** Revision of how values are laid out inside a field: plain UTF-8 or plain bytes. */
+const SCHEMA_REVISION = 1;
+
+interface Place {
+  readonly context: TenantContext;
+  readonly field: SealedField;
+  readonly rowId: Uuid;
+  /** Give it when a transaction is open: a key that is not cached is then read on the same connection. */
+  readonly tx?: ScopedTransaction;
+}
+
+/**
+ * Seals and opens values of tenants' rows, one per process. Data keys come from the keys process, are checked against
+ * their commitment, kept for 300 seconds at most and wiped. Throws `keys_unavailable`, `unwrap_refused`, `dek_missing`,
+ * `dek_not_usable`, `field_unregistered`, `commitment_mismatch`, and what `sealField` and `openField` throw.
+ */
+export interface Sealer {
+  seal(input: Place & { readonly value: string | Uint8Array }): Promise<Buffer>;
+  /** Throws `authentication_failed` as well when the bytes are not UTF-8. */
+  openText(input: Place & { readonly sealed: Uint8Array }): Promise<string>;
+  openBytes(input: Place & { readonly sealed: Uint8Array }): Promise<Buffer>;
+  /**
+   * Makes the tenant's keys inside the transaction that makes the tenant. Until it commits they serve only callers that
+   * pass the same `context` object: a transaction that is rolled back leaves no key behind that could seal anything.
+   */
+  provision(context: TenantContext, tx: ScopedTransaction): Promise<void>;
+  /** Wraps the random key of a stored object under the tenant's `objects` key. */
+  sealObjectKey(input: { context: TenantContext; objectId: Uuid; key: Uint8Array; tx?: ScopedTransaction }): Promise<Buffer>;
+  /** The caller wipes the key. */
+  openObjectKey(input: { context: TenantContext; objectId: Uuid; sealed: Uint8Array }): Promise<Buffer>;
+  /** Replaces keys that have reached their age although nobody writes; for a job. */
+  rotateIfDue(context: TenantContext): Promise<void>;
+  /** Forgets the tenant's keys at once (withdrawn key, deleted tenant); all tenants' when none is named. */
+  purge(tenantId?: Uuid): void;
+}
+
+export interface SealerDeps extends KeyDeps {
+  /** Name to number, merged from all rooms (`mergeSealedFields`). */
+  readonly fields: Readonly<Record<string, number>>;
+  readonly cacheEntriesMax?: number;
+}
+
+interface KeyUse {
+  readonly context: TenantContext;
+  readonly purpose: KeyPurpose;
+  readonly tx?: ScopedTransaction | undefined;
+}
+
+export function createSealer(deps: SealerDeps): Sealer {
+  const keys = keyFinder(deps);
+  const bind = (input: Place): FieldBinding => {
+    const fieldId = Object.hasOwn(deps.fields, input.field) ? deps.fields[input.field] : undefined;
+    if (fieldId === undefined) throw keysError('field_unregistered', `${input.field} is in no sealed-fields.ts`);
+    return { tenantId: input.context.tenantId, fieldId, rowId: input.rowId, schemaRevision: SCHEMA_REVISION };
+  };
+  const bindObject = (input: { context: TenantContext; objectId: Uuid }): FieldBinding => ({
+    tenantId: input.context.tenantId,
+    fieldId: OBJECT_KEY_FIELD,
+    rowId: input.objectId,
+    schemaRevision: SCHEMA_REVISION,
+  });
+  const openBytes: Sealer['openBytes'] = async (input) => {
+    const binding = bind(input);
+    const use = { context: input.context, purpose: 'fields', tx: input.tx } as const;
+    const key = await keys.forOpening(use, fieldKeyVersion(input.sealed));
+    return openField({ key, binding }, input.sealed);
+  };
+  return {
+    async seal(input) {
+      const binding = bind(input);
+      const value = typeof input.value === 'string' ? Buffer.from(input.value, 'utf8') : input.value;
+      const key = await keys.forSealing({ context: input.context, purpose: 'fields', tx: input.tx });
+      return sealField({ key, binding, random: deps.random }, value);
+    },
+    openBytes,
+    async openText(input) {
+      return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(await openBytes(input));
+    },
+    provision: keys.provision,
+    async sealObjectKey(input) {
+      const key = await keys.forSealing({ context: input.context, purpose: 'objects', tx: input.tx });
+      return sealField({ key, binding: bindObject(input), random: deps.random }, input.key);
+    },
+    async openObjectKey(input) {
+      const key = await keys.forOpening({ context: input.context, purpose: 'objects' }, fieldKeyVersion(input.sealed));
+      return openField({ key, binding: bindObject(input) }, input.sealed);
+    },
+    async rotateIfDue(context) {
+      for (const purpose of keyPurpose.options) await keys.forSealing({ context, purpose });
+    },
+    purge: keys.purge,
+  };
+}
+
+interface KeyFinder {
+  forSealing(use: KeyUse): Promise<DekHandle>;
+  forOpening(use: KeyUse, version: number): Promise<DekHandle>;
+  provision(context: TenantContext, tx: ScopedTransaction): Promise<void>;
+  purge(tenantId?: Uuid): void;
+}
+
+function keyFinder(deps: SealerDeps): KeyFinder {
+  const cache = new DekCache(deps.clock, deps.cacheEntriesMax);
+  // Which version seals now; the handle itself is cached under its version, so both expire together.
+  const activeVersion = new Map<string, number>();
+  const provisional = new WeakMap<TenantContext, Map<KeyPurpose, DekHandle>>();
+
+  const remember = (use: KeyUse, handle: DekHandle): DekHandle => {
+    cache.put(nameOf(use, handle.version), handle);
+    return handle;
+  };
+  // A load inside a caller's transaction is not shared: its failure would be that caller's, not everybody's.
+  const load = (use: KeyUse, name: string, work: () => Promise<DekHandle>): Promise<DekHandle> =>
+    use.tx === undefined ? cache.once(name, work) : work();
+
+  return {
+    async forSealing(use) {
+      const unborn = provisional.get(use.context)?.get(use.purpose);
+      if (unborn !== undefined) return unborn;
+      const name = nameOf(use, 'active');
+      const version = activeVersion.get(name);
+      const cached = version === undefined ? undefined : cache.get(nameOf(use, version));
+      if (cached !== undefined && maySeal(deps.clock, cached.createdAtMs)) return cached;
+      activeVersion.delete(name);
+      return load(use, name, async () => {
+        const handle = remember(use, await activeKey(deps, use));
+        activeVersion.set(name, handle.version);
+        return handle;
+      });
+    },
+    async forOpening(use, version) {
+      const unborn = provisional.get(use.context)?.get(use.purpose);
+      if (unborn?.version === version) return unborn;
+      const name = nameOf(use, version);
+      return cache.get(name) ?? load(use, name, async () => remember(use, await versionKey(deps, { ...use, version })));
+    },
+    async provision(context, tx) {
+      const made = new Map<KeyPurpose, DekHandle>();
+      for (const purpose of keyPurpose.options) made.set(purpose, await createFirstKey(deps, tx, purpose));
+      provisional.set(context, made);
+      provisional.set(tx.context, made);
+    },
+    purge(tenantId) {
+      cache.purge(tenantId === undefined ? '' : `${tenantId}/`);
+      for (const name of [...activeVersion.keys()]) {
+        if (tenantId === undefined || name.startsWith(`${tenantId}/`)) activeVersion.delete(name);
+      }
+    },
+  };
+}
+
+function nameOf(use: KeyUse, version: number | 'active'): string {
+  return `${use.context.tenantId}/${use.purpose}/${version}`;
+}
