@@ -84,7 +84,10 @@ export const certificationClaims: readonly Claim[] = [
     freshness_seconds_max: FRESHNESS_SECONDS.hour,
     owner: 'Compliance lead',
     module: 'app/platform/http',
-    enforcers: [],
+    enforcers: [
+      { file: 'app/domains/evidence/card-number.ts', export: 'refuseCardNumber', necessary: true },
+      { file: 'app/domains/evidence/card-number.ts', export: 'findCardNumber', necessary: true },
+    ],
     probe: 'engagements.card-numbers',
     wouldTurnRed: 'A text field accepts a number that has an issuer’s prefix and passes the Luhn check, or a form asks for one.',
   },

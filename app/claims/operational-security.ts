@@ -89,13 +89,17 @@ export const operationalSecurityClaims: readonly Claim[] = [
   {
     ...shared,
     module: 'app/domains/detections',
-    enforcers: [],
     id: 'ops.mttd',
     sentence: 'A high-severity event is detected in under ten minutes on average, counted until the page is accepted by its channel.',
     figure: 'under 10 minutes',
     limit: { value: 10, unit: 'minutes', direction: 'below' },
     kind: 'measured',
     freshness_seconds_max: FRESHNESS_SECONDS.minutes,
+    enforcers: [
+      { file: 'app/domains/detections/rules.ts', export: 'detect', necessary: true },
+      { file: 'app/domains/detections/tail.ts', export: 'createTail', necessary: true },
+      { file: 'app/domains/oncall/pager.ts', export: 'createPager', necessary: true },
+    ],
     probe: 'detections.mttd',
     wouldTurnRed: 'The mean over the last day reaches ten minutes, or a canary event of the window has no page at all.',
   },

@@ -12,8 +12,9 @@ export const subProcessorClaims: readonly Claim[] = [
     kind: 'enforced',
     freshness_seconds_max: FRESHNESS_SECONDS.hour,
     enforcers: [
-      { file: 'app/domains/vendors/registry.ts', export: 'checkRegistry', necessary: true },
       { file: 'app/domains/vendors/public.ts', export: 'vendorFiles', necessary: true },
+      { file: 'app/domains/trust/publish.ts', export: 'renderRevision', necessary: true },
+      { file: 'app/domains/vendors/registry.ts', export: 'checkRegistry', necessary: false },
     ],
     probe: 'vendors.registry',
     wouldTurnRed: 'The register is not served, an entry lacks data, region or attestations, its page and its JSON differ, or the system connects to a host that no entry covers.',

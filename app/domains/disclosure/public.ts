@@ -15,7 +15,7 @@ function policyMain(policy: DisclosurePolicy, model: PageModel) {
 <p class="lead">Write to <a href="${`mailto:${organisation.securityMailbox}`}">${organisation.securityMailbox}</a>. Say what you did, what you saw, and what somebody could do with it.</p>
 <ul class="formats"><li><a href="/disclosure.json">JSON</a></li><li><a href="/.well-known/security.txt">security.txt</a></li></ul>
 ${organisation.openPgpFingerprint === undefined
-    ? html`<div class="notice notice--info"><p><b>No encrypted reports here</b></p><p>No OpenPGP key is on file for this installation, so a report cannot be encrypted yet.</p></div>`
+    ? html`<section class="block" aria-label="Encrypted reports"><div class="notice notice--info"><p><b>No encrypted reports here</b></p><p>No OpenPGP key is on file for this installation, so a report cannot be encrypted yet.</p></div></section>`
     : html`<p>OpenPGP key: <span class="hash">${organisation.openPgpFingerprint}</span></p>`}
 <section class="block"><h2>What we undertake</h2>${list(policy.undertakings.map((one) => one.text))}</section>
 <section class="block"><h2>What we ask of you</h2>${list(policy.conditions.map((one) => one.text))}</section>

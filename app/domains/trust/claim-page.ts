@@ -97,7 +97,7 @@ export function claimPage(row: ClaimRow, model: PageModel): string {
   const { claim, graded } = row;
   const section = SECTIONS.find((one) => one.id === claim.section)!;
   const main = html`<p class="crumbs"><a href="/security">Security</a> / <a href="${`/security#${section.id}`}">${section.title}</a></p>
-<h1>${claim.sentence}</h1>
+<div><h1>${claim.sentence}</h1></div>
 <p class="lead">${chip(row)} ${graded.detail}</p>
 ${(claim.exceptions ?? []).map((text) => html`<p class="claim__note">Exception: ${text}</p>`)}
 <ul class="formats"><li><a href="${`/security/claims/${claim.id}.json`}">JSON</a></li></ul>

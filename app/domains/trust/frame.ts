@@ -21,7 +21,7 @@ export function instant(at_ms: number, options: { clockOnly?: boolean; className
 
 /** Marks the place where the gateway says that a revision has outlived its validity. */
 export function validity(model: PageModel): Html {
-  return html`<p class="validity">This revision was made at ${instant(model.generatedAt_ms)} and speaks until ${instant(model.validUntil_ms)}.</p>`;
+  return html`<p class="validity">Made ${instant(model.generatedAt_ms)}, valid until ${instant(model.validUntil_ms)}</p>`;
 }
 
 export interface Frame {
@@ -62,8 +62,8 @@ ${(frame.alternates ?? []).map((one) => html`<link rel="alternate" type="${one.t
 ${navigation(frame.path)}
 </div></header>
 <main id="main" class="page">
+<div class="meta">${validity(model)}</div>
 ${frame.main}
-${validity(model)}
 </main>
 <footer class="site-foot"><div class="site-foot__in">
 <p>Revision ${model.revision} · <span class="hash">${model.digest}</span></p>

@@ -59,7 +59,7 @@ export function securityPage(model: PageModel): string {
 ${counts(model)}
 <p class="meta"><span>revision <code>${model.digest.slice(0, 12)}</code></span> <span>${witnesses(model.conditions.witnessesIndependent)}</span> <span>${pageRows(model).length} claims</span></p>
 <ul class="formats" aria-label="Other forms of this page"><li><a href="/security.json">JSON</a></li><li><a href="/security/oscal.json">OSCAL</a></li><li><a href="/security/atom.xml">Atom</a></li><li><a href="/security/manifest.json">Signed manifest</a></li></ul>
-${notes.length > 0 && html`<div class="notice notice--info"><p><b>About this installation</b></p>${notes.map((text) => html`<p>${text}</p>`)}</div>`}
+${notes.length > 0 && html`<section class="block" aria-label="About this installation"><div class="notice notice--info"><p><b>About this installation</b></p>${notes.map((text) => html`<p>${text}</p>`)}</div></section>`}
 <div class="with-toc"><nav class="toc" aria-label="Sections"><ol>${model.sections.map((section) => html`<li><a href="${`#${section.id}`}">${section.title}</a></li>`)}</ol></nav>
 <div>${model.sections.map((section) => html`<section class="claims" id="${section.id}"><h2>${section.title}</h2>
 <ul class="claim-list">${section.rows.map(claimItem)}</ul></section>`)}</div></div>`;

@@ -14,7 +14,7 @@ export function inForce(registry: VendorRegistry, now_ms: number): SubProcessor[
 function table(caption: string, entries: readonly SubProcessor[]) {
   return html`<div class="table-box" tabindex="0" role="region" aria-label="${caption}"><table class="table"><caption>${caption}</caption>
 <thead><tr><th scope="col">Company</th><th scope="col">For</th><th scope="col">What data it sees</th><th scope="col">Region</th><th scope="col">Attestations it names</th><th scope="col">From</th></tr></thead>
-<tbody>${entries.map((one) => html`<tr><th scope="row">${one.name}</th><td>${one.service}</td><td>${one.data}</td><td>${one.region}</td><td>${one.attestations.join(', ')}</td><td>${one.inForceFrom}</td></tr>`)}</tbody></table></div>`;
+<tbody>${entries.map((one) => html`<tr><th scope="row">${one.name}</th><td>${one.service}</td><td>${one.data}</td><td>${one.region}</td><td>${one.attestations.join(', ')}</td><td><time class="claim__time" datetime="${one.inForceFrom}">${one.inForceFrom}</time></td></tr>`)}</tbody></table></div>`;
 }
 
 /** `/sub-processors` and its JSON, from one register. */
