@@ -11,6 +11,7 @@ import { safeEncode } from 'zod';
 import type { RecordAttempt } from './attempts.ts';
 import { callerFromClaims } from './caller.ts';
 import { watchClockSkew, type ClockSkewWatch } from './clock-skew.ts';
+import { drainable } from './drain.ts';
 import type { Call, Caller, RoomRoutes, StepUp } from './handler.ts';
 import { REQUEST_ID_HEADER, STEP_UP_HEADER, TOKEN_HEADER } from './headers.ts';
 import { readIds, type IdSources } from './id-gate.ts';
@@ -25,8 +26,6 @@ import type { StepUpVerifier } from './step-up.ts';
 import { limitStream } from './stream-limit.ts';
 import { requireToken, tokenClassOf } from './token-gate.ts';
 
-/** A stop waits this long for requests under way, then ends them. */
-const DRAIN_MS_MAX = 10_000;
 /** Longer than any client of ours keeps an idle connection, so that none sends into a closing one. */
 const KEEP_ALIVE_MS = 72_000;
 /** No path segment of ours is longer; ids have 42 characters. */
@@ -101,6 +100,7 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
     admissions: new WeakMap(),
     draining: false,
   };
+  const drain = drainable(server);
   const unfollow = followIdentity(server, options.identity);
   reportProblems(app, floor); // first, so that nothing is ever answered in another form
   addBodyParsers(app);
@@ -115,9 +115,7 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
     async drain() {
       floor.draining = true;
       unfollow();
-      const force = setTimeout(() => server.closeAllConnections(), DRAIN_MS_MAX).unref();
-      await app.close();
-      clearTimeout(force);
+      await drain(() => app.close());
     },
   };
 }
@@ -170,6 +168,8 @@ function operationOf(request: FastifyRequest): string {
 
 function sendProblem(error: unknown, request: FastifyRequest, reply: FastifyReply, floor: Floor): FastifyReply {
   const problem = toProblem(error, request.id, floor.table);
+  // Whoever is refused in the middle of a body must not keep the connection busy with the rest of it.
+  if (!request.raw.complete) reply.header('connection', 'close');
   return reply.code(problem.status).header('content-type', PROBLEM_MEDIA_TYPE).header(REQUEST_ID_HEADER, request.id).send(JSON.stringify(problem));
 }
 
