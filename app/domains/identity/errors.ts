@@ -13,9 +13,8 @@ export type IdentityCode =
   | 'canary_tenant_required'
   | 'step_up_refused';
 
-/** Status of each code (RFC 9457); merged into the house's table by the composition root. */
-export const problems: Readonly<Record<IdentityCode, { status: number; title: string }>> = {
-  session_required: { status: 401, title: 'Sign in first' },
+/** Status of each code (RFC 9457) but those the floor defines; merged into the house's table by the composition root. */
+export const problems: Readonly<Record<Exclude<IdentityCode, 'session_required' | 'step_up_refused'>, { status: number; title: string }>> = {
   sign_in_refused: { status: 401, title: 'Sign-in was refused' },
   link_unusable: { status: 404, title: 'This link is unknown, used or expired' },
   challenge_unusable: { status: 409, title: 'This took too long or was already used; start again' },
@@ -26,5 +25,4 @@ export const problems: Readonly<Record<IdentityCode, { status: number; title: st
   door_unknown: { status: 400, title: 'Unknown door' },
   too_many_sign_in_attempts: { status: 429, title: 'Too many attempts; wait a minute' },
   canary_tenant_required: { status: 404, title: 'Not found' },
-  step_up_refused: { status: 403, title: 'The confirmation with your passkey was not accepted' },
 };

@@ -10,6 +10,7 @@ export const plaintextColumns: readonly { readonly column: string; readonly reas
   { column: 'identity.session.closed_reason', reason: 'enumeration' },
   { column: 'identity.session_index.token_hash', reason: 'SHA-256 of 256 random bits, looked up by equality' },
   { column: 'identity.credential_index.credential_hash', reason: 'hash of a public value, looked up by equality' },
+  { column: 'identity.credential_index.external_id', reason: 'random id that every browser is told' },
   { column: 'identity.credential_index.public_key', reason: 'public key' },
   { column: 'identity.credential_index.transports', reason: 'enumeration' },
   { column: 'identity.challenge.purpose', reason: 'enumeration' },

@@ -1,8 +1,5 @@
 -- People, their passkeys and sessions. The issuer alone works here; the workspace may look up role and state.
 
-create schema if not exists identity;
-grant usage on schema identity to ax_issuer, ax_workspace;
-
 create table identity.member (
   tenant_id uuid not null,
   id uuid not null,
@@ -91,11 +88,14 @@ create table identity.credential_index (
   tenant_id uuid not null,
   credential_id uuid not null,
   member_id uuid not null,
+  -- The id that the authenticator gave it; shown to browsers, so no secret.
+  external_id bytea not null check (octet_length(external_id) between 1 and 1023),
   public_key bytea not null check (octet_length(public_key) between 16 and 2048),
   counter bigint not null check (counter between 0 and 4294967295),
   transports text[] not null,
   last_used_at timestamptz
 );
+create index credential_index_member on identity.credential_index (tenant_id, member_id);
 
 create table identity.challenge (
   id uuid primary key,
@@ -124,17 +124,10 @@ create table identity.one_time_link (
 create index one_time_link_member on identity.one_time_link (tenant_id, member_id);
 create index one_time_link_expires on identity.one_time_link (expires_at);
 
-do $$
-declare
-  relation text;
-begin
-  foreach relation in array array['session_index', 'credential_index', 'challenge', 'one_time_link'] loop
-    execute format('revoke all on identity.%I from public', relation);
-    execute format('alter table identity.%I enable row level security', relation);
-    execute format('alter table identity.%I force row level security', relation);
-    execute format('create policy issuer_only on identity.%I to ax_owner, ax_issuer using (true) with check (true)', relation);
-  end loop;
-end $$;
+select platform.declare_global_table('identity.session_index', 'finds the session of a cookie before the tenant is known');
+select platform.declare_global_table('identity.credential_index', 'finds the owner of a passkey before the tenant is known');
+select platform.declare_global_table('identity.challenge', 'ceremonies under way, some of people not known yet');
+select platform.declare_global_table('identity.one_time_link', 'finds the person of a one-time token before the tenant is known');
 
 grant select, insert, delete, update (last_seen_at, expires_at, superseded) on identity.session_index to ax_issuer;
 grant select, insert, delete, update (counter, last_used_at) on identity.credential_index to ax_issuer;

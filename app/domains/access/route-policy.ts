@@ -1,0 +1,136 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { AppError } from '@auditrax/base';
+import { loadPolicies, namedIn, splitPolicies, type PolicySet, type PolicySource, type RowFilter } from '@auditrax/policy';
+import type { Caller } from '../../platform/http/handler.ts';
+import type { RoutePolicy } from '../../platform/http/policy-gate.ts';
+
+/** Decides on rows: the second half of authorisation, after the role has been let through. */
+export interface RowPolicy {
+  /** May the caller do `operation` to this row? Attributes that the room's schema does not declare are ignored. */
+  decide(operation: string, caller: Caller, resource: RowResource): boolean;
+  /**
+   * The same question for a list, as a condition to be put into a statement: `sql(filter.strings, ...filter.values)`.
+   * `columns` maps attributes to columns (`contacts` -> `e.contact_ids`).
+   */
+  filter(operation: string, caller: Caller, rows: RowScope): RowFilter;
+}
+
+export interface RowResource {
+  readonly type: string;
+  readonly id: string;
+  readonly attributes: Readonly<Record<string, unknown>>;
+}
+
+export interface RowScope {
+  readonly type: string;
+  readonly columns: Readonly<Record<string, string>>;
+  /** Column of the row's own id, for policies that compare the row itself. */
+  readonly idColumn?: string;
+}
+
+/** Decisions of the role gate depend on nothing but who asks for what, so they can be kept. */
+const GATE_CACHE_ENTRIES_MAX = 10_000;
+
+/** What every room's policies may speak of. Rooms add their row types in `policy.cedarschema` beside `policy.cedar`. */
+const HOUSE_SCHEMA = `
+entity Tenant = { kind: String };
+entity Person = { role: String, tenant: String, tenantKind: String, method: String, door: String };
+`;
+
+function personOf(caller: Caller) {
+  return {
+    type: 'Person',
+    id: caller.personId,
+    attributes: {
+      role: caller.role,
+      tenant: caller.tenant.tenantId,
+      tenantKind: caller.tenantKind,
+      method: caller.method,
+      door: caller.door,
+    },
+  };
+}
+
+function readRoom(file: string): { policies: PolicySource[]; schema: string } {
+  const schemaFile = join(dirname(file), 'policy.cedarschema');
+  return {
+    policies: splitPolicies(basename(dirname(file)), readFileSync(file, 'utf8')),
+    schema: existsSync(schemaFile) ? readFileSync(schemaFile, 'utf8') : '',
+  };
+}
+
+/**
+ * Declares each action for the Tenant (the role gate) and for every row type that some policy names it with. A policy
+ * that names no action would speak for all rooms at once: refused.
+ */
+function declareActions(policies: readonly PolicySource[]): string {
+  const types = new Map<string, Set<string>>();
+  for (const policy of policies) {
+    const { actions, resourceType } = namedIn(policy);
+    if (actions.length === 0 || resourceType === undefined) {
+      throw new AppError('policy_invalid', `${policy.id}: name the actions and the resource type`);
+    }
+    for (const action of actions) types.set(action, (types.get(action) ?? new Set(['Tenant'])).add(resourceType));
+  }
+  return [...types]
+    .map(([action, resources]) => {
+      const list = [...resources].join(', ');
+      return `action ${JSON.stringify(action)} appliesTo { principal: [Person], resource: [${list}], context: {} };`;
+    })
+    .join('\n');
+}
+
+/**
+ * Loads the policies of all rooms into one set: the role gate of every service (`has`, `allows`) and the row decisions
+ * of the rooms (`decide`, `filter`). `operations`, when given, are all operations there are: a policy for an unknown
+ * one is a typing error and refused. Throws what `loadPolicies` throws; a house without valid policies does not start.
+ */
+export function loadRoutePolicy(
+  policyFiles: readonly string[],
+  options: { readonly operations?: ReadonlySet<string> } = {},
+): RoutePolicy & RowPolicy & { readonly hash: string } {
+  const rooms = policyFiles.map(readRoom);
+  const policies = rooms.flatMap((room) => room.policies);
+  const schema = [HOUSE_SCHEMA, ...rooms.map((room) => room.schema), declareActions(policies)].join('\n');
+  const set = loadPolicies({ schema, policies });
+  for (const action of set.schema.actions.keys()) {
+    if (options.operations !== undefined && !options.operations.has(action)) {
+      throw new AppError('policy_invalid', `a policy names ${action}, which is no operation of any route`);
+    }
+  }
+  return {
+    hash: set.hash,
+    has: (operation) => set.granted.has(operation),
+    allows: roleGate(set),
+    decide: (operation, caller, resource) =>
+      set.schema.actions.has(operation) && set.decide({ principal: personOf(caller), action: operation, resource, context: {} }).allowed,
+    filter(operation, caller, { type, columns, idColumn }) {
+      return set.compileFilter({
+        action: operation,
+        principal: personOf(caller),
+        context: {},
+        resourceType: type,
+        columns,
+        ...(idColumn === undefined ? {} : { idColumn }),
+      });
+    },
+  };
+}
+
+/** May this role do the operation at all? Deny by default, and for operations that no policy names. */
+export function roleGate(set: PolicySet): RoutePolicy['allows'] {
+  const decisions = new Map<string, boolean>();
+  return (operation, caller) => {
+    if (!set.schema.actions.has(operation)) return false;
+    const principal = personOf(caller);
+    const key = JSON.stringify([operation, principal.id, principal.attributes]);
+    const known = decisions.get(key);
+    if (known !== undefined) return known;
+    const resource = { type: 'Tenant', id: caller.tenant.tenantId, attributes: { kind: caller.tenantKind } };
+    const { allowed } = set.decide({ principal, action: operation, resource, context: {} });
+    if (decisions.size >= GATE_CACHE_ENTRIES_MAX) decisions.clear();
+    decisions.set(key, allowed);
+    return allowed;
+  };
+}

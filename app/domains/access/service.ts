@@ -1,0 +1,225 @@
+import { AppError, uuidV7, type Json, type Uuid } from '@auditrax/base';
+import type { ScopedTransaction } from '@auditrax/tenancy';
+import { auditFromCall } from '../../platform/audit/index.ts';
+import type { Caller, Role, StepUp } from '../../platform/http/handler.ts';
+import type { RoutePolicy } from '../../platform/http/policy-gate.ts';
+import {
+  assertionOptions,
+  closeSessionsOf,
+  deleteLinksOf,
+  ENROL_LINK_SECONDS_MAX,
+  type IdentityDeps,
+  issueChallenge,
+  issueLink,
+  type MemberRow,
+  memberForUpdate,
+  passkeysOfMember,
+  rotateSession,
+  setMemberState,
+} from '../identity/index.ts';
+import type { AccessCode } from './errors.ts';
+import type { InvitationRow } from './queries.ts';
+import * as queries from './queries.ts';
+import { stepUpAction } from './step-up-action.ts';
+import { actionHash, NONCE_BYTES, stepUpDigest } from './step-up-digest.ts';
+
+/** One organisation's auditors and contacts; the list is read at once. */
+export const MEMBERS_MAX = 500;
+const INVITATIONS_SHOWN_MAX = 200;
+
+export interface AccessDeps extends IdentityDeps {
+  readonly policy: Pick<RoutePolicy, 'allows'>;
+}
+
+/** Who asks, and the confirmation that this service has verified. */
+export interface Asker {
+  readonly caller: Caller;
+  readonly requestId: string;
+  readonly stepUp: StepUp;
+}
+
+export interface Person {
+  readonly id: Uuid;
+  readonly label: string;
+  readonly role: Role;
+  readonly state: MemberRow['state'];
+}
+
+function refuse(code: AccessCode, message: string): AppError<AccessCode> {
+  return new AppError<AccessCode>(code, message);
+}
+
+/** Which roles exist in a kind of tenant: an operator is never made inside a customer's tenant, nor the reverse. */
+export function roleExistsIn(kind: Caller['tenantKind'], role: Role): boolean {
+  return kind === 'operator' ? role === 'operator' : role !== 'operator';
+}
+
+async function toPerson(deps: AccessDeps, caller: Caller, row: MemberRow): Promise<Person> {
+  const label = await deps.sealer.openText({ context: caller.tenant, field: 'identity.member.label', rowId: row.id, sealed: row.label });
+  return { id: row.id, label, role: row.role, state: row.state };
+}
+
+/** Everybody in the caller's tenant, in the order they came. */
+export async function listMembers(deps: AccessDeps, caller: Caller): Promise<Person[]> {
+  const rows = await deps.tenant.scoped(caller.tenant, queries.listMembers(caller.tenant.tenantId, MEMBERS_MAX));
+  return Promise.all(rows.map((row) => toPerson(deps, caller, row)));
+}
+
+export interface Invitation extends Pick<InvitationRow, 'id' | 'member_id' | 'role' | 'created_at' | 'expires_at'> {
+  readonly label: string;
+  readonly name: string | null;
+  readonly state: 'open' | 'accepted' | 'expired';
+}
+
+async function toInvitation(deps: AccessDeps, caller: Caller, row: InvitationRow): Promise<Invitation> {
+  const open = (field: 'label' | 'name', sealed: Uint8Array) =>
+    deps.sealer.openText({ context: caller.tenant, field: `identity.invitation.${field}`, rowId: row.id, sealed });
+  const expired = row.expires_at.getTime() <= deps.clock.nowMs();
+  const state = row.accepted_at !== null ? 'accepted' : expired ? 'expired' : 'open';
+  return { ...row, label: await open('label', row.label), name: row.name === null ? null : await open('name', row.name), state };
+}
+
+/** Invitations of the caller's tenant, newest first. */
+export async function listInvitations(deps: AccessDeps, caller: Caller): Promise<Invitation[]> {
+  const rows = await deps.tenant.scoped(caller.tenant, queries.listInvitations(caller.tenant.tenantId, INVITATIONS_SHOWN_MAX));
+  return Promise.all(rows.map((row) => toInvitation(deps, caller, row)));
+}
+
+function auditOf(who: Asker) {
+  return { ...auditFromCall(who), stepUpHash: who.stepUp.assertionHash, outcome: 'allowed' } as const;
+}
+
+/**
+ * Invites a person: member, invitation and one-time enrolment link in one transaction. Throws `role_not_assignable`,
+ * `member_limit_reached`.
+ */
+export async function invite(
+  deps: AccessDeps,
+  who: Asker,
+  input: { readonly label: string; readonly role: Role; readonly name?: string | undefined },
+): Promise<{ readonly invitation: Invitation; readonly enrolmentPath: string }> {
+  const { caller } = who;
+  if (!roleExistsIn(caller.tenantKind, input.role)) throw refuse('role_not_assignable', input.role);
+  const { tenant: context } = caller;
+  const memberId = uuidV7(deps.clock, deps.random);
+  const id = uuidV7(deps.clock, deps.random);
+  const now = deps.clock.nowMs();
+  const seal = (field: 'identity.member.label' | 'identity.invitation.label' | 'identity.invitation.name', rowId: Uuid, value: string) =>
+    deps.sealer.seal({ context, field, rowId, value });
+  const row = {
+    id,
+    member_id: memberId,
+    role: input.role,
+    label: await seal('identity.invitation.label', id, input.label),
+    name: input.name === undefined ? null : await seal('identity.invitation.name', id, input.name),
+    invited_by: caller.personId,
+    created_at: new Date(now),
+    expires_at: new Date(now + ENROL_LINK_SECONDS_MAX * 1000),
+    accepted_at: null,
+  };
+  const memberLabel = await seal('identity.member.label', memberId, input.label);
+  const path = await deps.tenant.transaction(context, async (tx) => {
+    const [count] = await tx.query(queries.countMembers(context.tenantId));
+    if (Number(count?.members ?? 0) >= MEMBERS_MAX) throw refuse('member_limit_reached', `${MEMBERS_MAX} members`);
+    const member = { id: memberId, role: input.role, state: 'invited', label: memberLabel, created_at: row.created_at } as const;
+    await tx.query(queries.insertMember(context.tenantId, member));
+    await tx.query(queries.insertInvitation(context.tenantId, row));
+    const facts = { ...auditOf(who), public: { role: input.role } };
+    await deps.recordAudit(tx, { ...facts, type: 'member.invited', resource: ['member', memberId] });
+    await deps.recordAudit(tx, { ...facts, type: 'invitation.created', resource: ['invitation', id] });
+    return (await issueLink(deps, tx, { kind: 'enrol', memberId, actor: facts.actor })).path;
+  });
+  return { invitation: await toInvitation(deps, caller, row), enrolmentPath: path };
+}
+
+/** The member that a change is about, locked. A person changes nobody's membership but others'. */
+async function memberToChange(tx: ScopedTransaction, caller: Caller, memberId: Uuid): Promise<MemberRow> {
+  // All managers first, always in one order: two of them changing each other wait instead of both going through.
+  await tx.query(queries.lockManagers(caller.tenant.tenantId));
+  const row = (await tx.query(memberForUpdate(caller.tenant.tenantId, memberId)))[0];
+  if (row === undefined) throw refuse('member_unknown', 'no such member');
+  if (row.id === caller.personId) throw refuse('own_membership', 'nobody changes their own membership');
+  return row;
+}
+
+/** Somebody who can manage the tenant must remain after `row` stops being one. */
+async function requireOtherManager(tx: ScopedTransaction, caller: Caller, row: MemberRow): Promise<void> {
+  if (row.state !== 'active' || (row.role !== 'lead' && row.role !== 'operator')) return;
+  const managers = await tx.query(queries.lockManagers(caller.tenant.tenantId));
+  if (!managers.some(({ id }) => id !== row.id)) throw refuse('last_lead', 'the last manager');
+}
+
+/**
+ * Gives a member another role; it holds from the next token on (the gateway is told to drop the cached ones). Throws
+ * `member_unknown`, `own_membership`, `role_not_assignable`, `member_suspended`, `last_lead`.
+ */
+export async function changeRole(deps: AccessDeps, who: Asker, input: { readonly memberId: Uuid; readonly role: Role }): Promise<Person> {
+  const { caller } = who;
+  if (!roleExistsIn(caller.tenantKind, input.role)) throw refuse('role_not_assignable', input.role);
+  const changed = await deps.tenant.transaction(caller.tenant, async (tx) => {
+    const row = await memberToChange(tx, caller, input.memberId);
+    if (row.state === 'suspended') throw refuse('member_suspended', 'a suspended member has no role to change');
+    if (input.role !== 'lead' && input.role !== 'operator') await requireOtherManager(tx, caller, row);
+    await tx.query(queries.setMemberRole(caller.tenant.tenantId, row.id, input.role));
+    await deps.recordAudit(tx, {
+      ...auditOf(who),
+      type: 'member.role-changed',
+      resource: ['member', row.id],
+      public: { from: row.role, to: input.role },
+    });
+    return { ...row, role: input.role };
+  });
+  return toPerson(deps, caller, changed);
+}
+
+/**
+ * Suspends a member: no session, token, link or step-up of theirs works any more once this returns (tokens already
+ * handed out live for 30 seconds at most and the gateway is told to drop them). Throws as `changeRole` does.
+ */
+export async function suspendMember(deps: AccessDeps, who: Asker, memberId: Uuid): Promise<{ readonly person: Person; readonly sessionsClosed: number }> {
+  const { caller } = who;
+  const { row, closed } = await deps.tenant.transaction(caller.tenant, async (tx) => {
+    const found = await memberToChange(tx, caller, memberId);
+    await requireOtherManager(tx, caller, found);
+    await tx.query(setMemberState(caller.tenant.tenantId, found.id, 'suspended'));
+    await tx.query(deleteLinksOf(caller.tenant.tenantId, found.id));
+    const { actor } = auditFromCall(who);
+    const count = await closeSessionsOf(deps, tx, { memberId: found.id, reason: 'suspended', actor });
+    await deps.recordAudit(tx, { ...auditOf(who), type: 'member.suspended', resource: ['member', found.id], public: { sessions: count } });
+    return { row: { ...found, state: 'suspended' as const }, closed: count };
+  });
+  return { person: await toPerson(deps, caller, row), sessionsClosed: closed };
+}
+
+/**
+ * Starts the confirmation of one action: options whose challenge is the digest of the action, stored for one use by
+ * this session, and a new cookie for the session. Throws `step_up_not_offered`, `no_passkey_for_step_up`.
+ */
+export async function beginStepUp<Input extends Readonly<Record<string, Json | undefined>>>(
+  deps: AccessDeps,
+  caller: Caller,
+  input: { readonly operation: string; readonly input: Input },
+) {
+  // Asking somebody to confirm what they may not do teaches them to confirm anything.
+  if (caller.method !== 'passkey' || !deps.policy.allows(input.operation, caller)) {
+    throw refuse('step_up_not_offered', `${input.operation} is not for ${caller.role} by ${caller.method}`);
+  }
+  const allowed = await passkeysOfMember(deps, caller.tenant.tenantId, caller.personId);
+  if (allowed.length === 0) throw refuse('no_passkey_for_step_up', 'the person has no passkey');
+  const action = stepUpAction(caller, input.operation, input.input);
+  const nonce = deps.random.bytes(NONCE_BYTES);
+  const challenge = stepUpDigest(nonce, action);
+  const { id } = await issueChallenge(deps, {
+    purpose: 'step-up',
+    door: caller.door,
+    challenge,
+    tenant_id: caller.tenant.tenantId,
+    member_id: caller.personId,
+    session_id: caller.sessionId,
+    nonce,
+    action_hash: actionHash(action),
+    operation: input.operation,
+  });
+  const options = await assertionOptions({ door: deps.doors[caller.door], challenge, allowed });
+  return { challengeId: id, options, action, opened: await rotateSession(deps, caller) };
+}

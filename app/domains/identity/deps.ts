@@ -1,0 +1,30 @@
+import type { Clock, Random, Uuid } from '@auditrax/base';
+import type { SystemDoor, TenantContext, TenantDoor } from '@auditrax/tenancy';
+import type { AttemptRecorder, RecordAudit } from '../../platform/audit/index.ts';
+import type { EdgeDoor } from '../../platform/http/handler.ts';
+import type { Sealer } from '../keys/index.ts';
+import type { DoorSettings } from './passkey.ts';
+
+/** What the rooms identity and access are built from; handed in by the issuer's composition root. */
+export interface IdentityDeps {
+  readonly tenant: TenantDoor;
+  readonly system: SystemDoor;
+  readonly sealer: Sealer;
+  readonly recordAudit: RecordAudit;
+  /** Denied attempts, on a connection of their own. */
+  readonly attempts: AttemptRecorder;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly doors: Readonly<Record<EdgeDoor, DoorSettings>>;
+  /** Tagged id of `kind` (`mem`, `inv`, …) for the tenant. */
+  formatId(kind: string, context: TenantContext, id: Uuid): string;
+}
+
+/** Global tables that these rooms reach through the system door. */
+export const systemTables: readonly string[] = [
+  'platform.tenant',
+  'identity.session_index',
+  'identity.credential_index',
+  'identity.challenge',
+  'identity.one_time_link',
+];

@@ -1,0 +1,168 @@
+import { AppError, fromBase64Url, toBase64Url, uuidToBytes, uuidV7, type Uuid } from '@auditrax/base';
+import type { AuthenticationResponseJSON, RegistrationResponseJSON } from '@simplewebauthn/server';
+import type { ScopedTransaction, TenantContext } from '@auditrax/tenancy';
+import type { AuditActor } from '../../platform/audit/index.ts';
+import type { EdgeDoor } from '../../platform/http/handler.ts';
+import { consumeChallenge, issueChallenge } from './challenges.ts';
+import type { IdentityDeps } from './deps.ts';
+import type { IdentityCode } from './errors.ts';
+import type { PasskeyRecord, PasskeyRefusal } from './passkey.ts';
+import { credentialHash, registrationOptions, verifyAssertion, verifyRegistration } from './passkey.ts';
+import type { ChallengeRow, CredentialIndexRow } from './queries.ts';
+import * as queries from './queries.ts';
+import type { KnownTenant } from './tenant-lookup.ts';
+import { findTenant } from './tenant-lookup.ts';
+
+/** More than anybody's devices; the list in the options of a ceremony stays short. */
+export const PASSKEYS_PER_MEMBER_MAX = 20;
+
+function toRecord(row: CredentialIndexRow): PasskeyRecord {
+  return {
+    id: toBase64Url(row.external_id),
+    publicKey: row.public_key,
+    counter: Number(row.counter),
+    transports: row.transports,
+  };
+}
+
+/** The passkeys that a member may answer with. */
+export async function passkeysOfMember(
+  deps: Pick<IdentityDeps, 'system'>,
+  tenantId: Uuid,
+  memberId: Uuid,
+): Promise<PasskeyRecord[]> {
+  return (await deps.system.system(queries.passkeysOf(tenantId, memberId))).map(toRecord);
+}
+
+/** Options and a stored challenge for adding a passkey to a member. Throws `passkey_limit_reached`. */
+export async function beginRegistration(
+  deps: IdentityDeps,
+  input: {
+    readonly tenant: KnownTenant;
+    readonly memberId: Uuid;
+    readonly sealedLabel: Uint8Array;
+    readonly door: EdgeDoor;
+    readonly bind: Pick<ChallengeRow, 'purpose'> & Partial<Pick<ChallengeRow, 'link_hash' | 'session_id'>>;
+  },
+) {
+  const { context } = input.tenant;
+  const existing = await passkeysOfMember(deps, context.tenantId, input.memberId);
+  if (existing.length >= PASSKEYS_PER_MEMBER_MAX) {
+    throw new AppError<IdentityCode>('passkey_limit_reached', `a member has at most ${PASSKEYS_PER_MEMBER_MAX} passkeys`);
+  }
+  const label = await deps.sealer.openText({ context, field: 'identity.member.label', rowId: input.memberId, sealed: input.sealedLabel });
+  const { id, challenge } = await issueChallenge(deps, {
+    ...input.bind,
+    door: input.door,
+    tenant_id: context.tenantId,
+    member_id: input.memberId,
+  });
+  const userId = uuidToBytes(input.memberId);
+  const options = await registrationOptions({ door: deps.doors[input.door], challenge, userId, label, existing });
+  return { challengeId: id, options };
+}
+
+/** Verifies the new passkey of a ceremony. Throws `passkey_refused`. */
+export async function checkRegistration(
+  deps: Pick<IdentityDeps, 'doors'>,
+  challenge: Pick<ChallengeRow, 'challenge' | 'door'>,
+  response: RegistrationResponseJSON,
+): Promise<{ readonly passkey: PasskeyRecord; readonly deviceType: string }> {
+  const verdict = await verifyRegistration({ response, challenge: challenge.challenge, door: deps.doors[challenge.door] });
+  if (!verdict.ok) throw new AppError<IdentityCode>('passkey_refused', `registration refused: ${verdict.reason}`);
+  return verdict;
+}
+
+/** Stores a verified passkey in the caller's transaction, with its entry. A known credential id fails as a duplicate. */
+export async function storePasskey(
+  deps: Pick<IdentityDeps, 'clock' | 'random' | 'recordAudit'>,
+  tx: ScopedTransaction,
+  input: { readonly memberId: Uuid; readonly passkey: PasskeyRecord; readonly deviceType: string; readonly actor: AuditActor },
+): Promise<Uuid> {
+  const { tenantId, requestId } = tx.context;
+  const id = uuidV7(deps.clock, deps.random);
+  const hash = credentialHash(input.passkey.id);
+  const externalId = fromBase64Url(input.passkey.id);
+  if (hash === undefined || externalId === undefined) throw new AppError<IdentityCode>('passkey_refused', 'credential id');
+  const now = new Date(deps.clock.nowMs());
+  await tx.query(queries.insertCredential(tenantId, { id, memberId: input.memberId, credentialHash: hash, deviceType: input.deviceType, now }));
+  await tx.query(
+    queries.insertCredentialIndex({
+      credentialHash: hash,
+      tenantId,
+      credentialId: id,
+      memberId: input.memberId,
+      externalId,
+      publicKey: input.passkey.publicKey,
+      counter: input.passkey.counter,
+      transports: input.passkey.transports,
+    }),
+  );
+  await deps.recordAudit(tx, {
+    type: 'passkey.registered',
+    actor: input.actor,
+    resource: ['credential', id],
+    outcome: 'allowed',
+    requestId,
+    public: { deviceType: input.deviceType },
+  });
+  return id;
+}
+
+/** Removes every passkey of a member, in the caller's transaction. */
+export async function removePasskeysOf(
+  deps: Pick<IdentityDeps, 'clock' | 'recordAudit'>,
+  tx: ScopedTransaction,
+  input: { readonly memberId: Uuid; readonly actor: AuditActor },
+): Promise<void> {
+  const { tenantId, requestId } = tx.context;
+  for (const { id } of await tx.query(queries.credentialsOf(tenantId, input.memberId))) {
+    await tx.query(queries.removeCredential(tenantId, id, new Date(deps.clock.nowMs())));
+    await tx.query(queries.deleteCredentialIndex(tenantId, id));
+    await deps.recordAudit(tx, { type: 'passkey.removed', actor: input.actor, resource: ['credential', id], outcome: 'allowed', requestId });
+  }
+}
+
+export type AssertionOutcome =
+  | { readonly ok: true; readonly tenant: KnownTenant; readonly memberId: Uuid; readonly credentialId: Uuid; readonly passkey: PasskeyRecord }
+  | { readonly ok: false; readonly reason: PasskeyRefusal | 'unknown-passkey'; readonly known?: { readonly context: TenantContext; readonly memberId: Uuid; readonly credentialId: Uuid } };
+
+/**
+ * Takes the challenge, verifies the answer with the stored public key and moves the counter on. The challenge is used
+ * up whatever comes out, and of two answers with one counter the second is refused. `known` names whose passkey was
+ * tried, for the log. Throws `challenge_unusable`.
+ */
+export async function acceptAssertion(
+  deps: Pick<IdentityDeps, 'system' | 'clock' | 'doors'>,
+  input: {
+    readonly challengeId: Uuid;
+    readonly purpose: 'sign-in' | 'step-up';
+    readonly door: EdgeDoor;
+    readonly response: AuthenticationResponseJSON;
+    readonly requestId: string;
+  },
+): Promise<{ readonly challenge: ChallengeRow; readonly outcome: AssertionOutcome }> {
+  const challenge = await consumeChallenge(deps, input.challengeId, { purpose: input.purpose, door: input.door });
+  const hash = credentialHash(input.response.id);
+  const row = hash === undefined ? undefined : (await deps.system.system(queries.credentialByHash(hash)))[0];
+  const tenant = row === undefined ? undefined : await findTenant(deps, row.tenant_id, input.requestId);
+  if (hash === undefined || row === undefined || tenant === undefined) {
+    return { challenge, outcome: { ok: false, reason: 'unknown-passkey' } };
+  }
+  const known = { context: tenant.context, memberId: row.member_id, credentialId: row.credential_id };
+  const passkey = toRecord(row);
+  const { userHandle } = input.response.response;
+  if (userHandle !== undefined && userHandle !== toBase64Url(uuidToBytes(row.member_id))) {
+    return { challenge, outcome: { ok: false, reason: 'user-handle', known } };
+  }
+  const verdict = await verifyAssertion({
+    response: input.response,
+    challenge: challenge.challenge,
+    door: deps.doors[input.door],
+    passkey,
+  });
+  if (!verdict.ok) return { challenge, outcome: { ok: false, reason: verdict.reason, known } };
+  const moved = await deps.system.system(queries.advanceCounter(hash, verdict.counter, new Date(deps.clock.nowMs())));
+  if (moved.length === 0) return { challenge, outcome: { ok: false, reason: 'counter', known } };
+  return { challenge, outcome: { ok: true, tenant, memberId: row.member_id, credentialId: row.credential_id, passkey } };
+}

@@ -1,0 +1,249 @@
+import type { Uuid } from '@auditrax/base';
+import { sql, type Statement } from '@auditrax/tenancy';
+import type { Caller, EdgeDoor, Role, SignInMethod } from '../../platform/http/handler.ts';
+
+export type TenantKind = Caller['tenantKind'];
+export type MemberState = 'invited' | 'active' | 'suspended';
+export type ClosedReason = 'sign-out' | 'everywhere' | 'replaced' | 'suspended' | 'expired';
+
+export interface TenantRow {
+  readonly id: Uuid;
+  /** bigint; the driver may hand it over as text. */
+  readonly part: string | number;
+  readonly kind: TenantKind;
+  readonly slug: string;
+  readonly display_name: string;
+}
+
+export interface MemberRow {
+  readonly id: Uuid;
+  readonly role: Role;
+  readonly state: MemberState;
+  readonly label: Uint8Array;
+  readonly created_at: Date;
+}
+
+export interface SessionRow {
+  readonly id: Uuid;
+  readonly member_id: Uuid;
+  readonly door: EdgeDoor;
+  readonly method: SignInMethod;
+  readonly auth_time: Date;
+  readonly expires_at: Date;
+  readonly closed_at: Date | null;
+}
+
+export interface SessionIndexRow {
+  readonly tenant_id: Uuid;
+  readonly session_id: Uuid;
+  readonly last_seen_at: Date;
+  readonly expires_at: Date;
+  readonly superseded: boolean;
+}
+
+export interface CredentialIndexRow {
+  readonly credential_hash: Uint8Array;
+  readonly tenant_id: Uuid;
+  readonly credential_id: Uuid;
+  readonly member_id: Uuid;
+  readonly external_id: Uint8Array;
+  readonly public_key: Uint8Array;
+  readonly counter: string | number;
+  readonly transports: string[];
+  readonly last_used_at: Date | null;
+}
+
+export interface ChallengeRow {
+  readonly id: Uuid;
+  readonly purpose: 'sign-in' | 'enrol' | 'add-passkey' | 'step-up';
+  readonly door: EdgeDoor;
+  readonly challenge: Uint8Array;
+  readonly expires_at: Date;
+  readonly tenant_id: Uuid | null;
+  readonly member_id: Uuid | null;
+  readonly session_id: Uuid | null;
+  readonly link_hash: Uint8Array | null;
+  readonly nonce: Uint8Array | null;
+  readonly action_hash: Uint8Array | null;
+  readonly operation: string | null;
+}
+
+export interface LinkRow {
+  readonly token_hash: Uint8Array;
+  readonly kind: 'enrol' | 'sign-in';
+  readonly tenant_id: Uuid;
+  readonly member_id: Uuid;
+  readonly expires_at: Date;
+  readonly used_at: Date | null;
+}
+
+// Global: tenants.
+
+export const tenantById = (id: Uuid): Statement<TenantRow> =>
+  sql<TenantRow>`select t.id, t.part, t.kind, t.slug, t.display_name from platform.tenant t where t.id = ${id}`;
+
+export const tenantBySlug = (slug: string): Statement<TenantRow> =>
+  sql<TenantRow>`select t.id, t.part, t.kind, t.slug, t.display_name from platform.tenant t where t.slug = ${slug}`;
+
+// Global: where a cookie, a passkey or a one-time token leads.
+
+export const sessionIndexByHash = (tokenHash: Uint8Array): Statement<SessionIndexRow> =>
+  sql<SessionIndexRow>`select i.tenant_id, i.session_id, i.last_seen_at, i.expires_at, i.superseded
+    from identity.session_index i where i.token_hash = ${tokenHash}`;
+
+export const touchSession = (tokenHash: Uint8Array, now: Date): Statement =>
+  sql`update identity.session_index set last_seen_at = ${now} where token_hash = ${tokenHash}`;
+
+export const supersedeSession = (tenantId: Uuid, sessionId: Uuid, until: Date): Statement<{ session_id: Uuid }> =>
+  sql<{ session_id: Uuid }>`update identity.session_index set superseded = true, expires_at = least(expires_at, ${until})
+    where tenant_id = ${tenantId} and session_id = ${sessionId} and not superseded returning session_id`;
+
+export const insertSessionIndex = (row: {
+  tokenHash: Uint8Array;
+  tenantId: Uuid;
+  sessionId: Uuid;
+  now: Date;
+  expiresAt: Date;
+}): Statement =>
+  sql`insert into identity.session_index (token_hash, tenant_id, session_id, last_seen_at, expires_at)
+    values (${row.tokenHash}, ${row.tenantId}, ${row.sessionId}, ${row.now}, ${row.expiresAt})`;
+
+export const deleteSessionIndex = (tenantId: Uuid, sessionId: Uuid): Statement =>
+  sql`delete from identity.session_index where tenant_id = ${tenantId} and session_id = ${sessionId}`;
+
+export const sweepSessionIndex = (now: Date): Statement =>
+  sql`delete from identity.session_index where expires_at < ${now}`;
+
+export const credentialByHash = (hash: Uint8Array): Statement<CredentialIndexRow> =>
+  sql<CredentialIndexRow>`select c.credential_hash, c.tenant_id, c.credential_id, c.member_id, c.external_id,
+      c.public_key, c.counter, c.transports, c.last_used_at
+    from identity.credential_index c where c.credential_hash = ${hash}`;
+
+export const passkeysOf = (tenantId: Uuid, memberId: Uuid): Statement<CredentialIndexRow> =>
+  sql<CredentialIndexRow>`select c.credential_hash, c.tenant_id, c.credential_id, c.member_id, c.external_id,
+      c.public_key, c.counter, c.transports, c.last_used_at
+    from identity.credential_index c where c.tenant_id = ${tenantId} and c.member_id = ${memberId}`;
+
+/** Moves the counter forward only: of two answers with one counter, the second finds no row. */
+export const advanceCounter = (hash: Uint8Array, counter: number, now: Date): Statement<{ credential_id: Uuid }> =>
+  sql<{ credential_id: Uuid }>`update identity.credential_index set counter = ${counter}, last_used_at = ${now}
+    where credential_hash = ${hash} and (counter < ${counter} or (counter = 0 and ${counter}::bigint = 0))
+    returning credential_id`;
+
+export const insertCredentialIndex = (row: {
+  credentialHash: Uint8Array;
+  tenantId: Uuid;
+  credentialId: Uuid;
+  memberId: Uuid;
+  externalId: Uint8Array;
+  publicKey: Uint8Array;
+  counter: number;
+  transports: readonly string[];
+}): Statement =>
+  sql`insert into identity.credential_index
+      (credential_hash, tenant_id, credential_id, member_id, external_id, public_key, counter, transports)
+    values (${row.credentialHash}, ${row.tenantId}, ${row.credentialId}, ${row.memberId}, ${row.externalId}, ${row.publicKey},
+      ${row.counter}, ${[...row.transports]}::text[])`;
+
+export const deleteCredentialIndex = (tenantId: Uuid, credentialId: Uuid): Statement =>
+  sql`delete from identity.credential_index where tenant_id = ${tenantId} and credential_id = ${credentialId}`;
+
+export const insertChallenge = (row: ChallengeRow): Statement =>
+  sql`insert into identity.challenge
+      (id, purpose, door, challenge, expires_at, tenant_id, member_id, session_id, link_hash, nonce, action_hash, operation)
+    values (${row.id}, ${row.purpose}, ${row.door}, ${row.challenge}, ${row.expires_at}, ${row.tenant_id}, ${row.member_id},
+      ${row.session_id}, ${row.link_hash}, ${row.nonce}, ${row.action_hash}, ${row.operation})`;
+
+/** Taking a challenge deletes it, so that of two answers at once only one finds it. */
+export const takeChallenge = (id: Uuid): Statement<ChallengeRow> =>
+  sql<ChallengeRow>`delete from identity.challenge where id = ${id}
+    returning id, purpose, door, challenge, expires_at, tenant_id, member_id, session_id, link_hash, nonce, action_hash, operation`;
+
+export const sweepChallenges = (now: Date): Statement =>
+  sql`delete from identity.challenge where expires_at < ${now}`;
+
+export const insertLink = (row: Omit<LinkRow, 'used_at'>): Statement =>
+  sql`insert into identity.one_time_link (token_hash, kind, tenant_id, member_id, expires_at)
+    values (${row.token_hash}, ${row.kind}, ${row.tenant_id}, ${row.member_id}, ${row.expires_at})`;
+
+export const linkByHash = (hash: Uint8Array): Statement<LinkRow> =>
+  sql<LinkRow>`select l.token_hash, l.kind, l.tenant_id, l.member_id, l.expires_at, l.used_at
+    from identity.one_time_link l where l.token_hash = ${hash}`;
+
+/** Inside the transaction of what the link opens; of two at once only one gets a row. */
+export const useLink = (tenantId: Uuid, hash: Uint8Array, now: Date): Statement<{ member_id: Uuid }> =>
+  sql<{ member_id: Uuid }>`update identity.one_time_link set used_at = ${now}
+    where tenant_id = ${tenantId} and token_hash = ${hash} and used_at is null and expires_at > ${now}
+    returning member_id`;
+
+export const deleteLinksOf = (tenantId: Uuid, memberId: Uuid): Statement =>
+  sql`delete from identity.one_time_link where tenant_id = ${tenantId} and member_id = ${memberId}`;
+
+export const sweepLinks = (before: Date): Statement =>
+  sql`delete from identity.one_time_link where expires_at < ${before}`;
+
+// Rows of a tenant.
+
+export const memberById = (tenantId: Uuid, id: Uuid): Statement<MemberRow> =>
+  sql<MemberRow>`select m.id, m.role, m.state, m.label, m.created_at from identity.member m
+    where m.tenant_id = ${tenantId} and m.id = ${id}`;
+
+/** Locks the row, so that a suspension and a sign-in cannot both win. */
+export const memberForUpdate = (tenantId: Uuid, id: Uuid): Statement<MemberRow> =>
+  sql<MemberRow>`select m.id, m.role, m.state, m.label, m.created_at from identity.member m
+    where m.tenant_id = ${tenantId} and m.id = ${id} for update`;
+
+export const memberByRole = (tenantId: Uuid, role: Role): Statement<MemberRow> =>
+  sql<MemberRow>`select m.id, m.role, m.state, m.label, m.created_at from identity.member m
+    where m.tenant_id = ${tenantId} and m.role = ${role} order by m.created_at, m.id limit 1`;
+
+export const setMemberState = (tenantId: Uuid, id: Uuid, state: MemberState): Statement =>
+  sql`update identity.member set state = ${state} where tenant_id = ${tenantId} and id = ${id}`;
+
+export const acceptInvitations = (tenantId: Uuid, memberId: Uuid, now: Date): Statement<{ id: Uuid }> =>
+  sql<{ id: Uuid }>`update identity.invitation set accepted_at = ${now}
+    where tenant_id = ${tenantId} and member_id = ${memberId} and accepted_at is null returning id`;
+
+export const insertSession = (tenantId: Uuid, row: Omit<SessionRow, 'closed_at'>): Statement =>
+  sql`insert into identity.session (tenant_id, id, member_id, door, method, auth_time, expires_at)
+    values (${tenantId}, ${row.id}, ${row.member_id}, ${row.door}, ${row.method}, ${row.auth_time}, ${row.expires_at})`;
+
+export const sessionWithMember = (tenantId: Uuid, sessionId: Uuid): Statement<SessionRow & { role: Role; state: MemberState; label: Uint8Array }> =>
+  sql<SessionRow & { role: Role; state: MemberState; label: Uint8Array }>`
+    select s.id, s.member_id, s.door, s.method, s.auth_time, s.expires_at, s.closed_at, m.role, m.state, m.label
+    from identity.session s
+    join identity.member m on m.tenant_id = ${tenantId} and m.id = s.member_id
+    where s.tenant_id = ${tenantId} and s.id = ${sessionId}`;
+
+export const openSessionsOf = (tenantId: Uuid, memberId: Uuid): Statement<{ id: Uuid }> =>
+  sql<{ id: Uuid }>`select s.id from identity.session s
+    where s.tenant_id = ${tenantId} and s.member_id = ${memberId} and s.closed_at is null
+    order by s.auth_time desc, s.id`;
+
+export const closeSession = (tenantId: Uuid, id: Uuid, closed: { at: Date; reason: ClosedReason }): Statement<{ id: Uuid }> =>
+  sql<{ id: Uuid }>`update identity.session set closed_at = ${closed.at}, closed_reason = ${closed.reason}
+    where tenant_id = ${tenantId} and id = ${id} and closed_at is null returning id`;
+
+export const insertCredential = (
+  tenantId: Uuid,
+  row: { id: Uuid; memberId: Uuid; credentialHash: Uint8Array; deviceType: string; now: Date },
+): Statement =>
+  sql`insert into identity.credential (tenant_id, id, member_id, credential_hash, device_type, created_at)
+    values (${tenantId}, ${row.id}, ${row.memberId}, ${row.credentialHash}, ${row.deviceType}, ${row.now})`;
+
+export interface CredentialListRow {
+  readonly id: Uuid;
+  readonly device_type: 'singleDevice' | 'multiDevice';
+  readonly created_at: Date;
+  readonly last_used_at: Date | null;
+}
+
+export const credentialsOf = (tenantId: Uuid, memberId: Uuid): Statement<CredentialListRow> =>
+  sql<CredentialListRow>`select c.id, c.device_type, c.created_at, i.last_used_at
+    from identity.credential c
+    join identity.credential_index i on i.tenant_id = ${tenantId} and i.credential_id = c.id
+    where c.tenant_id = ${tenantId} and c.member_id = ${memberId} and c.removed_at is null
+    order by c.created_at, c.id`;
+
+export const removeCredential = (tenantId: Uuid, id: Uuid, now: Date): Statement =>
+  sql`update identity.credential set removed_at = ${now} where tenant_id = ${tenantId} and id = ${id} and removed_at is null`;

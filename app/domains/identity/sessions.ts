@@ -1,0 +1,210 @@
+import { createHash } from 'node:crypto';
+import { fromBase64Url, toBase64Url, uuidV7, type Uuid } from '@auditrax/base';
+import type { ScopedTransaction } from '@auditrax/tenancy';
+import type { AuditActor } from '../../platform/audit/index.ts';
+import type { Caller, EdgeDoor, Role, SignInMethod } from '../../platform/http/handler.ts';
+import type { IdentityDeps } from './deps.ts';
+import { doorAdmits } from './door-rules.ts';
+import type { ClosedReason } from './queries.ts';
+import * as queries from './queries.ts';
+import {
+  judgeSession,
+  SESSION_SECONDS_MAX,
+  SESSION_SUPERSEDED_SECONDS_MAX,
+  SESSION_TOUCH_SECONDS_MIN,
+  SESSIONS_PER_MEMBER_MAX,
+} from './session-rules.ts';
+import type { KnownTenant } from './tenant-lookup.ts';
+import { findTenant } from './tenant-lookup.ts';
+
+/** 256 bits: a cookie is not to be guessed, and only its hash is stored, so that a copy of the database opens nothing. */
+export const SESSION_TOKEN_BYTES = 32;
+
+/** A session that may be used now. */
+export interface LiveSession {
+  readonly tenant: KnownTenant;
+  readonly sessionId: Uuid;
+  readonly personId: Uuid;
+  readonly role: Role;
+  readonly door: EdgeDoor;
+  readonly method: SignInMethod;
+  readonly authTimeMs: number;
+  readonly expiresAtMs: number;
+  /** Sealed; opened only where it is shown. */
+  readonly label: Uint8Array;
+  /** True for the few seconds in which a rotated cookie still answers reads. */
+  readonly superseded: boolean;
+}
+
+/** What goes back to the browser, once. */
+export interface OpenedSession {
+  readonly sessionId: Uuid;
+  readonly token: string;
+  readonly maxAgeSeconds: number;
+}
+
+export function tokenDigest(token: string): Buffer | undefined {
+  const bytes = fromBase64Url(token);
+  return bytes?.length === SESSION_TOKEN_BYTES ? createHash('sha256').update(bytes).digest() : undefined;
+}
+
+function newToken(deps: Pick<IdentityDeps, 'random'>): { token: string; hash: Buffer } {
+  const bytes = deps.random.bytes(SESSION_TOKEN_BYTES);
+  return { token: toBase64Url(bytes), hash: createHash('sha256').update(bytes).digest() };
+}
+
+/**
+ * Opens a session inside the transaction of the sign-in, always under a fresh id and cookie: what an attacker planted
+ * before sign-in (session fixation) is worth nothing afterwards.
+ */
+export async function openSession(
+  deps: IdentityDeps,
+  tx: ScopedTransaction,
+  input: { readonly memberId: Uuid; readonly door: EdgeDoor; readonly method: SignInMethod },
+): Promise<OpenedSession> {
+  const { tenantId, requestId } = tx.context;
+  const now = deps.clock.nowMs();
+  const maxAgeSeconds = SESSION_SECONDS_MAX[input.method];
+  const expiresAt = new Date(now + maxAgeSeconds * 1000);
+  const { token, hash } = newToken(deps);
+  const sessionId = uuidV7(deps.clock, deps.random);
+  const open = await tx.query(queries.openSessionsOf(tenantId, input.memberId));
+  for (const old of open.slice(SESSIONS_PER_MEMBER_MAX - 1)) {
+    await closeOne(deps, tx, { sessionId: old.id, reason: 'replaced', actor: { personId: input.memberId } });
+  }
+  await tx.query(
+    queries.insertSession(tenantId, {
+      id: sessionId,
+      member_id: input.memberId,
+      door: input.door,
+      method: input.method,
+      auth_time: new Date(now),
+      expires_at: expiresAt,
+    }),
+  );
+  await tx.query(queries.insertSessionIndex({ tokenHash: hash, tenantId, sessionId, now: new Date(now), expiresAt }));
+  await deps.recordAudit(tx, {
+    type: 'session.opened',
+    actor: { personId: input.memberId, sessionId },
+    resource: ['session', sessionId],
+    outcome: 'allowed',
+    requestId,
+    public: { door: input.door, method: input.method },
+  });
+  return { sessionId, token, maxAgeSeconds };
+}
+
+async function closeOne(
+  deps: Pick<IdentityDeps, 'recordAudit' | 'clock'>,
+  tx: ScopedTransaction,
+  input: { readonly sessionId: Uuid; readonly reason: ClosedReason; readonly actor: AuditActor },
+): Promise<void> {
+  const { tenantId, requestId } = tx.context;
+  const at = new Date(deps.clock.nowMs());
+  const closed = await tx.query(queries.closeSession(tenantId, input.sessionId, { at, reason: input.reason }));
+  await tx.query(queries.deleteSessionIndex(tenantId, input.sessionId));
+  if (closed.length === 0) return;
+  await deps.recordAudit(tx, {
+    type: 'session.closed',
+    actor: input.actor,
+    resource: ['session', input.sessionId],
+    outcome: 'allowed',
+    requestId,
+    public: { reason: input.reason },
+  });
+}
+
+/** Closes one session (sign-out). */
+export function closeSession(
+  deps: IdentityDeps,
+  session: Pick<LiveSession, 'tenant' | 'sessionId' | 'personId'>,
+  reason: ClosedReason,
+): Promise<void> {
+  return deps.tenant.transaction(session.tenant.context, (tx) =>
+    closeOne(deps, tx, {
+      sessionId: session.sessionId,
+      reason,
+      actor: { personId: session.personId, sessionId: session.sessionId },
+    }),
+  );
+}
+
+/** Closes every open session of a person, in the caller's transaction. Returns how many. */
+export async function closeSessionsOf(
+  deps: Pick<IdentityDeps, 'recordAudit' | 'clock'>,
+  tx: ScopedTransaction,
+  input: { readonly memberId: Uuid; readonly reason: ClosedReason; readonly actor: AuditActor },
+): Promise<number> {
+  const open = await tx.query(queries.openSessionsOf(tx.context.tenantId, input.memberId));
+  for (const { id } of open) await closeOne(deps, tx, { sessionId: id, reason: input.reason, actor: input.actor });
+  return open.length;
+}
+
+/**
+ * The live session behind a cookie at `door`, or undefined: unknown, closed, expired, idle, of the other door, of a
+ * member who is not active, or of a tenant that this door does not admit. All of them look the same from outside.
+ */
+export async function findSession(
+  deps: Pick<IdentityDeps, 'system' | 'tenant' | 'clock'>,
+  cookie: string | undefined,
+  at: { readonly door: EdgeDoor; readonly requestId: string },
+): Promise<LiveSession | undefined> {
+  const hash = cookie === undefined ? undefined : tokenDigest(cookie);
+  if (hash === undefined) return undefined;
+  const index = (await deps.system.system(queries.sessionIndexByHash(hash)))[0];
+  if (index === undefined) return undefined;
+  const tenant = await findTenant(deps, index.tenant_id, at.requestId);
+  if (tenant === undefined) return undefined;
+  const row = (await deps.tenant.scoped(tenant.context, queries.sessionWithMember(index.tenant_id, index.session_id)))[0];
+  if (row === undefined) return undefined;
+  const now = deps.clock.nowMs();
+  const expiresAtMs = Math.min(row.expires_at.getTime(), index.expires_at.getTime());
+  const facts = {
+    door: row.door,
+    expiresAtMs,
+    lastSeenAtMs: index.last_seen_at.getTime(),
+    closed: row.closed_at !== null,
+    memberState: row.state,
+  };
+  if (judgeSession(facts, at.door, now) !== 'live' || !doorAdmits(row.door, row.method, tenant.kind)) return undefined;
+  if (now - facts.lastSeenAtMs >= SESSION_TOUCH_SECONDS_MIN * 1000) {
+    await deps.system.system(queries.touchSession(hash, new Date(now)));
+  }
+  return {
+    tenant,
+    sessionId: row.id,
+    personId: row.member_id,
+    role: row.role,
+    door: row.door,
+    method: row.method,
+    authTimeMs: row.auth_time.getTime(),
+    expiresAtMs,
+    label: row.label,
+    superseded: index.superseded,
+  };
+}
+
+/**
+ * Gives a session a new cookie when it is about to be used for something that needs step-up: a cookie that was copied
+ * earlier does not come along. The old one answers reads for a few seconds more, for requests already under way.
+ * Undefined when the session is over.
+ */
+export async function rotateSession(
+  deps: Pick<IdentityDeps, 'tenant' | 'clock' | 'random'>,
+  session: Pick<Caller, 'tenant' | 'sessionId'>,
+): Promise<OpenedSession | undefined> {
+  const { tenantId } = session.tenant;
+  const { sessionId } = session;
+  const now = deps.clock.nowMs();
+  const { token, hash } = newToken(deps);
+  return deps.tenant.transaction(session.tenant, async (tx) => {
+    const row = (await tx.query(queries.sessionWithMember(tenantId, sessionId)))[0];
+    if (row === undefined || row.closed_at !== null || row.expires_at.getTime() <= now) return undefined;
+    const until = new Date(now + SESSION_SUPERSEDED_SECONDS_MAX * 1000);
+    const replaced = await tx.query(queries.supersedeSession(tenantId, sessionId, until));
+    if (replaced.length === 0) return undefined;
+    const { expires_at: expiresAt } = row;
+    await tx.query(queries.insertSessionIndex({ tokenHash: hash, tenantId, sessionId, now: new Date(now), expiresAt }));
+    return { sessionId, token, maxAgeSeconds: Math.floor((expiresAt.getTime() - now) / 1000) };
+  });
+}

@@ -1,0 +1,129 @@
+import { AppError, isAppError, uuidV7, type Json, type Uuid } from '@auditrax/base';
+import type { TokenMinter } from '@auditrax/workload';
+import { tokenRoutes } from '../../platform/edge/token-contract.ts';
+import { callerClaims } from '../../platform/http/caller.ts';
+import { bindRoutes, type EdgeDoor, type RoomRoutes } from '../../platform/http/handler.ts';
+import type { IdentityDeps } from './deps.ts';
+import type { IdentityCode } from './errors.ts';
+import { acceptAssertion } from './passkeys.ts';
+import type { LiveSession } from './sessions.ts';
+import { findSession } from './sessions.ts';
+import { readStepUpHeader, type StepUpClaims, stepUpClaims } from './step-up-header.ts';
+
+/** What the ledger's reconciler compares entries with, so that no service can put a name under a deed unseen. */
+export interface MintRecord {
+  readonly tokenHash: string;
+  readonly tenantId: Uuid;
+  readonly personId: Uuid;
+  readonly sessionId: Uuid;
+  readonly expiresAt: Date;
+}
+
+export interface MintDeps extends IdentityDeps {
+  readonly minter: TokenMinter;
+  recordMint(record: MintRecord): Promise<void>;
+}
+
+interface MintRequest {
+  readonly cookie: string;
+  readonly door: EdgeDoor;
+  readonly destination: 'issuer' | 'workspace';
+  readonly routeClass: 'read' | 'write' | 'privileged';
+  readonly operation: string;
+  readonly stepUp?: string | undefined;
+}
+
+/**
+ * Turns a session cookie into a transaction token of 30 seconds for one destination and class. The mint is recorded
+ * before the token leaves. Throws `session_required` (whatever is wrong with the session), `step_up_refused`.
+ */
+export async function mintToken(deps: MintDeps, request: MintRequest, requestId: string) {
+  const session = await findSession(deps, request.cookie, { door: request.door, requestId });
+  // A cookie that was just replaced may finish reading; it changes nothing any more.
+  if (session === undefined || (session.superseded && request.routeClass !== 'read')) {
+    throw new AppError<IdentityCode>('session_required', 'no live session behind this cookie');
+  }
+  const stepUp = request.stepUp === undefined ? undefined : await acceptStepUp(deps, session, { ...request, stepUp: request.stepUp, requestId });
+  const { tenantId, tenantPart } = session.tenant.context;
+  const claims = callerClaims({
+    tenantId,
+    tenantPart,
+    tenantKind: session.tenant.kind,
+    personId: session.personId,
+    role: session.role,
+    sessionId: session.sessionId,
+    method: session.method,
+    door: session.door,
+  });
+  const { compact, expiresAtMs, hash } = await deps.minter.mint({
+    ...claims,
+    tctx: stepUp === undefined ? claims.tctx : { ...claims.tctx, stepUp: { ...stepUp } satisfies Record<string, Json> },
+    aud: request.destination,
+    azp: 'gateway',
+    txn: uuidV7(deps.clock, deps.random),
+    scope: request.routeClass,
+  });
+  await deps.recordMint({ tokenHash: hash, tenantId, personId: session.personId, sessionId: session.sessionId, expiresAt: new Date(expiresAtMs) });
+  return { token: compact, expiresAt: expiresAtMs, tenantId, tenantPart, personId: session.personId };
+}
+
+/** Logs a refused confirmation under the person whose session tried it. */
+async function refuseStepUp(deps: IdentityDeps, session: LiveSession, refusal: { operation: string; reason: string }): Promise<never> {
+  await deps.attempts.record(session.tenant.context, {
+    type: 'step-up.refused',
+    actor: { personId: session.personId, sessionId: session.sessionId },
+    resource: ['session', session.sessionId],
+    outcome: 'denied',
+    requestId: session.tenant.context.requestId,
+    public: { operation: refusal.operation, reason: refusal.reason },
+  });
+  throw new AppError<IdentityCode>('step_up_refused', refusal.reason);
+}
+
+/**
+ * Accepts a step-up assertion once: issued to this session for this operation at this door, answered by a passkey of
+ * the same person with user verification. Sessions opened without a passkey can never get here.
+ */
+async function acceptStepUp(
+  deps: IdentityDeps,
+  session: LiveSession,
+  request: { readonly stepUp: string; readonly operation: string; readonly door: EdgeDoor; readonly requestId: string },
+): Promise<StepUpClaims> {
+  const { operation } = request;
+  const refuse = (reason: string) => refuseStepUp(deps, session, { operation, reason });
+  if (session.method !== 'passkey') return refuse('method');
+  const header = readStepUpHeader(request.stepUp);
+  if (header === undefined) return refuse('malformed');
+  const accepted = await acceptAssertion(deps, {
+    challengeId: header.challengeId,
+    purpose: 'step-up',
+    door: request.door,
+    response: header.assertion,
+    requestId: request.requestId,
+  }).catch((error: unknown) => {
+    if (isAppError<IdentityCode>(error, 'challenge_unusable')) return undefined;
+    throw error;
+  });
+  if (accepted === undefined) return refuse('challenge');
+  const { challenge, outcome } = accepted;
+  if (!outcome.ok) return refuse(outcome.reason);
+  const own = outcome.memberId === session.personId && outcome.tenant.context.tenantId === session.tenant.context.tenantId;
+  if (!own || challenge.session_id !== session.sessionId || challenge.member_id !== session.personId) return refuse('other-person');
+  if (challenge.operation !== operation || challenge.nonce === null || challenge.action_hash === null) return refuse('other-operation');
+  return stepUpClaims({
+    operation,
+    nonce: challenge.nonce,
+    actionHash: challenge.action_hash,
+    passkey: outcome.passkey,
+    assertionHash: header.hash,
+  });
+}
+
+/** The route by which the gateway turns cookies into tokens. */
+export function tokenMintRoutes(deps: MintDeps): RoomRoutes {
+  return bindRoutes(tokenRoutes, {
+    async mint(call) {
+      return { status: 200 as const, body: await mintToken(deps, call.body, call.requestId) };
+    },
+  });
+}
