@@ -1,0 +1,30 @@
+import type { Uuid } from '@auditrax/base';
+import type { Statement } from '@auditrax/tenancy';
+
+/** What the issuer put its name under. Hashes and ids only; never the token. */
+export interface Mint {
+  /** base64url SHA-256 of the compact token. */
+  readonly tokenHash: string;
+  readonly tenantId: Uuid;
+  readonly personId: Uuid;
+  readonly sessionId: Uuid;
+  /** End of the token's life, milliseconds since the Unix epoch. */
+  readonly expiresAtMs: number;
+}
+
+/** Anything that runs a statement as ax_issuer: a scoped or a system transaction. */
+export interface MintWriter {
+  query(statement: Statement): Promise<unknown>;
+}
+
+/**
+ * Must be durable before the token leaves the issuer; otherwise an honest entry looks like a forged one. Call it in the
+ * transaction that reads the session, or in one of its own.
+ */
+export async function recordMint(tx: MintWriter, mint: Mint): Promise<void> {
+  await tx.query({
+    sql: `insert into audit.mint (token_hash, tenant_id, person_id, session_id, expires_at)
+          values ($1, $2, $3, $4, to_timestamp($5::double precision / 1000))`,
+    parameters: [mint.tokenHash, mint.tenantId, mint.personId, mint.sessionId, mint.expiresAtMs],
+  });
+}

@@ -1,0 +1,220 @@
+import { AppError, systemRandom, type Random, type Uuid } from '@auditrax/base';
+import type { SystemDoor, SystemTransaction } from '@auditrax/tenancy';
+import {
+  EMPTY_EDGE,
+  appendLeaves,
+  consistencyProof,
+  edgeRoot,
+  emptyRoot,
+  formatAddCheckpoint,
+  formatCheckpointText,
+  toBase64,
+  type Edge,
+  type FullTile,
+} from '@auditrax/tlog';
+import type { AuditCode } from './errors.ts';
+import * as queries from './ledger-queries.ts';
+import { createTileStore, loadEdge, logFromRow, type Log, type TileStore } from './log-store.ts';
+import type { SignerClient } from './signer-client.ts';
+import type { SignerVerdict } from './signer.ts';
+
+/** Entries moved in one transaction: where the fixed cost of a batch no longer matters. */
+export const BATCH_ENTRIES_MAX = 1024;
+
+export interface SequencedEntry {
+  readonly tenantId: Uuid;
+  readonly entryId: Uuid;
+  readonly index: number;
+  /** Size of the signed checkpoint that covers it. */
+  readonly size: number;
+}
+
+export interface SequencerDeps {
+  readonly door: SystemDoor;
+  readonly signer: SignerClient;
+  /** New logs get `<originPrefix><random>/<generation>`. Ends in a slash. */
+  readonly originPrefix: string;
+  readonly random?: Random;
+  readonly tiles?: TileStore;
+}
+
+export interface Sequencer {
+  /**
+   * Compares every log with what the signer last signed and has the difference signed. Throws `audit_log_behind_signer`
+   * when the database knows less, or other, than was signed: then nothing may be appended.
+   */
+  recover(): Promise<void>;
+  /** One group commit: claim, append, commit, sign, publish. Returns what is now covered by a signed checkpoint. */
+  sequenceBatch(): Promise<readonly SequencedEntry[]>;
+  /** Heartbeat without work. */
+  beat(): Promise<void>;
+  /** True when something waits in the queue. */
+  waiting(): Promise<boolean>;
+}
+
+interface OpenLog {
+  log: Log;
+  edge: Edge;
+  /** Size the signer last signed. */
+  signed: number;
+}
+
+interface Growth {
+  readonly open: OpenLog;
+  readonly edge: Edge;
+  readonly root: Uint8Array;
+  readonly full: readonly FullTile[];
+  readonly entries: readonly queries.PendingRow[];
+}
+
+/** Enforcer, replaceable as a module: a head that the signer has already left behind is not to be built upon. */
+export function assertNotBehind(log: Log, signed: { size: number; root: string }): void {
+  const ahead = signed.size > log.size;
+  const forked = signed.size === log.size && signed.size > 0 && signed.root !== toBase64(log.root);
+  if (!ahead && !forked) return;
+  throw new AppError<AuditCode>(
+    'audit_log_behind_signer',
+    `${log.origin}: the database has ${log.size} entries${forked ? ' with another root' : ''}, ${signed.size} were signed. ` +
+      'This database was restored or rewritten: bring back the newer one, or begin a new generation with a signed gap statement',
+  );
+}
+
+/** Makes the one sequencer. Its methods must not run at the same time (`runLedger` sees to that). */
+export function createSequencer(deps: SequencerDeps): Sequencer {
+  const { door, signer, random = systemRandom } = deps;
+  const tiles = deps.tiles ?? createTileStore(door);
+  const state = { logs: new Map<Uuid, OpenLog>(), unsigned: new Map<Uuid, SequencedEntry[]>() };
+
+  const openLog = async (tx: SystemTransaction, tenantId: Uuid): Promise<OpenLog> => {
+    const known = state.logs.get(tenantId);
+    if (known !== undefined) return known;
+    const [row] = await tx.query(queries.logOf(tenantId));
+    if (row === undefined) return createLog(tx, { tenantId, originPrefix: deps.originPrefix, random });
+    const log = logFromRow(row);
+    const [signed, edge] = await Promise.all([signer.state(log.origin), loadEdge(log, tiles.readerFor(log))]);
+    assertNotBehind(log, signed);
+    return { log, edge, signed: signed.size };
+  };
+
+  const publish = async (open: OpenLog): Promise<void> => {
+    const note = await signHead(signer, open, tiles);
+    await door.system(queries.insertCheckpoint({ ...open.log, note }));
+    open.signed = open.log.size;
+  };
+
+  const grow = async (tx: SystemTransaction): Promise<Growth[]> => {
+    await tx.query(queries.lockSequencer);
+    const claimed = await tx.query(queries.claimPending(BATCH_ENTRIES_MAX));
+    await tx.query(queries.beat);
+    if (claimed.length === 0) return [];
+    const byTenant = Map.groupBy(claimed.sort((a, b) => Number(a.seq) - Number(b.seq)), (row) => row.tenant_id);
+    const growths: Growth[] = [];
+    for (const [tenantId, entries] of byTenant) growths.push(append(await openLog(tx, tenantId), entries));
+    await store(tx, growths);
+    return growths;
+  };
+
+  /** Commit is durable here; only now may anything be signed. Entries whose signing failed are reported by a later call. */
+  const settle = async (growths: readonly Growth[]): Promise<SequencedEntry[]> => {
+    for (const { open, edge, root, entries } of growths) {
+      const { tenantId } = open.log;
+      const size = edge.size;
+      const added = entries.map((row, at) => ({ tenantId, entryId: row.entry_id, index: open.log.size + at, size }));
+      open.log = { ...open.log, size, root };
+      open.edge = edge;
+      state.logs.set(tenantId, open);
+      state.unsigned.set(tenantId, [...(state.unsigned.get(tenantId) ?? []), ...added]);
+    }
+    const done: SequencedEntry[] = [];
+    for (const [tenantId, added] of state.unsigned) {
+      const open = state.logs.get(tenantId)!;
+      await publish(open);
+      state.unsigned.delete(tenantId);
+      done.push(...added.map((entry) => ({ ...entry, size: open.log.size })));
+    }
+    return done;
+  };
+
+  return {
+    recover: async () => {
+      state.logs.clear();
+      state.unsigned.clear();
+      for (const row of await door.system(queries.allLogs)) {
+        const log = logFromRow(row);
+        const signed = await signer.state(log.origin);
+        assertNotBehind(log, signed);
+        if (log.size === 0) continue;
+        const open = { log, edge: await loadEdge(log, tiles.readerFor(log)), signed: signed.size };
+        // Equal sizes are signed again: a crash may have come between the signature and its publication.
+        await publish(open);
+        state.logs.set(log.tenantId, open);
+      }
+    },
+    sequenceBatch: async () => {
+      let growths: Growth[];
+      try {
+        growths = state.unsigned.size > 0 ? [] : await door.transaction(grow);
+      } catch (error) {
+        state.logs.clear(); // whether the commit happened is unknown: read everything again
+        throw error;
+      }
+      return settle(growths);
+    },
+    beat: async () => {
+      await door.system(queries.beat);
+    },
+    waiting: async () => (await door.system(queries.anyPending))[0]?.waiting === true,
+  };
+}
+
+async function createLog(
+  tx: SystemTransaction,
+  { tenantId, originPrefix, random }: { tenantId: Uuid; originPrefix: string; random: Random },
+): Promise<OpenLog> {
+  const generation = 1;
+  // Opaque: whoever sees a checkpoint learns nothing about the tenant's name.
+  const origin = `${originPrefix}${Buffer.from(random.bytes(16)).toString('hex')}/${generation}`;
+  const root = emptyRoot();
+  await tx.query(queries.insertLog({ tenantId, generation, origin }));
+  await tx.query(queries.insertHead({ tenantId, generation, root }));
+  return { log: { tenantId, generation, origin, size: 0, root }, edge: EMPTY_EDGE, signed: 0 };
+}
+
+function append(open: OpenLog, entries: readonly queries.PendingRow[]): Growth {
+  const { edge, full } = appendLeaves(open.edge, entries.map((row) => row.leaf_hash));
+  return { open, edge, root: edgeRoot(edge), full, entries };
+}
+
+async function store(tx: SystemTransaction, growths: readonly Growth[]): Promise<void> {
+  const rows = growths.flatMap(({ open, entries }) =>
+    entries.map((row, at) => ({ ...open.log, index: open.log.size + at, entryId: row.entry_id, leafHash: row.leaf_hash })),
+  );
+  await tx.query(queries.insertIndexRows(rows));
+  for (const { open, full } of growths) {
+    for (const tile of full) await tx.query(queries.insertTile({ ...tile, tenantId: open.log.tenantId, generation: open.log.generation }));
+  }
+  const moves = growths.map(({ open, edge, root }) => ({ ...open.log, oldSize: open.log.size, newSize: edge.size, root }));
+  const moved = await tx.query(queries.moveHeads(moves));
+  if (moved.length !== moves.length) throw new AppError<AuditCode>('audit_head_moved', 'another sequencer moved a head');
+}
+
+/**
+ * Proves the growth since the last signature and gets the head signed. When a reply of the signer was lost, it stands
+ * further than we remember: then the growth is proved from where it stands, once.
+ */
+async function signHead(signer: SignerClient, open: OpenLog, tiles: TileStore): Promise<string> {
+  const { log } = open;
+  let verdict = await askSigner(signer, open, tiles);
+  if (!verdict.ok && verdict.reason === 'old-size' && 'state' in verdict && verdict.state.size <= log.size) {
+    open.signed = verdict.state.size;
+    verdict = await askSigner(signer, open, tiles);
+  }
+  if (verdict.ok) return verdict.note;
+  throw new AppError<AuditCode>('audit_log_behind_signer', `${log.origin}: the signer refused size ${log.size}: ${verdict.reason}`);
+}
+
+async function askSigner(signer: SignerClient, { log, signed }: OpenLog, tiles: TileStore): Promise<SignerVerdict> {
+  const grown = signed > 0 && signed < log.size;
+  const proof = grown ? await consistencyProof({ from: signed, to: log.size }, tiles.readerFor(log)) : [];
+  return signer.addCheckpoint(formatAddCheckpoint({ oldSize: signed, proof, checkpoint: formatCheckpointText(log) }));
+}
