@@ -1,0 +1,22 @@
+import { Person } from '../../ui/display.tsx';
+import { Icon } from '../../ui/icon.tsx';
+import type { Entry } from '../../shell/wire.ts';
+
+const outcomeLook: Readonly<Record<Entry['outcome'], string>> = { allowed: 'proven', denied: 'stale', failed: 'failing' };
+
+/** Allowed, denied or failed: shape, word, colour. */
+export function OutcomeWord({ outcome }: { outcome: Entry['outcome'] }) {
+  return <span className={`grade grade--${outcomeLook[outcome]}`}>{outcome}</span>;
+}
+
+/** The type of an entry with its room set apart. */
+export function TypeWord({ type }: { type: string }) {
+  const [room, ...rest] = type.split('.');
+  return <span className="mono"><span className="muted">{room}.</span>{rest.join('.')}</span>;
+}
+
+/** A person or one of the services. */
+export function ActorName({ actor }: { actor: Entry['actor'] }) {
+  if (actor.kind === 'service') return <span className="row"><Icon name="screen" />{actor.label} <span className="muted">(service)</span></span>;
+  return <Person label={actor.label} />;
+}

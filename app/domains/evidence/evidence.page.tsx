@@ -1,0 +1,243 @@
+import { useInfiniteQuery, useQuery, useQueryClient } from '@tanstack/react-query';
+import { useState, type FormEvent } from 'react';
+import { Button, IconButton, Tag } from '../../ui/button.tsx';
+import { Empty, Notice } from '../../ui/display.tsx';
+import { ComboField, TextField } from '../../ui/field.tsx';
+import { FileDrop } from '../../ui/file-drop.tsx';
+import { Icon } from '../../ui/icon.tsx';
+import { toast } from '../../ui/overlay.tsx';
+import { bytesText, Progress } from '../../ui/progress.tsx';
+import { DataTable, type Column } from '../../ui/table.tsx';
+import { Ago, dayText } from '../../ui/time.tsx';
+import { request } from '../../shell/api.ts';
+import { CardOverride, isCardRefusal } from '../../shell/card-override.tsx';
+import { Failure } from '../../shell/failure.tsx';
+import { More } from '../../shell/more.tsx';
+import { useNames } from '../../shell/names.ts';
+import type { Criterion, EngagementDetail, Evidence } from '../../shell/wire.ts';
+import { abortUpload, pauseUpload, resumeUpload, startUpload, useUploads, type Upload } from './upload.page.tsx';
+
+interface EvidencePage {
+  readonly evidence: readonly Evidence[];
+  readonly nextCursor: string | null;
+}
+
+function useRefresh(engagementId: string): (evidence: Evidence) => void {
+  const client = useQueryClient();
+  return (evidence) => {
+    toast('Evidence received', `${evidence.fileName}, ${bytesText(evidence.sizeBytes)}, sealed and recorded.`);
+    void client.invalidateQueries({ queryKey: ['engagement', engagementId] });
+  };
+}
+
+const stateWords: Readonly<Record<Upload['state'], string>> = {
+  preparing: 'computing its hash',
+  running: '',
+  waiting: 'the line is bad, trying again',
+  paused: 'paused',
+  finishing: 'sealing',
+  done: 'received',
+  failed: 'stopped',
+  unattached: 'unfinished',
+};
+
+function UploadRow({ upload }: { upload: Upload }) {
+  const done = useRefresh(upload.engagementId);
+  const [other, setOther] = useState(false);
+  const take = (file: File | null) => setOther(resumeUpload(upload.key, file, done) === 'other-file');
+  const share = upload.sizeBytes > 0 ? upload.received / upload.sizeBytes : 0;
+  const words = stateWords[upload.state];
+  const still = upload.state === 'running' || upload.state === 'waiting';
+  return (
+    <li className="upload">
+      <Progress
+        label={upload.fileName}
+        value={upload.state === 'preparing' ? null : share}
+        state={upload.state === 'done' ? 'done' : still || upload.state === 'preparing' || upload.state === 'finishing' ? 'running' : 'paused'}
+        detail={`${bytesText(upload.received)} of ${bytesText(upload.sizeBytes)}${words && `, ${words}`}`}
+      />
+      <div className="row">
+        <Tag>{upload.criterionLabel}</Tag>
+        {still && <Button small icon="pause" onClick={() => pauseUpload(upload.key)}>Pause</Button>}
+        {(upload.state === 'paused' || upload.state === 'failed') && <Button small icon="play" onClick={() => take(null)}>Go on</Button>}
+        {upload.state !== 'done' && upload.state !== 'finishing' && <Button small look="quiet" icon="cross" onClick={() => void abortUpload(upload.key)}>Give up</Button>}
+        {upload.state === 'done' && <Button small look="quiet" onClick={() => void abortUpload(upload.key)}>Dismiss</Button>}
+      </div>
+      {upload.state === 'unattached' && <FileDrop label={`Choose ${upload.fileName} again to go on`} help={`After a reload the browser no longer has the file. ${bytesText(upload.received)} are safe and will not be sent again.`} onFiles={([file]) => file && take(file)} />}
+      {other && <Notice kind="failing" title="This is another file"><p>Name, size or change date differ, so the two halves would not fit. Choose the same file, or give this upload up and start anew.</p></Notice>}
+      <Failure error={upload.state === 'failed' ? upload.error : null} />
+    </li>
+  );
+}
+
+function Uploads({ engagementId, criterionId }: { engagementId: string; criterionId?: string }) {
+  const uploads = useUploads().filter((upload) => upload.engagementId === engagementId && (!criterionId || upload.criterionId === criterionId));
+  if (uploads.length === 0) return null;
+  return <ul className="stack stack--tight" aria-label="Uploads">{uploads.map((upload) => <UploadRow key={upload.key} upload={upload} />)}</ul>;
+}
+
+type Target = Pick<Criterion, 'id' | 'label'>;
+
+function CriterionPicker({ engagementId, value, onChange, error }: { engagementId: string; value: string | null; onChange: (target: Target | null) => void; error: string | undefined }) {
+  const list = useQuery({
+    queryKey: ['engagement', engagementId, 'criteria-all'],
+    queryFn: async ({ signal }) => {
+      const all: Criterion[] = [];
+      for (let cursor: number | null = 0; cursor !== null; ) {
+        const page: { criteria: readonly Criterion[]; nextCursor: number | null } = await request(`/api/engagements/${engagementId}/criteria`, { query: { cursor, limit: 200 }, signal });
+        all.push(...page.criteria);
+        cursor = page.nextCursor;
+      }
+      return all;
+    },
+    staleTime: 60_000,
+  });
+  const choices = (list.data ?? []).map((criterion) => ({ value: criterion.id, label: `${criterion.label} ${criterion.title}` }));
+  return <ComboField label="Criterion it bears out" value={value} error={error} choices={choices} onChange={(id) => onChange(list.data?.find((criterion) => criterion.id === id) ?? null)} empty={list.isPending ? 'Loading the criteria…' : 'No criterion has these words.'} />;
+}
+
+function UploadForm({ engagement, fixed }: { engagement: EngagementDetail; fixed?: Target }) {
+  const done = useRefresh(engagement.id);
+  const [target, setTarget] = useState<Target | null>(fixed ?? null);
+  const [files, setFiles] = useState<readonly File[]>([]);
+  const [from, setFrom] = useState(engagement.periodStart);
+  const [to, setTo] = useState(engagement.periodEnd);
+  const [faults, setFaults] = useState<{ target?: string; days?: string; files?: string }>({});
+  const [failure, setFailure] = useState<unknown>(null);
+  const [busy, setBusy] = useState(false);
+  const send = async (notACard: readonly string[]) => {
+    if (!target) return;
+    setBusy(true);
+    setFailure(null);
+    let rest = files;
+    try {
+      for (const file of files) {
+        await startUpload({ engagementId: engagement.id, criterionId: target.id, criterionLabel: target.label, file, speaksAbout: { from, to }, notACard }, done);
+        rest = rest.filter((other) => other !== file);
+        setFiles(rest);
+      }
+    } catch (error) {
+      setFailure(error);
+    } finally {
+      setBusy(false);
+    }
+  };
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    const empty = files.find((file) => file.size === 0);
+    const found = {
+      ...(!target && { target: 'Choose the criterion.' }),
+      ...((!from || !to || to < from) && { days: 'Give a first and a last day, in this order.' }),
+      ...(files.length === 0 && { files: 'Choose at least one file.' }),
+      ...(empty && { files: `${empty.name} is empty.` }),
+    };
+    setFaults(found);
+    if (Object.keys(found).length === 0) void send([]);
+  };
+  return (
+    <form className="form" onSubmit={submit} noValidate>
+      {!fixed && <CriterionPicker engagementId={engagement.id} value={target?.id ?? null} onChange={setTarget} error={faults.target} />}
+      <div className="stack stack--tight">
+        <FileDrop label={files.length > 0 ? 'Choose other files' : 'Drop files, or choose them'} help="Any format, up to 8 GiB each. A bad line or a reload does not start it over." multiple onFiles={setFiles} />
+        {files.length > 0 && <ul className="stack stack--tight">{files.map((file) => <li key={`${file.name} ${file.size}`} className="row"><Icon name="file" /><span>{file.name}</span><span className="muted num">{bytesText(file.size)}</span></li>)}</ul>}
+        {faults.files && <p className="field__error" role="alert">{faults.files}</p>}
+      </div>
+      <div className="stack stack--tight">
+        <div className="form__row">
+          <TextField label="Speaks about, from" type="date" value={from} onChange={(event) => setFrom(event.target.value)} error={faults.days} />
+          <TextField label="to" type="date" value={to} onChange={(event) => setTo(event.target.value)} />
+        </div>
+        <p className="field__help">The days that the content is about. When it was received is recorded by itself and cannot be set.</p>
+      </div>
+      {!isCardRefusal(failure) && <Failure error={failure} />}
+      <CardOverride error={failure} busy={busy} onDeclare={(field) => void send([field])} />
+      <div className="form__actions"><Button look="primary" type="submit" icon="upload" busy={busy}>Upload{files.length > 1 ? ` ${files.length} files` : ''}</Button></div>
+    </form>
+  );
+}
+
+function columnsFor(name: (id: string) => string, labelOf: (criterionId: string) => string, withCriterion: boolean): readonly Column<Evidence>[] {
+  return [
+    {
+      key: 'file',
+      header: 'File',
+      main: true,
+      sort: (row) => row.fileName,
+      cell: (row) => (
+        <>
+          <a className="row-link" href={`/api/evidence/${row.id}/content`} download>{row.fileName}</a>
+          <span className="sub num">{bytesText(row.sizeBytes)} · SHA-256 <span className="hash" title={row.sha256}>{row.sha256.slice(0, 12)}…</span></span>
+          {row.cardFlag && <span className="grade grade--stale">may hold a card number</span>}
+        </>
+      ),
+    },
+    ...(withCriterion ? [{ key: 'criterion', header: 'Criterion', fit: true, cell: (row: Evidence) => <code>{labelOf(row.criterionId)}</code> } satisfies Column<Evidence>] : []),
+    { key: 'about', header: 'Speaks about', priority: 2, fit: true, sort: (row) => row.speaksAbout.from, cell: (row) => (row.speaksAbout.from === row.speaksAbout.to ? dayText(row.speaksAbout.from) : <>{dayText(row.speaksAbout.from)} to {dayText(row.speaksAbout.to)}</>) },
+    { key: 'received', header: 'Received', fit: true, sort: (row) => row.receivedAt, cell: (row) => <><Ago at={row.receivedAt} /><span className="sub">{name(row.receivedBy)}</span></> },
+    { key: 'get', header: '', fit: true, cell: (row) => <a className="btn btn--quiet btn--small btn--icon" href={`/api/evidence/${row.id}/content`} download aria-label={`Download ${row.fileName}`} title="Download"><Icon name="download" /></a> },
+  ];
+}
+
+function useEvidence(engagementId: string, criterionId?: string) {
+  return useInfiniteQuery({
+    queryKey: ['engagement', engagementId, 'evidence', criterionId ?? null],
+    queryFn: ({ pageParam, signal }) => request<EvidencePage>(`/api/engagements/${engagementId}/evidence`, { query: { cursor: pageParam, criterionId }, signal }),
+    initialPageParam: null as string | null,
+    getNextPageParam: (last) => last.nextCursor,
+  });
+}
+
+/** Evidence of one criterion, beside its result. */
+export function EvidenceOfCriterion({ engagement, criterion }: { engagement: EngagementDetail; criterion: Criterion }) {
+  const list = useEvidence(engagement.id, criterion.id);
+  const name = useNames();
+  const rows = list.data?.pages.flatMap((page) => page.evidence);
+  return (
+    <section className="section" aria-label="Evidence">
+      <h3>Evidence</h3>
+      <Failure error={list.error} />
+      {!list.error && <DataTable label={`Evidence of ${criterion.label}`} columns={columnsFor(name, () => criterion.label, false)} rows={rows} rowKey={(row) => row.id} whole empty={<p className="muted">None yet.</p>} />}
+      <Uploads engagementId={engagement.id} criterionId={criterion.id} />
+      {engagement.state === 'fieldwork' && <details><summary>Add evidence</summary><UploadForm engagement={engagement} fixed={criterion} /></details>}
+    </section>
+  );
+}
+
+/** All evidence of an engagement, newest first. */
+export function EvidenceTab({ engagement }: { engagement: EngagementDetail }) {
+  const list = useEvidence(engagement.id);
+  const name = useNames();
+  const [adding, setAdding] = useState(false);
+  const labels = useQuery({ queryKey: ['engagement', engagement.id, 'criteria-all'], enabled: false }).data as readonly Criterion[] | undefined;
+  const rows = list.data?.pages.flatMap((page) => page.evidence);
+  const open = engagement.state === 'fieldwork';
+  return (
+    <div className="stack">
+      {open && !adding && <div><Button look="primary" icon="upload" onClick={() => setAdding(true)}>Add evidence</Button></div>}
+      {open && adding && (
+        <section className="card" aria-label="Add evidence">
+          <div className="card__head"><h2>Add evidence</h2><IconButton icon="cross" label="Close" small onClick={() => setAdding(false)} /></div>
+          <UploadForm engagement={engagement} />
+        </section>
+      )}
+      <Uploads engagementId={engagement.id} />
+      {list.error ? (
+        <Failure error={list.error} />
+      ) : (
+        <DataTable
+          label="Evidence"
+          columns={columnsFor(name, (id) => labels?.find((criterion) => criterion.id === id)?.label ?? 'criterion', labels !== undefined)}
+          rows={rows}
+          rowKey={(row) => row.id}
+          whole
+          empty={
+            <Empty title={open ? 'No evidence yet' : engagement.state === 'draft' ? 'Evidence comes with fieldwork' : 'No evidence was handed in'}>
+              <p>Evidence is a file that bears a criterion out. It is sealed as it arrives, its hash goes into the audit trail, and it only ever leaves as a download.</p>
+            </Empty>
+          }
+          foot={rows && rows.length > 0 && <More shown={rows.length} what={rows.length === 1 ? 'file' : 'files'} hasMore={list.hasNextPage} busy={list.isFetchingNextPage} onMore={() => void list.fetchNextPage()} />}
+        />
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,117 @@
+import { ProblemError, problemFrom } from './problem.ts';
+
+/** No answer within this time counts as no answer; streams of content are not bound by it. */
+const ANSWER_MS_MAX = 30_000;
+
+export interface RequestInput {
+  method?: 'GET' | 'POST' | 'PUT' | 'DELETE';
+  query?: Readonly<Record<string, string | number | null | undefined>>;
+  body?: unknown;
+  /** base64url JSON of a step-up assertion. */
+  stepUp?: string | undefined;
+  signal?: AbortSignal;
+  answerMsMax?: number;
+}
+
+function addressOf(path: string, query: RequestInput['query']): string {
+  const search = new URLSearchParams();
+  for (const [name, value] of Object.entries(query ?? {})) if (value !== null && value !== undefined && value !== '') search.set(name, String(value));
+  return search.size > 0 ? `${path}?${search}` : path;
+}
+
+async function send(path: string, input: RequestInput): Promise<Response> {
+  const headers = new Headers({ accept: 'application/json' });
+  if (input.body !== undefined) headers.set('content-type', 'application/json');
+  if (input.stepUp) headers.set('x-step-up', input.stepUp);
+  const timeout = AbortSignal.timeout(input.answerMsMax ?? ANSWER_MS_MAX);
+  const body = input.body === undefined ? undefined : JSON.stringify(input.body);
+  try {
+    return await fetch(addressOf(path, input.query), {
+      method: input.method ?? (body === undefined ? 'GET' : 'POST'),
+      headers,
+      credentials: 'same-origin',
+      redirect: 'error',
+      cache: 'no-store',
+      signal: input.signal ? AbortSignal.any([input.signal, timeout]) : timeout,
+      ...(body !== undefined && { body }),
+    });
+  } catch (error) {
+    if (input.signal?.aborted) throw error;
+    throw new ProblemError({ status: 'network', code: 'no_answer', title: 'No answer from the server', detail: null, requestId: null, field: null });
+  }
+}
+
+async function failed(response: Response): Promise<ProblemError> {
+  const body: unknown = await response.json().catch(() => null);
+  return new ProblemError(problemFrom(response.status, body, response.headers.get('x-request-id')));
+}
+
+/**
+ * Calls the API of our own origin and gives the JSON of a 2xx answer.
+ * @throws ProblemError for every other answer and for none.
+ */
+export async function request<T>(path: string, input: RequestInput = {}): Promise<T> {
+  const response = await send(path, input);
+  if (!response.ok) throw await failed(response);
+  if (response.status === 204) return undefined as T;
+  return (await response.json()) as T;
+}
+
+/** Parts of an upload have no fixed time to finish in; silence for this long means that the line is gone. */
+const SILENCE_MS_MAX = 60_000;
+
+/**
+ * Sends one part of a file and reports the bytes that left. XMLHttpRequest, because fetch cannot tell how far it is.
+ * @throws ProblemError like `request`; the abort reason when `signal` stops it.
+ */
+export function putBytes<T>(path: string, bytes: Blob, { signal, onSent }: { signal: AbortSignal; onSent: (sent: number) => void }): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const xhr = new XMLHttpRequest();
+    let silence = setTimeout(() => xhr.abort(), SILENCE_MS_MAX);
+    const stop = () => xhr.abort();
+    const lost = () => reject(signal.aborted ? signal.reason : new ProblemError({ status: 'network', code: 'no_answer', title: 'No answer from the server', detail: null, requestId: null, field: null }));
+    xhr.open('PUT', path);
+    xhr.setRequestHeader('content-type', 'application/octet-stream');
+    xhr.upload.onprogress = (event) => {
+      clearTimeout(silence);
+      silence = setTimeout(() => xhr.abort(), SILENCE_MS_MAX);
+      onSent(event.loaded);
+    };
+    xhr.onload = () => {
+      let body: unknown = null;
+      try {
+        body = JSON.parse(xhr.responseText);
+      } catch {
+        // Not JSON: the status alone says what happened.
+      }
+      if (xhr.status >= 200 && xhr.status < 300) resolve(body as T);
+      else reject(new ProblemError(problemFrom(xhr.status, body, xhr.getResponseHeader('x-request-id'))));
+    };
+    xhr.onerror = lost;
+    xhr.onabort = lost;
+    xhr.onloadend = () => {
+      clearTimeout(silence);
+      signal.removeEventListener('abort', stop);
+    };
+    signal.addEventListener('abort', stop, { once: true });
+    if (signal.aborted) reject(signal.reason);
+    else xhr.send(bytes);
+  });
+}
+
+/** The same for an answer that is a file: it is handed over as a blob, named by the server. */
+export async function requestFile(path: string, input: RequestInput = {}): Promise<{ blob: Blob; name: string }> {
+  const response = await send(path, { answerMsMax: 15 * 60_000, ...input });
+  if (!response.ok) throw await failed(response);
+  const named = /filename="?([^";]+)"?/.exec(response.headers.get('content-disposition') ?? '');
+  return { blob: await response.blob(), name: named?.[1] ?? 'download' };
+}
+
+/** Saves a blob through the browser's own download. */
+export function saveFile({ blob, name }: { blob: Blob; name: string }): void {
+  const link = document.createElement('a');
+  link.href = URL.createObjectURL(blob);
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+}

@@ -1,0 +1,257 @@
+import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { Link, Outlet, useNavigate, useRouterState } from '@tanstack/react-router';
+import { useEffect, useRef, useState, type FormEvent } from 'react';
+import { Button, IconButton } from '../ui/button.tsx';
+import { SearchField } from '../ui/field.tsx';
+import { Icon, Mark, type IconName } from '../ui/icon.tsx';
+import { Dialog, Menu, toastError } from '../ui/overlay.tsx';
+import { Ago } from '../ui/time.tsx';
+import { request } from './api.ts';
+import { roleWords, useForget, useSession } from './session.tsx';
+import { useTheme, type Theme } from './theme.ts';
+import type { OncallAnswer, Role, Session } from './wire.ts';
+
+interface NavEntry {
+  readonly to: '/' | '/people' | '/audit-trail' | '/export' | '/passkeys' | '/oncall' | '/keys';
+  readonly label: string;
+  readonly icon: IconName;
+  readonly roles: readonly Role[];
+}
+
+const nav: readonly { readonly label: string; readonly entries: readonly NavEntry[] }[] = [
+  {
+    label: 'Work',
+    entries: [
+      { to: '/', label: 'Engagements', icon: 'folder', roles: ['lead', 'auditor', 'client'] },
+      { to: '/oncall', label: 'On-call inbox', icon: 'bell', roles: ['operator'] },
+    ],
+  },
+  {
+    label: 'Proof',
+    entries: [
+      { to: '/audit-trail', label: 'Audit trail', icon: 'list', roles: ['lead', 'auditor', 'operator'] },
+      { to: '/export', label: 'Export bundle', icon: 'download', roles: ['lead', 'operator'] },
+      { to: '/keys', label: 'Keys', icon: 'lock', roles: ['lead', 'operator'] },
+    ],
+  },
+  {
+    label: 'People',
+    entries: [
+      { to: '/people', label: 'People', icon: 'people', roles: ['lead', 'auditor', 'operator'] },
+      { to: '/passkeys', label: 'Your passkeys', icon: 'key', roles: ['lead', 'auditor', 'client', 'operator'] },
+    ],
+  },
+];
+
+/** What waits for the operator: pages of the on-call channel that nobody has acknowledged; canaries never count here. */
+function useWaiting(role: Role): number {
+  const { data } = useQuery({
+    queryKey: ['oncall', 'pages'],
+    queryFn: ({ signal }) => request<OncallAnswer>('/api/oncall/pages', { signal }),
+    enabled: role === 'operator',
+    refetchInterval: 15_000,
+  });
+  return data?.pages.filter((page) => page.acknowledgedAt === null).length ?? 0;
+}
+
+function SideNav({ role, waiting, open }: { role: Role; waiting: number; open: boolean }) {
+  return (
+    <nav className="sidenav" aria-label="Rooms" data-open={open} id="rooms">
+      {nav.map((group) => {
+        const entries = group.entries.filter((entry) => entry.roles.includes(role));
+        if (entries.length === 0) return null;
+        return (
+          <div key={group.label} className="sidenav__group">
+            <div className="sidenav__label">{group.label}</div>
+            {entries.map((entry) => (
+              <Link key={entry.to} to={entry.to} activeOptions={{ exact: entry.to === '/' }} activeProps={{ 'aria-current': 'page' }}>
+                <Icon name={entry.icon} />
+                {entry.label}
+                {entry.to === '/oncall' && waiting > 0 && <span className="sidenav__count">{waiting}<span className="vh"> waiting</span></span>}
+              </Link>
+            ))}
+          </div>
+        );
+      })}
+      <div className="sidenav__group">
+        <div className="sidenav__label">Public</div>
+        <a href="/security"><Icon name="shield" />Security page</a>
+      </div>
+    </nav>
+  );
+}
+
+const themes: readonly { readonly value: Theme; readonly label: string; readonly icon: IconName }[] = [
+  { value: 'system', label: 'As the system', icon: 'screen' },
+  { value: 'light', label: 'Light', icon: 'sun' },
+  { value: 'dark', label: 'Dark', icon: 'moon' },
+];
+
+/** Theme choice, in the frame and on the pages before the door. */
+export function ThemeMenu() {
+  const [theme, choose] = useTheme();
+  return <Menu trigger={<IconButton icon={themes.find((entry) => entry.value === theme)?.icon ?? 'screen'} label="Theme" />} entries={themes.map((entry) => ({ label: entry.label, icon: entry.icon, checked: theme === entry.value, onSelect: () => choose(entry.value) }))} />;
+}
+
+function PersonMenu({ session }: { session: Session }) {
+  const forget = useForget();
+  const navigate = useNavigate();
+  const leave = async (everywhere: boolean) => {
+    try {
+      await request(everywhere ? '/api/identity/sign-out-everywhere' : '/api/identity/sign-out', { method: 'POST' });
+      await forget();
+      await navigate({ to: '/sign-in' });
+    } catch {
+      toastError('You are still signed in', 'The server did not confirm. Try again, or close the browser.');
+    }
+  };
+  return (
+    <Menu
+      trigger={<button type="button" className="btn btn--quiet"><Icon name="people" /><span>{session.person.label}</span><Icon name="down" /></button>}
+      head={<>{roleWords[session.role]}, {session.tenant.name}<br />Signed in by {session.method === 'passkey' ? 'passkey' : 'link'}, until <Ago at={session.expiresAt} /></>}
+      entries={[
+        { label: 'Your passkeys', icon: 'key', onSelect: () => void navigate({ to: '/passkeys' }) },
+        { label: 'Sign out', icon: 'out', onSelect: () => void leave(false) },
+        { label: 'Sign out everywhere', icon: 'out', onSelect: () => void leave(true) },
+      ]}
+    />
+  );
+}
+
+const shortcuts: readonly (readonly [string, string])[] = [
+  ['/', 'Search'],
+  ['j  k', 'Next and previous row of a table'],
+  ['Enter', 'Open the row'],
+  ['x', 'Select the row'],
+  ['g then e', 'Engagements'],
+  ['g then a', 'Audit trail'],
+  ['g then p', 'People'],
+  ['Esc', 'Close a dialog or a menu'],
+  ['?', 'This list'],
+];
+
+const jumps: Readonly<Record<string, NavEntry['to']>> = { e: '/', a: '/audit-trail', p: '/people', o: '/oncall', k: '/keys' };
+/** Time between `g` and its second key. */
+const JUMP_MS_MAX = 1_200;
+
+function isTyping(target: EventTarget | null): boolean {
+  return target instanceof HTMLElement && target.matches('input, textarea, select, [contenteditable], [role=combobox]');
+}
+
+/** Single keys, never with a modifier and never while somebody types. */
+function useShortcuts(role: Role, onHelp: () => void): void {
+  const navigate = useNavigate();
+  const jumpAt = useRef(0);
+  useEffect(() => {
+    const allowed = new Set(nav.flatMap((group) => group.entries).filter((entry) => entry.roles.includes(role)).map((entry) => entry.to));
+    const listen = (event: KeyboardEvent) => {
+      if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target) || document.querySelector('[role=dialog]')) return;
+      const jump = jumps[event.key];
+      if (jump && allowed.has(jump) && event.timeStamp - jumpAt.current < JUMP_MS_MAX) void navigate({ to: jump });
+      jumpAt.current = event.key === 'g' ? event.timeStamp : 0;
+      if (event.key === '?') onHelp();
+      if (event.key === '/') {
+        const boxes = [...document.querySelectorAll<HTMLInputElement>('main input[type=search], input[data-search]')].filter((box) => box.offsetParent !== null);
+        boxes[0]?.focus();
+        event.preventDefault();
+      }
+      if ((event.key === 'j' || event.key === 'k') && !(event.target as HTMLElement).closest?.('.grid-box')) document.querySelector<HTMLElement>('main .grid .row-link')?.focus();
+    };
+    document.addEventListener('keydown', listen);
+    return () => document.removeEventListener('keydown', listen);
+  }, [navigate, onHelp, role]);
+}
+
+function Banners({ session }: { session: Session }) {
+  return (
+    <>
+      {session.door === 'tryout' && (
+        <div className="banner"><b>Try-out door.</b> <span>Loopback only, without TLS, sample organisations only. Do not put real evidence here.</span></div>
+      )}
+      {session.method === 'link' && (
+        <div className="banner banner--link">
+          <b>Signed in by link.</b>
+          <span>You can look and work, but not approve: inviting, exporting and finalising ask for a passkey on a phone, a laptop with a screen lock or a security key.</span>
+          <Link to="/passkeys">About passkeys</Link>
+        </div>
+      )}
+    </>
+  );
+}
+
+/** After a change of screen the reader's place is the new heading, and its name is announced. */
+function useArrival(): string {
+  const path = useRouterState({ select: (state) => state.resolvedLocation?.pathname ?? '' });
+  const [name, setName] = useState('');
+  const first = useRef(true);
+  useEffect(() => {
+    const timer = setTimeout(() => {
+      const heading = document.querySelector<HTMLElement>('main h1');
+      document.title = heading ? `${heading.textContent} · Auditrax` : 'Auditrax';
+      if (!first.current) {
+        setName(heading?.textContent ?? '');
+        document.getElementById('main')?.focus({ preventScroll: true });
+      }
+      first.current = false;
+    }, 60);
+    return () => clearTimeout(timer);
+  }, [path]);
+  return name;
+}
+
+function TopBar({ session, menu, onMenu, onHelp }: { session: Session; menu: boolean; onMenu: () => void; onHelp: () => void }) {
+  const navigate = useNavigate();
+  const client = useQueryClient();
+  const [words, setWords] = useState('');
+  const search = (event: FormEvent) => {
+    event.preventDefault();
+    void client.invalidateQueries({ queryKey: ['engagements'] });
+    void navigate({ to: '/', search: { search: words } });
+  };
+  return (
+    <header className="topbar">
+      <span className="topbar__menu"><button type="button" className="btn btn--quiet btn--icon" aria-expanded={menu} aria-controls="rooms" aria-label="Rooms" onClick={onMenu}><Icon name={menu ? 'cross' : 'menu'} /></button></span>
+      <Link to="/" className="topbar__brand" aria-label="Auditrax, start"><Mark /><span>Auditrax</span></Link>
+      <span className="topbar__tenant">{session.tenant.name}</span>
+      {session.role !== 'operator' ? (
+        <form className="topbar__search" role="search" onSubmit={search}>
+          <SearchField label="Search engagements" shortcut="/" value={words} onChange={(event) => setWords(event.target.value)} />
+        </form>
+      ) : <span className="topbar__search" />}
+      <div className="topbar__end">
+        <IconButton icon="more" label="Keyboard shortcuts" onClick={onHelp} />
+        <ThemeMenu />
+        <PersonMenu session={session} />
+      </div>
+    </header>
+  );
+}
+
+/** The frame around every screen behind the door. */
+export function Frame() {
+  const session = useSession();
+  const waiting = useWaiting(session.role);
+  const [menu, setMenu] = useState(false);
+  const [help, setHelp] = useState(false);
+  const arrived = useArrival();
+  const path = useRouterState({ select: (state) => state.location.pathname });
+  useShortcuts(session.role, () => setHelp(true));
+  useEffect(() => setMenu(false), [path]);
+  return (
+    <div className="frame">
+      <a className="skip" href="#main">Skip to content</a>
+      <div><Banners session={session} /></div>
+      <TopBar session={session} menu={menu} onMenu={() => setMenu(!menu)} onHelp={() => setHelp(true)} />
+      <div className="frame__body">
+        <SideNav role={session.role} waiting={waiting} open={menu} />
+        <main className="main" id="main" tabIndex={-1}>
+          <div className="main__in"><Outlet /></div>
+        </main>
+      </div>
+      <div className="vh" aria-live="polite">{arrived}</div>
+      <Dialog open={help} onClose={() => setHelp(false)} title="Keyboard shortcuts" foot={<Button onClick={() => setHelp(false)}>Close</Button>}>
+        <dl className="facts">{shortcuts.map(([keys, what]) => <div key={keys}><dt><kbd>{keys}</kbd></dt><dd>{what}</dd></div>)}</dl>
+      </Dialog>
+    </div>
+  );
+}

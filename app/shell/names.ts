@@ -1,0 +1,19 @@
+import { useQuery } from '@tanstack/react-query';
+import { request } from './api.ts';
+import { useSession } from './session.tsx';
+import type { Member } from './wire.ts';
+
+export const membersKey = ['members'] as const;
+
+/** The people of the tenant; empty for roles that may not list them. */
+export function useMembers() {
+  const { role } = useSession();
+  return useQuery({ queryKey: membersKey, queryFn: ({ signal }) => request<{ members: readonly Member[] }>('/api/access/members', { signal }), enabled: role !== 'client', staleTime: 60_000 });
+}
+
+/** Turns a member id into a label: "you", the person's label, or plain words where the role may not know. */
+export function useNames(): (memberId: string) => string {
+  const { person } = useSession();
+  const members = useMembers();
+  return (memberId) => (memberId === person.id ? `${person.label} (you)` : (members.data?.members.find((member) => member.id === memberId)?.label ?? 'another member'));
+}

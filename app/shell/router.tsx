@@ -1,0 +1,98 @@
+import type { QueryClient } from '@tanstack/react-query';
+import { createRootRouteWithContext, createRoute, createRouter, lazyRouteComponent, Outlet, redirect } from '@tanstack/react-router';
+import { ErrorScreen, NotFoundScreen } from './error-screen.tsx';
+import { Frame } from './frame.tsx';
+import { sessionQuery } from './session.tsx';
+
+interface Context {
+  readonly queryClient: QueryClient;
+}
+
+const root = createRootRouteWithContext<Context>()({ component: Outlet, notFoundComponent: NotFoundScreen, errorComponent: ErrorScreen });
+
+/** A path of this app to return to after sign-in; anything else is dropped, so that a link cannot lead elsewhere. */
+function returnPath(value: unknown): string | undefined {
+  return typeof value === 'string' && /^\/[A-Za-z0-9_-]+(\/[A-Za-z0-9_-]+)*$/.test(value) ? value : undefined;
+}
+
+function words(value: unknown): string | undefined {
+  return typeof value === 'string' && value !== '' ? value.slice(0, 200) : undefined;
+}
+
+/** Keeps only the named texts of an address's search part, without keys that have no value. */
+function pick<const K extends string>(search: Record<string, unknown>, keys: readonly K[]): { [P in K]?: string } {
+  const found: { [P in K]?: string } = {};
+  for (const key of keys) {
+    const value = words(search[key]);
+    if (value !== undefined) found[key] = value;
+  }
+  return found;
+}
+
+const signIn = createRoute({
+  getParentRoute: () => root,
+  path: '/sign-in',
+  validateSearch: (search: Record<string, unknown>): { to?: string } => {
+    const to = returnPath(search['to']);
+    return to ? { to } : {};
+  },
+  component: lazyRouteComponent(() => import('../domains/identity/sign-in.page.tsx'), 'SignInPage'),
+});
+const enrol = createRoute({ getParentRoute: () => root, path: '/enrol', component: lazyRouteComponent(() => import('../domains/identity/enrol.page.tsx'), 'EnrolPage') });
+const link = createRoute({ getParentRoute: () => root, path: '/link', component: lazyRouteComponent(() => import('../domains/identity/link.page.tsx'), 'LinkPage') });
+const gallery = createRoute({ getParentRoute: () => root, path: '/gallery', component: lazyRouteComponent(() => import('../ui/gallery.tsx'), 'Gallery') });
+
+const inside = createRoute({
+  getParentRoute: () => root,
+  id: 'inside',
+  component: Frame,
+  beforeLoad: async ({ context, location }) => {
+    const session = await context.queryClient.ensureQueryData(sessionQuery);
+    if (session.signedIn) return;
+    const to = returnPath(location.pathname);
+    throw redirect({ to: '/sign-in', search: to ? { to } : {} });
+  },
+  errorComponent: ErrorScreen,
+});
+
+const home = createRoute({
+  getParentRoute: () => inside,
+  path: '/',
+  validateSearch: (search: Record<string, unknown>) => pick(search, ['search', 'state']),
+  beforeLoad: async ({ context }) => {
+    const session = await context.queryClient.ensureQueryData(sessionQuery);
+    if (session.signedIn && session.role === 'operator') throw redirect({ to: '/oncall' });
+  },
+  component: lazyRouteComponent(() => import('../domains/engagements/engagements.page.tsx'), 'EngagementsPage'),
+});
+const newEngagement = createRoute({ getParentRoute: () => inside, path: '/engagements/new', component: lazyRouteComponent(() => import('../domains/engagements/new-engagement.page.tsx'), 'NewEngagementPage') });
+const engagement = createRoute({
+  getParentRoute: () => inside,
+  path: '/engagements/$engagementId',
+  validateSearch: (search: Record<string, unknown>) => pick(search, ['tab', 'group', 'search', 'criterion']),
+  component: lazyRouteComponent(() => import('../domains/engagements/engagement.page.tsx'), 'EngagementPage'),
+});
+const people = createRoute({ getParentRoute: () => inside, path: '/people', component: lazyRouteComponent(() => import('../domains/access/people.page.tsx'), 'PeoplePage') });
+const passkeys = createRoute({ getParentRoute: () => inside, path: '/passkeys', component: lazyRouteComponent(() => import('../domains/identity/passkeys.page.tsx'), 'PasskeysPage') });
+const auditTrail = createRoute({
+  getParentRoute: () => inside,
+  path: '/audit-trail',
+  validateSearch: (search: Record<string, unknown>) => pick(search, ['type', 'person', 'outcome', 'entry']),
+  component: lazyRouteComponent(() => import('../domains/audit-trail/audit-trail.page.tsx'), 'AuditTrailPage'),
+});
+const exportBundle = createRoute({ getParentRoute: () => inside, path: '/export', component: lazyRouteComponent(() => import('../domains/audit-trail/export.page.tsx'), 'ExportPage') });
+const oncall = createRoute({ getParentRoute: () => inside, path: '/oncall', component: lazyRouteComponent(() => import('../domains/oncall/oncall.page.tsx'), 'OncallInbox') });
+const keys = createRoute({ getParentRoute: () => inside, path: '/keys', component: lazyRouteComponent(() => import('../domains/keys/keys.page.tsx'), 'KeysPage') });
+
+const tree = root.addChildren([signIn, enrol, link, gallery, inside.addChildren([home, newEngagement, engagement, people, passkeys, auditTrail, exportBundle, oncall, keys])]);
+
+/** The app's screens. One router a page. */
+export function createAppRouter(queryClient: QueryClient) {
+  return createRouter({ routeTree: tree, basepath: '/app', context: { queryClient }, defaultPreload: 'intent', defaultPreloadStaleTime: 0, scrollRestoration: false, defaultNotFoundComponent: NotFoundScreen, defaultErrorComponent: ErrorScreen });
+}
+
+declare module '@tanstack/react-router' {
+  interface Register {
+    router: ReturnType<typeof createAppRouter>;
+  }
+}

@@ -1,0 +1,72 @@
+import { useState, type ReactNode } from 'react';
+import { Button } from './button.tsx';
+import { Checks, CodeBlock, Facts, type CheckStep } from './display.tsx';
+import { GradeChip } from './grade.tsx';
+
+export interface Proof {
+  /** base64 or hex of the leaf's hash. */
+  readonly leafHash: string;
+  readonly index: number;
+  readonly treeSize: number;
+  /** The signed note, as it is. */
+  readonly checkpoint: string;
+  readonly path: readonly string[];
+  readonly witnesses: number;
+}
+
+export interface ProofPanelProps {
+  proof: Proof;
+  /** Runs the check on this machine; every step is shown, passed or not. */
+  verify: () => Promise<{ ok: boolean; steps: readonly CheckStep[] }>;
+  openssl: string;
+  children?: ReactNode;
+}
+
+/** A proof to read and to check: here, or by openssl on a machine that knows nothing of us. */
+export function ProofPanel({ proof, verify, openssl, children }: ProofPanelProps) {
+  const [result, setResult] = useState<{ ok: boolean; steps: readonly CheckStep[] } | null>(null);
+  const [busy, setBusy] = useState(false);
+  const run = async () => {
+    setBusy(true);
+    try {
+      setResult(await verify());
+    } catch (error) {
+      setResult({ ok: false, steps: [{ name: 'The check could not run', ok: false, detail: error instanceof Error ? error.message : String(error) }] });
+    } finally {
+      setBusy(false);
+    }
+  };
+  return (
+    <section className="proof" aria-label="Proof">
+      <div className="proof__head">
+        <h3>Proof that this entry is in the log</h3>
+        <Button look="primary" small icon="shield" busy={busy} onClick={() => void run()}>Verify in your browser</Button>
+      </div>
+      <div aria-live="polite">
+        {result && (
+          <div className="stack stack--tight">
+            <p className={`verdict verdict--${result.ok ? 'ok' : 'failed'}`}>{result.ok ? 'Verified on this machine.' : 'Not verified. Do not rely on this entry.'}</p>
+            <Checks steps={result.steps} />
+          </div>
+        )}
+      </div>
+      <Facts
+        entries={[
+          ['Leaf hash', <span key="leaf" className="hash">{proof.leafHash}</span>],
+          ['Position', <span key="pos" className="num">{proof.index} of {proof.treeSize}</span>],
+          ['Path', `${proof.path.length} hashes from the leaf to the root`],
+          ['Witnesses', proof.witnesses > 0 ? <GradeChip key="w" grade="proven" word={`${proof.witnesses} independent`} /> : '0 independent witnesses (this machine’s own never count)'],
+        ]}
+      />
+      {children}
+      <details>
+        <summary>Signed checkpoint</summary>
+        <CodeBlock label="signed checkpoint" code={proof.checkpoint} wrap />
+      </details>
+      <details>
+        <summary>Verify with openssl</summary>
+        <CodeBlock label="openssl commands" code={openssl} />
+      </details>
+    </section>
+  );
+}
