@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, type Dirent } from 'node:fs';
 import { basename, join } from 'node:path';
 import { Client, type ClientConfig } from 'pg';
+import { PINNED_OBJECTS } from '@auditrax/tenancy/posture';
 import { databaseError } from './errors.ts';
 import { OWNER_ROLE } from './roles.ts';
 
@@ -86,7 +87,7 @@ export async function migrate(options: MigrateOptions): Promise<{ applied: strin
       await applyOne(client, migration);
       options.log(`migrated: ${migration.name}`);
     }
-    if (pending.length > 0) await pinDefinerFunctions(client);
+    if (pending.length > 0) await pinObjects(client);
     return { applied: pending.map((migration) => migration.name) };
   } finally {
     await client.end();
@@ -131,8 +132,8 @@ async function createBookkeeping(client: Client): Promise<void> {
     await client.query(
       'create table platform.migration (name text primary key, sha256 text not null, applied_at timestamptz not null default now())',
     );
-    // What a definer function was when the migrations made it; the posture check compares.
-    await client.query('create table platform.pinned_function (signature text primary key, sha256 text not null)');
+    // What functions and triggers were when the migrations had made them; the posture check compares.
+    await client.query('create table platform.pinned_object (identity text primary key, sha256 text not null)');
   });
 }
 
@@ -170,15 +171,10 @@ async function transactionId(client: Client): Promise<string> {
   return result.rows[0]!.id;
 }
 
-async function pinDefinerFunctions(client: Client): Promise<void> {
+async function pinObjects(client: Client): Promise<void> {
   await inOwnerTransaction(client, async () => {
-    await client.query('delete from platform.pinned_function');
-    await client.query(
-      `insert into platform.pinned_function (signature, sha256)
-       select p.oid::regprocedure::text,
-              encode(sha256(convert_to(p.prosrc || coalesce(array_to_string(p.proconfig, ','), ''), 'UTF8')), 'hex')
-       from pg_catalog.pg_proc p where p.prosecdef and p.proowner = '${OWNER_ROLE}'::regrole`,
-    );
+    await client.query('delete from platform.pinned_object');
+    await client.query(`insert into platform.pinned_object (identity, sha256) ${PINNED_OBJECTS}`);
   });
 }
 

@@ -151,6 +151,7 @@ function templateKey(roots: readonly string[]): string {
   for (const file of ['cluster.ts', 'roles.ts', 'migrate.ts', 'testing.ts']) {
     hash.update(readFileSync(join(REPOSITORY_ROOT, 'app', 'platform', 'db', file)));
   }
+  hash.update(readFileSync(join(REPOSITORY_ROOT, 'packages', 'tenancy', 'src', 'posture-queries.ts')));
   for (const migration of readMigrations(roots)) hash.update(`${migration.name}:${migration.sha256}\n`);
   return hash.digest('hex').slice(0, 16);
 }

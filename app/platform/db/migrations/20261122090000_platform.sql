@@ -23,7 +23,7 @@ create table platform.tenant (
 );
 grant select, insert, update on platform.tenant to ax_issuer;
 grant select on platform.tenant to ax_workspace, ax_ledger, ax_sentinel;
-grant select on platform.migration, platform.pinned_function to ax_issuer, ax_workspace, ax_ledger, ax_sentinel;
+grant select on platform.migration, platform.pinned_object to ax_issuer, ax_workspace, ax_ledger, ax_sentinel;
 
 -- What each table of a tenant schema promised to be. The posture check compares the catalogue with it.
 create table platform.table_rule (
