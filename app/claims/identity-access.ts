@@ -109,7 +109,7 @@ export const identityAccessClaims: readonly Claim[] = [
     enforcers: [
       { file: 'app/platform/audit/migrations/20261122091000_audit.sql', export: 'audit.guard_row', necessary: true },
       { file: 'app/platform/audit/record.ts', export: 'createRecorder', necessary: false },
-      { file: '', export: 'judgeGrowth', necessary: false },
+      { file: 'app/platform/audit/signer.ts', export: 'judgeGrowth', necessary: false },
     ],
     probe: 'audit.privileged-log',
     wouldTurnRed: 'A row changes without its entry, an entry can be altered or removed under the application’s role, or a proof does not verify with the key held outside.',
