@@ -1,4 +1,5 @@
-import { timingSafeEqual } from 'node:crypto';
+import { createSecretKey, timingSafeEqual } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
 import { sealError } from './errors.ts';
 import { GCM_NONCE_BYTES, gcmDecrypt, gcmEncrypt, KEY_BYTES, TAG_BYTES } from './gcm.ts';
 import { hkdfExpand } from './hkdf.ts';
@@ -18,6 +19,8 @@ const KDF_PREFIX = Buffer.from('c2sp.org/chunked-encryption@v1+AEAD_AES_256_GCM\
 /** The single-use secrets of one message. */
 export interface MessageKeys {
   readonly key: Buffer;
+  /** The same key, ready for use on every chunk. */
+  readonly secret: KeyObject;
   readonly baseNonce: Buffer;
   readonly commitment: Buffer;
 }
@@ -29,8 +32,10 @@ export function deriveMessageKeys(input: { key: Uint8Array; salt: Uint8Array; co
   const info = Buffer.concat([KDF_PREFIX, input.salt, input.context]);
   const length_bytes = KEY_BYTES + GCM_NONCE_BYTES + COMMITMENT_BYTES;
   const derived = hkdfExpand('sha512', input.key, { info, length_bytes });
+  const key = derived.subarray(0, KEY_BYTES);
   return {
-    key: derived.subarray(0, KEY_BYTES),
+    key,
+    secret: createSecretKey(key),
     baseNonce: derived.subarray(KEY_BYTES, KEY_BYTES + GCM_NONCE_BYTES),
     commitment: derived.subarray(KEY_BYTES + GCM_NONCE_BYTES),
   };
@@ -52,12 +57,12 @@ export function openMessageKeys(input: { key: Uint8Array; context: Uint8Array },
 
 /** Seals chunk `index`; `plaintext` is 16 KiB, or shorter for the final chunk and only for it. */
 export function sealChunk(keys: MessageKeys, index: number, plaintext: Uint8Array): Buffer {
-  return gcmEncrypt({ key: keys.key, nonce: chunkNonce(keys, index) }, plaintext);
+  return gcmEncrypt({ key: keys.secret, nonce: chunkNonce(keys, index) }, plaintext);
 }
 
 /** Opens chunk `index`; nothing is returned before its tag is verified. Throws `authentication_failed`, `truncated`. */
 export function openChunk(keys: MessageKeys, index: number, sealed: Uint8Array): Buffer {
-  return gcmDecrypt({ key: keys.key, nonce: chunkNonce(keys, index) }, sealed);
+  return gcmDecrypt({ key: keys.secret, nonce: chunkNonce(keys, index) }, sealed);
 }
 
 /** Length of the sealed message for a plaintext of `plaintext_bytes`, prefix included. */

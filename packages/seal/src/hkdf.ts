@@ -1,4 +1,4 @@
-import { createHmac } from 'node:crypto';
+import { createHmac, createSecretKey } from 'node:crypto';
 import { sealError } from './errors.ts';
 
 export type HkdfHash = 'sha256' | 'sha512';
@@ -13,11 +13,12 @@ export function hkdfExpand(hash: HkdfHash, prk: Uint8Array, output: { info: Uint
   if (blockCount > BLOCKS_MAX) {
     throw sealError('input_too_long', `HKDF gives at most ${BLOCKS_MAX * HASH_BYTES[hash]} bytes`);
   }
+  const key = createSecretKey(prk);
   const blocks: Buffer[] = [];
   let previous: Buffer = Buffer.alloc(0);
   for (let counter = 1; counter <= blockCount; counter += 1) {
     const counterByte = Buffer.of(counter);
-    previous = createHmac(hash, prk).update(previous).update(output.info).update(counterByte).digest();
+    previous = createHmac(hash, key).update(previous).update(output.info).update(counterByte).digest();
     blocks.push(previous);
   }
   return Buffer.concat(blocks).subarray(0, output.length_bytes);

@@ -1,4 +1,5 @@
-import { createCipheriv } from 'node:crypto';
+import { createCipheriv, createSecretKey } from 'node:crypto';
+import type { Cipheriv } from 'node:crypto';
 import { sealError } from './errors.ts';
 import { GCM_NONCE_BYTES, gcmDecrypt, gcmEncrypt, KEY_BYTES } from './gcm.ts';
 
@@ -13,18 +14,20 @@ const CMAC_POLYNOMIAL = 0x87;
 export class XaesKey {
   readonly #key: Buffer;
   readonly #subkey: Buffer;
-  #destroyed = false;
+  /** The bare block cipher, as the CMAC definition needs: each block is a PRF input, never a message. Holds no state. */
+  #blocks: Cipheriv | undefined;
 
   /** Throws `key_length` unless `key` has 32 bytes. */
   constructor(key: Uint8Array) {
     if (key.length !== KEY_BYTES) throw sealError('key_length', `a key has ${KEY_BYTES} bytes, not ${key.length}`);
     this.#key = Buffer.from(key);
-    this.#subkey = cmacSubkey(this.#key);
+    this.#blocks = createCipheriv('aes-256-ecb', createSecretKey(this.#key), null).setAutoPadding(false);
+    this.#subkey = cmacSubkey(this.#blocks.update(Buffer.alloc(BLOCK_BYTES)));
   }
 
   /** The AES-256-GCM key of one nonce (SP 800-108 counter mode over CMAC-AES-256). */
   derive(nonceHead: Uint8Array): Buffer {
-    if (this.#destroyed) throw sealError('key_destroyed', 'this key was wiped');
+    if (this.#blocks === undefined) throw sealError('key_destroyed', 'this key was wiped');
     const blocks = Buffer.alloc(2 * BLOCK_BYTES);
     for (const counter of [1, 2]) {
       const start = (counter - 1) * BLOCK_BYTES;
@@ -33,18 +36,18 @@ export class XaesKey {
       blocks.set(nonceHead, start + 4);
       for (let i = 0; i < BLOCK_BYTES; i += 1) blocks[start + i]! ^= this.#subkey[i]!;
     }
-    return aesBlocks(this.#key, blocks);
+    return this.#blocks.update(blocks);
   }
 
   /** Runs `use` over the raw key, for derivations that are not XAES (the commitment). */
   withBytes<T>(use: (key: Uint8Array) => T): T {
-    if (this.#destroyed) throw sealError('key_destroyed', 'this key was wiped');
+    if (this.#blocks === undefined) throw sealError('key_destroyed', 'this key was wiped');
     return use(this.#key);
   }
 
   /** Wipes the key. Idempotent. */
   destroy(): void {
-    this.#destroyed = true;
+    this.#blocks = undefined;
     this.#key.fill(0);
     this.#subkey.fill(0);
   }
@@ -86,8 +89,7 @@ function split(input: XaesInput): { key: Buffer; nonce: Uint8Array } {
   return { key: input.key.derive(head), nonce: input.nonce.subarray(XAES_NONCE_BYTES - GCM_NONCE_BYTES) };
 }
 
-function cmacSubkey(key: Uint8Array): Buffer {
-  const zero = aesBlocks(key, Buffer.alloc(BLOCK_BYTES));
+function cmacSubkey(zero: Buffer): Buffer {
   const subkey = Buffer.alloc(BLOCK_BYTES);
   let carry = 0;
   for (let i = BLOCK_BYTES - 1; i >= 0; i -= 1) {
@@ -98,13 +100,4 @@ function cmacSubkey(key: Uint8Array): Buffer {
   subkey[BLOCK_BYTES - 1]! ^= CMAC_POLYNOMIAL & -carry;
   zero.fill(0);
   return subkey;
-}
-
-function aesBlocks(key: Uint8Array, blocks: Uint8Array): Buffer {
-  // The bare block cipher, as the CMAC definition needs; each block is used as a PRF input, never as a message.
-  const cipher = createCipheriv('aes-256-ecb', key, null);
-  cipher.setAutoPadding(false);
-  const out = cipher.update(blocks);
-  cipher.final();
-  return out;
 }
