@@ -36,7 +36,7 @@ const prose = (chars_max: number) =>
   z
     .string()
     .max(chars_max)
-    .regex(/^[^\p{Cc}]*$|^(?:[^\p{Cc}]|[\n\r\t])*$/u, 'must not hold control characters other than line breaks and tabs');
+    .regex(/^(?:[^\p{Cc}]|[\n\r\t])*$/u, 'must not hold control characters other than line breaks and tabs');
 
 export const engagementState = z.enum(['draft', 'fieldwork', 'review', 'final']);
 export const resultOutcome = z.enum(['satisfied', 'not-satisfied', 'not-applicable']);
@@ -158,7 +158,7 @@ export const routes = defineRoutes({
       periodEnd: day,
       /** A whole OSCAL catalogue (`{"catalog": …}`), or the built-in one. Read by a strict parser of its own. */
       catalogue: z.union([z.strictObject({ source: z.literal('sample') }), z.looseObject({})]),
-      notACard: notACard(['title', 'clientName']),
+      notACard: notACard(['title', 'clientName', 'catalogue']),
     }),
     bodyBytesMax: CREATE_BODY_BYTES_MAX,
     replies: { 201: z.object({ id: engagementId, revision: z.number().int(), criteria: z.number().int() }) },

@@ -6,3 +6,5 @@ export const sealedFields = {
   'app.criterion.content': 1004,
   'app.result.note': 1005,
 } as const;
+
+export type SealedEngagementField = keyof typeof sealedFields;

@@ -164,7 +164,7 @@ export function findCardNumber(text: string): CardNumberFound | undefined {
       if (group === '') groupAt = index;
       group += String(value);
       separators = 0;
-    } else if (!INVISIBLE.test(character)) {
+    } else if ((group !== '' || run.length > 0) && !INVISIBLE.test(character)) {
       closeGroup();
       separators += 1;
       if (separators > SEPARATORS_MAX || !SEPARATOR.test(character)) {

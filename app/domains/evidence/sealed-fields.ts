@@ -2,4 +2,5 @@
 export const sealedFields = {
   'app.evidence_upload.description': 1101,
   'app.evidence.description': 1102,
+  'app.evidence.manifest': 1103,
 } as const;

@@ -1,0 +1,236 @@
+import type { Uuid } from '@auditrax/base';
+import type { RowFilter } from '@auditrax/policy';
+import { sql, type Statement, type TenantContext } from '@auditrax/tenancy';
+import type { ResultOutcome } from './contract.ts';
+import type { EngagementState } from './states.ts';
+
+/** Where the policies' attributes of an Engagement stand in `listEngagements`. */
+export const ENGAGEMENT_COLUMNS = { state: 'e.state', contacts: 'e.contact_ids' } as const;
+
+/** Dates are read as text: the driver would make them midnights of the server's zone. */
+export interface EngagementRow {
+  readonly id: Uuid;
+  readonly title: Buffer;
+  readonly client_name: Buffer;
+  readonly period_start: string;
+  readonly period_end: string;
+  readonly state: EngagementState;
+  readonly revision: number;
+  readonly criteria_count: number;
+  readonly contact_ids: Uuid[];
+  readonly created_at: Date;
+}
+
+export interface EngagementDetailRow extends EngagementRow {
+  readonly catalogue: Buffer;
+  readonly created_by: Uuid;
+  readonly finalised_at: Date | null;
+}
+
+/** What a verb needs to know before it touches an engagement. */
+export interface EngagementGateRow {
+  readonly id: Uuid;
+  readonly state: EngagementState;
+  readonly revision: number;
+  readonly contact_ids: Uuid[];
+}
+
+export function insertEngagement(
+  { tenantId }: TenantContext,
+  row: {
+    id: Uuid;
+    title: Uint8Array;
+    clientName: Uint8Array;
+    catalogue: Uint8Array;
+    periodStart: string;
+    periodEnd: string;
+    criteriaCount: number;
+    createdBy: Uuid;
+    createdAt: Date;
+  },
+): Statement {
+  return sql`insert into app.engagement
+    (tenant_id, id, title, client_name, catalogue, period_start, period_end, criteria_count, created_by, created_at)
+    values (${tenantId}, ${row.id}, ${row.title}, ${row.clientName}, ${row.catalogue}, ${row.periodStart},
+            ${row.periodEnd}, ${row.criteriaCount}, ${row.createdBy}, ${row.createdAt})`;
+}
+
+/** All criteria of a catalogue in one statement; the arrays are parallel, position is the index. */
+export function insertCriteria(
+  { tenantId }: TenantContext,
+  rows: { engagementId: Uuid; ids: readonly Uuid[]; groups: readonly number[]; contents: readonly Uint8Array[] },
+): Statement {
+  const positions = rows.ids.map((_, position) => position);
+  return sql`insert into app.criterion (tenant_id, id, engagement_id, position, group_index, content)
+    select ${tenantId}::uuid, u.id, ${rows.engagementId}::uuid, u.position, u.group_index, u.content
+    from unnest(${rows.ids}::uuid[], ${positions}::int4[], ${rows.groups}::int4[], ${rows.contents}::bytea[])
+      as u (id, position, group_index, content)`;
+}
+
+/** Newest first; `before` is the last id of the page before. */
+export function listEngagements(
+  { tenantId }: TenantContext,
+  page: { filter: Pick<RowFilter, 'strings' | 'values'>; before: Uuid; limit: number },
+): Statement<EngagementRow> {
+  // The filter's text was compiled from the policies, its values are parameters.
+  const permitted = sql(page.filter.strings as unknown as TemplateStringsArray, ...page.filter.values);
+  return sql<EngagementRow>`select e.id, e.title, e.client_name, e.period_start::text as period_start,
+      e.period_end::text as period_end, e.state, e.revision, e.criteria_count, e.contact_ids, e.created_at
+    from app.engagement e where e.tenant_id = ${tenantId} and e.id < ${page.before} and ${permitted}
+    order by e.id desc limit ${page.limit}`;
+}
+
+export function readEngagement({ tenantId }: TenantContext, id: Uuid): Statement<EngagementDetailRow> {
+  return sql<EngagementDetailRow>`select e.id, e.title, e.client_name, e.catalogue,
+      e.period_start::text as period_start, e.period_end::text as period_end, e.state, e.revision, e.criteria_count,
+      e.contact_ids, e.created_at, e.created_by, e.finalised_at
+    from app.engagement e where e.tenant_id = ${tenantId} and e.id = ${id}`;
+}
+
+export function readGate({ tenantId }: TenantContext, id: Uuid): Statement<EngagementGateRow> {
+  return sql<EngagementGateRow>`select e.id, e.state, e.revision, e.contact_ids
+    from app.engagement e where e.tenant_id = ${tenantId} and e.id = ${id}`;
+}
+
+/** Holds the engagement's state still until the transaction ends, without keeping other writers of results out. */
+export function readGateShared({ tenantId }: TenantContext, id: Uuid): Statement<EngagementGateRow> {
+  return sql<EngagementGateRow>`select e.id, e.state, e.revision, e.contact_ids
+    from app.engagement e where e.tenant_id = ${tenantId} and e.id = ${id} for share`;
+}
+
+/** Alone until the transaction ends: for changes of the engagement itself. */
+export function readGateAlone({ tenantId }: TenantContext, id: Uuid): Statement<EngagementGateRow> {
+  return sql<EngagementGateRow>`select e.id, e.state, e.revision, e.contact_ids
+    from app.engagement e where e.tenant_id = ${tenantId} and e.id = ${id} for update`;
+}
+
+export function updateState(
+  { tenantId }: TenantContext,
+  change: { id: Uuid; revision: number; state: EngagementState; finalisedAt: Date | null },
+): Statement<{ revision: number }> {
+  return sql<{ revision: number }>`update app.engagement
+    set state = ${change.state}, finalised_at = ${change.finalisedAt}, revision = ${change.revision + 1}
+    where tenant_id = ${tenantId} and id = ${change.id} and revision = ${change.revision} returning revision`;
+}
+
+export function updateContacts(
+  { tenantId }: TenantContext,
+  change: { id: Uuid; revision: number; contactIds: readonly Uuid[] },
+): Statement<{ revision: number }> {
+  return sql<{ revision: number }>`update app.engagement
+    set contact_ids = ${change.contactIds}::uuid[], revision = ${change.revision + 1}
+    where tenant_id = ${tenantId} and id = ${change.id} and revision = ${change.revision} returning revision`;
+}
+
+export interface ProgressRow {
+  readonly engagement_id: Uuid;
+  readonly group_index: number;
+  readonly outcome: ResultOutcome | null;
+  readonly criteria: number;
+}
+
+/** Counts criteria by the outcome in force; null means no result yet. */
+export function countProgress({ tenantId }: TenantContext, engagementIds: readonly Uuid[]): Statement<ProgressRow> {
+  return sql<ProgressRow>`select c.engagement_id, c.group_index, r.outcome, count(*)::int4 as criteria
+    from app.criterion c
+    left join app.result r on r.tenant_id = ${tenantId} and r.engagement_id = c.engagement_id and r.criterion_id = c.id
+      and not exists (select from app.result n where n.tenant_id = ${tenantId} and n.supersedes = r.id)
+    where c.tenant_id = ${tenantId} and c.engagement_id = any(${engagementIds}::uuid[])
+    group by c.engagement_id, c.group_index, r.outcome`;
+}
+
+export interface CriterionRow {
+  readonly id: Uuid;
+  readonly position: number;
+  readonly group_index: number;
+  readonly content: Buffer;
+}
+
+export function listCriteria(
+  { tenantId }: TenantContext,
+  page: { engagementId: Uuid; from: number; group: number | null; limit: number },
+): Statement<CriterionRow> {
+  return sql<CriterionRow>`select c.id, c.position, c.group_index, c.content from app.criterion c
+    where c.tenant_id = ${tenantId} and c.engagement_id = ${page.engagementId} and c.position >= ${page.from}
+      and (${page.group}::int4 is null or c.group_index = ${page.group}::int4)
+    order by c.position limit ${page.limit}`;
+}
+
+export function readCriterion(
+  { tenantId }: TenantContext,
+  key: { engagementId: Uuid; criterionId: Uuid },
+): Statement<CriterionRow> {
+  return sql<CriterionRow>`select c.id, c.position, c.group_index, c.content from app.criterion c
+    where c.tenant_id = ${tenantId} and c.engagement_id = ${key.engagementId} and c.id = ${key.criterionId}`;
+}
+
+export interface ResultRow {
+  readonly id: Uuid;
+  readonly criterion_id: Uuid;
+  readonly revision: number;
+  readonly outcome: ResultOutcome;
+  readonly note: Buffer;
+  readonly observed_on: string;
+  readonly recorded_by: Uuid;
+  readonly recorded_at: Date;
+}
+
+/** The results in force of some criteria. */
+export function listResultsInForce(
+  { tenantId }: TenantContext,
+  key: { engagementId: Uuid; criterionIds: readonly Uuid[] },
+): Statement<ResultRow> {
+  return sql<ResultRow>`select r.id, r.criterion_id, r.revision, r.outcome, r.note, r.observed_on::text as observed_on,
+      r.recorded_by, r.recorded_at
+    from app.result r
+    where r.tenant_id = ${tenantId} and r.engagement_id = ${key.engagementId}
+      and r.criterion_id = any(${key.criterionIds}::uuid[])
+      and not exists (select from app.result n where n.tenant_id = ${tenantId} and n.supersedes = r.id)`;
+}
+
+/** Every result of one criterion, newest first; `limit` bounds the answer, not the history. */
+export function listHistory(
+  { tenantId }: TenantContext,
+  key: { engagementId: Uuid; criterionId: Uuid; limit: number },
+): Statement<ResultRow> {
+  return sql<ResultRow>`select r.id, r.criterion_id, r.revision, r.outcome, r.note, r.observed_on::text as observed_on,
+      r.recorded_by, r.recorded_at
+    from app.result r
+    where r.tenant_id = ${tenantId} and r.engagement_id = ${key.engagementId} and r.criterion_id = ${key.criterionId}
+    order by r.revision desc limit ${key.limit}`;
+}
+
+/** The criterion (no row: unknown) with the number and id of its result in force. */
+export function readLatestResult(
+  { tenantId }: TenantContext,
+  key: { engagementId: Uuid; criterionId: Uuid },
+): Statement<{ revision: number | null; result_id: Uuid | null }> {
+  return sql<{ revision: number | null; result_id: Uuid | null }>`select r.revision, r.id as result_id
+    from app.criterion c
+    left join app.result r on r.tenant_id = ${tenantId} and r.criterion_id = c.id and r.engagement_id = c.engagement_id
+    where c.tenant_id = ${tenantId} and c.engagement_id = ${key.engagementId} and c.id = ${key.criterionId}
+    order by r.revision desc nulls last limit 1`;
+}
+
+/** Does nothing when another result took the same number first. */
+export function insertResult(
+  { tenantId }: TenantContext,
+  row: {
+    id: Uuid;
+    engagementId: Uuid;
+    criterionId: Uuid;
+    revision: number;
+    supersedes: Uuid | null;
+    outcome: ResultOutcome;
+    note: Uint8Array;
+    observedOn: string;
+    recordedBy: Uuid;
+    recordedAt: Date;
+  },
+): Statement<{ id: Uuid }> {
+  return sql<{ id: Uuid }>`insert into app.result
+    (tenant_id, id, engagement_id, criterion_id, revision, supersedes, outcome, note, observed_on, recorded_by, recorded_at)
+    values (${tenantId}, ${row.id}, ${row.engagementId}, ${row.criterionId}, ${row.revision}, ${row.supersedes},
+            ${row.outcome}, ${row.note}, ${row.observedOn}, ${row.recordedBy}, ${row.recordedAt})
+    on conflict do nothing returning id`;
+}

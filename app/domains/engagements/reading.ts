@@ -1,0 +1,223 @@
+import type { Uuid } from '@auditrax/base';
+import type { Statement, TenantContext } from '@auditrax/tenancy';
+import type { Criterion, EngagementDetail, EngagementSummary, Progress, Result } from './contract.ts';
+import { enterEngagement, notFound, permitEngagement, withRecordedDenials } from './gate.ts';
+import type { Catalogue, CatalogueCriterion } from './oscal.ts';
+import type { Asker, EngagementDeps } from './ports.ts';
+import {
+  countProgress,
+  ENGAGEMENT_COLUMNS,
+  listCriteria,
+  listEngagements,
+  listHistory,
+  listResultsInForce,
+  readCriterion,
+  readEngagement,
+  type CriterionRow,
+  type EngagementRow,
+  type ProgressRow,
+  type ResultRow,
+} from './queries.ts';
+import type { SealedEngagementField } from './sealed-fields.ts';
+
+/** Above every UUID of version 7: where the first page of a newest-first list begins. */
+const BEYOND_ALL_IDS = 'ffffffff-ffff-ffff-ffff-ffffffffffff' as Uuid;
+/** Sealed criteria are opened this many at a time while searching, so that a search never holds all of them. */
+const SEARCH_BATCH_ROWS = 200;
+/** Results of one criterion that are shown at once; more than this many is a machine's doing. */
+const HISTORY_RESULTS_MAX = 200;
+
+type ReadDeps = Pick<EngagementDeps, 'door' | 'sealer' | 'policy' | 'attempts' | 'formatId'>;
+
+/** The verbs that only look. Errors: `not_found`. */
+export interface EngagementReader {
+  list(who: Asker, page: { before: Uuid | undefined; limit: number }): Promise<{ engagements: EngagementSummary[]; nextCursor: string | null }>;
+  read(who: Asker, engagementId: Uuid): Promise<EngagementDetail>;
+  criteria(who: Asker, page: CriteriaPage): Promise<{ criteria: Criterion[]; nextCursor: number | null }>;
+  criterion(who: Asker, key: { engagementId: Uuid; criterionId: Uuid }): Promise<Criterion & { history: Result[] }>;
+}
+
+export interface CriteriaPage {
+  readonly engagementId: Uuid;
+  readonly from: number;
+  readonly limit: number;
+  readonly group: number | undefined;
+  readonly search: string | undefined;
+}
+
+const EMPTY: Progress = { total: 0, satisfied: 0, notSatisfied: 0, notApplicable: 0, open: 0 };
+
+function progressOf(rows: readonly ProgressRow[]): Progress {
+  return rows.reduce<Progress>((sum, row) => {
+    const key = row.outcome === null ? 'open' : row.outcome === 'satisfied' ? 'satisfied' : row.outcome === 'not-satisfied' ? 'notSatisfied' : 'notApplicable';
+    return { ...sum, total: sum.total + row.criteria, [key]: sum[key] + row.criteria };
+  }, EMPTY);
+}
+
+async function summaryOf(deps: ReadDeps, context: TenantContext, row: EngagementRow, progress: readonly ProgressRow[]): Promise<EngagementSummary> {
+  const open = (field: SealedEngagementField, sealed: Buffer): Promise<string> => deps.sealer.openText({ context, field, rowId: row.id, sealed });
+  const [title, clientName] = await Promise.all([
+    open('app.engagement.title', row.title),
+    open('app.engagement.client_name', row.client_name),
+  ]);
+  return {
+    id: deps.formatId('eng', context, row.id),
+    title,
+    clientName,
+    periodStart: row.period_start,
+    periodEnd: row.period_end,
+    state: row.state,
+    revision: row.revision,
+    createdAt: row.created_at.toISOString(),
+    progress: progressOf(progress),
+  };
+}
+
+async function list(deps: ReadDeps, who: Asker, page: { before: Uuid | undefined; limit: number }): Promise<{ engagements: EngagementSummary[]; nextCursor: string | null }> {
+  const context = who.caller.tenant;
+  const filter = deps.policy.filter('engagements.list', who.caller, { type: 'Engagement', columns: ENGAGEMENT_COLUMNS, idColumn: 'e.id' });
+  const rows = await deps.door.scoped(context, listEngagements(context, { filter, before: page.before ?? BEYOND_ALL_IDS, limit: page.limit + 1 }));
+  const shown = rows.slice(0, page.limit);
+  if (shown.length === 0) return { engagements: [], nextCursor: null };
+  const progress = await deps.door.scoped(context, countProgress(context, shown.map((row) => row.id)));
+  const engagements = await Promise.all(
+    shown.map((row) => summaryOf(deps, context, row, progress.filter((item) => item.engagement_id === row.id))),
+  );
+  return { engagements, nextCursor: rows.length > page.limit ? engagements.at(-1)!.id : null };
+}
+
+async function read(deps: ReadDeps, who: Asker, engagementId: Uuid): Promise<EngagementDetail> {
+  const context = who.caller.tenant;
+  const operation = 'engagements.read';
+  const [[row], progress] = await Promise.all([
+    deps.door.scoped(context, readEngagement(context, engagementId)),
+    deps.door.scoped(context, countProgress(context, [engagementId])),
+  ]);
+  if (row === undefined) throw notFound('engagement');
+  await withRecordedDenials(deps, { who, operation, resource: ['engagement', engagementId] }, async () =>
+    permitEngagement(deps, who, { operation, row }),
+  );
+  const [summary, sealedFacts] = await Promise.all([
+    summaryOf(deps, context, row, progress),
+    deps.sealer.openText({ context, field: 'app.engagement.catalogue', rowId: row.id, sealed: row.catalogue }),
+  ]);
+  const facts = JSON.parse(sealedFacts) as Omit<Catalogue, 'criteria'>;
+  return {
+    ...summary,
+    catalogue: { title: facts.title, version: facts.version, oscalVersion: facts.oscalVersion, uuid: facts.uuid, sha256: facts.sha256 },
+    groups: facts.groups.map(({ index, id, path }) => ({
+      index,
+      id,
+      path: [...path],
+      progress: progressOf(progress.filter((item) => item.group_index === index)),
+    })),
+    contacts: row.contact_ids.map((contact) => deps.formatId('mem', context, contact)),
+    createdBy: deps.formatId('mem', context, row.created_by),
+    finalisedAt: row.finalised_at?.toISOString() ?? null,
+  };
+}
+
+async function resultOf(deps: ReadDeps, context: TenantContext, row: ResultRow): Promise<Result> {
+  return {
+    id: deps.formatId('res', context, row.id),
+    outcome: row.outcome,
+    note: await deps.sealer.openText({ context, field: 'app.result.note', rowId: row.id, sealed: row.note }),
+    observedOn: row.observed_on,
+    recordedAt: row.recorded_at.toISOString(),
+    recordedBy: deps.formatId('mem', context, row.recorded_by),
+    revision: row.revision,
+  };
+}
+
+type Content = Omit<CatalogueCriterion, 'groupIndex'>;
+type OpenedCriterion = CriterionRow & { readonly opened: Content };
+
+async function openCriteria(deps: ReadDeps, context: TenantContext, rows: readonly CriterionRow[]): Promise<OpenedCriterion[]> {
+  return Promise.all(
+    rows.map(async (row) => {
+      const text = await deps.sealer.openText({ context, field: 'app.criterion.content', rowId: row.id, sealed: row.content });
+      return { ...row, opened: JSON.parse(text) as Content };
+    }),
+  );
+}
+
+function criterionOf(deps: ReadDeps, context: TenantContext, row: OpenedCriterion, result: Result | null): Criterion {
+  const { key, label, title, path, statement, guidance, parameters } = row.opened;
+  return {
+    id: deps.formatId('crt', context, row.id),
+    position: row.position,
+    key,
+    label,
+    title,
+    groupIndex: row.group_index,
+    path: [...path],
+    statement,
+    guidance,
+    parameters: [...parameters],
+    result,
+  };
+}
+
+/** Every word must occur somewhere in what a person reads of the criterion. */
+function matches(content: Content, words: readonly string[]): boolean {
+  const text = [content.label, content.key, content.title, ...content.path, content.statement].join('\n').toLowerCase();
+  return words.every((word) => text.includes(word));
+}
+
+/**
+ * Walks the sealed criteria in order until a page is full. The database cannot search what it cannot read, and an
+ * engagement has at most 1,500 criteria, so a search opens them here.
+ */
+async function findCriteria(deps: ReadDeps, context: TenantContext, page: CriteriaPage): Promise<{ rows: OpenedCriterion[]; nextCursor: number | null }> {
+  const words = (page.search ?? '').toLowerCase().split(/\s+/).filter((word) => word !== '');
+  const wanted = page.limit + 1;
+  const batch = words.length === 0 ? wanted : Math.max(SEARCH_BATCH_ROWS, wanted);
+  const found: OpenedCriterion[] = [];
+  let from = page.from;
+  for (;;) {
+    const statement: Statement<CriterionRow> = listCriteria(context, { engagementId: page.engagementId, from, group: page.group ?? null, limit: batch });
+    const rows = await deps.door.scoped(context, statement);
+    const opened = await openCriteria(deps, context, rows);
+    found.push(...opened.filter((row) => matches(row.opened, words)));
+    if (found.length >= wanted || rows.length < batch) break;
+    from = rows.at(-1)!.position + 1;
+  }
+  const beyond = found[page.limit];
+  return { rows: found.slice(0, page.limit), nextCursor: beyond?.position ?? null };
+}
+
+async function criteria(deps: ReadDeps, who: Asker, page: CriteriaPage): Promise<{ criteria: Criterion[]; nextCursor: number | null }> {
+  const context = who.caller.tenant;
+  const about = { who, operation: 'engagements.criteria', engagementId: page.engagementId, hold: 'free' as const };
+  const query = <Row>(statement: Statement<Row>): Promise<Row[]> => deps.door.scoped(context, statement);
+  await withRecordedDenials(deps, { ...about, resource: ['engagement', page.engagementId] }, () => enterEngagement(deps, { context, query }, about));
+  const { rows, nextCursor } = await findCriteria(deps, context, page);
+  const criterionIds = rows.map((row) => row.id);
+  const inForce = criterionIds.length === 0 ? [] : await query(listResultsInForce(context, { engagementId: page.engagementId, criterionIds }));
+  const results = new Map<Uuid, Result>(
+    await Promise.all(inForce.map(async (row) => [row.criterion_id, await resultOf(deps, context, row)] as const)),
+  );
+  return { criteria: rows.map((row) => criterionOf(deps, context, row, results.get(row.id) ?? null)), nextCursor };
+}
+
+async function criterion(deps: ReadDeps, who: Asker, key: { engagementId: Uuid; criterionId: Uuid }): Promise<Criterion & { history: Result[] }> {
+  const context = who.caller.tenant;
+  const about = { who, operation: 'engagements.criterion', engagementId: key.engagementId, hold: 'free' as const };
+  const query = <Row>(statement: Statement<Row>): Promise<Row[]> => deps.door.scoped(context, statement);
+  await withRecordedDenials(deps, { ...about, resource: ['engagement', key.engagementId] }, () => enterEngagement(deps, { context, query }, about));
+  const [row] = await openCriteria(deps, context, await query(readCriterion(context, key)));
+  if (row === undefined) throw notFound('criterion');
+  const rows = await query(listHistory(context, { ...key, limit: HISTORY_RESULTS_MAX }));
+  const history = await Promise.all(rows.map((item) => resultOf(deps, context, item)));
+  return { ...criterionOf(deps, context, row, history[0] ?? null), history };
+}
+
+/** See `EngagementReader`. */
+export function engagementReader(deps: ReadDeps): EngagementReader {
+  return {
+    list: (who, page) => list(deps, who, page),
+    read: (who, engagementId) => read(deps, who, engagementId),
+    criteria: (who, page) => criteria(deps, who, page),
+    criterion: (who, key) => criterion(deps, who, key),
+  };
+}

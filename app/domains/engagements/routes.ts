@@ -1,0 +1,71 @@
+import { bindRoutes, type RoomRoutes } from '../../platform/http/handler.ts';
+import { routes } from './contract.ts';
+import type { EngagementDeps } from './ports.ts';
+import { engagementReader } from './reading.ts';
+import { engagementService } from './service.ts';
+
+/** The room's handlers: request parts in, reply out; every rule is in the service and in the reader. */
+export function engagementRoutes(deps: EngagementDeps): RoomRoutes {
+  const service = engagementService(deps);
+  const reader = engagementReader(deps);
+  const { formatId } = deps;
+  return bindRoutes(routes, {
+    list: async (call) => {
+      const { limit } = call.query;
+      // The id gate leaves an absent place out.
+      const before = call.ids['query.cursor'] as (typeof call.ids)['query.cursor'] | undefined;
+      return { status: 200, body: await reader.list(call, { before, limit }) };
+    },
+    create: async (call) => {
+      const made = await service.create(call, { ...call.body, notACard: call.body.notACard });
+      return { status: 201, body: { ...made, id: formatId('eng', call.caller.tenant, made.id) } };
+    },
+    read: async (call) => ({ status: 200, body: await reader.read(call, call.ids['params.engagementId']) }),
+    criteria: async (call) => {
+      const { cursor, limit, group, search } = call.query;
+      const engagementId = call.ids['params.engagementId'];
+      return { status: 200, body: await reader.criteria(call, { engagementId, from: cursor, limit, group, search }) };
+    },
+    criterion: async (call) => {
+      const key = { engagementId: call.ids['params.engagementId'], criterionId: call.ids['params.criterionId'] };
+      return { status: 200, body: await reader.criterion(call, key) };
+    },
+    recordResult: async (call) => {
+      const { notACard, ...given } = call.body;
+      const key = { engagementId: call.ids['params.engagementId'], criterionId: call.ids['params.criterionId'] };
+      const recorded = await service.recordResult(call, { ...given, ...key, notACard });
+      const { tenant, personId } = call.caller;
+      return {
+        status: 201,
+        body: {
+          id: formatId('res', tenant, recorded.id),
+          outcome: given.outcome,
+          note: given.note,
+          observedOn: given.observedOn,
+          recordedAt: recorded.recordedAt.toISOString(),
+          recordedBy: formatId('mem', tenant, personId),
+          revision: recorded.revision,
+        },
+      };
+    },
+    move: async (call) => ({
+      status: 200,
+      body: await service.move(call, { engagementId: call.ids['params.engagementId'], ...call.body }),
+    }),
+    finalise: async (call) => {
+      const engagementId = call.ids['params.engagementId'];
+      const engagementTag = formatId('eng', call.caller.tenant, engagementId);
+      return { status: 200, body: await service.finalise(call, { engagementId, engagementTag, revision: call.body.revision }) };
+    },
+    assignContact: async (call) => {
+      const input = { engagementId: call.ids['params.engagementId'], personId: call.ids['body.memberId'], revision: call.body.revision };
+      const { contacts, revision } = await service.assignContact(call, input);
+      return { status: 200, body: { contacts: contacts.map((id) => formatId('mem', call.caller.tenant, id)), revision } };
+    },
+    removeContact: async (call) => {
+      const input = { engagementId: call.ids['params.engagementId'], personId: call.ids['body.memberId'], revision: call.body.revision };
+      const { contacts, revision } = await service.removeContact(call, input);
+      return { status: 200, body: { contacts: contacts.map((id) => formatId('mem', call.caller.tenant, id)), revision } };
+    },
+  });
+}

@@ -1,0 +1,150 @@
+// For the database tests of the engagements and evidence rooms: the real database, walls, policies and sealing.
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { manualClock, systemRandom, uuidV4, type Json, type Uuid } from '@auditrax/base';
+import { formatId, idKeys, openDatabase, type Database, type Refusal, type TenantContext } from '@auditrax/tenancy';
+import { attemptRecorder, createRecorder, withGuardErrors } from '../../../platform/audit/index.ts';
+import { asSuperuser, setBeat } from '../../../platform/audit/testing.ts';
+import { discoverSealedFields } from '../../../platform/db/sealed-fields.ts';
+import { startTestDatabase, type TestDatabase } from '../../../platform/db/testing.ts';
+import type { Caller, Role, StepUp } from '../../../platform/http/handler.ts';
+import { openObjectStore, type ObjectStore } from '../../../platform/objects/index.ts';
+import { loadRoutePolicy } from '../../access/index.ts';
+import { refuseCardNumber } from '../../evidence/index.ts';
+import { createSealer, type Sealer } from '../../keys/index.ts';
+import { vaultInProcess } from '../../keys/testing/vault-in-process.ts';
+import type { SteppingAsker, EngagementDeps } from '../ports.ts';
+
+export interface TestPerson extends SteppingAsker {
+  /** Actions that a passkey was asked for, newest last. */
+  readonly confirmed: Json[];
+}
+
+export interface TestTenant {
+  readonly context: TenantContext;
+  person(role: Role): TestPerson;
+}
+
+export interface TestRoom {
+  readonly server: TestDatabase;
+  readonly database: Database;
+  readonly deps: EngagementDeps & { readonly store: ObjectStore };
+  readonly clock: ReturnType<typeof manualClock>;
+  readonly refusals: Refusal[];
+  readonly harbour: TestTenant;
+  readonly lakeside: TestTenant;
+  /** As the test superuser. */
+  rows<Row>(text: string, values?: unknown[]): Promise<Row[]>;
+  /** Types of the audit entries of one resource, oldest first. */
+  entries(resourceId: Uuid): Promise<string[]>;
+  stopLog(): Promise<void>;
+  startLog(): Promise<void>;
+  close(): Promise<void>;
+}
+
+const APP = resolve(import.meta.dirname, '..', '..', '..');
+const IDS = idKeys({ version: 1, key: Buffer.alloc(32, 7) });
+
+function callerOf(context: TenantContext, role: Role): Caller {
+  return {
+    tenant: context,
+    tenantKind: 'sample',
+    personId: uuidV4(systemRandom),
+    role,
+    sessionId: uuidV4(systemRandom),
+    method: 'passkey',
+    door: 'edge',
+    routeClass: 'privileged',
+    tokenHash: 'a'.repeat(43),
+  };
+}
+
+function tenantOf(tenantPart: number): TestTenant {
+  const context: TenantContext = { tenantId: uuidV4(systemRandom), tenantPart, requestId: 'request-1' };
+  return {
+    context,
+    person: (role) => {
+      const confirmed: Json[] = [];
+      const stepUp = async (action: Json): Promise<StepUp> => {
+        confirmed.push(action);
+        return { assertionHash: 'b'.repeat(43), credentialId: 'credential' };
+      };
+      return { caller: callerOf(context, role), requestId: 'request-1', stepUp, confirmed };
+    },
+  };
+}
+
+async function addTenants(server: TestDatabase, database: Database, given: { tenants: TestTenant[]; sealer: Sealer }): Promise<void> {
+  for (const { context } of given.tenants) {
+    await asSuperuser(server, `insert into platform.tenant (id, part, kind, slug, display_name) values ($1, $2, 'sample', $3, 'Sample')`, [
+      context.tenantId,
+      context.tenantPart,
+      `sample-${context.tenantPart}`,
+    ]);
+    await database.tenant.transaction(context, (tx) => given.sealer.provision(context, tx));
+  }
+}
+
+/** Everything but the wire: what a composition root would hand to the rooms. */
+export async function openTestRoom(options: { sampleCatalogue: () => unknown }): Promise<TestRoom> {
+  const server = await startTestDatabase();
+  await setBeat(server, 'running');
+  const clock = manualClock(Date.now());
+  const refusals: Refusal[] = [];
+  const database = openDatabase({
+    connection: server.connectionFor('ax_workspace'),
+    poolSize: 6,
+    clock,
+    onRefusal: async (refusal) => void refusals.push(refusal),
+    systemTables: [],
+  });
+  const vault = await vaultInProcess(clock);
+  const door = withGuardErrors(database.tenant);
+  const fields = await discoverSealedFields(APP);
+  const sealer = createSealer({ service: 'workspace', tenantDoor: database.tenant, keysClient: vault.keysClient, fields, clock, random: systemRandom });
+  const harbour = tenantOf(11);
+  const lakeside = tenantOf(22);
+  await addTenants(server, database, { tenants: [harbour, lakeside], sealer });
+  const folder = await mkdtemp(join(tmpdir(), 'ax-objects-'));
+  const store = await openObjectStore({ directory: folder, random: systemRandom, keys: sealer, freeBytesFloor: 0 });
+  const recordAudit = createRecorder({
+    clock,
+    // The entry's row is the place; the composition root does the same.
+    sealer: { seal: ({ context, rowId, value }) => sealer.seal({ context, field: 'audit.disclosure.sealed', rowId, value }) },
+  });
+  return {
+    server,
+    database,
+    clock,
+    refusals,
+    harbour,
+    lakeside,
+    deps: {
+      door,
+      sealer,
+      policy: loadRoutePolicy(['engagements', 'evidence'].map((room) => join(APP, 'domains', room, 'policy.cedar'))),
+      clock,
+      random: systemRandom,
+      recordAudit,
+      attempts: attemptRecorder(door, recordAudit),
+      refuseCardNumber,
+      sampleCatalogue: options.sampleCatalogue,
+      formatId: (kind, context, uuid) => formatId(kind, context, uuid, IDS),
+      store,
+    },
+    rows: (text, values) => asSuperuser(server, text, values),
+    entries: async (resourceId) => {
+      const rows = await asSuperuser<{ type: string }>(server, 'select type from audit.entry where resource_id = $1 order by id', [resourceId]);
+      return rows.map((row) => row.type);
+    },
+    stopLog: () => setBeat(server, 'stopped'),
+    startLog: () => setBeat(server, 'running'),
+    close: async () => {
+      await database.close();
+      await vault.close();
+      await server.stop();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
