@@ -1,0 +1,307 @@
+import { createHash } from 'node:crypto';
+import { readdir, rename, rm, statfs } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { Readable } from 'node:stream';
+import { fromBase64Url, isAppError } from '@auditrax/base';
+import type { Random, Uuid } from '@auditrax/base';
+import { fieldKeyVersion, KEY_BYTES, sealedPartBytes } from '@auditrax/seal';
+import type { PartHeader } from '@auditrax/seal';
+import type { TenantContext } from '@auditrax/tenancy';
+import { Cutter } from './cutter.ts';
+import { objectError } from './errors.ts';
+import { fileBytes, layoutOf, makeFolder, OBJECT_BYTES_MAX, PART_BYTES, partCount, partFile, partPlainBytes, receivedBytes, syncFolder } from './layout.ts';
+import type { Layout, ObjectName } from './layout.ts';
+import { manifestPart } from './manifest.ts';
+import type { Manifest } from './manifest.ts';
+import { readPart } from './part-reader.ts';
+import type { PartSource } from './part-reader.ts';
+import { UNFINISHED_SUFFIX, writePart } from './part-writer.ts';
+
+/** Kept free for the database and its log: a full disk stops it, a refused upload does not. */
+export const FREE_BYTES_FLOOR = 1024 * 1024 * 1024;
+
+/** Wraps the random key of an object under the tenant's key for objects; the room that holds the keys does it. */
+export interface ObjectKeys {
+  sealObjectKey(input: { context: TenantContext; objectId: Uuid; key: Uint8Array }): Promise<Buffer>;
+  openObjectKey(input: { context: TenantContext; objectId: Uuid; sealed: Uint8Array }): Promise<Buffer>;
+}
+
+/** What the owner keeps in its row from the start of an upload and hands back with every call. */
+export interface StoredObject {
+  readonly objectId: Uuid;
+  readonly sizeBytes: number;
+  /** The object's key under the tenant's key: without it the parts are noise, so deleting the row shreds the object. */
+  readonly sealedKey: Uint8Array;
+}
+
+/** Every call belongs to the tenant of its context; another tenant's object is `object_missing` or does not open. */
+export interface ObjectStore {
+  readonly partBytes: number;
+  /** Throws `object_too_large`, `storage_full`. Nothing secret touches the disk. */
+  startUpload(input: { context: TenantContext; objectId: Uuid; sizeBytes: number }): Promise<{ sealedKey: Buffer }>;
+  /** Bytes that are durable: where to go on. Throws `object_missing`; answers the whole size once complete. */
+  received(input: { context: TenantContext; object: StoredObject }): Promise<number>;
+  /**
+   * Writes from `offset`, which must be the position to go on from, as many whole parts as the stream holds; reads no
+   * faster than the disk takes. `received` in the reply is durable. Throws `upload_offset_mismatch`, `upload_busy`,
+   * `upload_complete`, `upload_length_mismatch` (ends inside a part, or goes on past the end), `upload_interrupted` (the
+   * stream failed), `storage_full`, `object_missing`; whole parts stay, a broken one leaves nothing.
+   */
+  writeParts(input: {
+    context: TenantContext;
+    object: StoredObject;
+    offset: number;
+    source: AsyncIterable<Uint8Array>;
+  }): Promise<{ received: number }>;
+  /** Reads everything back, then publishes it. May be repeated. Throws `upload_incomplete` and what reading throws. */
+  complete(input: { context: TenantContext; object: StoredObject }): Promise<Manifest>;
+  /** Verified plaintext, piece by piece. Throws (as the stream's error, too) `object_missing` and seal's codes. */
+  readStream(input: { context: TenantContext; object: StoredObject; manifest: Manifest }): Promise<Readable>;
+  /** Removes upload and object. Idempotent. */
+  remove(input: { context: TenantContext; objectId: Uuid }): Promise<void>;
+}
+
+export interface ObjectStoreOptions {
+  readonly directory: string;
+  readonly random: Random;
+  readonly keys: ObjectKeys;
+  readonly freeBytesFloor?: number;
+  /** Free bytes of the file system of a folder; handed in by tests. */
+  readonly freeBytes?: (directory: string) => Promise<number>;
+}
+
+/** Opens the store, making the folder when missing, and removes what unfinished writes of an earlier run left. */
+export async function openObjectStore(options: ObjectStoreOptions): Promise<ObjectStore> {
+  await makeFolder(join(options.directory, 'uploads'));
+  await makeFolder(join(options.directory, 'objects'));
+  await removeUnfinished(join(options.directory, 'uploads'));
+  return new DiskObjectStore(options);
+}
+
+class DiskObjectStore implements ObjectStore {
+  readonly partBytes = PART_BYTES;
+  readonly #options: ObjectStoreOptions;
+  readonly #layout: Layout;
+  readonly #busy = new Set<string>();
+
+  constructor(options: ObjectStoreOptions) {
+    this.#options = options;
+    this.#layout = layoutOf(options.directory);
+  }
+
+  async startUpload(input: { context: TenantContext; objectId: Uuid; sizeBytes: number }): Promise<{ sealedKey: Buffer }> {
+    const { context, objectId, sizeBytes } = input;
+    if (!Number.isSafeInteger(sizeBytes) || sizeBytes < 0 || sizeBytes > OBJECT_BYTES_MAX) {
+      const publicDetail = `A file has at most ${OBJECT_BYTES_MAX} bytes.`;
+      throw objectError('object_too_large', `an object of ${sizeBytes} bytes is refused`, { publicDetail });
+    }
+    await this.#checkSpace(sealedPartBytes(sizeBytes));
+    const key = this.#options.random.bytes(KEY_BYTES);
+    const sealedKey = await this.#options.keys.sealObjectKey({ context, objectId, key });
+    key.fill(0);
+    await makeFolder(this.#layout.uploads({ tenantId: context.tenantId, objectId }));
+    return { sealedKey };
+  }
+
+  async received(input: { context: TenantContext; object: StoredObject }): Promise<number> {
+    const name = nameOf(input);
+    if ((await fileBytes(this.#layout.objects(name))) !== undefined) return name.size_bytes;
+    return receivedBytes(await this.#uploadFolder(name), name);
+  }
+
+  async writeParts(input: Parameters<ObjectStore['writeParts']>[0]): Promise<{ received: number }> {
+    const name = nameOf(input);
+    return this.#exclusively(name, async () => {
+      const folder = await this.#uploadFolder(name);
+      const start = await receivedBytes(folder, name);
+      if (input.offset !== start || (start === name.size_bytes && start > 0)) {
+        throw objectError('upload_offset_mismatch', `offset ${input.offset}, expected ${start}`, {
+          publicDetail: `Continue from byte ${start}.`,
+        });
+      }
+      const cutter = new Cutter(input.source);
+      const key = await this.#openKey(input);
+      try {
+        return { received: await this.#writeFrom({ name, folder, key, object: input.object }, cutter) };
+      } catch (error) {
+        if (isAppError(error) || isDiskError(error)) throw error;
+        throw objectError('upload_interrupted', 'the sender went away', { cause: error });
+      } finally {
+        key.fill(0);
+        await cutter.close();
+      }
+    });
+  }
+
+  async #writeFrom(upload: { name: ObjectName; folder: string; key: Buffer; object: StoredObject }, cutter: Cutter): Promise<number> {
+    const { name, folder, key, object } = upload;
+    let received = await receivedBytes(folder, name);
+    const first = received / PART_BYTES;
+    for (let index = first; index < partCount(name.size_bytes); index += 1) {
+      // An empty object is one empty part; otherwise the stream may stop at any part boundary.
+      if (name.size_bytes > 0 && !(await cutter.hasMore())) return received;
+      const size_bytes = partPlainBytes(name, index);
+      await this.#checkSpace(sealedPartBytes(size_bytes));
+      const target = { ...this.#part({ name, folder, key, object }, index), random: this.#options.random };
+      await writePart(target, target.header.last ? lastBytes(cutter, size_bytes) : cutter.take(size_bytes));
+      received += size_bytes;
+    }
+    return received;
+  }
+
+  async complete(input: { context: TenantContext; object: StoredObject }): Promise<Manifest> {
+    const name = nameOf(input);
+    return this.#exclusively(name, async () => {
+      const published = this.#layout.objects(name);
+      const isPublished = (await fileBytes(published)) !== undefined;
+      const folder = isPublished ? published : await this.#uploadFolder(name);
+      const received = await receivedBytes(folder, name);
+      if (received !== name.size_bytes || (await fileBytes(partFile(folder, 0))) === undefined) {
+        throw objectError('upload_incomplete', `${received} of ${name.size_bytes} bytes arrived`, {
+          publicDetail: `Continue from byte ${received}.`,
+        });
+      }
+      const manifest = await this.#measure({ name, folder, object: input.object, key: await this.#openKey(input) });
+      if (!isPublished) {
+        await makeFolder(dirname(published));
+        await rename(folder, published);
+        await syncFolder(dirname(published));
+        await syncFolder(dirname(folder));
+      }
+      return manifest;
+    });
+  }
+
+  /** Reads what is on the disk, not what was once sent: the manifest describes bytes that open. */
+  async #measure(upload: { name: ObjectName; folder: string; object: StoredObject; key: Buffer }): Promise<Manifest> {
+    const { name, object } = upload;
+    const whole = createHash('sha256');
+    const parts: Manifest['parts'] = [];
+    for (let index = 0; index < partCount(name.size_bytes); index += 1) {
+      const reader = readPart(this.#part(upload, index));
+      let step = await reader.next();
+      for (; step.done !== true; step = await reader.next()) whole.update(step.value);
+      parts.push(manifestPart({ size_bytes: partPlainBytes(name, index), ...step.value }));
+    }
+    upload.key.fill(0);
+    return { format: 'AXM1', size_bytes: name.size_bytes, sha256: whole.digest('hex'), dekVersion: fieldKeyVersion(object.sealedKey), parts };
+  }
+
+  async readStream(input: { context: TenantContext; object: StoredObject; manifest: Manifest }): Promise<Readable> {
+    const name = nameOf(input);
+    const { manifest } = input;
+    const folder = this.#layout.objects(name);
+    if ((await fileBytes(folder)) === undefined) throw missing(name);
+    if (manifest.size_bytes !== name.size_bytes || manifest.parts.length !== partCount(name.size_bytes)) {
+      throw objectError('object_missing', `the manifest of object ${name.objectId} does not describe it`);
+    }
+    const upload = { name, folder, object: input.object, key: await this.#openKey(input) };
+    const pieces = this.#pieces(upload, manifest);
+    // A stream of bytes, not of objects: its buffer counts bytes and stays small.
+    return Readable.from(pieces, { objectMode: false, highWaterMark: 256 * 1024 });
+  }
+
+  async *#pieces(
+    upload: { name: ObjectName; folder: string; object: StoredObject; key: Buffer },
+    manifest: Manifest,
+  ): AsyncGenerator<Buffer, void, undefined> {
+    try {
+      for (const [index, recorded] of manifest.parts.entries()) {
+        const part = { ...this.#part(upload, index, manifest.dekVersion), salt: fromBase64Url(recorded.salt)! };
+        // An empty piece would end a byte stream early.
+        for await (const piece of readPart(part)) if (piece.length > 0) yield piece;
+      }
+    } finally {
+      upload.key.fill(0);
+    }
+  }
+
+  async remove(input: { context: TenantContext; objectId: Uuid }): Promise<void> {
+    const name = { tenantId: input.context.tenantId, objectId: input.objectId, size_bytes: 0 };
+    await this.#exclusively(name, async () => {
+      for (const folder of [this.#layout.uploads(name), this.#layout.objects(name)]) {
+        await rm(folder, { recursive: true, force: true });
+      }
+    });
+  }
+
+  #part(
+    upload: { name: ObjectName; folder: string; object: StoredObject; key: Buffer },
+    index: number,
+    dekVersion: number = fieldKeyVersion(upload.object.sealedKey),
+  ): PartSource {
+    const { name, folder, key } = upload;
+    const header: PartHeader = {
+      last: index === partCount(name.size_bytes) - 1,
+      dekVersion,
+      objectId: name.objectId,
+      partIndex: index,
+      size_bytes: partPlainBytes(name, index),
+    };
+    return { path: partFile(folder, index), header, owner: { tenantId: name.tenantId, rowId: name.objectId }, key };
+  }
+
+  #openKey(input: { context: TenantContext; object: StoredObject }): Promise<Buffer> {
+    const { context, object } = input;
+    return this.#options.keys.openObjectKey({ context, objectId: object.objectId, sealed: object.sealedKey });
+  }
+
+  async #uploadFolder(name: ObjectName): Promise<string> {
+    if ((await fileBytes(this.#layout.objects(name))) !== undefined) {
+      throw objectError('upload_complete', `object ${name.objectId} is complete`);
+    }
+    const folder = this.#layout.uploads(name);
+    if ((await fileBytes(folder)) === undefined) throw missing(name);
+    return folder;
+  }
+
+  async #checkSpace(wanted_bytes: number): Promise<void> {
+    const { directory, freeBytesFloor = FREE_BYTES_FLOOR, freeBytes = freeBytesOf } = this.#options;
+    const free = await freeBytes(directory);
+    if (free - wanted_bytes < freeBytesFloor) {
+      throw objectError('storage_full', `${free} bytes are free, ${wanted_bytes} are wanted and ${freeBytesFloor} stay free`);
+    }
+  }
+
+  async #exclusively<T>(name: ObjectName, work: () => Promise<T>): Promise<T> {
+    const token = `${name.tenantId}/${name.objectId}`;
+    if (this.#busy.has(token)) throw objectError('upload_busy', `object ${name.objectId} is being written`);
+    this.#busy.add(token);
+    try {
+      return await work();
+    } finally {
+      this.#busy.delete(token);
+    }
+  }
+}
+
+/** The end of an object: what goes on after it is refused before the last part is stored. */
+async function* lastBytes(cutter: Cutter, size_bytes: number): AsyncGenerator<Uint8Array, void, undefined> {
+  yield* cutter.take(size_bytes);
+  if (await cutter.hasMore()) throw objectError('upload_length_mismatch', 'more than the announced bytes arrived');
+}
+
+async function freeBytesOf(directory: string): Promise<number> {
+  const facts = await statfs(directory);
+  return facts.bavail * facts.bsize;
+}
+
+function nameOf(input: { context: TenantContext; object: StoredObject }): ObjectName {
+  return { tenantId: input.context.tenantId, objectId: input.object.objectId, size_bytes: input.object.sizeBytes };
+}
+
+function missing(name: ObjectName): Error {
+  return objectError('object_missing', `there is no object ${name.objectId}`);
+}
+
+/** Errors of this machine, as against a sender that went away. */
+function isDiskError(error: unknown): boolean {
+  const code = (error as NodeJS.ErrnoException).code;
+  return code !== undefined && ['ENOSPC', 'EDQUOT', 'EIO', 'EROFS', 'EACCES', 'EPERM', 'EMFILE', 'ENFILE', 'ENOENT'].includes(code);
+}
+
+async function removeUnfinished(uploads: string): Promise<void> {
+  for (const name of await readdir(uploads, { recursive: true })) {
+    if (name.endsWith(UNFINISHED_SUFFIX)) await rm(join(uploads, name), { force: true });
+  }
+}
