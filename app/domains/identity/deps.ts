@@ -23,6 +23,7 @@ export interface IdentityDeps {
 /** Global tables that these rooms reach through the system door. */
 export const systemTables: readonly string[] = [
   'platform.tenant',
+  'audit.mint',
   'identity.session_index',
   'identity.credential_index',
   'identity.challenge',

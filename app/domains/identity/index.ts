@@ -15,4 +15,4 @@ export { closeSessionsOf, findSession, openSession, rotateSession } from './sess
 export { judgeSession } from './session-rules.ts';
 export { readStepUpClaims, readStepUpHeader } from './step-up-header.ts';
 export { findTenant, findTenantBySlug, type KnownTenant } from './tenant-lookup.ts';
-export { type MintDeps, type MintRecord, mintToken, tokenMintRoutes } from './token-mint.ts';
+export { type MintDeps, mintToken, tokenMintRoutes } from './token-mint.ts';

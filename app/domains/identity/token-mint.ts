@@ -1,5 +1,6 @@
-import { AppError, isAppError, uuidV7, type Json, type Uuid } from '@auditrax/base';
+import { AppError, isAppError, uuidV7, type Json } from '@auditrax/base';
 import type { TokenMinter } from '@auditrax/workload';
+import type { recordMint } from '../../platform/audit/index.ts';
 import { tokenRoutes } from '../../platform/edge/token-contract.ts';
 import { callerClaims } from '../../platform/http/caller.ts';
 import { bindRoutes, type EdgeDoor, type RoomRoutes } from '../../platform/http/handler.ts';
@@ -10,18 +11,10 @@ import type { LiveSession } from './sessions.ts';
 import { findSession } from './sessions.ts';
 import { readStepUpHeader, type StepUpClaims, stepUpClaims } from './step-up-header.ts';
 
-/** What the ledger's reconciler compares entries with, so that no service can put a name under a deed unseen. */
-export interface MintRecord {
-  readonly tokenHash: string;
-  readonly tenantId: Uuid;
-  readonly personId: Uuid;
-  readonly sessionId: Uuid;
-  readonly expiresAt: Date;
-}
-
 export interface MintDeps extends IdentityDeps {
   readonly minter: TokenMinter;
-  recordMint(record: MintRecord): Promise<void>;
+  /** The audit floor's `recordMint`: what the reconciler compares entries with. */
+  readonly recordMint: typeof recordMint;
 }
 
 interface MintRequest {
@@ -63,7 +56,9 @@ export async function mintToken(deps: MintDeps, request: MintRequest, requestId:
     txn: uuidV7(deps.clock, deps.random),
     scope: request.routeClass,
   });
-  await deps.recordMint({ tokenHash: hash, tenantId, personId: session.personId, sessionId: session.sessionId, expiresAt: new Date(expiresAtMs) });
+  // Durable before the token leaves: no service can put a name under a deed that the issuer does not know of.
+  const mint = { tokenHash: hash, tenantId, personId: session.personId, sessionId: session.sessionId, expiresAtMs };
+  await deps.recordMint({ query: (statement) => deps.system.system(statement) }, mint);
   return { token: compact, expiresAt: expiresAtMs, tenantId, tenantPart, personId: session.personId };
 }
 

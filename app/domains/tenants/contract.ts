@@ -1,0 +1,25 @@
+import { defineRoutes } from '@auditrax/base/route';
+import { z } from 'zod';
+
+export const routes = defineRoutes({
+  list: {
+    operation: 'tenants.list',
+    service: 'issuer',
+    method: 'GET',
+    path: '/api/tenants',
+    access: { kind: 'session', class: 'read', operatorOnly: true },
+    ids: {},
+    replies: {
+      200: z.strictObject({
+        tenants: z.array(
+          z.strictObject({
+            slug: z.string(),
+            name: z.string(),
+            kind: z.enum(['sample', 'canary', 'operator', 'customer']),
+            createdAt: z.iso.datetime(),
+          }),
+        ),
+      }),
+    },
+  },
+});

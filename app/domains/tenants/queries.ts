@@ -1,0 +1,32 @@
+import type { Uuid } from '@auditrax/base';
+import { sql, type Statement } from '@auditrax/tenancy';
+import type { Caller } from '../../platform/http/handler.ts';
+
+export type TenantKind = Caller['tenantKind'];
+
+export interface TenantListRow {
+  readonly slug: string;
+  readonly display_name: string;
+  readonly kind: TenantKind;
+  readonly created_at: Date;
+}
+
+export const listTenants = (limit: number): Statement<TenantListRow> =>
+  sql<TenantListRow>`select t.slug, t.display_name, t.kind, t.created_at from platform.tenant t order by t.slug limit ${limit}`;
+
+export const insertTenant = (row: {
+  id: Uuid;
+  part: number;
+  kind: TenantKind;
+  slug: string;
+  displayName: string;
+  createdAt: Date;
+}): Statement<{ id: Uuid }> =>
+  sql<{ id: Uuid }>`insert into platform.tenant (id, part, kind, slug, display_name, created_at)
+    values (${row.id}, ${row.part}, ${row.kind}, ${row.slug}, ${row.displayName}, ${row.createdAt})
+    on conflict do nothing returning id`;
+
+/** The entry that a finished tenant has; a tenant without it was interrupted half-way. */
+export const creationEntry = (tenantId: Uuid): Statement<{ id: Uuid }> =>
+  sql<{ id: Uuid }>`select e.id from audit.entry e
+    where e.tenant_id = ${tenantId} and e.resource_id = ${tenantId} and e.type = 'tenant.created' limit 1`;

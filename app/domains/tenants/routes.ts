@@ -1,0 +1,19 @@
+import { bindRoutes, type RoomRoutes } from '../../platform/http/handler.ts';
+import { routes } from './contract.ts';
+import { listTenants, type TenantsDeps } from './service.ts';
+
+/** The operator's view of who is hosted here. */
+export function tenantsRoutes(deps: Pick<TenantsDeps, 'system'>): RoomRoutes {
+  return bindRoutes(routes, {
+    async list() {
+      const rows = await listTenants(deps);
+      const tenants = rows.map((row) => ({
+        slug: row.slug,
+        name: row.display_name,
+        kind: row.kind,
+        createdAt: row.created_at.toISOString(),
+      }));
+      return { status: 200 as const, body: { tenants } };
+    },
+  });
+}

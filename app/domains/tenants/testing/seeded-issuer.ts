@@ -1,0 +1,126 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { join } from 'node:path';
+import { systemRandom, uuidV4, type Clock, type Uuid } from '@auditrax/base';
+import { type Database, formatId, idKeys, openDatabase } from '@auditrax/tenancy';
+import { createTokenMinter, createTokenVerifier, type TokenClaims } from '@auditrax/workload';
+import { attemptRecorder, recordAudit, recordMint } from '../../../platform/audit/index.ts';
+import { asSuperuser, setBeat } from '../../../platform/audit/testing.ts';
+import { discoverSealedFields } from '../../../platform/db/sealed-fields.ts';
+import { startTestDatabase, type TestDatabase } from '../../../platform/db/testing.ts';
+import { callerFromClaims } from '../../../platform/http/caller.ts';
+import type { Caller, EdgeDoor, Role } from '../../../platform/http/handler.ts';
+import { loadRoutePolicy, type AccessDeps } from '../../access/index.ts';
+import { createSealer } from '../../keys/index.ts';
+import { vaultInProcess } from '../../keys/testing/vault-in-process.ts';
+import { type DoorSettings, type MintDeps, systemTables } from '../../identity/index.ts';
+import { createSoftwareAuthenticator, type SoftwareAuthenticator } from '../../identity/testing/software-authenticator.ts';
+import * as identity from '../../identity/service.ts';
+import { mintToken } from '../../identity/token-mint.ts';
+import { seedSample, type SeedResult } from '../index.ts';
+
+const APP = join(import.meta.dirname, '..', '..', '..');
+
+export const doors: Readonly<Record<EdgeDoor, DoorSettings>> = {
+  edge: { rpId: 'localhost', rpName: 'Auditrax', origins: ['https://localhost:8443'] },
+  tryout: { rpId: 'localhost', rpName: 'Auditrax', origins: ['http://localhost:8080'] },
+};
+
+/** A person who has enrolled: their device, the cookie they got, and who they are. */
+export interface Enrolled {
+  readonly device: SoftwareAuthenticator;
+  readonly cookie: string;
+  readonly personId: Uuid;
+  readonly sessionId: Uuid;
+}
+
+/** The issuer's rooms on a real database with the sample organisation; no network. For tests of these rooms. */
+export interface SeededIssuer {
+  readonly deps: MintDeps & AccessDeps;
+  readonly database: TestDatabase;
+  readonly seeded: SeedResult;
+  /** Fresh links for everybody. */
+  reseed(): Promise<SeedResult>;
+  enrol(tenantSlug: string, role: Role, door?: EdgeDoor): Promise<Enrolled>;
+  /** Mints for a cookie and reads the token back as the workspace would. */
+  callerOf(cookie: string, door?: EdgeDoor): Promise<Caller>;
+  claimsOf(compact: string): Promise<TokenClaims>;
+  audited(type: string): Promise<{ resource_id: Uuid; outcome: string; leaf: Record<string, unknown> }[]>;
+  rows<Row>(text: string, values?: unknown[]): Promise<Row[]>;
+  stop(): Promise<void>;
+}
+
+function openIssuer(database: TestDatabase): Database {
+  return openDatabase({
+    connection: database.connectionFor('ax_issuer'),
+    poolSize: 6,
+    clock: { nowMs: () => Date.now() },
+    onRefusal: async () => undefined,
+    systemTables: [...systemTables],
+  });
+}
+
+export async function startSeededIssuer(clock: Clock): Promise<SeededIssuer> {
+  const database = await startTestDatabase();
+  await setBeat(database, 'running');
+  const issuer = openIssuer(database);
+  const vault = await vaultInProcess(clock);
+  const keys = idKeys({ version: 1, key: systemRandom.bytes(32) });
+  const pair = generateKeyPairSync('ed25519');
+  const jwk = { ...pair.publicKey.export({ format: 'jwk' }), kid: 'k1' } as never;
+  const fields = await discoverSealedFields(APP);
+  const policyFiles = ['identity', 'access', 'tenants'].map((room) => join(APP, 'domains', room, 'policy.cedar'));
+  const deps: MintDeps & AccessDeps = {
+    tenant: issuer.tenant,
+    system: issuer.system,
+    sealer: createSealer({ service: 'issuer', tenantDoor: issuer.tenant, keysClient: vault.keysClient, fields, clock, random: systemRandom }),
+    recordAudit,
+    attempts: attemptRecorder(issuer.tenant),
+    clock,
+    random: systemRandom,
+    doors,
+    formatId: (kind, context, id) => formatId(kind, context, id, keys),
+    minter: createTokenMinter({ key: pair.privateKey, kid: 'k1', issuer: 'test-issuer', clock }),
+    recordMint,
+    policy: loadRoutePolicy(policyFiles),
+  };
+  const arrival = (door: EdgeDoor) => ({ door, requestId: uuidV4(systemRandom) });
+  const reseed = () => seedSample(deps, { links: true, requestId: 'seed' });
+  const claimsOf = async (compact: string) => {
+    const verifier = createTokenVerifier({ keys: () => [jwk], issuer: 'test-issuer', audience: 'workspace', clock });
+    const verdict = await verifier.verify({ compact, peer: 'gateway', needed: 'read' });
+    if (!verdict.ok) throw new Error(verdict.reason);
+    return verdict.claims;
+  };
+  const house = { deps, database, claimsOf, reseed };
+  return {
+    ...house,
+    seeded: await reseed(),
+    async enrol(tenantSlug, role, door = 'edge') {
+      const person = (await reseed()).people.find((candidate) => candidate.tenantSlug === tenantSlug && candidate.role === role)!;
+      const token = person.enrolmentPath!.split('#')[1]!;
+      const device = createSoftwareAuthenticator({ origin: doors[door].origins[0]! });
+      const { challengeId, options } = await identity.beginEnrolment(deps, arrival(door), token);
+      const { opened, session } = await identity.enrol(deps, arrival(door), { token, challengeId, response: device.register(options) });
+      return { device, cookie: opened.token, personId: session.personId, sessionId: session.sessionId };
+    },
+    async callerOf(cookie, door = 'edge') {
+      const request = { cookie, door, destination: 'workspace', routeClass: 'read', operation: 'test.read' } as const;
+      const { token } = await mintToken(deps, request, uuidV4(systemRandom));
+      return callerFromClaims(await claimsOf(token), 'hash', 'request')!;
+    },
+    audited: async (type) =>
+      (
+        await asSuperuser<{ resource_id: Uuid; outcome: string; leaf: Buffer }>(
+          database,
+          'select resource_id, outcome, leaf from audit.entry where type = $1 order by occurred_ms',
+          [type],
+        )
+      ).map((row) => ({ ...row, leaf: JSON.parse(row.leaf.toString('utf8')) as Record<string, unknown> })),
+    rows: (text, values = []) => asSuperuser(database, text, values),
+    async stop() {
+      await issuer.close();
+      await vault.close();
+      await database.stop();
+    },
+  };
+}
