@@ -18,7 +18,14 @@ function threatsIn(document: string, text: string): Threat[] {
     const cells = line.split('|').map((cell) => cell.trim());
     if (!/^[A-Z]{3}-\d+$/.test(cells[1] ?? '')) return [];
     const last = cells.at(-2) ?? '';
-    return [{ document, id: cells[1]!, tests: [...last.matchAll(/`([^`]+ › [^`]+)`/g)].map(([, name]) => name!), open: /^open: \S/.test(last) }];
+    return [
+      {
+        document,
+        id: cells[1]!,
+        tests: [...last.matchAll(/`([^`]+ › [^`]+)`/g)].map(([, name]) => name!),
+        open: /^open: \S/.test(last),
+      },
+    ];
   });
 }
 
@@ -38,11 +45,22 @@ describe('the threat model', () => {
 
   it('names for each threat the test that covers it, or says that it is open and why', () => {
     expect(threats.length).toBeGreaterThan(40);
-    expect(threats.filter((threat) => threat.tests.length === 0 && !threat.open).map((threat) => `${threat.document} ${threat.id}`)).toEqual([]);
+    expect(
+      threats
+        .filter((threat) => threat.tests.length === 0 && !threat.open)
+        .map((threat) => `${threat.document} ${threat.id}`),
+    ).toEqual([]);
   });
 
   it('names only tests that exist', () => {
-    expect(threats.flatMap((threat) => threat.tests.map((one) => faultOf(one)).filter((fault) => fault !== undefined).map((fault) => `${threat.id}: ${fault}`))).toEqual([]);
+    expect(
+      threats.flatMap((threat) =>
+        threat.tests
+          .map((one) => faultOf(one))
+          .filter((fault) => fault !== undefined)
+          .map((fault) => `${threat.id}: ${fault}`),
+      ),
+    ).toEqual([]);
   });
 
   it('uses each threat id once', () => {

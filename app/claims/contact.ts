@@ -12,7 +12,8 @@ export const contactClaims: readonly Claim[] = [
     owner: 'Security operations lead',
     module: 'app/domains/disclosure',
     enforcers: [],
-    assertedBecause: 'No mail server is attached to this installation: the address is published, but no test message has been sent to it and answered.',
+    assertedBecause:
+      'No mail server is attached to this installation: the address is published, but no test message has been sent to it and answered.',
     wouldTurnRed: 'A test message gets no receipt.',
   },
   {

@@ -1,7 +1,12 @@
 import { FRESHNESS_SECONDS } from './model.ts';
 import type { Claim } from './model.ts';
 
-const shared = { section: 'continuity', owner: 'Continuity lead', module: 'app/domains/continuity', enforcers: [] } as const;
+const shared = {
+  section: 'continuity',
+  owner: 'Continuity lead',
+  module: 'app/domains/continuity',
+  enforcers: [],
+} as const;
 
 /** Claims about surviving the loss of a machine, a zone or a region. */
 export const continuityClaims: readonly Claim[] = [
@@ -31,7 +36,8 @@ export const continuityClaims: readonly Claim[] = [
     sentence: 'A backup cannot be read without the keys.',
     kind: 'enforced',
     freshness_seconds_max: FRESHNESS_SECONDS.day,
-    assertedBecause: 'Backups are made by hand and sealed under the recovery key; no check opens one on a schedule yet.',
+    assertedBecause:
+      'Backups are made by hand and sealed under the recovery key; no check opens one on a schedule yet.',
     wouldTurnRed: 'A marked secret is found readable in a backup.',
   },
   {
@@ -57,7 +63,8 @@ export const continuityClaims: readonly Claim[] = [
   {
     ...shared,
     id: 'continuity.plans',
-    sentence: 'The plans for keeping the business going and for recovering from disaster get a yearly review and two exercises a year.',
+    sentence:
+      'The plans for keeping the business going and for recovering from disaster get a yearly review and two exercises a year.',
     figure: 'yearly; 2 a year',
     kind: 'scheduled',
     freshness_seconds_max: FRESHNESS_SECONDS.halfYear,

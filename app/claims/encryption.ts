@@ -8,7 +8,8 @@ export const encryptionClaims: readonly Claim[] = [
   {
     ...shared,
     id: 'crypto.tls13-only',
-    sentence: 'TLS 1.3 is the only version spoken: at the edge, between our own processes, and outwards; a handshake with anything older gets nowhere.',
+    sentence:
+      'TLS 1.3 is the only version spoken: at the edge, between our own processes, and outwards; a handshake with anything older gets nowhere.',
     exceptions: [
       'A listener for trying out, bound to this machine’s loopback address only, speaks plain HTTP.',
       'The embedded database is reached by a Unix socket, which is no wire and no TLS.',
@@ -16,11 +17,10 @@ export const encryptionClaims: readonly Claim[] = [
     kind: 'enforced',
     freshness_seconds_max: FRESHNESS_SECONDS.minutes,
     module: 'app/platform/http',
-    enforcers: [
-      { file: 'packages/workload/src/strict-tls.ts', export: 'strictTls', necessary: true },
-    ],
+    enforcers: [{ file: 'packages/workload/src/strict-tls.ts', export: 'strictTls', necessary: true }],
     probe: 'edge.tls-versions',
-    wouldTurnRed: 'Any listening socket of the house completes a handshake older than TLS 1.3, or answers in plain text beyond the named exceptions.',
+    wouldTurnRed:
+      'Any listening socket of the house completes a handshake older than TLS 1.3, or answers in plain text beyond the named exceptions.',
   },
   {
     ...shared,
@@ -30,16 +30,15 @@ export const encryptionClaims: readonly Claim[] = [
     kind: 'enforced',
     freshness_seconds_max: FRESHNESS_SECONDS.minutes,
     module: 'app/platform/http',
-    enforcers: [
-      { file: 'packages/workload/src/strict-tls.ts', export: 'strictTls', necessary: true },
-    ],
+    enforcers: [{ file: 'packages/workload/src/strict-tls.ts', export: 'strictTls', necessary: true }],
     probe: 'edge.tls-ciphers',
     wouldTurnRed: 'A socket agrees on a suite outside the list of AEAD suites, when a client offers it alone.',
   },
   {
     ...shared,
     id: 'crypto.envelope',
-    sentence: 'What is stored is sealed with AES-256-GCM: each tenant’s fields and files under data keys of its own, and those under a key-encryption key that lives in another process.',
+    sentence:
+      'What is stored is sealed with AES-256-GCM: each tenant’s fields and files under data keys of its own, and those under a key-encryption key that lives in another process.',
     exceptions: ['Columns listed as plaintext with a reason (ids, states, times, hashes) are not sealed.'],
     kind: 'enforced',
     freshness_seconds_max: FRESHNESS_SECONDS.hour,
@@ -52,7 +51,8 @@ export const encryptionClaims: readonly Claim[] = [
       { file: 'app/domains/keys/vault.ts', export: 'createVault', necessary: false },
     ],
     probe: 'keys.envelope',
-    wouldTurnRed: 'A marked secret is found readable in the database or in a stored file, a changed byte still opens, or one tenant’s sealed value opens for another.',
+    wouldTurnRed:
+      'A marked secret is found readable in the database or in a stored file, a changed byte still opens, or one tenant’s sealed value opens for another.',
   },
   {
     ...shared,
@@ -63,23 +63,24 @@ export const encryptionClaims: readonly Claim[] = [
     limit: { value: 90, unit: 'days', direction: 'at-most' },
     freshness_seconds_max: FRESHNESS_SECONDS.hour,
     module: 'app/domains/keys',
-    enforcers: [
-      { file: 'app/domains/keys/service.ts', export: 'maySeal', necessary: true },
-    ],
+    enforcers: [{ file: 'app/domains/keys/service.ts', export: 'maySeal', necessary: true }],
     probe: 'keys.dek-age',
     wouldTurnRed: 'The oldest data key still used for writing is more than 90 days old.',
   },
   {
     ...shared,
     id: 'crypto.kek-hsm',
-    sentence: 'Key-encryption keys are made inside certified hardware (AWS KMS, or an HSM over PKCS#11) and never come out of it.',
+    sentence:
+      'Key-encryption keys are made inside certified hardware (AWS KMS, or an HSM over PKCS#11) and never come out of it.',
     figure: 'FIPS 140-2 level 3, or its successor 140-3 level 3',
     kind: 'enforced',
     freshness_seconds_max: FRESHNESS_SECONDS.hour,
     module: 'packages/seal',
     enforcers: [],
-    assertedBecause: 'This installation uses a local key ring, which is software and meant for trying out; no HSM or KMS is attached, so there is nothing to ask for a certificate.',
-    wouldTurnRed: 'The provider in use is not in hardware, or its certificate is not in force for the firmware it reports.',
+    assertedBecause:
+      'This installation uses a local key ring, which is software and meant for trying out; no HSM or KMS is attached, so there is nothing to ask for a certificate.',
+    wouldTurnRed:
+      'The provider in use is not in hardware, or its certificate is not in force for the firmware it reports.',
   },
   {
     ...shared,
@@ -95,7 +96,8 @@ export const encryptionClaims: readonly Claim[] = [
   {
     ...shared,
     id: 'crypto.xks',
-    sentence: 'An Enterprise tenant may keep its key in an external key store behind the KMS XKS proxy interface, and by taking the key away makes its data unreadable.',
+    sentence:
+      'An Enterprise tenant may keep its key in an external key store behind the KMS XKS proxy interface, and by taking the key away makes its data unreadable.',
     kind: 'enforced',
     freshness_seconds_max: FRESHNESS_SECONDS.hour,
     module: 'packages/seal',

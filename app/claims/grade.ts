@@ -86,10 +86,12 @@ export function keepsLimit(value: number, limit: Limit): boolean {
 
 function relevant(input: GradeInput): Observation[] {
   const latest_ms = input.now_ms + CLOCK_SKEW_MS_MAX;
-  return input.observations
-    .filter((one) => one.probeId === input.claim.probe && one.observedAt_ms <= latest_ms)
-    // Two runs in one millisecond: the red one is taken as the newer, so that a tie never hides a failure.
-    .toSorted((a, b) => a.observedAt_ms - b.observedAt_ms || rank(a) - rank(b));
+  return (
+    input.observations
+      .filter((one) => one.probeId === input.claim.probe && one.observedAt_ms <= latest_ms)
+      // Two runs in one millisecond: the red one is taken as the newer, so that a tie never hides a failure.
+      .toSorted((a, b) => a.observedAt_ms - b.observedAt_ms || rank(a) - rank(b))
+  );
 }
 
 function rank(one: Observation): number {
@@ -120,7 +122,8 @@ function refutedByFigure(claim: Claim, newest: Observation): string | undefined 
   if (claim.kind !== 'measured' || claim.limit === undefined) return undefined;
   const measured = newest.measured;
   if (measured === undefined) return 'The newest run brought no figure.';
-  if (measured.unit !== claim.limit.unit) return `The newest run measured in ${measured.unit}, not in ${claim.limit.unit}.`;
+  if (measured.unit !== claim.limit.unit)
+    return `The newest run measured in ${measured.unit}, not in ${claim.limit.unit}.`;
   if (keepsLimit(measured.value, claim.limit)) return undefined;
   return `Measured ${measured.value} ${measured.unit}; the limit is ${claim.limit.value}.`;
 }
@@ -135,10 +138,22 @@ function neverSeen(input: GradeInput): Graded {
   const strip = stripOf([], input);
   const budget_ms = input.claim.freshness_seconds_max * 1000;
   if (due_ms > 2 * budget_ms) {
-    return { grade: 'asserted', state: 'failing', standing: 'failing', detail: 'Its check was due and has never run.', strip };
+    return {
+      grade: 'asserted',
+      state: 'failing',
+      standing: 'failing',
+      detail: 'Its check was due and has never run.',
+      strip,
+    };
   }
   if (due_ms > budget_ms) {
-    return { grade: 'asserted', state: 'stale', standing: 'stale', detail: 'Its check is late and has not run yet.', strip };
+    return {
+      grade: 'asserted',
+      state: 'stale',
+      standing: 'stale',
+      detail: 'Its check is late and has not run yet.',
+      strip,
+    };
   }
   return { grade: 'asserted', state: 'unknown', standing: 'asserted', detail: 'Its check has not run yet.', strip };
 }
@@ -157,10 +172,20 @@ function gradeProbed(input: GradeInput): Graded {
   const age_ms = input.now_ms - newest.observedAt_ms;
   const budget_ms = claim.freshness_seconds_max * 1000;
   if (age_ms > 2 * budget_ms) {
-    return { ...known, state: 'failing', standing: 'failing', detail: 'Its check has stopped running; the last result is too old to stand.' };
+    return {
+      ...known,
+      state: 'failing',
+      standing: 'failing',
+      detail: 'Its check has stopped running; the last result is too old to stand.',
+    };
   }
   if (age_ms > budget_ms) {
-    return { ...known, state: 'stale', standing: 'stale', detail: `Its check is late. The last one said: ${newest.detail}` };
+    return {
+      ...known,
+      state: 'stale',
+      standing: 'stale',
+      detail: `Its check is late. The last one said: ${newest.detail}`,
+    };
   }
   return { ...known, state: 'green', standing: grade, detail: newest.detail };
 }
@@ -190,10 +215,23 @@ function gradeAttested(input: GradeInput): Graded {
     const detail = overdue
       ? `In progress, and overdue: it was to be had by ${target}, and no document is on file.`
       : `In progress, aimed at ${target}; no document is on file yet.`;
-    return { grade: 'asserted', state: 'unknown', standing: 'without-document', detail, inProgress: { targetDate: target, overdue }, strip: [] };
+    return {
+      grade: 'asserted',
+      state: 'unknown',
+      standing: 'without-document',
+      detail,
+      inProgress: { targetDate: target, overdue },
+      strip: [],
+    };
   }
   if (documents.length > 0) {
-    return { grade: 'attested', state: 'failing', standing: 'failing', detail: 'No document on file is in force today.', strip: [] };
+    return {
+      grade: 'attested',
+      state: 'failing',
+      standing: 'failing',
+      detail: 'No document on file is in force today.',
+      strip: [],
+    };
   }
   const detail = input.claim.assertedBecause ?? 'No document is on file.';
   return { grade: 'asserted', state: 'unknown', standing: 'without-document', detail, strip: [] };

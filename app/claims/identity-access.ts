@@ -8,7 +8,8 @@ export const identityAccessClaims: readonly Claim[] = [
   {
     ...shared,
     id: 'access.zero-trust',
-    sentence: 'Every service checks for itself who is asking and whether they may, on each request; having passed the edge counts for nothing.',
+    sentence:
+      'Every service checks for itself who is asking and whether they may, on each request; having passed the edge counts for nothing.',
     kind: 'enforced',
     freshness_seconds_max: FRESHNESS_SECONDS.minutes,
     module: 'app/platform/http',
@@ -18,7 +19,8 @@ export const identityAccessClaims: readonly Claim[] = [
       { file: 'packages/workload/src/tls.ts', export: 'serverTls', necessary: false },
     ],
     probe: 'access.zero-trust',
-    wouldTurnRed: 'An inner service answers a caller with no certificate, a stranger’s certificate, or a missing, expired, altered or misaddressed token.',
+    wouldTurnRed:
+      'An inner service answers a caller with no certificate, a stranger’s certificate, or a missing, expired, altered or misaddressed token.',
   },
   {
     ...shared,
@@ -57,7 +59,8 @@ export const identityAccessClaims: readonly Claim[] = [
   {
     ...shared,
     id: 'access.webauthn',
-    sentence: 'People sign in with a passkey and no password; a signature for another site, another challenge or without the person’s own verification is refused.',
+    sentence:
+      'People sign in with a passkey and no password; a signature for another site, another challenge or without the person’s own verification is refused.',
     kind: 'enforced',
     freshness_seconds_max: FRESHNESS_SECONDS.hour,
     module: 'app/domains/identity',
@@ -67,12 +70,14 @@ export const identityAccessClaims: readonly Claim[] = [
       { file: 'app/domains/identity/passkey.ts', export: 'verifyRegistration', necessary: false },
     ],
     probe: 'identity.passkeys',
-    wouldTurnRed: 'A passkey response with a wrong origin, a used challenge, a bad signature or no user verification opens a session, or a correct one does not.',
+    wouldTurnRed:
+      'A passkey response with a wrong origin, a used challenge, a bad signature or no user verification opens a session, or a correct one does not.',
   },
   {
     ...shared,
     id: 'access.step-up',
-    sentence: 'Inviting, changing a role, exporting and finalising each want a fresh passkey signature made for that very action.',
+    sentence:
+      'Inviting, changing a role, exporting and finalising each want a fresh passkey signature made for that very action.',
     kind: 'enforced',
     freshness_seconds_max: FRESHNESS_SECONDS.hour,
     module: 'app/domains/access',
@@ -82,12 +87,14 @@ export const identityAccessClaims: readonly Claim[] = [
       { file: 'app/domains/identity/passkey.ts', export: 'verifyAssertion', necessary: true },
     ],
     probe: 'access.step-up',
-    wouldTurnRed: 'One of these actions goes through with no fresh signature, with one made for another action, or with one used before.',
+    wouldTurnRed:
+      'One of these actions goes through with no fresh signature, with one made for another action, or with one used before.',
   },
   {
     ...shared,
     id: 'access.rbac-abac',
-    sentence: 'A role decides which functions a person has, an attribute decides which rows they reach, and both must say yes.',
+    sentence:
+      'A role decides which functions a person has, an attribute decides which rows they reach, and both must say yes.',
     kind: 'enforced',
     freshness_seconds_max: FRESHNESS_SECONDS.hour,
     module: 'packages/policy',
@@ -97,12 +104,14 @@ export const identityAccessClaims: readonly Claim[] = [
       { file: 'packages/policy/src/policy-set.ts', export: 'loadPolicies', necessary: false },
     ],
     probe: 'access.role-and-row',
-    wouldTurnRed: 'A client contact reaches an engagement that was not assigned to them, or a person uses a function that their role lacks.',
+    wouldTurnRed:
+      'A client contact reaches an engagement that was not assigned to them, or a person uses a function that their role lacks.',
   },
   {
     ...shared,
     id: 'access.privileged-log',
-    sentence: 'Privileged actions are written to a log that can only grow: the action and its entry are kept together or not at all, and an outsider can check that none was changed.',
+    sentence:
+      'Privileged actions are written to a log that can only grow: the action and its entry are kept together or not at all, and an outsider can check that none was changed.',
     kind: 'enforced',
     freshness_seconds_max: FRESHNESS_SECONDS.hour,
     module: 'app/platform/audit',
@@ -112,7 +121,8 @@ export const identityAccessClaims: readonly Claim[] = [
       { file: 'app/platform/audit/signer.ts', export: 'judgeGrowth', necessary: false },
     ],
     probe: 'audit.privileged-log',
-    wouldTurnRed: 'A row changes without its entry, an entry can be altered or removed under the application’s role, or a proof does not verify with the key held outside.',
+    wouldTurnRed:
+      'A row changes without its entry, an entry can be altered or removed under the application’s role, or a proof does not verify with the key held outside.',
   },
   {
     ...shared,

@@ -1,7 +1,12 @@
 import { FRESHNESS_SECONDS } from './model.ts';
 import type { Claim } from './model.ts';
 
-const shared = { section: 'incident', owner: 'Incident commander', module: 'app/domains/incidents', enforcers: [] } as const;
+const shared = {
+  section: 'incident',
+  owner: 'Incident commander',
+  module: 'app/domains/incidents',
+  enforcers: [],
+} as const;
 
 /** Claims about what happens when something has gone wrong. */
 export const incidentClaims: readonly Claim[] = [
@@ -17,7 +22,8 @@ export const incidentClaims: readonly Claim[] = [
   {
     ...shared,
     id: 'incident.notice',
-    sentence: 'When an incident is confirmed to touch a customer’s data in a material way, the contact named in their order hears of it in four hours or less.',
+    sentence:
+      'When an incident is confirmed to touch a customer’s data in a material way, the contact named in their order hears of it in four hours or less.',
     figure: '4 hours',
     limit: { value: 4, unit: 'hours', direction: 'at-most' },
     kind: 'measured',
@@ -40,7 +46,8 @@ export const incidentClaims: readonly Claim[] = [
   {
     ...shared,
     id: 'incident.rpo',
-    sentence: 'At most 15 minutes of writes can be lost, because the write-ahead log is streamed all the time and copied to other zones.',
+    sentence:
+      'At most 15 minutes of writes can be lost, because the write-ahead log is streamed all the time and copied to other zones.',
     figure: '15 minutes',
     limit: { value: 15, unit: 'minutes', direction: 'at-most' },
     kind: 'measured',
@@ -52,7 +59,8 @@ export const incidentClaims: readonly Claim[] = [
   {
     ...shared,
     id: 'incident.status-page',
-    sentence: 'A status site follows an incident as it happens; updates can be had by email, by text message and by webhook.',
+    sentence:
+      'A status site follows an incident as it happens; updates can be had by email, by text message and by webhook.',
     figure: '3 channels',
     kind: 'enforced',
     freshness_seconds_max: FRESHNESS_SECONDS.hour,
@@ -63,7 +71,8 @@ export const incidentClaims: readonly Claim[] = [
   {
     ...shared,
     id: 'incident.pir',
-    sentence: 'Five business days after an incident its review is written, with those affected, and kept in the public archive.',
+    sentence:
+      'Five business days after an incident its review is written, with those affected, and kept in the public archive.',
     figure: '5 business days',
     limit: { value: 5, unit: 'business days', direction: 'at-most' },
     kind: 'measured',

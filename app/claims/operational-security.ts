@@ -9,7 +9,8 @@ export const operationalSecurityClaims: readonly Claim[] = [
   {
     ...vulnerabilities,
     id: 'ops.scan-gate',
-    sentence: 'Two scanners (Grype and Trivy) look at each build, and a finding rated high or critical by either keeps it from being released.',
+    sentence:
+      'Two scanners (Grype and Trivy) look at each build, and a finding rated high or critical by either keeps it from being released.',
     figure: '2 scanners',
     kind: 'enforced',
     freshness_seconds_max: FRESHNESS_SECONDS.day,
@@ -22,13 +23,15 @@ export const operationalSecurityClaims: readonly Claim[] = [
     sentence: 'Dependabot and Snyk watch the dependencies and propose updates by themselves.',
     kind: 'enforced',
     freshness_seconds_max: FRESHNESS_SECONDS.day,
-    assertedBecause: 'Neither service is connected; what runs instead is a committed list of banned versions with a test.',
+    assertedBecause:
+      'Neither service is connected; what runs instead is a committed list of banned versions with a test.',
     wouldTurnRed: 'A dependency with a known fault stays without a proposed update.',
   },
   {
     ...vulnerabilities,
     id: 'ops.critical-sla',
-    sentence: 'A critical CVE in a dependency is dealt with in seven days, counted from when any source first named it.',
+    sentence:
+      'A critical CVE in a dependency is dealt with in seven days, counted from when any source first named it.',
     figure: '7 days',
     limit: { value: 7, unit: 'days', direction: 'at-most' },
     kind: 'measured',
@@ -60,7 +63,8 @@ export const operationalSecurityClaims: readonly Claim[] = [
     sentence: 'Gitleaks looks for secrets in each commit.',
     kind: 'enforced',
     freshness_seconds_max: FRESHNESS_SECONDS.day,
-    assertedBecause: 'A scan of our own runs with the tests; Gitleaks itself is not connected, and no run is reported to this page.',
+    assertedBecause:
+      'A scan of our own runs with the tests; Gitleaks itself is not connected, and no run is reported to this page.',
     wouldTurnRed: 'A planted secret passes.',
   },
   {
@@ -83,14 +87,16 @@ export const operationalSecurityClaims: readonly Claim[] = [
     sentence: 'Events are watched day and night by detections that each name their MITRE ATT&CK technique.',
     kind: 'enforced',
     freshness_seconds_max: FRESHNESS_SECONDS.hour,
-    assertedBecause: 'A handful of detections run on our own log; no rule corpus, no SIEM and no staffed desk stand behind them yet.',
+    assertedBecause:
+      'A handful of detections run on our own log; no rule corpus, no SIEM and no staffed desk stand behind them yet.',
     wouldTurnRed: 'A planted event of a mapped technique raises no alert.',
   },
   {
     ...shared,
     module: 'app/domains/detections',
     id: 'ops.mttd',
-    sentence: 'A high-severity event is detected in under ten minutes on average, counted until the page is accepted by its channel.',
+    sentence:
+      'A high-severity event is detected in under ten minutes on average, counted until the page is accepted by its channel.',
     figure: 'under 10 minutes',
     limit: { value: 10, unit: 'minutes', direction: 'below' },
     kind: 'measured',

@@ -18,13 +18,19 @@ describe('the built-in catalogue', () => {
   it('keeps the datatypes of OSCAL: uuid, tokens unique in the document, titles, dates with a zone', () => {
     expect(catalog.uuid).toMatch(UUID);
     expect(catalog.metadata['last-modified']).toMatch(/Z$/);
-    const ids = catalog.groups.flatMap((group) => [group.id, ...group.controls.flatMap((one) => [one.id, ...one.parts.map((part) => part.id)])]);
+    const ids = catalog.groups.flatMap((group) => [
+      group.id,
+      ...group.controls.flatMap((one) => [one.id, ...one.parts.map((part) => part.id)]),
+    ]);
     for (const id of ids) expect(id).toMatch(TOKEN);
     expect(new Set(ids).size).toBe(ids.length);
     for (const control of controls) {
       expect(control.title.length, control.id).toBeGreaterThan(5);
       expect(control.title.length, control.id).toBeLessThanOrEqual(92);
-      expect(control.parts.every((part) => part.prose.trim() !== ''), control.id).toBe(true);
+      expect(
+        control.parts.every((part) => part.prose.trim() !== ''),
+        control.id,
+      ).toBe(true);
     }
   });
 
@@ -33,7 +39,10 @@ describe('the built-in catalogue', () => {
   });
 
   it('uses no key that NIST’s own catalogue does not use', (ctx) => {
-    const file = new URL('../../../shared/vectors/oscal/NIST_SP-800-53_rev5_MODERATE_resolved_catalog.json', import.meta.url);
+    const file = new URL(
+      '../../../shared/vectors/oscal/NIST_SP-800-53_rev5_MODERATE_resolved_catalog.json',
+      import.meta.url,
+    );
     if (!existsSync(file)) {
       if (process.env['CI'] === 'true') throw new Error('the OSCAL catalogue of NIST is missing');
       return ctx.skip('the OSCAL catalogue of NIST is not beside the repository');

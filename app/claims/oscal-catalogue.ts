@@ -76,13 +76,22 @@ function controlOf(claim: Claim): OscalControl {
     parts: [
       { id: `${claim.id}_smt`, name: 'statement', prose: [claim.sentence, ...(claim.exceptions ?? [])].join(' ') },
       { id: `${claim.id}_gdn`, name: 'guidance', prose: `It does not hold when: ${claim.wouldTurnRed}` },
-      { id: `${claim.id}_obj`, name: 'assessment-objective', prose: `Determine by ${method.toLowerCase()} whether: ${claim.sentence}` },
+      {
+        id: `${claim.id}_obj`,
+        name: 'assessment-objective',
+        prose: `Determine by ${method.toLowerCase()} whether: ${claim.sentence}`,
+      },
     ],
   };
 }
 
 function groupOf(id: SectionId, title: string): OscalGroup {
-  return { id: `s-${id}`, class: 'section', title, controls: allClaims.filter((claim) => claim.section === id).map(controlOf) };
+  return {
+    id: `s-${id}`,
+    class: 'section',
+    title,
+    controls: allClaims.filter((claim) => claim.section === id).map(controlOf),
+  };
 }
 
 /**

@@ -6,7 +6,8 @@ export const pageClaims: readonly Claim[] = [
   {
     id: 'page.source-of-truth',
     section: 'page',
-    sentence: 'Nobody types the states on this page: each is worked out from the newest run of a check against the running system.',
+    sentence:
+      'Nobody types the states on this page: each is worked out from the newest run of a check against the running system.',
     kind: 'enforced',
     freshness_seconds_max: FRESHNESS_SECONDS.minutes,
     owner: 'Trust centre editor',
@@ -17,7 +18,8 @@ export const pageClaims: readonly Claim[] = [
       { file: 'app/domains/trust/publish.ts', export: 'renderRevision', necessary: true },
     ],
     probe: 'trust.source-of-truth',
-    wouldTurnRed: 'The served page, its JSON or its OSCAL form disagrees with the others, with the recorded runs, or with its signature; or it is served as current after its validity has ended.',
+    wouldTurnRed:
+      'The served page, its JSON or its OSCAL form disagrees with the others, with the recorded runs, or with its signature; or it is served as current after its validity has ended.',
   },
   {
     id: 'page.quarterly-review',
@@ -29,7 +31,8 @@ export const pageClaims: readonly Claim[] = [
     owner: 'Steering committee',
     module: 'app/domains/trust',
     enforcers: [],
-    assertedBecause: 'This installation holds no signed review record, and there is no room yet in which a committee could leave one.',
+    assertedBecause:
+      'This installation holds no signed review record, and there is no room yet in which a committee could leave one.',
     wouldTurnRed: 'More than 92 days pass after the last review that has a record, an author and an approver.',
   },
 ];

@@ -198,9 +198,17 @@ export interface ProbeHouse {
   raw(statement: Statement, options?: { readonly setTenant?: Uuid }): Promise<DatabaseOutcome>;
 
   /** Audit entries that carry this request id or nonce; waits up to `wait_ms` for the commit. */
-  noticed(match: { readonly requestId?: string; readonly nonce?: string; readonly wait_ms?: number }): Promise<readonly Noticed[]>;
+  noticed(match: {
+    readonly requestId?: string;
+    readonly nonce?: string;
+    readonly wait_ms?: number;
+  }): Promise<readonly Noticed[]>;
   /** Pages raised for this request id or nonce; waits up to `wait_ms` for a receipt. */
-  pages(match: { readonly requestId?: string; readonly nonce?: string; readonly wait_ms?: number }): Promise<readonly DeliveredPage[]>;
+  pages(match: {
+    readonly requestId?: string;
+    readonly nonce?: string;
+    readonly wait_ms?: number;
+  }): Promise<readonly DeliveredPage[]>;
   detectionTimes(window_seconds: number): Promise<DetectionTimes>;
   /** Reads the log over its public door (checkpoint, inclusion of an entry) and verifies it with a key given from outside. */
   logProof(entryId: Uuid): Promise<{ readonly ok: boolean; readonly reason?: string; readonly treeSize?: number }>;
@@ -208,12 +216,16 @@ export interface ProbeHouse {
   /** Age of the oldest data key in use, and how many are, from the key ring's own records. */
   dataKeyAges(): Promise<{ readonly count: number; readonly oldest_days: number }>;
   /** What the disk really holds for this row or object, read below the application: for finding plaintext or a wrong tenant's key. */
-  storedBytes(what: { readonly column: string; readonly rowId: Uuid; readonly tenantId: Uuid } | { readonly objectId: string }): Promise<Uint8Array | undefined>;
+  storedBytes(
+    what: { readonly column: string; readonly rowId: Uuid; readonly tenantId: Uuid } | { readonly objectId: string },
+  ): Promise<Uint8Array | undefined>;
   /** Asks the keys process to unwrap with another tenant's context, a changed byte, another version: what did it answer. */
   unwrapAttempt(kind: 'foreign-tenant' | 'tampered' | 'wrong-field'): Promise<'refused' | 'opened'>;
 
   /** The published revision as the publisher last wrote it, read from its signed files, for comparing with what the edge serves. */
-  publishedFile(path: string): Promise<{ readonly content: Uint8Array; readonly mediaType: string; readonly revision: string } | undefined>;
+  publishedFile(
+    path: string,
+  ): Promise<{ readonly content: Uint8Array; readonly mediaType: string; readonly revision: string } | undefined>;
   /** base64url of the raw Ed25519 key that pages are signed with, known to the sentinel from outside the pages. */
   readonly pageKey: string;
 }

@@ -22,8 +22,12 @@ async function as<Row>(role: TestRole, statement: Statement<Row>): Promise<Row[]
 
 const raw = (sql: string) => ({ sql, parameters: [] });
 
-beforeAll(async () => { database = await startTestDatabase(); });
-afterAll(async () => { await database?.stop(); });
+beforeAll(async () => {
+  database = await startTestDatabase();
+});
+afterAll(async () => {
+  await database?.stop();
+});
 
 const seen: Observation = {
   probeId: 'edge.tls-versions',
@@ -49,7 +53,12 @@ describe('records of probe runs', () => {
 
   it('Q2: cannot be changed or removed by any process of the house', async () => {
     for (const role of ['ax_sentinel', 'ax_workspace', 'ax_issuer', 'ax_ledger'] as const) {
-      for (const text of ["update claims.observation set state = 'green'", 'delete from claims.observation', 'truncate claims.observation', 'delete from claims.revision']) {
+      for (const text of [
+        "update claims.observation set state = 'green'",
+        'delete from claims.observation',
+        'truncate claims.observation',
+        'delete from claims.revision',
+      ]) {
         await expect(as(role, raw(text)), `${role}: ${text}`).rejects.toThrow(/permission denied/);
       }
     }
@@ -57,19 +66,38 @@ describe('records of probe runs', () => {
 
   it('Q3: are written by the sentinel alone', async () => {
     for (const role of ['ax_workspace', 'ax_issuer', 'ax_ledger'] as const) {
-      await expect(as(role, insertObservation(uuidV4(systemRandom), ['crypto.envelope'], seen))).rejects.toThrow(/permission denied/);
+      await expect(as(role, insertObservation(uuidV4(systemRandom), ['crypto.envelope'], seen))).rejects.toThrow(
+        /permission denied/,
+      );
     }
   });
 
   it('Q4: a figure is whole or absent, a state is one of two', async () => {
-    await expect(as('ax_sentinel', raw(`insert into claims.observation (id, probe_id, claim_ids, observed_at, duration_ms, state, detail, measured_value)
-      values (gen_random_uuid(), 'a.b', '{x}', now(), 1, 'green', 'd', 1)`))).rejects.toThrow(/check/);
-    await expect(as('ax_sentinel', raw(`insert into claims.observation (id, probe_id, claim_ids, observed_at, duration_ms, state, detail)
-      values (gen_random_uuid(), 'a.b', '{x}', now(), 1, 'amber', 'd')`))).rejects.toThrow(/check/);
+    await expect(
+      as(
+        'ax_sentinel',
+        raw(`insert into claims.observation (id, probe_id, claim_ids, observed_at, duration_ms, state, detail, measured_value)
+      values (gen_random_uuid(), 'a.b', '{x}', now(), 1, 'green', 'd', 1)`),
+      ),
+    ).rejects.toThrow(/check/);
+    await expect(
+      as(
+        'ax_sentinel',
+        raw(`insert into claims.observation (id, probe_id, claim_ids, observed_at, duration_ms, state, detail)
+      values (gen_random_uuid(), 'a.b', '{x}', now(), 1, 'amber', 'd')`),
+      ),
+    ).rejects.toThrow(/check/);
   });
 
   it('Q5: a revision number is used once', async () => {
-    const one = { number: 1, digest: 'a'.repeat(64), manifestSha256: 'b'.repeat(64), generatedAt_ms: 0, validUntil_ms: 900_000, counts: { proven: 3 } };
+    const one = {
+      number: 1,
+      digest: 'a'.repeat(64),
+      manifestSha256: 'b'.repeat(64),
+      generatedAt_ms: 0,
+      validUntil_ms: 900_000,
+      counts: { proven: 3 },
+    };
     expect(await as('ax_sentinel', latestRevision())).toEqual([]);
     await as('ax_sentinel', insertRevision(one));
     await expect(as('ax_sentinel', insertRevision(one))).rejects.toThrow(/duplicate/);

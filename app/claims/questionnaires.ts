@@ -1,7 +1,12 @@
 import { FRESHNESS_SECONDS } from './model.ts';
 import type { Claim } from './model.ts';
 
-const shared = { section: 'questionnaires', owner: 'Compliance lead', module: 'app/domains/questionnaires', enforcers: [] } as const;
+const shared = {
+  section: 'questionnaires',
+  owner: 'Compliance lead',
+  module: 'app/domains/questionnaires',
+  enforcers: [],
+} as const;
 
 /** Claims about answering customers' questions. */
 export const questionnaireClaims: readonly Claim[] = [

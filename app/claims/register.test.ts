@@ -9,13 +9,19 @@ const mustHave = process.env['CI'] === 'true';
 
 /** Words only, so that neither punctuation nor case hides a copied run. */
 function words(text: string): string[] {
-  return text.toLowerCase().replaceAll('’', "'").split(/[^a-z0-9']+/).filter((word) => word !== '');
+  return text
+    .toLowerCase()
+    .replaceAll('’', "'")
+    .split(/[^a-z0-9']+/)
+    .filter((word) => word !== '');
 }
 
 /** Runs of `size` words. */
 function shingles(text: string, size: number): Set<string> {
   const list = words(text);
-  return new Set(list.slice(0, Math.max(0, list.length - size + 1)).map((_, at) => list.slice(at, at + size).join(' ')));
+  return new Set(
+    list.slice(0, Math.max(0, list.length - size + 1)).map((_, at) => list.slice(at, at + size).join(' ')),
+  );
 }
 
 // Six words in a row are a phrase; five can be a name with its number ("ISO/IEC 27001:2022 …").
@@ -33,7 +39,9 @@ describe('the register of claims', () => {
       if (mustHave) throw new Error('the requirement is not beside the repository');
       return ctx.skip('the requirement is not beside the repository');
     }
-    const rows = readFileSync(file, 'utf8').split('\n').filter((line) => /^\| [a-z]+\./.test(line));
+    const rows = readFileSync(file, 'utf8')
+      .split('\n')
+      .filter((line) => /^\| [a-z]+\./.test(line));
     const required = rows.flatMap((row) => {
       const cells = row.split('|').map((cell) => cell.trim());
       return cells[1]!.split(',').map((id) => ({ id: id.trim(), kind: /^[a-z]+/.exec(cells[4]!)![0] }));
@@ -53,7 +61,9 @@ describe('the register of claims', () => {
     const page = shingles(readFileSync(file, 'utf8'), COPIED_RUN_WORDS);
     const copied = allClaims.flatMap((claim) =>
       [claim.sentence, ...(claim.exceptions ?? []), claim.wouldTurnRed, claim.assertedBecause ?? ''].flatMap((text) =>
-        [...shingles(text, COPIED_RUN_WORDS)].filter((run) => page.has(run)).map((run) => `${claim.id}: ${run}`)));
+        [...shingles(text, COPIED_RUN_WORDS)].filter((run) => page.has(run)).map((run) => `${claim.id}: ${run}`),
+      ),
+    );
     expect(copied).toEqual([]);
   });
 

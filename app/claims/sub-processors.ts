@@ -8,7 +8,8 @@ export const subProcessorClaims: readonly Claim[] = [
   {
     ...shared,
     id: 'vendor.registry',
-    sentence: 'Anyone can read the register of sub-processors: what data each one sees, in which region, and which attestations it holds.',
+    sentence:
+      'Anyone can read the register of sub-processors: what data each one sees, in which region, and which attestations it holds.',
     kind: 'enforced',
     freshness_seconds_max: FRESHNESS_SECONDS.hour,
     enforcers: [
@@ -17,7 +18,8 @@ export const subProcessorClaims: readonly Claim[] = [
       { file: 'app/domains/vendors/registry.ts', export: 'checkRegistry', necessary: false },
     ],
     probe: 'vendors.registry',
-    wouldTurnRed: 'The register is not served, an entry lacks data, region or attestations, its page and its JSON differ, or the system connects to a host that no entry covers.',
+    wouldTurnRed:
+      'The register is not served, an entry lacks data, region or attestations, its page and its JSON differ, or the system connects to a host that no entry covers.',
   },
   {
     ...shared,
@@ -71,7 +73,8 @@ export const subProcessorClaims: readonly Claim[] = [
     kind: 'enforced',
     freshness_seconds_max: FRESHNESS_SECONDS.hour,
     enforcers: [],
-    assertedBecause: 'The notice period is part of the register’s data and an earlier date is refused there, but nothing delivers the notice to customers yet.',
+    assertedBecause:
+      'The notice period is part of the register’s data and an earlier date is refused there, but nothing delivers the notice to customers yet.',
     wouldTurnRed: 'An entry comes into force sooner than 30 days after customers were told.',
   },
 ];

@@ -8,7 +8,8 @@ export const tenantIsolationClaims: readonly Claim[] = [
   {
     ...shared,
     id: 'tenant.row-scope',
-    sentence: 'On the Standard tier the database driver pins each statement to the rows of one tenant before it is sent.',
+    sentence:
+      'On the Standard tier the database driver pins each statement to the rows of one tenant before it is sent.',
     kind: 'enforced',
     freshness_seconds_max: FRESHNESS_SECONDS.minutes,
     module: 'packages/tenancy',
@@ -17,7 +18,8 @@ export const tenantIsolationClaims: readonly Claim[] = [
       { file: 'packages/tenancy/src/driver.ts', export: 'makeTenantDoor', necessary: false },
     ],
     probe: 'tenancy.row-scope',
-    wouldTurnRed: 'A statement that names no tenant for one of its tables is sent, or a scoped read returns a row of another tenant.',
+    wouldTurnRed:
+      'A statement that names no tenant for one of its tables is sent, or a scoped read returns a row of another tenant.',
   },
   {
     ...shared,
@@ -27,7 +29,11 @@ export const tenantIsolationClaims: readonly Claim[] = [
     freshness_seconds_max: FRESHNESS_SECONDS.minutes,
     module: 'app/platform/db',
     enforcers: [
-      { file: 'app/platform/db/migrations/20261122090000_platform.sql', export: 'platform.protect_tenant_table', necessary: true },
+      {
+        file: 'app/platform/db/migrations/20261122090000_platform.sql',
+        export: 'platform.protect_tenant_table',
+        necessary: true,
+      },
       { file: 'packages/tenancy/src/driver.ts', export: 'enterStep', necessary: false },
     ],
     probe: 'tenancy.deny-default',
@@ -87,11 +93,10 @@ export const tenantIsolationClaims: readonly Claim[] = [
     kind: 'enforced',
     freshness_seconds_max: FRESHNESS_SECONDS.hour,
     module: 'app/platform/http',
-    enforcers: [
-      { file: 'packages/tenancy/src/ids.ts', export: 'parseId', necessary: true },
-    ],
+    enforcers: [{ file: 'packages/tenancy/src/ids.ts', export: 'parseId', necessary: true }],
     probe: 'tenancy.gateway-block',
-    wouldTurnRed: 'A request with another tenant’s id passes the gateway, or its refusal can be told from that of an id that does not exist.',
+    wouldTurnRed:
+      'A request with another tenant’s id passes the gateway, or its refusal can be told from that of an id that does not exist.',
   },
   {
     ...shared,
@@ -102,12 +107,17 @@ export const tenantIsolationClaims: readonly Claim[] = [
     module: 'packages/tenancy',
     enforcers: [
       { file: 'app/platform/db/migrations/20261122090000_platform.sql', export: 'app.trip', necessary: true },
-      { file: 'app/platform/db/migrations/20261122090000_platform.sql', export: 'platform.protect_tenant_table', necessary: true },
+      {
+        file: 'app/platform/db/migrations/20261122090000_platform.sql',
+        export: 'platform.protect_tenant_table',
+        necessary: true,
+      },
       { file: 'packages/tenancy/src/guard.ts', export: 'checkParameters', necessary: false },
       { file: 'packages/tenancy/src/ids.ts', export: 'parseId', necessary: false },
     ],
     probe: 'tenancy.fail-closed',
-    wouldTurnRed: 'Any route or layer, attacked with a canary tenant’s credentials, gives up one byte of the other canary’s marked content.',
+    wouldTurnRed:
+      'Any route or layer, attacked with a canary tenant’s credentials, gives up one byte of the other canary’s marked content.',
   },
   {
     ...shared,

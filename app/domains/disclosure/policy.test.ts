@@ -16,8 +16,14 @@ describe('the disclosure policy', () => {
     ['a fifth condition', { ...policy, conditions: [...policy.conditions, policy.conditions[0]!] }],
     ['other days', { ...policy, disclosureDaysDefault: 91 }],
     ['a gap', { ...policy, rewards: policy.rewards.map((one, at) => (at === 1 ? { ...one, usdMin: 1001 } : one)) }],
-    ['an overlap', { ...policy, rewards: policy.rewards.map((one, at) => (at === 0 ? { ...one, usdMax: 1000 } : one)) }],
-    ['a lower ceiling', { ...policy, rewards: policy.rewards.map((one, at) => (at === 3 ? { ...one, usdMax: 20000 } : one)) }],
+    [
+      'an overlap',
+      { ...policy, rewards: policy.rewards.map((one, at) => (at === 0 ? { ...one, usdMax: 1000 } : one)) },
+    ],
+    [
+      'a lower ceiling',
+      { ...policy, rewards: policy.rewards.map((one, at) => (at === 3 ? { ...one, usdMax: 20000 } : one)) },
+    ],
     ['no rewards', { ...policy, rewards: [] }],
   ])('is refused with %s', (_what, broken) => {
     expect(checkPolicy(broken)).not.toEqual([]);

@@ -21,7 +21,14 @@ export const disclosurePolicy = z.strictObject({
   disclosureDaysDefault: z.number().int(),
   undertakings: z.array(z.strictObject({ id: z.enum(UNDERTAKINGS), text: words })),
   conditions: z.array(z.strictObject({ id: z.enum(CONDITIONS), text: words })),
-  rewards: z.array(z.strictObject({ severity: z.enum(SEVERITIES), usdMin: z.number().int(), usdMax: z.number().int(), example: words })),
+  rewards: z.array(
+    z.strictObject({
+      severity: z.enum(SEVERITIES),
+      usdMin: z.number().int(),
+      usdMax: z.number().int(),
+      example: words,
+    }),
+  ),
   inScope: z.array(words).min(1),
   outOfScope: z.array(words).min(1),
 });
@@ -35,13 +42,15 @@ function sameIds(found: readonly { id: string }[], wanted: readonly string[]): b
 function rewardFaults(policy: DisclosurePolicy): string[] {
   const faults: string[] = [];
   const { rewards } = policy;
-  if (rewards.map((one) => one.severity).join() !== SEVERITIES.join()) faults.push('rewards: one row for each severity, low to critical');
+  if (rewards.map((one) => one.severity).join() !== SEVERITIES.join())
+    faults.push('rewards: one row for each severity, low to critical');
   if (rewards[0]?.usdMin !== REWARD_USD_MIN) faults.push(`rewards: the floor is US$ ${REWARD_USD_MIN}`);
   if (rewards.at(-1)?.usdMax !== REWARD_USD_MAX) faults.push(`rewards: the ceiling is US$ ${REWARD_USD_MAX}`);
   rewards.forEach((one, at) => {
     if (one.usdMax < one.usdMin) faults.push(`rewards: ${one.severity} ends below its start`);
     const before = rewards[at - 1];
-    if (before !== undefined && one.usdMin !== before.usdMax + 1) faults.push(`rewards: gap or overlap between ${before.severity} and ${one.severity}`);
+    if (before !== undefined && one.usdMin !== before.usdMax + 1)
+      faults.push(`rewards: gap or overlap between ${before.severity} and ${one.severity}`);
   });
   return faults;
 }
@@ -51,7 +60,8 @@ export function checkPolicy(policy: DisclosurePolicy): string[] {
   const faults = rewardFaults(policy);
   if (!sameIds(policy.undertakings, UNDERTAKINGS)) faults.push('undertakings: all three, once each');
   if (!sameIds(policy.conditions, CONDITIONS)) faults.push('conditions: all four, once each');
-  if (policy.disclosureDaysDefault !== DISCLOSURE_DAYS_DEFAULT) faults.push(`disclosureDaysDefault: ${DISCLOSURE_DAYS_DEFAULT} days`);
+  if (policy.disclosureDaysDefault !== DISCLOSURE_DAYS_DEFAULT)
+    faults.push(`disclosureDaysDefault: ${DISCLOSURE_DAYS_DEFAULT} days`);
   return faults;
 }
 
@@ -60,7 +70,9 @@ export function parsePolicy(input: unknown): DisclosurePolicy {
   const parsed = disclosurePolicy.safeParse(input);
   if (!parsed.success) {
     const first = parsed.error.issues[0]!;
-    throw new AppError('disclosure_policy_invalid', `${first.path.join('.')}: ${first.message}`, { field: first.path.join('.') });
+    throw new AppError('disclosure_policy_invalid', `${first.path.join('.')}: ${first.message}`, {
+      field: first.path.join('.'),
+    });
   }
   const faults = checkPolicy(parsed.data);
   if (faults.length > 0) throw new AppError('disclosure_policy_invalid', faults.join('; '));

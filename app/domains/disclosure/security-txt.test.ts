@@ -1,7 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { securityTxt } from './security-txt.ts';
 
-const input = { origin: 'https://127.0.0.1:8443', securityMailbox: 'security@auditrax.io', now_ms: Date.UTC(2026, 10, 22, 19, 31) };
+const input = {
+  origin: 'https://127.0.0.1:8443',
+  securityMailbox: 'security@auditrax.io',
+  now_ms: Date.UTC(2026, 10, 22, 19, 31),
+};
 
 describe('security.txt after RFC 9116', () => {
   it('has a contact, exactly one expiry under a year ahead, and the policy', () => {
@@ -14,7 +18,9 @@ describe('security.txt after RFC 9116', () => {
 
   it('names a key only when there is one, and only a well-formed one', () => {
     expect(securityTxt(input)).not.toContain('Encryption');
-    expect(securityTxt({ ...input, openPgpFingerprint: 'A'.repeat(40) })).toContain(`Encryption: openpgp4fpr:${'a'.repeat(40)}`);
+    expect(securityTxt({ ...input, openPgpFingerprint: 'A'.repeat(40) })).toContain(
+      `Encryption: openpgp4fpr:${'a'.repeat(40)}`,
+    );
     expect(() => securityTxt({ ...input, openPgpFingerprint: 'A'.repeat(39) })).toThrow();
   });
 

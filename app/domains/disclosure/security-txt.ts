@@ -17,7 +17,8 @@ export interface SecurityTxtInput {
 
 function fieldValue(name: string, value: string): string {
   // A line break in organisation data would let it add fields of its own.
-  if (!/^[\x21-\x7e]+(?: [\x21-\x7e]+)*$/.test(value)) throw new AppError('security_txt_invalid', `${name} has characters that a field cannot hold`);
+  if (!/^[\x21-\x7e]+(?: [\x21-\x7e]+)*$/.test(value))
+    throw new AppError('security_txt_invalid', `${name} has characters that a field cannot hold`);
   return `${name}: ${value}`;
 }
 
@@ -29,7 +30,8 @@ export function securityTxtExpires_ms(now_ms: number): number {
 /** The file of RFC 9116: one Expires, at least one Contact. Throws `security_txt_invalid` on data that cannot stand in it. */
 export function securityTxt(input: SecurityTxtInput): string {
   const fingerprint = input.openPgpFingerprint;
-  if (fingerprint !== undefined && !FINGERPRINT.test(fingerprint)) throw new AppError('security_txt_invalid', 'openPgpFingerprint is not 40 or 64 upper-case hex digits');
+  if (fingerprint !== undefined && !FINGERPRINT.test(fingerprint))
+    throw new AppError('security_txt_invalid', 'openPgpFingerprint is not 40 or 64 upper-case hex digits');
   const expires = new Date(securityTxtExpires_ms(input.now_ms)).toISOString().replace('.000Z', 'Z');
   return [
     fieldValue('Contact', `mailto:${input.securityMailbox}`),

@@ -21,7 +21,9 @@ export function instant(at_ms: number, options: { clockOnly?: boolean; className
 
 /** Marks the place where the gateway says that a revision has outlived its validity. */
 export function validity(model: PageModel): Html {
-  return html`<p class="validity">Made ${instant(model.generatedAt_ms)}, valid until ${instant(model.validUntil_ms)}</p>`;
+  return html`<p class="validity">
+    Made ${instant(model.generatedAt_ms)}, valid until ${instant(model.validUntil_ms)}
+  </p>`;
 }
 
 export interface Frame {
@@ -39,37 +41,50 @@ const NAVIGATION = [
 ] as const;
 
 function navigation(path: string): Html {
-  return html`<nav class="site-nav" aria-label="Site">${NAVIGATION.map(({ href, text }) =>
-    path === href ? html`<a href="${href}" aria-current="page">${text}</a>` : html`<a href="${href}">${text}</a>`)}<a href="/app/">Sign in</a></nav>`;
+  return html`<nav class="site-nav" aria-label="Site">
+    ${NAVIGATION.map(({ href, text }) =>
+      path === href ? html`<a href="${href}" aria-current="page">${text}</a>` : html`<a href="${href}">${text}</a>`,
+    )}<a href="/app/">Sign in</a>
+  </nav>`;
 }
 
 /** The whole document around a page's main part. */
 export function framed(model: PageModel, frame: Frame): string {
   const { organisation } = model.conditions;
   const page = html`<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>${frame.title} · ${organisation.name}</title>
-<meta name="description" content="${frame.description}">
-<link rel="stylesheet" href="${STYLESHEET}">
-${(frame.alternates ?? []).map((one) => html`<link rel="alternate" type="${one.type}" title="${one.title}" href="${one.href}">\n`)}</head>
-<body class="public">
-<a class="skip" href="#main">Skip to content</a>
-<header class="site-head"><div class="site-head__in">
-<a class="brand" href="/security">${organisation.name}${organisation.label !== undefined && html` <span class="brand__org">${organisation.label}</span>`}</a>
-${navigation(frame.path)}
-</div></header>
-<main id="main" class="page">
-<div class="meta">${validity(model)}</div>
-${frame.main}
-</main>
-<footer class="site-foot"><div class="site-foot__in">
-<p>Revision ${model.revision} · <span class="hash">${model.digest}</span></p>
-<p>Report a fault: <a href="${`mailto:${organisation.securityMailbox}`}">${organisation.securityMailbox}</a> · <a href="/.well-known/security.txt">security.txt</a></p>
-</div></footer>
-</body>
-</html>`;
+    <head>
+      <meta charset="utf-8" />
+      <meta name="viewport" content="width=device-width, initial-scale=1" />
+      <meta name="color-scheme" content="light dark" />
+      <title>${frame.title} · ${organisation.name}</title>
+      <meta name="description" content="${frame.description}" />
+      <link rel="stylesheet" href="${STYLESHEET}" />
+      ${(frame.alternates ?? []).map((one) => html`<link rel="alternate" type="${one.type}" title="${one.title}" href="${one.href}" /> `)}
+    </head>
+    <body class="public">
+      <a class="skip" href="#main">Skip to content</a>
+      <header class="site-head">
+        <div class="site-head__in">
+          <a class="brand" href="/security"
+            >${organisation.name}${organisation.label !== undefined && html` <span class="brand__org">${organisation.label}</span>`}</a
+          >
+          ${navigation(frame.path)}
+        </div>
+      </header>
+      <main id="main" class="page">
+        <div class="crumbs">${validity(model)}</div>
+        ${frame.main}
+      </main>
+      <footer class="site-foot">
+        <div class="site-foot__in">
+          <p>Revision ${model.revision} · <span class="hash">${model.digest}</span></p>
+          <p>
+            Report a fault: <a href="${`mailto:${organisation.securityMailbox}`}">${organisation.securityMailbox}</a> ·
+            <a href="/.well-known/security.txt">security.txt</a>
+          </p>
+        </div>
+      </footer>
+    </body>
+  </html>`;
   return `<!doctype html>\n${page.markup}\n`;
 }

@@ -5,12 +5,14 @@ import type { Html } from './html.ts';
 
 describe('markup cannot be smuggled in as data', () => {
   it('no text gives a tag, closes an attribute or starts an entity', () => {
-    fc.assert(fc.property(fc.string({ unit: 'binary' }), (text) => {
-      const inner = html`<p title="${text}">${text}</p>`.markup;
-      expect(inner.match(/[<>]/g)).toHaveLength(4);
-      expect(inner.match(/"/g)).toHaveLength(2);
-      expect(inner.replaceAll(/&(?:amp|lt|gt|quot|#39);/g, '')).not.toContain('&');
-    }));
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary' }), (text) => {
+        const inner = html`<p title="${text}">${text}</p>`.markup;
+        expect(inner.match(/[<>]/g)).toHaveLength(4);
+        expect(inner.match(/"/g)).toHaveLength(2);
+        expect(inner.replaceAll(/&(?:amp|lt|gt|quot|#39);/g, '')).not.toContain('&');
+      }),
+    );
   });
 
   it('an object with the shape of markup is refused', () => {
@@ -26,7 +28,11 @@ describe('markup cannot be smuggled in as data', () => {
   });
 
   it('lists are joined and nothing stays nothing', () => {
-    expect(html`<ul>${['a', '<b>'].map((one) => html`<li>${one}</li>`)}${undefined}${false}</ul>`.markup)
-      .toBe('<ul><li>a</li><li>&lt;b&gt;</li></ul>');
+    const items = ['a', '<b>'].map((one) => html`<li>${one}</li>`);
+    expect(
+      html`<ul>
+        ${items}${undefined}${false}
+      </ul>`.markup,
+    ).toMatch(/^<ul>\s*<li>a<\/li><li>&lt;b&gt;<\/li>\s*<\/ul>$/);
   });
 });

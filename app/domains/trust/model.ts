@@ -56,7 +56,16 @@ export interface BuildInput {
 }
 
 /** Order in which the counts are said: what stands, then what does not. */
-export const STANDINGS: readonly Standing[] = ['proven', 'measured', 'rehearsed', 'attested', 'stale', 'failing', 'asserted', 'without-document'];
+export const STANDINGS: readonly Standing[] = [
+  'proven',
+  'measured',
+  'rehearsed',
+  'attested',
+  'stale',
+  'failing',
+  'asserted',
+  'without-document',
+];
 
 export const STANDING_WORDS: Readonly<Record<Standing, string>> = {
   proven: 'proven',
@@ -95,7 +104,10 @@ function rowOf(claim: Claim, input: BuildInput): ClaimRow {
 /** Works out the whole page. Pure: the same claims, runs, conditions and instant give the same model. */
 export function buildPage(input: BuildInput): PageModel {
   const rows = input.claims.map((claim) => rowOf(claim, input));
-  const sections = SECTIONS.map((section) => ({ ...section, rows: rows.filter((row) => row.claim.section === section.id) }));
+  const sections = SECTIONS.map((section) => ({
+    ...section,
+    rows: rows.filter((row) => row.claim.section === section.id),
+  }));
   const draft = {
     conditions: input.conditions,
     revision: input.revision,
@@ -105,7 +117,9 @@ export function buildPage(input: BuildInput): PageModel {
     counts: countStandings(rows),
     observations: input.observations,
   };
-  const digest = createHash('sha256').update(canonicalJson(publicBody(draft))).digest('hex');
+  const digest = createHash('sha256')
+    .update(canonicalJson(publicBody(draft)))
+    .digest('hex');
   return { ...draft, digest };
 }
 
@@ -153,7 +167,12 @@ export function publicBody(model: Omit<PageModel, 'digest'>): { readonly [key: s
   const { organisation } = model.conditions;
   return {
     format: 'auditrax-trust-page/1',
-    organisation: { name: organisation.name, label: organisation.label, security_mailbox: organisation.securityMailbox, status_site: organisation.statusSite },
+    organisation: {
+      name: organisation.name,
+      label: organisation.label,
+      security_mailbox: organisation.securityMailbox,
+      status_site: organisation.statusSite,
+    },
     revision: model.revision,
     generated_at: isoInstant(model.generatedAt_ms),
     valid_until: isoInstant(model.validUntil_ms),

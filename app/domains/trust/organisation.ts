@@ -17,11 +17,25 @@ export const organisationSchema = z.strictObject({
   securityMailbox: z.email(),
   statusSite: line.optional(),
   /** Upper-case hex. Absent: no key is on file, and no page pretends that there is one. */
-  openPgpFingerprint: z.string().regex(/^(?:[0-9A-F]{40}|[0-9A-F]{64})$/).optional(),
+  openPgpFingerprint: z
+    .string()
+    .regex(/^(?:[0-9A-F]{40}|[0-9A-F]{64})$/)
+    .optional(),
   /** Third parties' documents by claim. */
-  documents: z.partialRecord(claimId, z.array(z.strictObject({
-    title: line, issuer: line, validFrom: day, validUntil: day, sha256: z.string().regex(/^[0-9a-f]{64}$/),
-  })).max(50)),
+  documents: z.partialRecord(
+    claimId,
+    z
+      .array(
+        z.strictObject({
+          title: line,
+          issuer: line,
+          validFrom: day,
+          validUntil: day,
+          sha256: z.string().regex(/^[0-9a-f]{64}$/),
+        }),
+      )
+      .max(50),
+  ),
   /** Last day by which a certificate in progress was to be had. */
   targetDates: z.partialRecord(claimId, day),
 });
@@ -33,5 +47,7 @@ export function parseOrganisation(input: unknown): Organisation {
   const parsed = organisationSchema.safeParse(input);
   if (parsed.success) return parsed.data;
   const first = parsed.error.issues[0]!;
-  throw new AppError('organisation_invalid', `${first.path.join('.')}: ${first.message}`, { field: first.path.join('.') });
+  throw new AppError('organisation_invalid', `${first.path.join('.')}: ${first.message}`, {
+    field: first.path.join('.'),
+  });
 }

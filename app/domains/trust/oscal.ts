@@ -31,10 +31,12 @@ function observationOf(row: ClaimRow): JsonObject {
     ],
     methods: ['TEST'],
     types: ['control-objective'],
-    'relevant-evidence': [{
-      href: `/security/claims/${claim.id}.json`,
-      description: entry === undefined ? 'The record in full.' : `The record in full; log entry ${entry}.`,
-    }],
+    'relevant-evidence': [
+      {
+        href: `/security/claims/${claim.id}.json`,
+        description: entry === undefined ? 'The record in full.' : `The record in full; log entry ${entry}.`,
+      },
+    ],
     collected: new Date(newest.observedAt_ms).toISOString(),
     expires: new Date(newest.observedAt_ms + claim.freshness_seconds_max * 1000).toISOString(),
   };
@@ -78,23 +80,32 @@ export function assessmentResults(model: PageModel): Json {
         'oscal-version': OSCAL_VERSION,
         props: [prop('page-digest', model.digest), prop('valid-until', new Date(model.validUntil_ms).toISOString())],
       },
-      'import-ap': { href: `#${catalogue}`, remarks: 'The probes run by themselves; the catalogue of claims is their plan.' },
-      results: [{
-        uuid: namedUuid('result', String(model.revision), model.digest),
-        title: 'States of the claims',
-        description: 'Each claim graded from the newest recorded run of its check, or from a document in force.',
-        start: at,
-        end: at,
-        'reviewed-controls': { 'control-selections': [{ 'include-controls': rows.map((row) => ({ 'control-id': row.claim.id })) }] },
-        ...(observed.length === 0 ? {} : { observations: observed.map(observationOf) }),
-        findings: rows.map((row) => findingOf(row, model)),
-      }],
+      'import-ap': {
+        href: `#${catalogue}`,
+        remarks: 'The probes run by themselves; the catalogue of claims is their plan.',
+      },
+      results: [
+        {
+          uuid: namedUuid('result', String(model.revision), model.digest),
+          title: 'States of the claims',
+          description: 'Each claim graded from the newest recorded run of its check, or from a document in force.',
+          start: at,
+          end: at,
+          'reviewed-controls': {
+            'control-selections': [{ 'include-controls': rows.map((row) => ({ 'control-id': row.claim.id })) }],
+          },
+          ...(observed.length === 0 ? {} : { observations: observed.map(observationOf) }),
+          findings: rows.map((row) => findingOf(row, model)),
+        },
+      ],
       'back-matter': {
-        resources: [{
-          uuid: catalogue,
-          title: 'Catalogue of the claims',
-          rlinks: [{ href: '/security/catalogue.json', 'media-type': 'application/oscal+json' }],
-        }],
+        resources: [
+          {
+            uuid: catalogue,
+            title: 'Catalogue of the claims',
+            rlinks: [{ href: '/security/catalogue.json', 'media-type': 'application/oscal+json' }],
+          },
+        ],
       },
     },
   };

@@ -14,18 +14,27 @@ function chipClass(standing: Standing): string {
 export function chip(row: ClaimRow): Html {
   const { standing, newest } = row.graded;
   const measured = newest?.measured;
-  const word = standing === 'measured' && measured !== undefined
-    ? `${Number(measured.value.toFixed(2))} ${measured.unit}`
-    : row.graded.inProgress?.overdue === true ? 'overdue' : standing === 'without-document' ? 'no document' : STANDING_WORDS[standing];
+  const word =
+    standing === 'measured' && measured !== undefined
+      ? `${Number(measured.value.toFixed(2))} ${measured.unit}`
+      : row.graded.inProgress?.overdue === true
+        ? 'overdue'
+        : standing === 'without-document'
+          ? 'no document'
+          : STANDING_WORDS[standing];
   const spoken = standing === 'measured' ? html`<span class="vh">measured: </span>` : undefined;
   return html`<span class="${chipClass(standing)}">${spoken}${word}</span>`;
 }
 
 function counts(model: PageModel): Html {
-  return html`<ul class="counts" aria-label="Claims by standing">${STANDINGS.map((standing) => {
-    const count = model.counts[standing];
-    return html`<li class="${count === 0 ? 'count count--zero' : 'count'}"><b>${count}</b> <span class="${chipClass(standing)}">${STANDING_WORDS[standing]}</span></li>`;
-  })}</ul>`;
+  return html`<ul class="counts" aria-label="Claims by standing">
+    ${STANDINGS.map((standing) => {
+      const count = model.counts[standing];
+      return html`<li class="${count === 0 ? 'count count--zero' : 'count'}">
+        <b>${count}</b> <span class="${chipClass(standing)}">${STANDING_WORDS[standing]}</span>
+      </li>`;
+    })}
+  </ul>`;
 }
 
 function note(text: string): Html {
@@ -40,11 +49,16 @@ function claimItem(row: ClaimRow): Html {
   const { claim, graded } = row;
   const word = claim.probe === undefined ? 'Why' : 'Prove it';
   return html`<li class="claim" id="${claim.id}">
-${chip(row)}
-<div class="claim__text"><p>${claim.sentence}</p>${(claim.exceptions ?? []).map((text) => note(`Exception: ${text}`))}${needsReason(row) && note(graded.detail)}</div>
-${graded.newest === undefined ? html`<span class="claim__time">not observed</span>` : instant(graded.newest.observedAt_ms, { clockOnly: true, className: 'claim__time' })}
-<a class="claim__link" href="${`/security/claims/${claim.id}`}">${word}<span class="vh">: ${claim.sentence}</span></a>
-</li>`;
+    ${chip(row)}
+    <div class="claim__text">
+      <p>${claim.sentence}</p>
+      ${(claim.exceptions ?? []).map((text) => note(`Exception: ${text}`))}${needsReason(row) && note(graded.detail)}
+    </div>
+    ${graded.newest === undefined ? html`<span class="claim__time">not observed</span>` : instant(graded.newest.observedAt_ms, { clockOnly: true, className: 'claim__time' })}
+    <a class="claim__link" href="${`/security/claims/${claim.id}`}"
+      >${word}<span class="vh">: ${claim.sentence}</span></a
+    >
+  </li>`;
 }
 
 function witnesses(count: number): string {
@@ -55,14 +69,48 @@ function witnesses(count: number): string {
 export function securityPage(model: PageModel): string {
   const { notes } = model.conditions;
   const main = html`<h1>Security, and how you can check it</h1>
-<p class="lead">Each sentence below is tied to the code that makes it true and to a check that keeps trying to break it. What nobody has checked says so.</p>
-${counts(model)}
-<p class="meta"><span>revision <code>${model.digest.slice(0, 12)}</code></span> <span>${witnesses(model.conditions.witnessesIndependent)}</span> <span>${pageRows(model).length} claims</span></p>
-<ul class="formats" aria-label="Other forms of this page"><li><a href="/security.json">JSON</a></li><li><a href="/security/oscal.json">OSCAL</a></li><li><a href="/security/atom.xml">Atom</a></li><li><a href="/security/manifest.json">Signed manifest</a></li></ul>
-${notes.length > 0 && html`<section class="block" aria-label="About this installation"><div class="notice notice--info"><p><b>About this installation</b></p>${notes.map((text) => html`<p>${text}</p>`)}</div></section>`}
-<div class="with-toc"><nav class="toc" aria-label="Sections"><ol>${model.sections.map((section) => html`<li><a href="${`#${section.id}`}">${section.title}</a></li>`)}</ol></nav>
-<div>${model.sections.map((section) => html`<section class="claims" id="${section.id}"><h2>${section.title}</h2>
-<ul class="claim-list">${section.rows.map(claimItem)}</ul></section>`)}</div></div>`;
+    <p class="lead">
+      Each sentence below is tied to the code that makes it true and to a check that keeps trying to break it. What
+      nobody has checked says so.
+    </p>
+    ${counts(model)}
+    <p class="meta">
+      <span>revision <code>${model.digest.slice(0, 12)}</code></span>
+      <span>${witnesses(model.conditions.witnessesIndependent)}</span> <span>${pageRows(model).length} claims</span>
+    </p>
+    <ul class="formats" aria-label="Other forms of this page">
+      <li><a href="/security.json">JSON</a></li>
+      <li><a href="/security/oscal.json">OSCAL</a></li>
+      <li><a href="/security/atom.xml">Atom</a></li>
+      <li><a href="/security/manifest.json">Signed manifest</a></li>
+    </ul>
+    ${
+      notes.length > 0 &&
+      html`<section class="block" aria-label="About this installation">
+        <div class="notice notice--info">
+          <p><b>About this installation</b></p>
+          ${notes.map((text) => html`<p>${text}</p>`)}
+        </div>
+      </section>`
+    }
+    <div class="with-toc">
+      <nav class="toc" aria-label="Sections">
+        <ol>
+          ${model.sections.map((section) => html`<li><a href="${`#${section.id}`}">${section.title}</a></li>`)}
+        </ol>
+      </nav>
+      <div>
+        ${model.sections.map(
+          (section) =>
+            html`<section class="claims" id="${section.id}">
+              <h2>${section.title}</h2>
+              <ul class="claim-list">
+                ${section.rows.map(claimItem)}
+              </ul>
+            </section>`,
+        )}
+      </div>
+    </div>`;
   return framed(model, {
     path: '/security',
     title: 'Security',

@@ -10,6 +10,7 @@ import type { Observation, Standing } from '../../claims/grade.ts';
 import { allClaims, probedClaims } from '../../claims/register.ts';
 import { disclosureFiles, parsePolicy } from '../disclosure/index.ts';
 import policy from '../disclosure/policy.sample.json' with { type: 'json' };
+import { PUBLISHED_BYTES_MAX, PUBLISHED_FILES_MAX, publishedFile } from '../../platform/edge/published-contract.ts';
 import { parseRegistry, vendorFiles } from '../vendors/index.ts';
 import registry from '../vendors/registry.sample.json' with { type: 'json' };
 import { pageRows, STANDING_WORDS } from './model.ts';
@@ -36,44 +37,73 @@ const run = fc.record({
   duration_ms: fc.nat(5000),
   state: fc.constantFrom('green' as const, 'red' as const),
   detail: fc.string({ minLength: 1, maxLength: 40 }).filter((text) => text.isWellFormed()),
-  measured: fc.record({ value: fc.integer({ min: 0, max: 200 }), limit: fc.constant(90), unit: fc.constantFrom('days', 'seconds', 'minutes') }),
+  measured: fc.record({
+    value: fc.integer({ min: 0, max: 200 }),
+    limit: fc.constant(90),
+    unit: fc.constantFrom('days', 'seconds', 'minutes'),
+  }),
 });
 
-interface ServedClaim { id: string; standing: Standing; state: string; observed_at: string | null }
+interface ServedClaim {
+  id: string;
+  standing: Standing;
+  state: string;
+  observed_at: string | null;
+}
 
 /** Reads the HTML as a reader would: chips in the order of the page. */
 function standingsOfHtml(page: string): Map<string, string> {
-  const items = page.matchAll(/<li class="claim" id="([^"]+)">\s*<span class="grade grade--([a-z-]+)">(?:<span class="vh">[^<]*<\/span>)?([^<]*)<\/span>/g);
-  return new Map([...items].map(([, id, kind, word]) => [id!, kind === 'asserted' && word !== 'asserted' ? 'without-document' : kind!]));
+  const items = page.matchAll(
+    /<li class="claim" id="([^"]+)">\s*<span class="grade grade--([a-z-]+)">(?:<span class="vh">[^<]*<\/span>)?([^<]*)<\/span>/g,
+  );
+  return new Map(
+    [...items].map(([, id, kind, word]) => [
+      id!,
+      kind === 'asserted' && word !== 'asserted' ? 'without-document' : kind!,
+    ]),
+  );
 }
 
 describe('one model, every form', () => {
   it('T1: HTML, JSON and OSCAL agree on every claim, whatever was observed', () => {
-    fc.assert(fc.property(fc.array(run, { maxLength: 30 }), (runs) => {
-      const revision = revisionOf(runs);
-      const json = JSON.parse(fileOf(revision, '/security.json')) as { claims: ServedClaim[]; counts: Record<Standing, number> };
-      const html = standingsOfHtml(fileOf(revision, '/security'));
-      const oscal = JSON.parse(fileOf(revision, '/security/oscal.json'))['assessment-results'].results[0];
-      expect(json.claims).toHaveLength(81);
-      for (const [at, claim] of json.claims.entries()) {
-        expect([claim.id, html.get(claim.id)]).toEqual([claim.id, claim.standing]);
-        const finding = oscal.findings[at];
-        expect(finding.title).toBe(claim.id);
-        expect(finding.target.status.state).toBe(claim.state === 'green' && claim.standing !== 'rehearsed' ? 'satisfied' : 'not-satisfied');
-        expect(finding.props.find((one: { name: string }) => one.name === 'standing').value).toBe(claim.standing);
-        expect(JSON.parse(fileOf(revision, `/security/claims/${claim.id}.json`)).standing).toBe(claim.standing);
-      }
-      expect(Object.values(json.counts).reduce((sum, one) => sum + one, 0)).toBe(81);
-      const served = [...fileOf(revision, '/security').matchAll(/<b>(\d+)<\/b> <span class="grade[^"]*">([^<]+)</g)].map(([, count, word]) => [word, Number(count)]);
-      expect(served).toEqual(Object.entries(STANDING_WORDS).map(([standing, word]) => [word, json.counts[standing as Standing]]));
-    }), { numRuns: 15 });
+    fc.assert(
+      fc.property(fc.array(run, { maxLength: 30 }), (runs) => {
+        const revision = revisionOf(runs);
+        const json = JSON.parse(fileOf(revision, '/security.json')) as {
+          claims: ServedClaim[];
+          counts: Record<Standing, number>;
+        };
+        const html = standingsOfHtml(fileOf(revision, '/security'));
+        const oscal = JSON.parse(fileOf(revision, '/security/oscal.json'))['assessment-results'].results[0];
+        expect(json.claims).toHaveLength(81);
+        for (const [at, claim] of json.claims.entries()) {
+          expect([claim.id, html.get(claim.id)]).toEqual([claim.id, claim.standing]);
+          const finding = oscal.findings[at];
+          expect(finding.title).toBe(claim.id);
+          expect(finding.target.status.state).toBe(
+            claim.state === 'green' && claim.standing !== 'rehearsed' ? 'satisfied' : 'not-satisfied',
+          );
+          expect(finding.props.find((one: { name: string }) => one.name === 'standing').value).toBe(claim.standing);
+          expect(JSON.parse(fileOf(revision, `/security/claims/${claim.id}.json`)).standing).toBe(claim.standing);
+        }
+        expect(Object.values(json.counts).reduce((sum, one) => sum + one, 0)).toBe(81);
+        const served = [
+          ...fileOf(revision, '/security').matchAll(/<b>(\d+)<\/b> <span class="grade[^"]*">([^<]+)</g),
+        ].map(([, count, word]) => [word, Number(count)]);
+        expect(served).toEqual(
+          Object.entries(STANDING_WORDS).map(([standing, word]) => [word, json.counts[standing as Standing]]),
+        );
+      }),
+      { numRuns: 15 },
+    );
   });
 
   it('T2: the digest on the page is that of the JSON, by a canonicaliser of others', () => {
     const revision = revisionOf();
     const { digest, ...body } = JSON.parse(fileOf(revision, '/security.json'));
     expect(createHash('sha256').update(canonicalize(body)!).digest('hex')).toBe(digest);
-    for (const path of ['/security', '/sub-processors', '/disclosure']) expect(fileOf(revision, path)).toContain(digest);
+    for (const path of ['/security', '/sub-processors', '/disclosure'])
+      expect(fileOf(revision, path)).toContain(digest);
   });
 
   it('T3: the same input gives the same bytes', () => {
@@ -92,16 +122,29 @@ describe('signed files', () => {
   const signature = fileOf(revision, SIGNATURE_PATH);
 
   it('T5: one byte changed in any file, in the manifest or in the signature is seen', () => {
-    const check = (path: string, content: string, given = { manifest, signature }) => verifyPublished({ ...given, pageKey: publicKey, path, content });
+    const check = (path: string, content: string, given = { manifest, signature }) =>
+      verifyPublished({ ...given, pageKey: publicKey, path, content });
     for (const file of revision.files.filter((one) => one.path !== MANIFEST_PATH && one.path !== SIGNATURE_PATH)) {
       expect(check(file.path, file.content), file.path).toBe('ok');
       expect(check(file.path, `${file.content} `), file.path).toBe('altered');
     }
     const page = fileOf(revision, '/security');
-    expect(check('/security', page, { manifest: manifest.replace('"revision":42', '"revision":43'), signature })).toBe('bad-signature');
-    expect(check('/security', page, { manifest, signature: `${signature[0] === 'A' ? 'B' : 'A'}${signature.slice(1)}` })).toBe('bad-signature');
+    expect(check('/security', page, { manifest: manifest.replace('"revision":42', '"revision":43'), signature })).toBe(
+      'bad-signature',
+    );
+    expect(
+      check('/security', page, { manifest, signature: `${signature[0] === 'A' ? 'B' : 'A'}${signature.slice(1)}` }),
+    ).toBe('bad-signature');
     expect(check('/nowhere', page)).toBe('not-listed');
-    expect(verifyPublished({ manifest, signature, pageKey: generateKeyPairSync('ed25519').publicKey, path: '/security', content: page })).toBe('bad-signature');
+    expect(
+      verifyPublished({
+        manifest,
+        signature,
+        pageKey: generateKeyPairSync('ed25519').publicKey,
+        path: '/security',
+        content: page,
+      }),
+    ).toBe('bad-signature');
   });
 
   it('T6: openssl accepts the signature over the served bytes, and refuses it over others', (ctx) => {
@@ -113,11 +156,29 @@ describe('signed files', () => {
     }
     const folder = mkdtempSync(join(tmpdir(), 'page-key-'));
     try {
-      const at = (name: string, content: string | Uint8Array) => { writeFileSync(join(folder, name), content); return join(folder, name); };
+      const at = (name: string, content: string | Uint8Array) => {
+        writeFileSync(join(folder, name), content);
+        return join(folder, name);
+      };
       const key = at('page-key.pem', createPublicKey(privateKey).export({ type: 'spki', format: 'pem' }) as string);
       const verified = (text: string) => {
         try {
-          execFileSync('openssl', ['pkeyutl', '-verify', '-pubin', '-inkey', key, '-rawin', '-in', at('manifest.json', text), '-sigfile', at('manifest.sig', Buffer.from(signature, 'base64url'))], { stdio: 'pipe' });
+          execFileSync(
+            'openssl',
+            [
+              'pkeyutl',
+              '-verify',
+              '-pubin',
+              '-inkey',
+              key,
+              '-rawin',
+              '-in',
+              at('manifest.json', text),
+              '-sigfile',
+              at('manifest.sig', Buffer.from(signature, 'base64url')),
+            ],
+            { stdio: 'pipe' },
+          );
           return true;
         } catch {
           return false;
@@ -132,7 +193,9 @@ describe('signed files', () => {
   it('T7: only Ed25519 signs pages, and no two files share a path', () => {
     const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey;
     expect(() => renderRevision({ model: sampleModel(), rooms, pageKey: rsa })).toThrow(/Ed25519/);
-    expect(() => renderRevision({ model: sampleModel(), rooms: [...rooms, rooms[0]!], pageKey: privateKey })).toThrow(/one path/);
+    expect(() => renderRevision({ model: sampleModel(), rooms: [...rooms, rooms[0]!], pageKey: privateKey })).toThrow(
+      /one path/,
+    );
   });
 });
 
@@ -144,7 +207,8 @@ describe('the public pages', () => {
     expect(pages).toHaveLength(81 + 3);
     for (const page of pages) {
       expect(page.content, page.path).not.toMatch(/<script|<style|\sstyle=|\son[a-z]+=|<form|<iframe|javascript:/i);
-      for (const [, link] of page.content.matchAll(/(?:href|src)="([^"]*)"/g)) expect(link, page.path).toMatch(/^(?:\/|#|mailto:)/);
+      for (const [, link] of page.content.matchAll(/(?:href|src)="([^"]*)"/g))
+        expect(link, page.path).toMatch(/^(?:\/|#|mailto:)/);
       expect(page.content.match(/<p class="validity">/g), page.path).toHaveLength(1);
     }
   });
@@ -167,19 +231,44 @@ describe('the public pages', () => {
   it('T10: every sentence and every exception stands on the page, and a claim’s page names its enforcers', () => {
     const text = fileOf(revision, '/security');
     for (const claim of allClaims) {
-      for (const words of [claim.sentence, ...(claim.exceptions ?? [])]) expect(text.includes(words.replaceAll('&', '&amp;')), claim.id).toBe(true);
+      for (const words of [claim.sentence, ...(claim.exceptions ?? [])])
+        expect(text.includes(words.replaceAll('&', '&amp;')), claim.id).toBe(true);
       const own = fileOf(revision, `/security/claims/${claim.id}`);
       for (const one of claim.enforcers) expect(own).toContain(one.file);
     }
   });
 
   it('T11: a hostile detail from a probe stays text', () => {
-    const hostile = freshRuns().map((one) => ({ ...one, state: 'red' as const, detail: '</p><script>alert(1)</script>', evidence: { x: '<img src=x onerror=1>' } }));
-    for (const file of revisionOf(hostile).files.filter((one) => /html|atom/.test(one.mediaType))) expect(file.content, file.path).not.toMatch(/<script|<img/);
+    const hostile = freshRuns().map((one) => ({
+      ...one,
+      state: 'red' as const,
+      detail: '</p><script>alert(1)</script>',
+      evidence: { x: '<img src=x onerror=1>' },
+    }));
+    for (const file of revisionOf(hostile).files.filter((one) => /html|atom/.test(one.mediaType)))
+      expect(file.content, file.path).not.toMatch(/<script|<img/);
+  });
+
+  it('T13: every file fits what the gateway takes, with a long history as well', () => {
+    const runs = freshRuns().flatMap((one) =>
+      Array.from({ length: 60 }, (_, n) => ({
+        ...one,
+        observedAt_ms: one.observedAt_ms - n * 60_000,
+        detail: 'x'.repeat(500),
+        evidence: { seen: 'y'.repeat(2000) },
+      })),
+    );
+    const long = revisionOf(runs);
+    for (const file of long.files) expect(publishedFile.safeParse(file).success, file.path).toBe(true);
+    expect(long.files.length).toBeLessThanOrEqual(PUBLISHED_FILES_MAX);
+    expect(JSON.stringify(long.files).length).toBeLessThan(PUBLISHED_BYTES_MAX / 2);
   });
 
   it('T12: a certificate whose target date has passed says overdue', () => {
     expect(fileOf(revision, '/security')).toMatch(/id="cert\.iso42001">\s*<span class="[^"]*">overdue</);
-    expect(pageRows(sampleModel()).find((row) => row.claim.id === 'cert.iso42001')!.graded.inProgress).toEqual({ targetDate: '2026-09-30', overdue: true });
+    expect(pageRows(sampleModel()).find((row) => row.claim.id === 'cert.iso42001')!.graded.inProgress).toEqual({
+      targetDate: '2026-09-30',
+      overdue: true,
+    });
   });
 });

@@ -38,7 +38,11 @@ export const SIGNATURE_PATH = '/security/manifest.sig';
 export const PAGE_KEY_PATH = '/security/page-key.pem';
 
 /** JSON as it is published: canonical, so that its digest can be worked out again from its value alone. */
-export function jsonFile(path: string, value: Json, mediaType: 'application/json' | 'application/oscal+json' = 'application/json'): PublishedFile {
+export function jsonFile(
+  path: string,
+  value: Json,
+  mediaType: 'application/json' | 'application/oscal+json' = 'application/json',
+): PublishedFile {
   return { path, mediaType, content: canonicalJson(value) };
 }
 
@@ -65,7 +69,9 @@ function claimFiles(row: ClaimRow, model: PageModel): PublishedFile[] {
       valid_until: new Date(model.validUntil_ms).toISOString(),
       history,
     }),
-    ...(proof === undefined ? [] : [{ path: `${path}.tlog-proof`, mediaType: 'text/plain; charset=utf-8', content: proof } as const]),
+    ...(proof === undefined
+      ? []
+      : [{ path: `${path}.tlog-proof`, mediaType: 'text/plain; charset=utf-8', content: proof } as const]),
   ];
 }
 
@@ -74,7 +80,11 @@ function sha256Hex(text: string): string {
 }
 
 function assertEd25519(key: KeyObject): void {
-  if (key.asymmetricKeyType !== 'ed25519') throw new AppError('page_key_wrong_type', `pages are signed with Ed25519, not ${key.asymmetricKeyType ?? 'a secret'}`);
+  if (key.asymmetricKeyType !== 'ed25519')
+    throw new AppError(
+      'page_key_wrong_type',
+      `pages are signed with Ed25519, not ${key.asymmetricKeyType ?? 'a secret'}`,
+    );
 }
 
 /**
@@ -93,7 +103,11 @@ export function renderRevision(input: { model: PageModel; rooms: readonly RoomPa
     { path: '/security/atom.xml', mediaType: 'application/atom+xml', content: atomFeed(model) },
     ...pageRows(model).flatMap((row) => claimFiles(row, model)),
     ...input.rooms.flatMap((room) => room(model)),
-    { path: PAGE_KEY_PATH, mediaType: 'text/plain; charset=utf-8', content: createPublicKey(pageKey).export({ type: 'spki', format: 'pem' }) as string },
+    {
+      path: PAGE_KEY_PATH,
+      mediaType: 'text/plain; charset=utf-8',
+      content: createPublicKey(pageKey).export({ type: 'spki', format: 'pem' }) as string,
+    },
   ];
   const paths = new Set(files.map((file) => file.path));
   if (paths.size !== files.length) throw new AppError('revision_path_twice', 'two files want one path');
@@ -124,7 +138,13 @@ export type ManifestVerdict = 'ok' | 'bad-signature' | 'not-listed' | 'altered';
  * Checks a served file against a manifest and a key that came from elsewhere. Never throws on hostile input.
  * `manifest` and `signature` are the served texts.
  */
-export function verifyPublished(input: { manifest: string; signature: string; pageKey: KeyObject; path: string; content: string }): ManifestVerdict {
+export function verifyPublished(input: {
+  manifest: string;
+  signature: string;
+  pageKey: KeyObject;
+  path: string;
+  content: string;
+}): ManifestVerdict {
   const signature = fromBase64Url(input.signature.trim());
   if (signature === undefined || input.pageKey.asymmetricKeyType !== 'ed25519') return 'bad-signature';
   if (!verify(null, Buffer.from(input.manifest, 'utf8'), input.pageKey, signature)) return 'bad-signature';

@@ -7,7 +7,10 @@ export const NOTICE_DAYS_MIN = 30;
 const ENTRIES_MAX = 200;
 const DAY_MS = 86_400_000;
 
-const day = z.string().regex(/^\d{4}-\d{2}-\d{2}$/).refine((text) => !Number.isNaN(Date.parse(`${text}T00:00:00Z`)), 'is no day of the calendar');
+const day = z
+  .string()
+  .regex(/^\d{4}-\d{2}-\d{2}$/)
+  .refine((text) => !Number.isNaN(Date.parse(`${text}T00:00:00Z`)), 'is no day of the calendar');
 const line = z.string().trim().min(2).max(300);
 
 /** One sub-processor, as the organisation's data file names it. */
@@ -44,14 +47,16 @@ function dayMs(text: string): number {
  */
 export function checkRegistry(registry: VendorRegistry): string[] {
   const faults: string[] = [];
-  if (registry.noticeDays < NOTICE_DAYS_MIN) faults.push(`noticeDays is ${registry.noticeDays}; at least ${NOTICE_DAYS_MIN} are promised`);
+  if (registry.noticeDays < NOTICE_DAYS_MIN)
+    faults.push(`noticeDays is ${registry.noticeDays}; at least ${NOTICE_DAYS_MIN} are promised`);
   const names = new Set<string>();
   for (const one of registry.subProcessors) {
     const name = one.name.toLowerCase();
     if (names.has(name)) faults.push(`${one.name} is listed twice`);
     names.add(name);
     const isFirst = one.announcedOn === undefined;
-    if (isFirst && one.inForceFrom > registry.firstPublishedOn) faults.push(`${one.name} was added later and names no day of announcement`);
+    if (isFirst && one.inForceFrom > registry.firstPublishedOn)
+      faults.push(`${one.name} was added later and names no day of announcement`);
     if (!isFirst && dayMs(one.inForceFrom) - dayMs(one.announcedOn!) < registry.noticeDays * DAY_MS) {
       faults.push(`${one.name} comes into force less than ${registry.noticeDays} days after its announcement`);
     }
@@ -67,7 +72,9 @@ export function parseRegistry(input: unknown): VendorRegistry {
   const parsed = vendorRegistry.safeParse(input);
   if (!parsed.success) {
     const first = parsed.error.issues[0]!;
-    throw new AppError('vendor_registry_invalid', `${first.path.join('.')}: ${first.message}`, { field: first.path.join('.') });
+    throw new AppError('vendor_registry_invalid', `${first.path.join('.')}: ${first.message}`, {
+      field: first.path.join('.'),
+    });
   }
   const faults = checkRegistry(parsed.data);
   if (faults.length > 0) throw new AppError('vendor_registry_invalid', faults.join('; '));

@@ -19,16 +19,26 @@ export const sampleConditions: Conditions = {
 
 /** One fresh run for each probed claim's probe; measured ones at half their limit. */
 export function freshRuns(now_ms: number = SAMPLE_NOW_MS): Observation[] {
-  return allClaims.filter((claim) => claim.probe !== undefined).map((claim, at) => ({
-    probeId: claim.probe!,
-    observedAt_ms: now_ms - 1000 * (at + 1),
-    duration_ms: 12,
-    state: 'green',
-    detail: 'Tried the opposite; it was refused.',
-    ...(claim.limit === undefined ? {} : { measured: { value: claim.limit.value / 2, limit: claim.limit.value, unit: claim.limit.unit } }),
-  }));
+  return allClaims
+    .filter((claim) => claim.probe !== undefined)
+    .map((claim, at) => ({
+      probeId: claim.probe!,
+      observedAt_ms: now_ms - 1000 * (at + 1),
+      duration_ms: 12,
+      state: 'green',
+      detail: 'Tried the opposite; it was refused.',
+      ...(claim.limit === undefined
+        ? {}
+        : { measured: { value: claim.limit.value / 2, limit: claim.limit.value, unit: claim.limit.unit } }),
+    }));
 }
 
 export function sampleModel(observations: readonly Observation[] = freshRuns()): PageModel {
-  return buildPage({ claims: allClaims, observations, conditions: sampleConditions, now_ms: SAMPLE_NOW_MS, revision: 42 });
+  return buildPage({
+    claims: allClaims,
+    observations,
+    conditions: sampleConditions,
+    now_ms: SAMPLE_NOW_MS,
+    revision: 42,
+  });
 }
