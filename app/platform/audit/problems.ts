@@ -1,0 +1,1 @@
+export { problems as auditProblems } from './errors.ts';
