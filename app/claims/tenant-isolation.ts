@@ -92,8 +92,8 @@ export const tenantIsolationClaims: readonly Claim[] = [
     sentence: 'The gateway stops it too, from the tenant mark in the id alone and before any service is asked.',
     kind: 'enforced',
     freshness_seconds_max: FRESHNESS_SECONDS.hour,
-    module: 'app/platform/http',
-    enforcers: [{ file: 'packages/tenancy/src/ids.ts', export: 'parseId', necessary: true }],
+    module: 'app/platform/edge',
+    enforcers: [{ file: 'app/platform/edge/tenant-tag.ts', export: 'checkTenantTag', necessary: true }],
     probe: 'tenancy.gateway-block',
     wouldTurnRed:
       'A request with another tenant’s id passes the gateway, or its refusal can be told from that of an id that does not exist.',
@@ -113,7 +113,7 @@ export const tenantIsolationClaims: readonly Claim[] = [
         necessary: true,
       },
       { file: 'packages/tenancy/src/guard.ts', export: 'checkParameters', necessary: false },
-      { file: 'packages/tenancy/src/ids.ts', export: 'parseId', necessary: false },
+      { file: 'app/platform/edge/tenant-tag.ts', export: 'checkTenantTag', necessary: false },
     ],
     probe: 'tenancy.fail-closed',
     wouldTurnRed:

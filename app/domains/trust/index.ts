@@ -6,5 +6,13 @@ export { buildPage, countsLine, pageRows, VALIDITY_SECONDS } from './model.ts';
 export type { BuildInput, ClaimRow, Conditions, PageModel } from './model.ts';
 export { parseOrganisation } from './organisation.ts';
 export type { Organisation } from './organisation.ts';
-export { jsonFile, MANIFEST_PATH, PAGE_KEY_PATH, renderRevision, SIGNATURE_PATH, verifyPublished } from './publish.ts';
-export type { PublishedFile, Revision, RoomPages } from './publish.ts';
+export {
+  jsonFile,
+  MANIFEST_PATH,
+  PAGE_KEY_PATH,
+  renderRevision,
+  SIGNATURE_PATH,
+  signPublication,
+  verifyPublished,
+} from './publish.ts';
+export type { PublishedFile, Revision, RoomPages, SignedPublication } from './publish.ts';

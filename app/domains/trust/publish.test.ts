@@ -3,6 +3,7 @@ import { createHash, generateKeyPairSync, createPublicKey } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { manualClock } from '@auditrax/base';
 import canonicalize from 'canonicalize';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -10,11 +11,18 @@ import type { Observation, Standing } from '../../claims/grade.ts';
 import { allClaims, probedClaims } from '../../claims/register.ts';
 import { disclosureFiles, parsePolicy } from '../disclosure/index.ts';
 import policy from '../disclosure/policy.sample.json' with { type: 'json' };
-import { PUBLISHED_BYTES_MAX, PUBLISHED_FILES_MAX, publishedFile } from '../../platform/edge/published-contract.ts';
+import {
+  PUBLISHED_BYTES_MAX,
+  PUBLISHED_FILES_MAX,
+  publishedBody,
+  publishedFile,
+} from '../../platform/edge/published-contract.ts';
+import { openPublishedPages } from '../../platform/edge/published.ts';
+import { silentLog } from '../../platform/http/request-log.ts';
 import { parseRegistry, vendorFiles } from '../vendors/index.ts';
 import registry from '../vendors/registry.sample.json' with { type: 'json' };
-import { pageRows, STANDING_WORDS } from './model.ts';
-import { MANIFEST_PATH, renderRevision, SIGNATURE_PATH, verifyPublished } from './publish.ts';
+import { pageRows, STANDING_WORDS, VALIDITY_SECONDS } from './model.ts';
+import { MANIFEST_PATH, renderRevision, SIGNATURE_PATH, signPublication, verifyPublished } from './publish.ts';
 import type { Revision } from './publish.ts';
 import { freshRuns, SAMPLE_NOW_MS, sampleModel } from './testing/sample-model.ts';
 
@@ -262,6 +270,29 @@ describe('the public pages', () => {
     for (const file of long.files) expect(publishedFile.safeParse(file).success, file.path).toBe(true);
     expect(long.files.length).toBeLessThanOrEqual(PUBLISHED_FILES_MAX);
     expect(JSON.stringify(long.files).length).toBeLessThan(PUBLISHED_BYTES_MAX / 2);
+  });
+
+  it('T14: the gateway takes the revision, serves it, and says by itself when its time is over', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'published-'));
+    const clock = manualClock(SAMPLE_NOW_MS);
+    try {
+      const edge = openPublishedPages({ folder, signingKey: publicKey, clock, log: silentLog });
+      const publication = publishedBody.parse(signPublication(revision, privateKey));
+      const text = (path: string) => edge.lookup(path)!.asset.bytes.toString('utf8');
+      const altered = {
+        ...publication,
+        files: publication.files.map((file, at) => (at === 0 ? { ...file, content: `${file.content} ` } : file)),
+      };
+      await expect(edge.replace(altered)).rejects.toThrow(/signature/);
+      await edge.replace(publication);
+      expect(text('/security')).toBe(fileOf(revision, '/security'));
+      clock.advance(VALIDITY_SECONDS * 1000);
+      for (const page of pages) expect(text(page.path), page.path).toContain('Out of date');
+      expect(JSON.parse(text('/security.json')).state).toBe('stale');
+      expect(text(MANIFEST_PATH)).toBe(fileOf(revision, MANIFEST_PATH));
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 
   it('T12: a certificate whose target date has passed says overdue', () => {

@@ -2,6 +2,7 @@ import { createHash, createPublicKey, sign, verify } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
 import { AppError, canonicalJson, fromBase64Url, toBase64Url } from '@auditrax/base';
 import type { Json } from '@auditrax/base';
+import { publishedMessage } from '../../platform/edge/published-signature.ts';
 import { sampleCatalogue } from '../../claims/oscal-catalogue.ts';
 import { atomFeed } from './atom.ts';
 import { claimPage, historyOf } from './claim-page.ts';
@@ -129,6 +130,27 @@ export function renderRevision(input: { model: PageModel; rooms: readonly RoomPa
       { path: SIGNATURE_PATH, mediaType: 'text/plain; charset=utf-8', content: signature },
     ],
   };
+}
+
+/** A revision as the gateway takes it (`PUT /internal/published`). */
+export interface SignedPublication {
+  readonly revision: number;
+  /** Unix milliseconds. */
+  readonly validUntil: number;
+  readonly files: PublishedFile[];
+  /** Ed25519 over the gateway's own message, base64url. */
+  readonly signature: string;
+}
+
+/** Signs the hand-over of a revision, so that the gateway needs to trust nobody between it and the publisher. */
+export function signPublication(revision: Revision, pageKey: KeyObject): SignedPublication {
+  assertEd25519(pageKey);
+  const publication = {
+    revision: revision.revision,
+    validUntil: revision.validUntil_ms,
+    files: revision.files.map((file) => ({ ...file })),
+  };
+  return { ...publication, signature: toBase64Url(sign(null, publishedMessage(publication), pageKey)) };
 }
 
 /** Verdict on one served file. */
