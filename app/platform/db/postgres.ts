@@ -39,6 +39,8 @@ export interface LaunchOptions {
   readonly runAs?: RunAs;
   /** Only as root: which operating-system user may log in as which role. `root` may always be the superuser. */
   readonly peerMap?: readonly PeerMapping[];
+  /** Default: `peer` as root, `scram` as an ordinary user, who has only one operating-system user to tell apart. */
+  readonly authentication?: Authentication['kind'];
   /** Name of the bootstrap superuser; used for roles and base backups only. */
   readonly superuser: string;
   readonly log: (message: string) => void;
@@ -89,7 +91,7 @@ export async function launchPostgres(options: LaunchOptions): Promise<Launched> 
     copyDirectory: resolve(options.stateDirectory),
     runAs,
   });
-  const authentication: Authentication = asRoot
+  const authentication: Authentication = (options.authentication ?? (asRoot ? 'peer' : 'scram')) === 'peer'
     ? { kind: 'peer', map: [{ osUser: 'root', role: options.superuser }, ...(options.peerMap ?? [])] }
     : { kind: 'scram' };
   const context: Context = { options, runAs, layout, native, authentication };
