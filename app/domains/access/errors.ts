@@ -1,6 +1,5 @@
 /** Errors of the room. */
 export type AccessCode =
-  | 'member_unknown'
   | 'member_limit_reached'
   | 'role_not_assignable'
   | 'own_membership'
@@ -11,7 +10,6 @@ export type AccessCode =
 
 /** Status of each code (RFC 9457); merged into the house's table by the composition root. */
 export const problems: Readonly<Record<AccessCode, { status: number; title: string }>> = {
-  member_unknown: { status: 404, title: 'Not found' },
   member_limit_reached: { status: 409, title: 'No more people can be invited' },
   role_not_assignable: { status: 400, title: 'This role does not exist here' },
   own_membership: { status: 409, title: 'You cannot change your own membership' },

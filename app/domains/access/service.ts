@@ -119,6 +119,7 @@ export async function invite(
   };
   const memberLabel = await seal('identity.member.label', memberId, input.label);
   const path = await deps.tenant.transaction(context, async (tx) => {
+    await requireManager(tx, caller);
     const [count] = await tx.query(queries.countMembers(context.tenantId));
     if (Number(count?.members ?? 0) >= MEMBERS_MAX) throw refuse('member_limit_reached', `${MEMBERS_MAX} members`);
     const member = { id: memberId, role: input.role, state: 'invited', label: memberLabel, created_at: row.created_at } as const;
@@ -132,12 +133,23 @@ export async function invite(
   return { invitation: await toInvitation(deps, caller, row), enrolmentPath: path };
 }
 
+/**
+ * The caller must still be a manager by the database's word: a token lives 30 seconds longer than the membership it was
+ * minted for, long enough for a suspended manager to let themselves back in. Holds all managers' rows, in one order, so
+ * that two of them changing each other wait instead of both going through. Throws `operation_refused`.
+ */
+export async function requireManager(tx: ScopedTransaction, caller: Caller): Promise<void> {
+  const managers = await tx.query(queries.lockManagers(caller.tenant.tenantId));
+  if (managers.some(({ id }) => id === caller.personId)) return;
+  throw new AppError<'operation_refused'>('operation_refused', 'the caller manages this tenant no more');
+}
+
 /** The member that a change is about, locked. A person changes nobody's membership but others'. */
 async function memberToChange(tx: ScopedTransaction, caller: Caller, memberId: Uuid): Promise<MemberRow> {
-  // All managers first, always in one order: two of them changing each other wait instead of both going through.
-  await tx.query(queries.lockManagers(caller.tenant.tenantId));
+  await requireManager(tx, caller);
   const row = (await tx.query(memberForUpdate(caller.tenant.tenantId, memberId)))[0];
-  if (row === undefined) throw refuse('member_unknown', 'no such member');
+  // The same answer as for a foreign or forged id: nothing tells whether such a person exists elsewhere.
+  if (row === undefined) throw new AppError<'not_found'>('not_found', 'no such member');
   if (row.id === caller.personId) throw refuse('own_membership', 'nobody changes their own membership');
   return row;
 }
@@ -151,7 +163,7 @@ async function requireOtherManager(tx: ScopedTransaction, caller: Caller, row: M
 
 /**
  * Gives a member another role; it holds from the next token on (the gateway is told to drop the cached ones). Throws
- * `member_unknown`, `own_membership`, `role_not_assignable`, `member_suspended`, `last_lead`.
+ * `not_found`, `own_membership`, `role_not_assignable`, `member_suspended`, `last_lead`.
  */
 export async function changeRole(deps: AccessDeps, who: Asker, input: { readonly memberId: Uuid; readonly role: Role }): Promise<Person> {
   const { caller } = who;
