@@ -88,10 +88,14 @@ export function passesLuhn(digits: string): boolean {
   return sum % 10 === 0;
 }
 
+/** Ranges by first digit: most windows are dismissed at once. */
+const RANGES_BY_FIRST_DIGIT: ReadonlyMap<string, readonly IssuerRange[]> = Map.groupBy(ISSUER_RANGES, (range) => range.from[0]!);
+
 function networkOf(digits: string): CardNetwork | undefined {
-  for (const range of ISSUER_RANGES) {
+  for (const range of RANGES_BY_FIRST_DIGIT.get(digits[0]!) ?? []) {
+    if (!range.lengths.includes(digits.length)) continue;
     const prefix = digits.slice(0, range.from.length);
-    if (prefix >= range.from && prefix <= range.to && range.lengths.includes(digits.length)) return range.network;
+    if (prefix >= range.from && prefix <= range.to) return range.network;
   }
   return undefined;
 }

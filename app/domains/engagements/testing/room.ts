@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { manualClock, systemRandom, uuidV4, type Json, type Uuid } from '@auditrax/base';
-import { formatId, idKeys, openDatabase, type Database, type Refusal, type TenantContext } from '@auditrax/tenancy';
+import { formatId, idKeys, openDatabase, parseId, type Database, type Refusal, type TenantContext } from '@auditrax/tenancy';
 import { attemptRecorder, createRecorder, withGuardErrors } from '../../../platform/audit/index.ts';
 import { asSuperuser, setBeat } from '../../../platform/audit/testing.ts';
 import { discoverSealedFields } from '../../../platform/db/sealed-fields.ts';
@@ -36,6 +36,8 @@ export interface TestRoom {
   readonly lakeside: TestTenant;
   /** As the test superuser. */
   rows<Row>(text: string, values?: unknown[]): Promise<Row[]>;
+  /** The UUID inside an id, as the wire's parser gives it to a handler. */
+  uuidOf(kind: string, id: string, context: TenantContext): Uuid;
   /** Types of the audit entries of one resource, oldest first. */
   entries(resourceId: Uuid): Promise<string[]>;
   stopLog(): Promise<void>;
@@ -134,6 +136,11 @@ export async function openTestRoom(options: { sampleCatalogue: () => unknown }):
       store,
     },
     rows: (text, values) => asSuperuser(server, text, values),
+    uuidOf: (kind, id, context) => {
+      const parsed = parseId(kind, id, context, IDS);
+      if (!parsed.ok) throw new Error(`${id} is ${parsed.reason}`);
+      return parsed.uuid;
+    },
     entries: async (resourceId) => {
       const rows = await asSuperuser<{ type: string }>(server, 'select type from audit.entry where resource_id = $1 order by id', [resourceId]);
       return rows.map((row) => row.type);
