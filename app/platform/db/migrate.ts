@@ -125,9 +125,9 @@ export function planMigrations(known: readonly Migration[], applied: readonly Ap
 }
 
 async function createBookkeeping(client: Client): Promise<void> {
-  const found = await client.query(`select to_regclass('platform.migration') is not null as present`);
-  if ((found.rows[0] as { present: boolean }).present) return;
   await inOwnerTransaction(client, async () => {
+    const found = await client.query<{ present: boolean }>(`select to_regclass('platform.migration') is not null as present`);
+    if (found.rows[0]!.present) return;
     await client.query('create schema platform');
     await client.query(
       'create table platform.migration (name text primary key, sha256 text not null, applied_at timestamptz not null default now())',
