@@ -138,12 +138,15 @@ function commands(row: ClaimRow, model: PageModel): Html {
     <pre
       class="code"
       tabindex="0"
-    ><code><span class="prompt">$ </span>curl -s ${origin}/security/claims/${id}.json | sha256sum; curl -s ${origin}/security/manifest.json | tr ',' '\\n' | grep '${id}.json'</code></pre>
+    ><code><span class="prompt">$ </span>curl -s ${origin}/security/claims/${id}.json | sha256sum
+<span class="prompt">$ </span>curl -s ${origin}/security/manifest.json | tr ',' '\\n' | grep '${id}.json'</code></pre>
     <p>Check the manifest’s signature with a key that you got from somewhere else than this page:</p>
     <pre
       class="code"
       tabindex="0"
-    ><code><span class="prompt">$ </span>curl -s ${origin}/security/manifest.json -o manifest.json &amp;&amp; curl -s ${origin}/security/manifest.sig | tr '_-' '/+' | sed 's/$/==/' | base64 -d > manifest.sig &amp;&amp; openssl pkeyutl -verify -pubin -inkey page-key.pem -rawin -in manifest.json -sigfile manifest.sig</code></pre>`;
+    ><code><span class="prompt">$ </span>curl -s ${origin}/security/manifest.json -o manifest.json
+<span class="prompt">$ </span>curl -s ${origin}/security/manifest.sig | tr '_-' '/+' | sed 's/$/==/' | base64 -d > manifest.sig
+<span class="prompt">$ </span>openssl pkeyutl -verify -pubin -inkey page-key.pem -rawin -in manifest.json -sigfile manifest.sig</code></pre>`;
 }
 
 function history(runs: readonly Observation[]): Html {
