@@ -1,0 +1,264 @@
+import { hash } from 'node:crypto';
+import { isAppError, type Clock, type RouteContract } from '@auditrax/base';
+import type { IdKeys } from '@auditrax/tenancy/ids';
+import type { WorkloadPools } from '@auditrax/workload';
+import { attemptsContract } from '../http/attempts-contract.ts';
+import type { InternalClient } from '../http/client.ts';
+import { CLIENT_HEADER, COOKIE_HEADER, DOOR_HEADER, REQUEST_ID_HEADER, STEP_UP_HEADER, TOKEN_HEADER } from '../http/headers.ts';
+import type { CoreCode } from '../http/problems.ts';
+import type { Log } from '../http/request-log.ts';
+import { BODY_BYTES_MAX } from '../http/route-check.ts';
+import { limitStream } from '../http/stream-limit.ts';
+import { readCookie } from './cookies.ts';
+import { type Exchange, sendNotFound, sendProblem } from './exchange.ts';
+import type { Buckets } from './limits.ts';
+import { checkOrigin } from './origin.ts';
+import { relay, type Upstream } from './relay.ts';
+import { readBody } from './request-body.ts';
+import type { Match } from './router.ts';
+import { checkTenantTag, type TagVerdict } from './tenant-tag.ts';
+import type { SessionToken, TokenCache, TokenQuestion } from './token-cache.ts';
+
+/** What the API side of the edge works with. */
+export interface ApiParts {
+  readonly route: (method: string, path: string) => Match | undefined;
+  readonly origins: Readonly<Record<'edge' | 'tryout', ReadonlySet<string>>>;
+  readonly tokens: TokenCache;
+  readonly pools: WorkloadPools;
+  readonly client: InternalClient;
+  readonly tagKeys: IdKeys;
+  readonly sessionBuckets: Buckets;
+  readonly signInBuckets: Buckets;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** A request of a live session, on its way. */
+interface Journey {
+  readonly exchange: Exchange;
+  readonly match: Match;
+  readonly question: TokenQuestion;
+  readonly session: SessionToken;
+}
+
+const TOKEN_HEADER_CHARACTERS_MAX = 8192;
+
+/** Answers `/api/…`: origin, session, tenant tags, then on to the service, which checks everything again. */
+export function handleApi(parts: ApiParts, exchange: Exchange): void {
+  const match = parts.route(exchange.method, exchange.path);
+  if (match === undefined) return sendNotFound(exchange);
+  const { contract } = match;
+  exchange.operation = contract.operation;
+  if (!checkOrigin(exchange.method, exchange.request.headers, parts.origins[exchange.door])) return sendProblem(exchange, 'origin_refused');
+  const cookie = readCookie(exchange.request.headers.cookie, exchange.cookieName);
+  if (contract.access.kind === 'public') return handlePublic(parts, exchange, { match, cookie });
+  if (cookie === undefined) return sendProblem(exchange, 'session_required');
+  const question = questionOf(exchange, contract, cookie);
+  if (!parts.sessionBuckets.take(question.cookieHash)) return sendProblem(exchange, 'rate_limited', { retryAfter_seconds: 1 });
+  const session = parts.tokens.get(question);
+  const go = (found: SessionToken | undefined) => {
+    if (found === undefined) return sendProblem(exchange, 'session_required');
+    return handleSession(parts, { exchange, match, question, session: found });
+  };
+  if (session instanceof Promise) session.then(go).catch((error: unknown) => fail(parts, exchange, error));
+  else go(session);
+}
+
+function questionOf(exchange: Exchange, contract: RouteContract, cookie: string): TokenQuestion {
+  const { access } = contract;
+  return {
+    cookie,
+    cookieHash: hash('sha256', cookie, 'base64url'),
+    door: exchange.door,
+    destination: contract.service === 'issuer' ? 'issuer' : 'workspace',
+    // A step-up route gets its own token later; until then the least will do to know whose tags to expect.
+    routeClass: access.kind === 'session' && access.stepUp !== true ? access.class : 'read',
+    operation: contract.operation,
+    requestId: exchange.requestId,
+  };
+}
+
+function handlePublic(parts: ApiParts, exchange: Exchange, { match, cookie }: { match: Match; cookie: string | undefined }): void {
+  const address = exchange.request.socket.remoteAddress ?? 'unknown';
+  if (exchange.method !== 'GET' && !parts.signInBuckets.take(address)) return sendProblem(exchange, 'rate_limited', { retryAfter_seconds: 5 });
+  const headers: Record<string, string> = cookie !== undefined && match.contract.service === 'issuer' ? { [COOKIE_HEADER]: cookie } : {};
+  withBody(parts, exchange, match.contract, (body) =>
+    send(parts, exchange, { contract: match.contract, headers, body, cookieHash: cookie === undefined ? undefined : hash('sha256', cookie, 'base64url') }),
+  );
+}
+
+function handleSession(parts: ApiParts, journey: Journey): void {
+  const { exchange, match } = journey;
+  const verdict = checkTenantTag(addressPlaces(match.contract), addressValues(journey), tagsOf(parts, journey));
+  if (!verdict.ok) return refuseId(parts, journey, verdict);
+  const { access } = match.contract;
+  if (access.kind !== 'session' || access.stepUp !== true) return carry(parts, journey);
+  const header = exchange.request.headers[STEP_UP_HEADER];
+  if (typeof header !== 'string' || header === '') return sendProblem(exchange, 'step_up_required');
+  if (header.length > TOKEN_HEADER_CHARACTERS_MAX) return sendProblem(exchange, 'step_up_refused');
+  parts.tokens
+    .stepUp({ ...journey.question, routeClass: 'privileged', stepUp: header })
+    .then((session) => (session === undefined ? sendProblem(exchange, 'session_required') : carry(parts, { ...journey, session })))
+    .catch((error: unknown) => fail(parts, exchange, error));
+}
+
+/** Body, its ids, and off to the service. */
+function carry(parts: ApiParts, journey: Journey): void {
+  const { exchange, match, session, question } = journey;
+  const { contract } = match;
+  withBody(parts, exchange, contract, (body) => {
+    const places = bodyPlaces(contract);
+    if (places !== undefined && Buffer.isBuffer(body)) {
+      const verdict = checkBodyTags(parts, journey, body);
+      if (verdict === 'unreadable') return sendProblem(exchange, 'body_unreadable');
+      if (!verdict.ok) return refuseId(parts, journey, verdict);
+    }
+    const header = exchange.request.headers[STEP_UP_HEADER];
+    const stepUp: Record<string, string> = contract.access.kind === 'session' && contract.access.stepUp === true && typeof header === 'string' ? { [STEP_UP_HEADER]: header } : {};
+    const headers = { ...stepUp, [TOKEN_HEADER]: session.token };
+    return send(parts, exchange, { contract, headers, body, cookieHash: question.cookieHash, personId: session.personId });
+  });
+}
+
+function checkBodyTags(parts: ApiParts, journey: Journey, body: Buffer): TagVerdict | 'unreadable' {
+  let value: unknown;
+  try {
+    value = JSON.parse(body.toString('utf8'));
+  } catch {
+    return 'unreadable';
+  }
+  return checkTenantTag(bodyPlaces(journey.match.contract)!, (place) => memberAt(value, place.split('.').slice(1)), tagsOf(parts, journey));
+}
+
+function memberAt(value: unknown, names: readonly string[]): unknown {
+  let member = value;
+  for (const name of names) {
+    if (typeof member !== 'object' || member === null || !Object.hasOwn(member, name)) return undefined;
+    member = (member as Record<string, unknown>)[name];
+  }
+  return member;
+}
+
+function tagsOf(parts: ApiParts, journey: Journey): { tenantPart: number; keys: IdKeys } {
+  return { tenantPart: journey.session.tenantPart, keys: parts.tagKeys };
+}
+
+type Places = RouteContract['ids'];
+const placesByContract = new WeakMap<RouteContract, { readonly address: Places; readonly body: Places | undefined }>();
+
+function placesOf(contract: RouteContract): { readonly address: Places; readonly body: Places | undefined } {
+  let places = placesByContract.get(contract);
+  if (places === undefined) {
+    const all = Object.entries(contract.ids);
+    const body = all.filter(([place]) => place.startsWith('body.'));
+    places = {
+      address: Object.fromEntries(all.filter(([place]) => !place.startsWith('body.'))),
+      body: body.length === 0 ? undefined : Object.fromEntries(body),
+    };
+    placesByContract.set(contract, places);
+  }
+  return places;
+}
+
+const addressPlaces = (contract: RouteContract): Places => placesOf(contract).address;
+const bodyPlaces = (contract: RouteContract): Places | undefined => placesOf(contract).body;
+
+/** Reads `params.x` and `query.x`; a name given twice is a list, which is no id. */
+function addressValues({ exchange, match }: Journey): (place: string) => unknown {
+  let query: URLSearchParams | undefined;
+  return (place) => {
+    if (place.startsWith('params.')) return match.params[place.slice(7)];
+    query ??= new URLSearchParams(exchange.query);
+    const values = query.getAll(place.slice(6));
+    return values.length > 1 ? values : values[0];
+  };
+}
+
+/** The attempt is durable before the 404 leaves; when it cannot be made so, the answer is 503. Noise is only counted. */
+function refuseId(parts: ApiParts, journey: Journey, verdict: Exclude<TagVerdict, { ok: true }>): void {
+  const { exchange, question } = journey;
+  if (verdict.reason === 'malformed') {
+    parts.log.info('malformed-id', { requestId: exchange.requestId, operation: exchange.operation });
+    return sendNotFound(exchange);
+  }
+  const { reason } = verdict;
+  const part = verdict.foreignPart === undefined ? {} : { foreignPart: verdict.foreignPart };
+  Promise.resolve(parts.tokens.get({ ...question, destination: 'workspace', routeClass: 'read' }))
+    .then(async (session) => {
+      if (session === undefined) return sendProblem(exchange, 'session_required');
+      await parts.client.call(attemptsContract.record, {
+        requestId: exchange.requestId,
+        token: session.token,
+        body: { layer: 'gateway', reason, operation: exchange.operation, ...part },
+      });
+      return sendNotFound(exchange);
+    })
+    .catch((error: unknown) => {
+      parts.log.error('attempt-not-recorded', { requestId: exchange.requestId, operation: exchange.operation, error });
+      sendProblem(exchange, 'attempt_not_recorded');
+    });
+}
+
+/** Gives `use` the body in the form that the contract declares, or answers why not. */
+function withBody(parts: ApiParts, exchange: Exchange, contract: RouteContract, use: (body: Upstream['body']) => void): void {
+  const { request } = exchange;
+  const length = request.headers['content-length'];
+  const present = (length !== undefined && length !== '0') || request.headers['transfer-encoding'] !== undefined;
+  if (contract.body === undefined) {
+    if (present) return sendProblem(exchange, 'input_invalid', { field: 'body', detail: 'no body is expected' });
+    return use(null);
+  }
+  const bytes_max = contract.bodyBytesMax ?? BODY_BYTES_MAX;
+  const wanted = contract.body === 'stream' ? 'application/octet-stream' : 'application/json';
+  if (request.headers['content-type']?.split(';', 1)[0]?.trim().toLowerCase() !== wanted) return sendProblem(exchange, 'content_type_refused', { detail: `send ${wanted}` });
+  if (length !== undefined && Number(length) > bytes_max) return sendProblem(exchange, 'body_too_large', { detail: `at most ${bytes_max} bytes` });
+  if (contract.body === 'stream') return use(length === undefined ? limitStream(request, bytes_max) : request);
+  readBody(request, bytes_max)
+    .then((outcome) => {
+      if (outcome.ok) use(outcome.bytes);
+      else if (outcome.reason === 'too-large') sendProblem(exchange, 'body_too_large', { detail: `at most ${bytes_max} bytes` });
+      else exchange.response.destroy();
+    })
+    .catch((error: unknown) => fail(parts, exchange, error));
+}
+
+interface Sending {
+  readonly contract: RouteContract;
+  readonly headers: Record<string, string>;
+  readonly body: Upstream['body'];
+  readonly cookieHash: string | undefined;
+  readonly personId?: string;
+}
+
+function send(parts: ApiParts, exchange: Exchange, { contract, headers, body, cookieHash, personId }: Sending): void {
+  headers[REQUEST_ID_HEADER] = exchange.requestId;
+  headers[DOOR_HEADER] = exchange.door;
+  headers[CLIENT_HEADER] = exchange.request.socket.remoteAddress ?? 'unknown';
+  if (body !== null) {
+    headers['content-type'] = contract.body === 'stream' ? 'application/octet-stream' : 'application/json';
+    const length = Buffer.isBuffer(body) ? String(body.length) : exchange.request.headers['content-length'];
+    if (length !== undefined) headers['content-length'] = length;
+  }
+  const forgetCookie = () => {
+    if (cookieHash !== undefined) parts.tokens.forgetCookie(cookieHash);
+  };
+  relay(exchange, { service: contract.service === 'issuer' ? 'issuer' : 'workspace', headers, body }, {
+    pools: parts.pools,
+    onUnauthorised: forgetCookie,
+    onSessionChange(kind) {
+      forgetCookie();
+      if (kind === 'clear' && personId !== undefined) parts.tokens.forgetPerson(personId);
+    },
+    onRevoke(personIds) {
+      for (const id of personIds) parts.tokens.forgetPerson(id);
+    },
+  });
+}
+
+/** Refusals of the issuer are passed on by their code; anything else means that it cannot say. */
+function fail(parts: ApiParts, exchange: Exchange, error: unknown): void {
+  const passed: readonly CoreCode[] = ['step_up_refused', 'step_up_required', 'rate_limited', 'database_unavailable', 'operation_refused'];
+  const code = passed.find((candidate) => isAppError(error, candidate));
+  if (code === undefined) parts.log.error('edge-failed', { requestId: exchange.requestId, operation: exchange.operation, error });
+  sendProblem(exchange, code ?? 'service_unavailable', code === undefined ? { retryAfter_seconds: 1 } : {});
+}

@@ -1,0 +1,63 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { EdgeDoor } from '../http/handler.ts';
+import { REQUEST_ID_HEADER } from '../http/headers.ts';
+import { PROBLEM_MEDIA_TYPE, coreProblem, type CoreCode } from '../http/problems.ts';
+import type { Uuid } from '@auditrax/base';
+import type { SecurityHeaders } from './security-headers.ts';
+
+/**
+ * Every 404 is sent at a multiple of this after the request's arrival: whether something is missing, forged or another
+ * tenant's takes different work, and the difference must not be measurable. Longer than any of the three usually takes.
+ */
+export const NOT_FOUND_FLOOR_MS = 50;
+
+/** One request at the edge and what is known of it. */
+export interface Exchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly door: EdgeDoor;
+  readonly cookieName: string;
+  readonly requestId: Uuid;
+  /** `performance.now()` at arrival. */
+  readonly arrived_ms: number;
+  readonly headers: SecurityHeaders;
+  readonly method: string;
+  readonly path: string;
+  /** Raw, without the question mark; empty when there is none. */
+  readonly query: string;
+  operation: string;
+}
+
+export interface ProblemExtra {
+  readonly field?: string;
+  readonly detail?: string;
+  readonly retryAfter_seconds?: number;
+}
+
+/** Answers with a problem, unless an answer has begun (then the connection is all that can be ended). */
+export function sendProblem(exchange: Exchange, code: CoreCode, { retryAfter_seconds, ...extra }: ProblemExtra = {}): void {
+  const { request, response, headers, requestId } = exchange;
+  if (response.headersSent) {
+    response.destroy();
+    return;
+  }
+  const problem = coreProblem(code, requestId, extra);
+  const body = JSON.stringify(problem);
+  response.writeHead(problem.status, [
+    ...headers.api,
+    'content-type', PROBLEM_MEDIA_TYPE,
+    'content-length', String(Buffer.byteLength(body)),
+    REQUEST_ID_HEADER, requestId,
+    ...(retryAfter_seconds === undefined ? [] : ['retry-after', String(retryAfter_seconds)]),
+    // Whoever is refused in the middle of a body must not keep the connection busy with the rest of it.
+    ...(request.complete ? [] : ['connection', 'close']),
+  ]);
+  response.end(exchange.method === 'HEAD' ? undefined : body);
+}
+
+/** The one 404 of the edge: same bytes but for the request id, same headers, same grid of time, whatever the cause. */
+export function sendNotFound(exchange: Exchange): void {
+  const elapsed_ms = performance.now() - exchange.arrived_ms;
+  const wait_ms = Math.ceil(elapsed_ms / NOT_FOUND_FLOOR_MS) * NOT_FOUND_FLOOR_MS - elapsed_ms;
+  setTimeout(() => sendProblem(exchange, 'not_found'), wait_ms);
+}

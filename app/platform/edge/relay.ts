@@ -1,0 +1,111 @@
+import type { Readable } from 'node:stream';
+import { STATUS_CODES } from 'node:http';
+import type { WorkloadPools } from '@auditrax/workload';
+import type { Dispatcher } from 'undici';
+import { REQUEST_ID_HEADER, REVOKE_HEADER, SESSION_HEADER } from '../http/headers.ts';
+import { sessionChange } from './cookies.ts';
+import { type Exchange, sendNotFound, sendProblem } from './exchange.ts';
+
+/** What a service may tell a browser; everything else stays inside. */
+const PASSED_ON = ['content-type', 'content-length', 'content-disposition', 'retry-after'] as const;
+
+export interface Upstream {
+  readonly service: 'issuer' | 'workspace';
+  readonly headers: Record<string, string>;
+  readonly body: Buffer | Readable | null;
+}
+
+export interface RelayOptions {
+  readonly pools: WorkloadPools;
+  /** The issuer has changed the session: tokens of the cookie that came in are worthless now. */
+  onSessionChange(kind: 'set' | 'clear'): void;
+  /** The issuer has revoked these persons' sessions. */
+  onRevoke(personIds: readonly string[]): void;
+  /** The service did not accept the token. */
+  onUnauthorised(): void;
+}
+
+/**
+ * Sends the request on and the answer back, in pieces, as fast as the slower side takes them. A 404 is replaced by the
+ * edge's own; a browser that goes away ends the request behind it. A read whose connection broke before any answer is
+ * sent once more (the service may have been restarted); nothing else is ever sent twice.
+ */
+export function relay(exchange: Exchange, upstream: Upstream, options: RelayOptions): void {
+  dispatch(exchange, upstream, { options, retry: exchange.method === 'GET' && upstream.body === null });
+}
+
+function dispatch(exchange: Exchange, upstream: Upstream, state: { readonly options: RelayOptions; readonly retry: boolean }): void {
+  const { request, response } = exchange;
+  let controller: Dispatcher.DispatchController | undefined;
+  let masked = false;
+  let over = false;
+  const onGone = () => {
+    if (!over) controller?.abort(new Error('the client went away'));
+  };
+  response.once('close', onGone);
+  const resume = () => controller?.resume();
+  const path = exchange.query === '' ? exchange.path : `${exchange.path}?${exchange.query}`;
+  const fail = (error: Error & { code?: string }) => {
+    over = true;
+    response.off('close', onGone);
+    if (response.destroyed) return;
+    if (!response.headersSent && state.retry && error.code === 'UND_ERR_SOCKET') {
+      dispatch(exchange, upstream, { ...state, retry: false });
+    } else sendProblem(exchange, error.code === 'body_too_large' ? 'body_too_large' : 'service_unavailable', { retryAfter_seconds: 1 });
+  };
+  const handler: Dispatcher.DispatchHandler = {
+    onRequestStart(started) {
+      controller = started;
+      if (response.destroyed) started.abort(new Error('the client went away'));
+    },
+    onResponseStart(_controller, status, headers) {
+      if (status < 200) return;
+      masked = status === 404;
+      if (status === 401) state.options.onUnauthorised();
+      if (!masked) writeHead(exchange, status, { headers, upstream, options: state.options });
+    },
+    onResponseData(_controller, piece) {
+      if (!masked && !response.write(piece)) {
+        controller?.pause();
+        response.once('drain', resume);
+      }
+    },
+    onResponseEnd() {
+      over = true;
+      response.off('close', onGone);
+      if (masked) sendNotFound(exchange);
+      else response.end();
+    },
+    onResponseError: (_controller, error) => fail(error),
+  };
+  try {
+    state.options.pools.to(upstream.service).dispatch({ method: request.method as 'GET', path, headers: upstream.headers, body: upstream.body }, handler);
+  } catch (error) {
+    fail(error as Error);
+  }
+}
+
+function writeHead(
+  exchange: Exchange,
+  status: number,
+  { headers, upstream, options }: { headers: Record<string, string | string[] | undefined>; upstream: Upstream; options: RelayOptions },
+): void {
+  const list: string[] = [...exchange.headers.api, REQUEST_ID_HEADER, exchange.requestId];
+  for (const name of PASSED_ON) {
+    const value = headers[name];
+    if (typeof value === 'string') list.push(name, value);
+  }
+  // Only the issuer speaks about sessions: a workspace that was taken over must not hand out cookies.
+  if (upstream.service === 'issuer') {
+    const session = headers[SESSION_HEADER];
+    const change = typeof session === 'string' ? sessionChange(session, exchange.cookieName) : undefined;
+    if (change !== undefined) {
+      list.push('set-cookie', change.cookie);
+      options.onSessionChange(change.kind);
+    }
+    const revoked = headers[REVOKE_HEADER];
+    if (typeof revoked === 'string') options.onRevoke(revoked.split(',').map((id) => id.trim()));
+  }
+  if (!exchange.request.complete) list.push('connection', 'close');
+  exchange.response.writeHead(status, STATUS_CODES[status] ?? '', list);
+}
