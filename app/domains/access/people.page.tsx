@@ -158,7 +158,8 @@ function columnsFor(able: boolean, act: (next: Act) => void): readonly Column<Me
       ? [
           {
             key: 'actions',
-            header: '',
+            header: 'Actions',
+            quiet: true,
             fit: true,
             cell: (row: Member) =>
               row.self ? null : (
@@ -181,7 +182,7 @@ const invitationColumns: readonly Column<Invitation>[] = [
   { key: 'role', header: 'Role', fit: true, cell: (row) => roleWords[row.role] },
   { key: 'state', header: 'State', fit: true, cell: (row) => <span className={`grade grade--${invitationLook[row.state]}`}>{row.state}</span> },
   { key: 'made', header: 'Made', fit: true, priority: 2, cell: (row) => <Ago at={row.createdAt} /> },
-  { key: 'ends', header: 'Ends', fit: true, priority: 2, cell: (row) => (row.state === 'open' ? <Deadline due={row.expiresAt} then="invite again" /> : <Ago at={row.expiresAt} />) },
+  { key: 'ends', header: 'Ends', fit: true, priority: 2, cell: (row) => (row.state === 'open' ? <Deadline due={row.expiresAt} then="invite again" nearMs={3 * 3_600_000} /> : <Ago at={row.expiresAt} />) },
 ];
 
 /** Who works here: members, invitations, roles. Each change asks for the passkey. */
@@ -199,7 +200,7 @@ export function PeoplePage() {
       {members.error ? <Failure error={members.error} /> : <DataTable label="Members" columns={columnsFor(able, setAct)} rows={members.data?.members} rowKey={(row) => row.id} whole empty={<Empty title="Nobody here"><p>That cannot be, since you are. Reload the page.</p></Empty>} />}
       <section className="section" aria-labelledby="invitations">
         <h2 id="invitations">Invitations</h2>
-        {invitations.error ? <Failure error={invitations.error} /> : open.length === 0 ? <p className="muted">None is open.</p> : <DataTable label="Invitations" columns={invitationColumns} rows={open} rowKey={(row) => row.id} whole empty={null} />}
+        {invitations.error ? <Failure error={invitations.error} /> : open.length === 0 ? <p className="muted">None is open.</p> : <DataTable label="Open invitations" columns={invitationColumns} rows={open} rowKey={(row) => row.id} whole empty={null} />}
       </section>
       {role === 'lead' && <Notice title="Client contacts see nothing by themselves"><p>Invite them here, then add them on the People tab of each engagement they may see.</p></Notice>}
       <InviteDialogs open={inviting} onClose={() => setInviting(false)} />
