@@ -7,7 +7,7 @@ import { insertDisclosure, insertEntry } from './queries.ts';
 
 /** Seals withheld values; `rowId` is the entry's id. The composition root adapts the room that holds the keys. */
 export interface DisclosureSealer {
-  seal(input: { context: TenantContext; rowId: Uuid; value: string }): Promise<Uint8Array>;
+  seal(input: { context: TenantContext; rowId: Uuid; value: string; tx: ScopedTransaction }): Promise<Uint8Array>;
 }
 
 export interface RecorderDeps {
@@ -24,7 +24,7 @@ async function storeDisclosure(
   sealer: DisclosureSealer,
   { entryId, disclosure }: { entryId: Uuid; disclosure: Disclosure },
 ): Promise<void> {
-  const sealed = await sealer.seal({ context: tx.context, rowId: entryId, value: disclosure.text });
+  const sealed = await sealer.seal({ context: tx.context, rowId: entryId, value: disclosure.text, tx });
   await tx.query(insertDisclosure({ tenantId: tx.context.tenantId, entryId, digest: disclosure.digest, sealed }));
 }
 

@@ -12,12 +12,7 @@ export function remoteSigner(post: InternalPost): SignerClient {
   return {
     addCheckpoint: async (request) => {
       const reply = await post('/internal/signer/checkpoint', { request });
-      if (reply.status === 200) return { ok: true, ...(reply.body as { note: string; verifierKey: string }) };
-      if (reply.status === 409) {
-        const { reason, ...state } = reply.body as SignedState & { reason: 'old-size' | 'rollback' | 'fork' };
-        return { ok: false, reason, state };
-      }
-      if (reply.status === 422) return { ok: false, ...(reply.body as { reason: 'inconsistent' | 'malformed' | 'unknown-log' }) } satisfies SignerVerdict;
+      if (reply.status === 200) return reply.body as SignerVerdict;
       throw new Error(`the signer answered ${reply.status}`);
     },
     state: async (origin) => {

@@ -18,10 +18,15 @@ export const signerRoutes = defineRoutes({
     body: z.strictObject({ request: z.string().min(10).max(8192) }),
     bodyBytesMax: 16_384,
     replies: {
-      200: z.strictObject({ note: z.string(), verifierKey: z.string() }),
-      /** The log stands elsewhere than the request says: where, so that the ledger can prove growth from there. */
-      409: z.strictObject({ reason: z.enum(['old-size', 'rollback', 'fork']), size, root: hash }),
-      422: z.strictObject({ reason: z.enum(['inconsistent', 'malformed', 'unknown-log']) }),
+      200: z.discriminatedUnion('ok', [
+        z.strictObject({ ok: z.literal(true), note: z.string(), verifierKey: z.string() }),
+        /** A refusal is an answer. With a state: where the log stands, so that the ledger can prove growth from there. */
+        z.strictObject({
+          ok: z.literal(false),
+          reason: z.enum(['old-size', 'rollback', 'fork', 'inconsistent', 'malformed', 'unknown-log']),
+          state: z.strictObject({ size, root: hash }).optional(),
+        }),
+      ]),
     },
   },
   /** Last signed state of a log; size 0 when it was never seen. */

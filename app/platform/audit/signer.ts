@@ -133,12 +133,7 @@ async function sign(log: Log, { request, checkpoint }: { request: AddCheckpoint;
 /** Routes of the signer process. */
 export function signerServiceRoutes(signer: Signer): RoomRoutes {
   return bindRoutes(signerRoutes, {
-    checkpoint: async (call) => {
-      const verdict = await signer.addCheckpoint(call.body.request);
-      if (verdict.ok) return { status: 200 as const, body: { note: verdict.note, verifierKey: verdict.verifierKey } };
-      if ('state' in verdict) return { status: 409 as const, body: { reason: verdict.reason, ...verdict.state } };
-      return { status: 422 as const, body: { reason: verdict.reason } };
-    },
+    checkpoint: async (call) => ({ status: 200 as const, body: await signer.addCheckpoint(call.body.request) }),
     state: async (call) => ({ status: 200 as const, body: await signer.state(call.body.origin) }),
   });
 }
