@@ -19,7 +19,12 @@ function catalogue(controls: number): { catalog: unknown } {
   return {
     catalog: {
       uuid: '7c5a9f6e-4a0e-4a7e-9d6e-1f2b3c4d5e6f',
-      metadata: { title: 'House rules', 'last-modified': '2026-11-22T10:00:00Z', version: '1.0', 'oscal-version': '1.1.2' },
+      metadata: {
+        title: 'House rules',
+        'last-modified': '2026-11-22T10:00:00Z',
+        version: '1.0',
+        'oscal-version': '1.1.2',
+      },
       groups: [
         { id: 'a', title: 'First', controls: list.slice(0, 2) },
         { id: 'b', title: 'Second', controls: list.slice(2) },
@@ -55,15 +60,28 @@ beforeAll(async () => {
 afterAll(() => room?.close());
 beforeEach(() => room.clock.advance(10));
 
-async function inFieldwork(input: Partial<CreateInput> = {}): Promise<{ id: Uuid; revision: number; criteria: readonly Uuid[] }> {
+async function inFieldwork(
+  input: Partial<CreateInput> = {},
+): Promise<{ id: Uuid; revision: number; criteria: readonly Uuid[] }> {
   const made = await service.create(lead, { ...INPUT, ...input });
   const { revision } = await service.move(lead, { engagementId: made.id, to: 'fieldwork', revision: made.revision });
-  const rows = await room.rows<{ id: Uuid }>('select id from app.criterion where engagement_id = $1 order by position', [made.id]);
+  const rows = await room.rows<{ id: Uuid }>(
+    'select id from app.criterion where engagement_id = $1 order by position',
+    [made.id],
+  );
   return { id: made.id, revision, criteria: rows.map((row) => row.id) };
 }
 
 function result(engagementId: Uuid, criterionId: Uuid, revision = 0) {
-  return { engagementId, criterionId, outcome: 'satisfied' as const, note: 'Seen on site.', observedOn: '2026-11-20', revision, notACard: undefined };
+  return {
+    engagementId,
+    criterionId,
+    outcome: 'satisfied' as const,
+    note: 'Seen on site.',
+    observedOn: '2026-11-20',
+    revision,
+    notACard: undefined,
+  };
 }
 
 describe('creating an engagement', () => {
@@ -110,19 +128,37 @@ describe('creating an engagement', () => {
     }
     const made = await service.create(lead, { ...INPUT, catalogue: JSON.parse(readFileSync(NIST_MODERATE, 'utf8')) });
     expect(made.criteria).toBe(287);
-    const page = await reader.criteria(lead, { engagementId: made.id, from: 0, limit: 200, group: undefined, search: 'Unsuccessful LOGON' });
+    const page = await reader.criteria(lead, {
+      engagementId: made.id,
+      from: 0,
+      limit: 200,
+      group: undefined,
+      search: 'Unsuccessful LOGON',
+    });
     expect(page.criteria.map((item) => item.label)).toContain('AC-7');
     expect(page.nextCursor).toBeNull();
   });
 
   test.each([
-    ['a broken catalogue, naming the fault from the body', { catalogue: { catalog: { uuid: 1 } } }, 'oscal_invalid', 'body.catalogue.catalog.uuid'],
+    [
+      'a broken catalogue, naming the fault from the body',
+      { catalogue: { catalog: { uuid: 1 } } },
+      'oscal_invalid',
+      'body.catalogue.catalog.uuid',
+    ],
     ['a period that ends before it begins', { periodEnd: '2025-12-31' }, 'engagement_period_invalid', 'body.periodEnd'],
     ['a card number in the title', { title: 'Card 4111 1111 1111 1111' }, 'card_number_refused', 'title'],
-    ['a card number in the catalogue', { catalogue: JSON.parse(JSON.stringify(catalogue(3)).replace('Statement 2.', '4242 4242 4242 4242')) }, 'card_number_refused', 'catalogue'],
-  ])('refuses %s, and stores nothing', async (_name, change, code, field) => {
+    [
+      'a card number in the catalogue',
+      { catalogue: JSON.parse(JSON.stringify(catalogue(3)).replace('Statement 2.', '4242 4242 4242 4242')) },
+      'card_number_refused',
+      'catalogue',
+    ],
+  ])('refuses %s, and stores nothing', async (...[, change, code, field]) => {
     const before = await room.rows<{ n: number }>('select count(*)::int as n from app.engagement');
-    await expect(service.create(lead, { ...INPUT, ...change })).rejects.toThrow(expect.objectContaining({ code, field }));
+    await expect(service.create(lead, { ...INPUT, ...change })).rejects.toThrow(
+      expect.objectContaining({ code, field }),
+    );
     expect(await room.rows('select count(*)::int as n from app.engagement')).toEqual(before);
   });
 
@@ -166,8 +202,13 @@ describe('reading', () => {
     expect(second.criteria.map((item) => item.key)).toEqual(['c-3', 'c-4']);
     const third = await reader.criteria(lead, { ...page, from: second.nextCursor! });
     expect([third.criteria.map((item) => item.key), third.nextCursor]).toEqual([['c-5'], null]);
-    expect((await reader.criteria(lead, { ...page, group: 1 })).criteria.map((item) => item.key)).toEqual(['c-3', 'c-4']);
-    expect((await reader.criteria(lead, { ...page, search: 'NIGHT doors' })).criteria.map((item) => item.key)).toEqual(['c-1']);
+    expect((await reader.criteria(lead, { ...page, group: 1 })).criteria.map((item) => item.key)).toEqual([
+      'c-3',
+      'c-4',
+    ]);
+    expect((await reader.criteria(lead, { ...page, search: 'NIGHT doors' })).criteria.map((item) => item.key)).toEqual([
+      'c-1',
+    ]);
     expect((await reader.criteria(lead, { ...page, search: 'doors moon' })).criteria).toEqual([]);
   });
 });
@@ -178,12 +219,27 @@ describe('recording a result', () => {
     const criterionId = criteria[0]!;
     const first = await service.recordResult(auditor, result(id, criterionId));
     room.clock.advance(5);
-    const second = await service.recordResult(auditor, { ...result(id, criterionId, 1), outcome: 'not-satisfied', note: 'One door was open.' });
+    const second = await service.recordResult(auditor, {
+      ...result(id, criterionId, 1),
+      outcome: 'not-satisfied',
+      note: 'One door was open.',
+    });
     expect([first.revision, second.revision]).toEqual([1, 2]);
     const seen = await reader.criterion(auditor, { engagementId: id, criterionId });
-    expect(seen.result).toMatchObject({ outcome: 'not-satisfied', note: 'One door was open.', observedOn: '2026-11-20', revision: 2 });
+    expect(seen.result).toMatchObject({
+      outcome: 'not-satisfied',
+      note: 'One door was open.',
+      observedOn: '2026-11-20',
+      revision: 2,
+    });
     expect(seen.history.map((item) => item.outcome)).toEqual(['not-satisfied', 'satisfied']);
-    expect((await reader.read(auditor, id)).progress).toEqual({ total: 5, satisfied: 0, notSatisfied: 1, notApplicable: 0, open: 4 });
+    expect((await reader.read(auditor, id)).progress).toEqual({
+      total: 5,
+      satisfied: 0,
+      notSatisfied: 1,
+      notApplicable: 0,
+      open: 4,
+    });
     expect(await room.entries(second.id)).toEqual(['result.recorded']);
   });
 
@@ -195,25 +251,35 @@ describe('recording a result', () => {
     for (const outcome of outcomes) {
       if (outcome.status === 'rejected') expect(outcome.reason).toMatchObject({ code: 'engagement_revision_stale' });
     }
-    expect(await room.rows('select count(*)::int as n from app.result where criterion_id = $1', [criteria[0]!])).toEqual([{ n: 1 }]);
+    expect(
+      await room.rows('select count(*)::int as n from app.result where criterion_id = $1', [criteria[0]!]),
+    ).toEqual([{ n: 1 }]);
   });
 
   test('outside fieldwork is refused', async () => {
     const made = await service.create(lead, INPUT);
-    const [row] = await room.rows<{ id: Uuid }>('select id from app.criterion where engagement_id = $1 limit 1', [made.id]);
-    await expect(service.recordResult(auditor, result(made.id, row!.id))).rejects.toThrow(withCode('engagement_state_forbids'));
+    const [row] = await room.rows<{ id: Uuid }>('select id from app.criterion where engagement_id = $1 limit 1', [
+      made.id,
+    ]);
+    await expect(service.recordResult(auditor, result(made.id, row!.id))).rejects.toThrow(
+      withCode('engagement_state_forbids'),
+    );
   });
 
   test('for a criterion of another engagement of the same tenant is "not found"', async () => {
     const one = await inFieldwork();
     const two = await inFieldwork();
-    await expect(service.recordResult(auditor, result(one.id, two.criteria[0]!))).rejects.toThrow(withCode('not_found'));
+    await expect(service.recordResult(auditor, result(one.id, two.criteria[0]!))).rejects.toThrow(
+      withCode('not_found'),
+    );
   });
 
   test('with a card number in the note is refused unless declared, which is on record', async () => {
     const { id, criteria } = await inFieldwork();
     const note = 'Paid with 5555 5555 5555 4444';
-    await expect(service.recordResult(auditor, { ...result(id, criteria[0]!), note })).rejects.toThrow(withCode('card_number_refused'));
+    await expect(service.recordResult(auditor, { ...result(id, criteria[0]!), note })).rejects.toThrow(
+      withCode('card_number_refused'),
+    );
     const recorded = await service.recordResult(auditor, { ...result(id, criteria[0]!), note, notACard: ['note'] });
     expect(new Set(await room.entries(recorded.id))).toEqual(new Set(['result.recorded', 'card-number.overridden']));
   });
@@ -247,20 +313,31 @@ describe('moving an engagement', () => {
     await expect(service.recordResult(auditor, result(id, criteria[0]!))).rejects.toThrow(refused);
     await expect(service.move(lead, { engagementId: id, to: 'fieldwork', revision: now })).rejects.toThrow(refused);
     await expect(service.finalise(lead, { engagementId: id, engagementTag, revision: now })).rejects.toThrow(refused);
-    await expect(service.assignContact(lead, { engagementId: id, personId: client.caller.personId, revision: now })).rejects.toThrow(refused);
+    await expect(
+      service.assignContact(lead, { engagementId: id, personId: client.caller.personId, revision: now }),
+    ).rejects.toThrow(refused);
   });
 
   test('on a revision that somebody else has changed is refused', async () => {
     const { id, revision } = await inFieldwork();
-    await expect(service.move(lead, { engagementId: id, to: 'review', revision: revision - 1 })).rejects.toThrow(withCode('engagement_revision_stale'));
+    await expect(service.move(lead, { engagementId: id, to: 'review', revision: revision - 1 })).rejects.toThrow(
+      withCode('engagement_revision_stale'),
+    );
   });
 
   test('does not ask for a passkey when the state forbids it anyway, and does nothing when the passkey is refused', async () => {
     const { id, revision } = await inFieldwork();
-    const refusing: TestPerson = { ...lead, stepUp: () => Promise.reject(Object.assign(new Error('no'), { code: 'step_up_refused' })) };
-    await expect(service.finalise(refusing, { engagementId: id, engagementTag: 'x', revision })).rejects.toThrow(withCode('engagement_state_forbids'));
+    const refusing: TestPerson = {
+      ...lead,
+      stepUp: () => Promise.reject(Object.assign(new Error('no'), { code: 'step_up_refused' })),
+    };
+    await expect(service.finalise(refusing, { engagementId: id, engagementTag: 'x', revision })).rejects.toThrow(
+      withCode('engagement_state_forbids'),
+    );
     const review = await service.move(lead, { engagementId: id, to: 'review', revision });
-    await expect(service.finalise(refusing, { engagementId: id, engagementTag: 'x', revision: review.revision })).rejects.toThrow(withCode('step_up_refused'));
+    await expect(
+      service.finalise(refusing, { engagementId: id, engagementTag: 'x', revision: review.revision }),
+    ).rejects.toThrow(withCode('step_up_refused'));
     expect((await reader.read(lead, id)).state).toBe('review');
   });
 
@@ -290,7 +367,9 @@ describe('a client contact', () => {
     expect((await reader.list(client, { before: undefined, limit: 50 })).engagements).toHaveLength(1);
     const removed = await service.removeContact(lead, { ...key, revision: assigned.revision });
     expect(removed.contacts).toEqual([]);
-    await expect(reader.criteria(client, { engagementId: id, from: 0, limit: 5, group: undefined, search: undefined })).rejects.toThrow(withCode('not_found'));
+    await expect(
+      reader.criteria(client, { engagementId: id, from: 0, limit: 5, group: undefined, search: undefined }),
+    ).rejects.toThrow(withCode('not_found'));
   });
 
   test('records no result even where assigned', async () => {
@@ -302,19 +381,31 @@ describe('a client contact', () => {
 
   test('when the denial cannot be recorded, the answer is an error, not a silence', async () => {
     const { id } = await inFieldwork();
-    const broken = engagementReader({ ...room.deps, attempts: { record: () => Promise.reject(Object.assign(new Error('down'), { code: 'database_unavailable' })) } });
+    const broken = engagementReader({
+      ...room.deps,
+      attempts: { record: () => Promise.reject(Object.assign(new Error('down'), { code: 'database_unavailable' })) },
+    });
     await expect(broken.read(client, id)).rejects.toThrow(withCode('database_unavailable'));
   });
 
   test('what is listed is what may be read, for every role', async () => {
     const { id, revision } = await inFieldwork();
     await service.assignContact(lead, { engagementId: id, personId: client.caller.personId, revision });
-    const all = await room.rows<{ id: Uuid }>('select id from app.engagement where tenant_id = $1', [room.harbour.context.tenantId]);
+    const all = await room.rows<{ id: Uuid }>('select id from app.engagement where tenant_id = $1', [
+      room.harbour.context.tenantId,
+    ]);
     for (const who of [lead, auditor, client]) {
-      const listed = new Set((await reader.list(who, { before: undefined, limit: 50 })).engagements.map((item) => item.id));
+      const listed = new Set(
+        (await reader.list(who, { before: undefined, limit: 50 })).engagements.map((item) => item.id),
+      );
       for (const row of all) {
-        const readable = await reader.read(who, row.id).then(() => true, () => false);
-        expect(readable, `${who.caller.role} ${row.id}`).toBe(listed.has(room.deps.formatId('eng', who.caller.tenant, row.id)));
+        const readable = await reader.read(who, row.id).then(
+          () => true,
+          () => false,
+        );
+        expect(readable, `${who.caller.role} ${row.id}`).toBe(
+          listed.has(room.deps.formatId('eng', who.caller.tenant, row.id)),
+        );
       }
     }
   });
@@ -327,7 +418,9 @@ describe('the walls hold without the service', () => {
     await expect(reader.read(foreigner, id)).rejects.toThrow(withCode('not_found'));
     await expect(service.recordResult(foreigner, result(id, criteria[0]!))).rejects.toThrow(withCode('not_found'));
     const foreign = readGate(room.harbour.context, id);
-    await expect(room.deps.door.scoped(room.lakeside.context, foreign)).rejects.toThrow(withCode('tenant_foreign_parameter'));
+    await expect(room.deps.door.scoped(room.lakeside.context, foreign)).rejects.toThrow(
+      withCode('tenant_foreign_parameter'),
+    );
     expect(room.refusals.at(-1)).toMatchObject({ layer: 'guard' });
   });
 
@@ -335,7 +428,10 @@ describe('the walls hold without the service', () => {
     const { id, criteria } = await inFieldwork();
     const { door } = room.deps;
     const context = room.harbour.context;
-    const move = { sql: 'update app.engagement set state = $3 where tenant_id = $1 and id = $2', parameters: [context.tenantId, id, 'review'] };
+    const move = {
+      sql: 'update app.engagement set state = $3 where tenant_id = $1 and id = $2',
+      parameters: [context.tenantId, id, 'review'],
+    };
     await expect(door.transaction(context, (tx) => tx.query(move))).rejects.toThrow(withCode('audit_unlogged_commit'));
     const add = insertResult(context, {
       id: uuidV4(systemRandom),
@@ -356,10 +452,27 @@ describe('the walls hold without the service', () => {
   test('a criterion cannot be added later, not even under an entry of its engagement', async () => {
     const { id } = await inFieldwork();
     const context = room.harbour.context;
-    const late = insertCriteria(context, { engagementId: id, ids: [uuidV7(room.clock, systemRandom)], groups: [0], contents: [Buffer.from('x')] });
+    const late = insertCriteria(context, {
+      engagementId: id,
+      ids: [uuidV7(room.clock, systemRandom)],
+      groups: [0],
+      contents: [Buffer.from('x')],
+    });
     const smuggle = room.deps.door.transaction(context, async (tx) => {
-      await tx.query({ ...late, sql: late.sql, parameters: late.parameters.map((value) => (Array.isArray(value) && value[0] === 0 && value.length === 1 ? [99] : value)) });
-      await room.deps.recordAudit(tx, { type: 'engagement.moved', actor: { personId: lead.caller.personId }, resource: ['engagement', id], outcome: 'allowed', requestId: 'r' });
+      await tx.query({
+        ...late,
+        sql: late.sql,
+        parameters: late.parameters.map((value) =>
+          Array.isArray(value) && value[0] === 0 && value.length === 1 ? [99] : value,
+        ),
+      });
+      await room.deps.recordAudit(tx, {
+        type: 'engagement.moved',
+        actor: { personId: lead.caller.personId },
+        resource: ['engagement', id],
+        outcome: 'allowed',
+        requestId: 'r',
+      });
     });
     await expect(smuggle).rejects.toThrow(withCode('database_reference'));
   });
@@ -376,24 +489,38 @@ describe('the walls hold without the service', () => {
       'delete from app.engagement where tenant_id = $1 and id = $2',
     ]) {
       const statement = { sql, parameters: [tenantId, recorded.id] };
-      await expect(room.deps.door.scoped(room.harbour.context, statement)).rejects.toThrow(withCode('tenant_grant_refused'));
+      await expect(room.deps.door.scoped(room.harbour.context, statement)).rejects.toThrow(
+        withCode('tenant_grant_refused'),
+      );
     }
   });
 
   test('two results cannot supersede the same one, whatever the service believes', async () => {
     const { id, criteria } = await inFieldwork();
     const recorded = await service.recordResult(auditor, result(id, criteria[0]!));
-    const values = (revision: number) => [room.harbour.context.tenantId, uuidV4(systemRandom), id, criteria[0]!, revision, recorded.id, lead.caller.personId];
+    const values = (revision: number) => [
+      room.harbour.context.tenantId,
+      uuidV4(systemRandom),
+      id,
+      criteria[0]!,
+      revision,
+      recorded.id,
+      lead.caller.personId,
+    ];
     const insert = `insert into app.result (tenant_id, id, engagement_id, criterion_id, revision, supersedes, outcome, note, observed_on, recorded_by, recorded_at)
       values ($1, $2, $3, $4, $5, $6, 'satisfied', '\\x00', '2026-11-20', $7, now())`;
     const failures: string[] = [];
     for (const revision of [2, 3]) {
-      const work = room.deps.door.transaction(room.harbour.context, (tx) => tx.query({ sql: insert, parameters: values(revision) }));
+      const work = room.deps.door.transaction(room.harbour.context, (tx) =>
+        tx.query({ sql: insert, parameters: values(revision) }),
+      );
       await work.catch((error: { code: string }) => failures.push(error.code));
     }
     expect(failures).toEqual(['audit_unlogged_commit', 'audit_unlogged_commit']);
     await service.recordResult(auditor, result(id, criteria[0]!, 1));
-    const fork = room.deps.door.transaction(room.harbour.context, (tx) => tx.query({ sql: insert, parameters: values(3) }));
+    const fork = room.deps.door.transaction(room.harbour.context, (tx) =>
+      tx.query({ sql: insert, parameters: values(3) }),
+    );
     await expect(fork).rejects.toThrow(withCode('database_unique'));
   });
 });

@@ -30,7 +30,11 @@ export function rowDenied(operation: string): AppError<'not_found'> {
 type GateDeps = Pick<EngagementDeps, 'policy'>;
 
 /** The policies' last word on one engagement. Throws `not_found`; `withRecordedDenials` turns it into an entry. */
-export function permitEngagement(deps: GateDeps, who: Asker, about: { operation: string; row: EngagementGateRow }): void {
+export function permitEngagement(
+  deps: GateDeps,
+  who: Asker,
+  about: { operation: string; row: EngagementGateRow },
+): void {
   const { row, operation } = about;
   const attributes = { state: row.state, contacts: row.contact_ids };
   if (!deps.policy.decide(operation, who.caller, { type: 'Engagement', id: row.id, attributes })) {
@@ -88,7 +92,9 @@ export function auditOf(who: Asker): Pick<AuditInput, 'actor' | 'tokenHash' | 'r
 export function requireEvent(state: EngagementState, event: EngagementEvent): EngagementState {
   const outcome = MACHINE[state][event];
   if ('refused' in outcome) {
-    throw new AppError<EngagementCode>('engagement_state_forbids', `${event} in ${state}`, { publicDetail: outcome.refused });
+    throw new AppError<EngagementCode>('engagement_state_forbids', `${event} in ${state}`, {
+      publicDetail: outcome.refused,
+    });
   }
   return outcome.to;
 }

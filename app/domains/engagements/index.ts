@@ -1,7 +1,15 @@
 /** The door of the room: other rooms and the composition roots import from here only. */
 export { routes as engagementContract } from './contract.ts';
 export { problems as engagementProblems } from './errors.ts';
-export { auditOf, enterEngagement, notFound, recordCardOverrides, requireEvent, rowDenied, withRecordedDenials } from './gate.ts';
+export {
+  auditOf,
+  enterEngagement,
+  notFound,
+  recordCardOverrides,
+  requireEvent,
+  rowDenied,
+  withRecordedDenials,
+} from './gate.ts';
 export type { Hold } from './gate.ts';
 export type { Asker, CardOverride, EngagementDeps, FieldSealer, RefuseCardNumber } from './ports.ts';
 export { engagementRoutes } from './routes.ts';

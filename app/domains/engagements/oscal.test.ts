@@ -14,6 +14,7 @@ import {
 
 const NIST_MODERATE = resolve('../shared/vectors/oscal/NIST_SP-800-53_rev5_MODERATE_resolved_catalog.json');
 
+// oxlint-disable-next-line typescript/no-explicit-any -- a test breaks documents in every way the type would forbid
 type Tree = Record<string, any>;
 
 /** A small catalogue with one of everything; a test breaks one thing in its copy. */
@@ -46,14 +47,23 @@ function sample(): Tree {
                     { name: 'label', value: 'D-01', class: 'zero-padded' },
                     { name: 'label', value: 'D-1' },
                   ],
-                  params: [{ id: 'how', select: { 'how-many': 'one-or-more', choice: ['by key', 'after {{ insert: param, days }}'] } }],
+                  params: [
+                    {
+                      id: 'how',
+                      select: { 'how-many': 'one-or-more', choice: ['by key', 'after {{ insert: param, days }}'] },
+                    },
+                  ],
                   parts: [
                     {
                       id: 'd-1_smt',
                       name: 'statement',
                       prose: 'The {{ insert: param, who }} locks it:',
                       parts: [
-                        { name: 'item', props: [{ name: 'label', value: 'a.' }], prose: 'every {{insert: param, days}}; and' },
+                        {
+                          name: 'item',
+                          props: [{ name: 'label', value: 'a.' }],
+                          prose: 'every {{insert: param, days}}; and',
+                        },
                         { name: 'item', props: [{ name: 'label', value: 'b.' }], prose: '{{ insert: param, how }}.' },
                       ],
                     },
@@ -107,7 +117,12 @@ describe('a catalogue becomes a flat list of criteria', () => {
         { id: 'how', text: '[one or more of: by key; after 30 days]' },
       ],
     });
-    expect(read.criteria[1]).toMatchObject({ key: 'd-1.1', label: 'd-1.1', path: ['Doors', 'Front', 'Lock'], statement: '' });
+    expect(read.criteria[1]).toMatchObject({
+      key: 'd-1.1',
+      label: 'd-1.1',
+      path: ['Doors', 'Front', 'Lock'],
+      statement: '',
+    });
   });
 
   test('its digest depends on the content, not on the spelling', () => {
@@ -129,7 +144,13 @@ describe('a catalogue becomes a flat list of criteria', () => {
   test('props, links and a $schema extend it, as the model allows', () => {
     const tree = sample();
     tree['$schema'] = 'https://example.org/schema.json';
-    control(tree)['props'].push({ name: 'anything', ns: 'https://example.org/ns', value: 'v', class: 'c', remarks: 'r' });
+    control(tree)['props'].push({
+      name: 'anything',
+      ns: 'https://example.org/ns',
+      value: 'v',
+      class: 'c',
+      remarks: 'r',
+    });
     control(tree)['links'] = [{ href: '#d-2', rel: 'my-own' }];
     expect(parseCatalogue(tree).criteria).toHaveLength(2);
   });
@@ -163,25 +184,65 @@ const BROKEN: readonly (readonly [string, (tree: Tree) => void, string])[] = [
   ['no metadata', (t) => delete t['catalog'].metadata, '$.catalog.metadata'],
   ['no title', (t) => delete t['catalog'].metadata.title, '$.catalog.metadata.title'],
   ['a blank title', (t) => (t['catalog'].metadata.title = '  '), '$.catalog.metadata.title'],
-  ['a date without offset', (t) => (t['catalog'].metadata['last-modified'] = '2026-11-22T10:00:00'), "$.catalog.metadata[\"last-modified\"]"],
-  ['another major version', (t) => (t['catalog'].metadata['oscal-version'] = '2.0.0'), "$.catalog.metadata[\"oscal-version\"]"],
+  [
+    'a date without offset',
+    (t) => (t['catalog'].metadata['last-modified'] = '2026-11-22T10:00:00'),
+    '$.catalog.metadata["last-modified"]',
+  ],
+  [
+    'another major version',
+    (t) => (t['catalog'].metadata['oscal-version'] = '2.0.0'),
+    '$.catalog.metadata["oscal-version"]',
+  ],
   ['an unknown field', (t) => (t['catalog'].extra = 1), '$.catalog.extra'],
-  ['an unknown field of a control', (t) => (control(t)['Statement'] = 'x'), '$.catalog.groups[0].groups[0].controls[0].Statement'],
+  [
+    'an unknown field of a control',
+    (t) => (control(t)['Statement'] = 'x'),
+    '$.catalog.groups[0].groups[0].controls[0].Statement',
+  ],
   ['an empty array', (t) => (control(t)['parts'] = []), '$.catalog.groups[0].groups[0].controls[0].parts'],
   ['a control without id', (t) => delete control(t)['id'], '$.catalog.groups[0].groups[0].controls[0].id'],
   ['an id that is no token', (t) => (control(t)['id'] = '1 2'), '$.catalog.groups[0].groups[0].controls[0].id'],
   ['a control without title', (t) => delete control(t)['title'], '$.catalog.groups[0].groups[0].controls[0].title'],
   ['a title that is a number', (t) => (control(t)['title'] = 7), '$.catalog.groups[0].groups[0].controls[0].title'],
-  ['a repeated control', (t) => (control(t)['controls'][0].id = 'd-1'), '$.catalog.groups[0].groups[0].controls[0].controls[0].id'],
-  ['a repeated parameter', (t) => (control(t)['params'][0].id = 'days'), '$.catalog.groups[0].groups[0].controls[0].params[0].id'],
-  ['an unknown parameter', (t) => (control(t)['parts'][0].prose = '{{ insert: param, nope }}'), '$.catalog.groups[0].groups[0].controls[0].parts[0].prose'],
-  ['an insert of another kind', (t) => (control(t)['parts'][0].prose = '{{ insert: control, d-2 }}'), '$.catalog.groups[0].groups[0].controls[0].parts[0].prose'],
-  ['a parameter that contains itself', (t) => (control(t)['params'][0].select.choice = ['{{ insert: param, how }}']), '$.catalog.groups[0].groups[0].controls[0].params[0]'],
-  ['an unknown how-many', (t) => (control(t)['params'][0].select['how-many'] = 'some'), "$.catalog.groups[0].groups[0].controls[0].params[0].select[\"how-many\"]"],
-  ['a property without value', (t) => delete control(t)['props'][0].value, '$.catalog.groups[0].groups[0].controls[0].props[0].value'],
+  [
+    'a repeated control',
+    (t) => (control(t)['controls'][0].id = 'd-1'),
+    '$.catalog.groups[0].groups[0].controls[0].controls[0].id',
+  ],
+  [
+    'a repeated parameter',
+    (t) => (control(t)['params'][0].id = 'days'),
+    '$.catalog.groups[0].groups[0].controls[0].params[0].id',
+  ],
+  [
+    'an unknown parameter',
+    (t) => (control(t)['parts'][0].prose = '{{ insert: param, nope }}'),
+    '$.catalog.groups[0].groups[0].controls[0].parts[0].prose',
+  ],
+  [
+    'an insert of another kind',
+    (t) => (control(t)['parts'][0].prose = '{{ insert: control, d-2 }}'),
+    '$.catalog.groups[0].groups[0].controls[0].parts[0].prose',
+  ],
+  [
+    'a parameter that contains itself',
+    (t) => (control(t)['params'][0].select.choice = ['{{ insert: param, how }}']),
+    '$.catalog.groups[0].groups[0].controls[0].params[0]',
+  ],
+  [
+    'an unknown how-many',
+    (t) => (control(t)['params'][0].select['how-many'] = 'some'),
+    '$.catalog.groups[0].groups[0].controls[0].params[0].select["how-many"]',
+  ],
+  [
+    'a property without value',
+    (t) => delete control(t)['props'][0].value,
+    '$.catalog.groups[0].groups[0].controls[0].props[0].value',
+  ],
   ['a lone surrogate', (t) => (control(t)['title'] = 'a\ud800'), '$.catalog.groups[0].groups[0].controls[0].title'],
   ['a NUL character', (t) => (control(t)['title'] = 'a\0'), '$.catalog.groups[0].groups[0].controls[0].title'],
-  ['an infinite number', (t) => (t['catalog']['back-matter'].n = Infinity), "$.catalog[\"back-matter\"].n"],
+  ['an infinite number', (t) => (t['catalog']['back-matter'].n = Infinity), '$.catalog["back-matter"].n'],
 ];
 
 describe('a broken catalogue is refused with the path of the fault', () => {
@@ -215,7 +276,8 @@ describe('a broken catalogue is refused with the path of the fault', () => {
     const collect = (value: unknown, path: (string | number)[]): void => {
       paths.push(path);
       if (typeof value !== 'object' || value === null) return;
-      for (const key of Object.keys(value)) collect((value as Tree)[key], [...path, Array.isArray(value) ? Number(key) : key]);
+      for (const key of Object.keys(value))
+        collect((value as Tree)[key], [...path, Array.isArray(value) ? Number(key) : key]);
     };
     collect(sample(), []);
     fc.assert(
@@ -254,8 +316,14 @@ describe('a hostile catalogue costs little', () => {
 
   test('one control more than allowed is refused by name', () => {
     const tree = sample();
-    tree['catalog'].groups[0].controls = Array.from({ length: CRITERIA_MAX + 1 }, (_, i) => ({ id: `c-${i}`, title: 't' }));
-    expect(faultOf(tree)).toMatchObject({ code: 'oscal_too_large', field: `$.catalog.groups[0].controls[${CRITERIA_MAX}]` });
+    tree['catalog'].groups[0].controls = Array.from({ length: CRITERIA_MAX + 1 }, (_, i) => ({
+      id: `c-${i}`,
+      title: 't',
+    }));
+    expect(faultOf(tree)).toMatchObject({
+      code: 'oscal_too_large',
+      field: `$.catalog.groups[0].controls[${CRITERIA_MAX}]`,
+    });
   });
 
   test('selections that double at each level do not grow without end', () => {
@@ -274,7 +342,9 @@ describe('a hostile catalogue costs little', () => {
   });
 
   test('a name from the prototype is a field like any other', () => {
-    const tree = JSON.parse(JSON.stringify(sample()).replace('"version":"1.0"', '"version":"1.0","__proto__":{"x":1}')) as unknown;
+    const tree = JSON.parse(
+      JSON.stringify(sample()).replace('"version":"1.0"', '"version":"1.0","__proto__":{"x":1}'),
+    ) as unknown;
     expect(faultOf(tree)).toMatchObject({ field: '$.catalog.metadata.__proto__' });
   });
 

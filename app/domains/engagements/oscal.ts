@@ -106,13 +106,15 @@ function measure(document: unknown): void {
   for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
     const { value, path, depth } = next;
     nodes += 1;
-    if (depth > CATALOGUE_DEPTH_MAX) tooLarge(path.slice(0, 200), `is nested deeper than ${CATALOGUE_DEPTH_MAX} levels`);
+    if (depth > CATALOGUE_DEPTH_MAX)
+      tooLarge(path.slice(0, 200), `is nested deeper than ${CATALOGUE_DEPTH_MAX} levels`);
     if (nodes > CATALOGUE_NODES_MAX) tooLarge('$', `has more than ${CATALOGUE_NODES_MAX} values`);
     if (weight_bytes > CATALOGUE_BYTES_MAX) tooLarge('$', `is larger than ${CATALOGUE_BYTES_MAX} bytes`);
     if (typeof value === 'string') weigh(value, path);
     else if (typeof value === 'number' && !Number.isFinite(value)) fault(path, 'is not a finite number');
     else if (Array.isArray(value)) {
-      for (let i = value.length - 1; i >= 0; i -= 1) pending.push({ value: value[i], path: step(path, i), depth: depth + 1 });
+      for (let i = value.length - 1; i >= 0; i -= 1)
+        pending.push({ value: value[i], path: step(path, i), depth: depth + 1 });
     } else if (typeof value === 'object' && value !== null) {
       for (const [key, item] of Object.entries(value).reverse()) {
         const at = step(path, key);
@@ -161,7 +163,11 @@ const INSTANT: TextRule = {
   pattern: /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?(Z|[+-]\d{2}:\d{2})$/,
   what: 'a date and time with its offset',
 };
-const OSCAL_VERSION: TextRule = { chars_max: 40, pattern: /^1\.\d{1,3}(\.\d{1,3})?(-[\w.]{1,20})?$/, what: 'an OSCAL version 1.x' };
+const OSCAL_VERSION: TextRule = {
+  chars_max: 40,
+  pattern: /^1\.\d{1,3}(\.\d{1,3})?(-[\w.]{1,20})?$/,
+  what: 'an OSCAL version 1.x',
+};
 const TITLE: TextRule = { chars_max: TITLE_CHARS_MAX, pattern: /\S/, what: 'a title' };
 const LINE: TextRule = { chars_max: TITLE_CHARS_MAX, pattern: /\S/, what: 'some text' };
 const PROSE: TextRule = { chars_max: STATEMENT_CHARS_MAX };
@@ -183,8 +189,10 @@ function readText(fields: Fields, key: string, at: { path: string; rule: TextRul
 const ROOT_FIELDS = new Set(['catalog', '$schema']);
 const CATALOGUE_FIELDS = new Set(['uuid', 'metadata', 'params', 'controls', 'groups', 'back-matter']);
 const METADATA_FIELDS = new Set(
-  ('title published last-modified version oscal-version revisions document-ids props links roles locations parties ' +
-    'responsible-parties actions remarks').split(' '),
+  (
+    'title published last-modified version oscal-version revisions document-ids props links roles locations parties ' +
+    'responsible-parties actions remarks'
+  ).split(' '),
 );
 const GROUP_FIELDS = new Set('id class title params props links parts groups controls'.split(' '));
 const CONTROL_FIELDS = new Set('id class title params props links parts controls'.split(' '));
@@ -260,7 +268,11 @@ interface Reading {
   withdrawn: number;
 }
 
-function claimId(reading: Reading, kind: 'control' | 'param' | 'group' | 'part', at: { id: string; path: string }): void {
+function claimId(
+  reading: Reading,
+  kind: 'control' | 'param' | 'group' | 'part',
+  at: { id: string; path: string },
+): void {
   const known = reading.ids.get(kind)!;
   const first = known.get(at.id);
   if (first !== undefined) fault(step(at.path, 'id'), `repeats the ${kind} id of ${first}`);
@@ -335,7 +347,8 @@ function readControls(reading: Reading, fields: Fields, at: { path: string; plac
       const { groupIndex, trail } = at.place;
       reading.controls.push({ path, key, label: labelOf(props) ?? key, title, groupIndex, trail, parts });
       reading.groups[groupIndex]!.criteria += 1;
-      if (reading.controls.length > CRITERIA_MAX) tooLarge(path, `is control number ${CRITERIA_MAX + 1}; ${CRITERIA_MAX} are allowed`);
+      if (reading.controls.length > CRITERIA_MAX)
+        tooLarge(path, `is control number ${CRITERIA_MAX + 1}; ${CRITERIA_MAX} are allowed`);
     }
     readControls(reading, control, {
       path,
@@ -345,7 +358,11 @@ function readControls(reading: Reading, fields: Fields, at: { path: string; plac
 }
 
 /** Reads the parameters, controls and groups inside the catalogue or a group; `trail` are the titles so far. */
-function readContainer(reading: Reading, fields: Fields, at: { path: string; id: string | null; trail: readonly string[] }): void {
+function readContainer(
+  reading: Reading,
+  fields: Fields,
+  at: { path: string; id: string | null; trail: readonly string[] },
+): void {
   readParameters(reading, fields, at.path);
   if (fields['controls'] !== undefined) {
     const groupIndex = reading.groups.length;
@@ -377,16 +394,20 @@ function textResolver(parameters: ReadonlyMap<string, Parameter>): {
     const ready = done.get(id);
     if (ready !== undefined) return ready;
     const parameter = parameters.get(id);
-    if (parameter === undefined) return fault(path, `inserts the parameter "${id}", which the catalogue does not define`);
+    if (parameter === undefined)
+      return fault(path, `inserts the parameter "${id}", which the catalogue does not define`);
     if (open.has(id)) fault(parameter.path, 'refers to itself');
     open.add(id);
     let text: string;
     if (parameter.values.length > 0) text = parameter.values.join(', ');
     else if (parameter.choices.length > 0) {
-      const choices = parameter.choices.map((choice, i) => resolve(choice, { path: `${parameter.path}.select.choice[${i}]` }).trim());
+      const choices = parameter.choices.map((choice, i) =>
+        resolve(choice, { path: `${parameter.path}.select.choice[${i}]` }).trim(),
+      );
       text = `[${parameter.many ? 'one or more of' : 'one of'}: ${choices.join('; ')}]`;
     } else text = `[${parameter.label ?? id}]`;
-    if (text.length > PARAMETER_CHARS_MAX) tooLarge(parameter.path, `resolves to more than ${PARAMETER_CHARS_MAX} characters`);
+    if (text.length > PARAMETER_CHARS_MAX)
+      tooLarge(parameter.path, `resolves to more than ${PARAMETER_CHARS_MAX} characters`);
     open.delete(id);
     done.set(id, text);
     return text;
@@ -397,7 +418,8 @@ function textResolver(parameters: ReadonlyMap<string, Parameter>): {
       if (kind !== 'param') fault(at.path, `inserts a "${kind}"; only parameters can be inserted`);
       const value = ofParameter(id, at.path);
       length_chars += value.length;
-      if (length_chars > STATEMENT_CHARS_MAX) tooLarge(at.path, `resolves to more than ${STATEMENT_CHARS_MAX} characters`);
+      if (length_chars > STATEMENT_CHARS_MAX)
+        tooLarge(at.path, `resolves to more than ${STATEMENT_CHARS_MAX} characters`);
       at.seen?.set(id, value);
       return value;
     });
@@ -411,7 +433,11 @@ function renderParts(parts: readonly Part[], resolver: Resolver, seen: Map<strin
   const lines: string[] = [];
   let length_chars = 0;
   const walk = (part: Part, level: number): void => {
-    const words = [part.label, part.title, part.prose === undefined ? undefined : resolver.resolve(part.prose, { path: `${part.path}.prose`, seen })];
+    const words = [
+      part.label,
+      part.title,
+      part.prose === undefined ? undefined : resolver.resolve(part.prose, { path: `${part.path}.prose`, seen }),
+    ];
     const line = words
       .map((word) => word?.trim() ?? '')
       .filter((word) => word !== '')
@@ -419,7 +445,8 @@ function renderParts(parts: readonly Part[], resolver: Resolver, seen: Map<strin
       .replace(/\] (?=[;,.\]])/g, ']'); // publishers put a blank after an insert
     if (line !== '') lines.push('  '.repeat(level) + line);
     length_chars += line.length;
-    if (length_chars > STATEMENT_CHARS_MAX) tooLarge(part.path, `makes a text of more than ${STATEMENT_CHARS_MAX} characters`);
+    if (length_chars > STATEMENT_CHARS_MAX)
+      tooLarge(part.path, `makes a text of more than ${STATEMENT_CHARS_MAX} characters`);
     for (const child of part.parts) walk(child, line === '' ? level : level + 1);
   };
   for (const part of parts) walk(part, 0);
@@ -431,7 +458,8 @@ function toCriterion(control: Control, resolver: Resolver): CatalogueCriterion {
   const named = (name: string): Part[] => control.parts.filter((part) => part.name === name);
   const statement = renderParts(named('statement'), resolver, seen);
   const guidance = renderParts(named('guidance'), resolver, new Map());
-  if (seen.size > PARAMETERS_PER_CRITERION_MAX) tooLarge(control.path, `names more than ${PARAMETERS_PER_CRITERION_MAX} parameters`);
+  if (seen.size > PARAMETERS_PER_CRITERION_MAX)
+    tooLarge(control.path, `names more than ${PARAMETERS_PER_CRITERION_MAX} parameters`);
   const { key, label, title, groupIndex, trail } = control;
   const parameters = [...seen].map(([id, text]) => ({ id, text }));
   return { key, label, title, groupIndex, path: trail, statement, guidance, parameters };
@@ -481,7 +509,9 @@ export function parseCatalogue(document: unknown): Catalogue {
     title,
     version,
     oscalVersion,
-    sha256: createHash('sha256').update(canonicalJson(document as Json)).digest('hex'),
+    sha256: createHash('sha256')
+      .update(canonicalJson(document as Json))
+      .digest('hex'),
     groups: reading.groups,
     criteria: reading.controls.map((control) => toCriterion(control, resolver)),
     withdrawn: reading.withdrawn,

@@ -31,7 +31,10 @@ type ReadDeps = Pick<EngagementDeps, 'door' | 'sealer' | 'policy' | 'attempts' |
 
 /** The verbs that only look. Errors: `not_found`. */
 export interface EngagementReader {
-  list(who: Asker, page: { before: Uuid | undefined; limit: number }): Promise<{ engagements: EngagementSummary[]; nextCursor: string | null }>;
+  list(
+    who: Asker,
+    page: { before: Uuid | undefined; limit: number },
+  ): Promise<{ engagements: EngagementSummary[]; nextCursor: string | null }>;
   read(who: Asker, engagementId: Uuid): Promise<EngagementDetail>;
   criteria(who: Asker, page: CriteriaPage): Promise<{ criteria: Criterion[]; nextCursor: number | null }>;
   criterion(who: Asker, key: { engagementId: Uuid; criterionId: Uuid }): Promise<Criterion & { history: Result[] }>;
@@ -49,13 +52,25 @@ const EMPTY: Progress = { total: 0, satisfied: 0, notSatisfied: 0, notApplicable
 
 function progressOf(rows: readonly ProgressRow[]): Progress {
   return rows.reduce<Progress>((sum, row) => {
-    const key = row.outcome === null ? 'open' : row.outcome === 'satisfied' ? 'satisfied' : row.outcome === 'not-satisfied' ? 'notSatisfied' : 'notApplicable';
+    const key =
+      row.outcome === null
+        ? 'open'
+        : row.outcome === 'satisfied'
+          ? 'satisfied'
+          : row.outcome === 'not-satisfied'
+            ? 'notSatisfied'
+            : 'notApplicable';
     return { ...sum, total: sum.total + row.criteria, [key]: sum[key] + row.criteria };
   }, EMPTY);
 }
 
-async function summaryOf(deps: ReadDeps, context: TenantContext, row: EngagementRow, progress: readonly ProgressRow[]): Promise<EngagementSummary> {
-  const open = (field: SealedEngagementField, sealed: Buffer): Promise<string> => deps.sealer.openText({ context, field, rowId: row.id, sealed });
+async function summaryOf(
+  deps: ReadDeps,
+  context: TenantContext,
+  { row, progress }: { row: EngagementRow; progress: readonly ProgressRow[] },
+): Promise<EngagementSummary> {
+  const open = (field: SealedEngagementField, sealed: Buffer): Promise<string> =>
+    deps.sealer.openText({ context, field, rowId: row.id, sealed });
   const [title, clientName] = await Promise.all([
     open('app.engagement.title', row.title),
     open('app.engagement.client_name', row.client_name),
@@ -73,15 +88,34 @@ async function summaryOf(deps: ReadDeps, context: TenantContext, row: Engagement
   };
 }
 
-async function list(deps: ReadDeps, who: Asker, page: { before: Uuid | undefined; limit: number }): Promise<{ engagements: EngagementSummary[]; nextCursor: string | null }> {
+async function list(
+  deps: ReadDeps,
+  who: Asker,
+  page: { before: Uuid | undefined; limit: number },
+): Promise<{ engagements: EngagementSummary[]; nextCursor: string | null }> {
   const context = who.caller.tenant;
-  const filter = deps.policy.filter('engagements.list', who.caller, { type: 'Engagement', columns: ENGAGEMENT_COLUMNS, idColumn: 'e.id' });
-  const rows = await deps.door.scoped(context, listEngagements(context, { filter, before: page.before ?? BEYOND_ALL_IDS, limit: page.limit + 1 }));
+  const filter = deps.policy.filter('engagements.list', who.caller, {
+    type: 'Engagement',
+    columns: ENGAGEMENT_COLUMNS,
+    idColumn: 'e.id',
+  });
+  const rows = await deps.door.scoped(
+    context,
+    listEngagements(context, { filter, before: page.before ?? BEYOND_ALL_IDS, limit: page.limit + 1 }),
+  );
   const shown = rows.slice(0, page.limit);
   if (shown.length === 0) return { engagements: [], nextCursor: null };
-  const progress = await deps.door.scoped(context, countProgress(context, shown.map((row) => row.id)));
+  const progress = await deps.door.scoped(
+    context,
+    countProgress(
+      context,
+      shown.map((row) => row.id),
+    ),
+  );
   const engagements = await Promise.all(
-    shown.map((row) => summaryOf(deps, context, row, progress.filter((item) => item.engagement_id === row.id))),
+    shown.map((row) =>
+      summaryOf(deps, context, { row, progress: progress.filter((item) => item.engagement_id === row.id) }),
+    ),
   );
   return { engagements, nextCursor: rows.length > page.limit ? engagements.at(-1)!.id : null };
 }
@@ -98,13 +132,19 @@ async function read(deps: ReadDeps, who: Asker, engagementId: Uuid): Promise<Eng
     permitEngagement(deps, who, { operation, row }),
   );
   const [summary, sealedFacts] = await Promise.all([
-    summaryOf(deps, context, row, progress),
+    summaryOf(deps, context, { row, progress }),
     deps.sealer.openText({ context, field: 'app.engagement.catalogue', rowId: row.id, sealed: row.catalogue }),
   ]);
   const facts = JSON.parse(sealedFacts) as Omit<Catalogue, 'criteria'>;
   return {
     ...summary,
-    catalogue: { title: facts.title, version: facts.version, oscalVersion: facts.oscalVersion, uuid: facts.uuid, sha256: facts.sha256 },
+    catalogue: {
+      title: facts.title,
+      version: facts.version,
+      oscalVersion: facts.oscalVersion,
+      uuid: facts.uuid,
+      sha256: facts.sha256,
+    },
     groups: facts.groups.map(({ index, id, path }) => ({
       index,
       id,
@@ -132,16 +172,29 @@ async function resultOf(deps: ReadDeps, context: TenantContext, row: ResultRow):
 type Content = Omit<CatalogueCriterion, 'groupIndex'>;
 type OpenedCriterion = CriterionRow & { readonly opened: Content };
 
-async function openCriteria(deps: ReadDeps, context: TenantContext, rows: readonly CriterionRow[]): Promise<OpenedCriterion[]> {
+async function openCriteria(
+  deps: ReadDeps,
+  context: TenantContext,
+  rows: readonly CriterionRow[],
+): Promise<OpenedCriterion[]> {
   return Promise.all(
     rows.map(async (row) => {
-      const text = await deps.sealer.openText({ context, field: 'app.criterion.content', rowId: row.id, sealed: row.content });
+      const text = await deps.sealer.openText({
+        context,
+        field: 'app.criterion.content',
+        rowId: row.id,
+        sealed: row.content,
+      });
       return { ...row, opened: JSON.parse(text) as Content };
     }),
   );
 }
 
-function criterionOf(deps: ReadDeps, context: TenantContext, row: OpenedCriterion, result: Result | null): Criterion {
+function criterionOf(
+  deps: ReadDeps,
+  context: TenantContext,
+  { row, result }: { row: OpenedCriterion; result: Result | null },
+): Criterion {
   const { key, label, title, path, statement, guidance, parameters } = row.opened;
   return {
     id: deps.formatId('crt', context, row.id),
@@ -168,14 +221,26 @@ function matches(content: Content, words: readonly string[]): boolean {
  * Walks the sealed criteria in order until a page is full. The database cannot search what it cannot read, and an
  * engagement has at most 1,500 criteria, so a search opens them here.
  */
-async function findCriteria(deps: ReadDeps, context: TenantContext, page: CriteriaPage): Promise<{ rows: OpenedCriterion[]; nextCursor: number | null }> {
-  const words = (page.search ?? '').toLowerCase().split(/\s+/).filter((word) => word !== '');
+async function findCriteria(
+  deps: ReadDeps,
+  context: TenantContext,
+  page: CriteriaPage,
+): Promise<{ rows: OpenedCriterion[]; nextCursor: number | null }> {
+  const words = (page.search ?? '')
+    .toLowerCase()
+    .split(/\s+/)
+    .filter((word) => word !== '');
   const wanted = page.limit + 1;
   const batch = words.length === 0 ? wanted : Math.max(SEARCH_BATCH_ROWS, wanted);
   const found: OpenedCriterion[] = [];
   let from = page.from;
   for (;;) {
-    const statement: Statement<CriterionRow> = listCriteria(context, { engagementId: page.engagementId, from, group: page.group ?? null, limit: batch });
+    const statement: Statement<CriterionRow> = listCriteria(context, {
+      engagementId: page.engagementId,
+      from,
+      group: page.group ?? null,
+      limit: batch,
+    });
     const rows = await deps.door.scoped(context, statement);
     const opened = await openCriteria(deps, context, rows);
     found.push(...opened.filter((row) => matches(row.opened, words)));
@@ -186,30 +251,48 @@ async function findCriteria(deps: ReadDeps, context: TenantContext, page: Criter
   return { rows: found.slice(0, page.limit), nextCursor: beyond?.position ?? null };
 }
 
-async function criteria(deps: ReadDeps, who: Asker, page: CriteriaPage): Promise<{ criteria: Criterion[]; nextCursor: number | null }> {
+async function criteria(
+  deps: ReadDeps,
+  who: Asker,
+  page: CriteriaPage,
+): Promise<{ criteria: Criterion[]; nextCursor: number | null }> {
   const context = who.caller.tenant;
   const about = { who, operation: 'engagements.criteria', engagementId: page.engagementId, hold: 'free' as const };
   const query = <Row>(statement: Statement<Row>): Promise<Row[]> => deps.door.scoped(context, statement);
-  await withRecordedDenials(deps, { ...about, resource: ['engagement', page.engagementId] }, () => enterEngagement(deps, { context, query }, about));
+  await withRecordedDenials(deps, { ...about, resource: ['engagement', page.engagementId] }, () =>
+    enterEngagement(deps, { context, query }, about),
+  );
   const { rows, nextCursor } = await findCriteria(deps, context, page);
   const criterionIds = rows.map((row) => row.id);
-  const inForce = criterionIds.length === 0 ? [] : await query(listResultsInForce(context, { engagementId: page.engagementId, criterionIds }));
+  const inForce =
+    criterionIds.length === 0
+      ? []
+      : await query(listResultsInForce(context, { engagementId: page.engagementId, criterionIds }));
   const results = new Map<Uuid, Result>(
     await Promise.all(inForce.map(async (row) => [row.criterion_id, await resultOf(deps, context, row)] as const)),
   );
-  return { criteria: rows.map((row) => criterionOf(deps, context, row, results.get(row.id) ?? null)), nextCursor };
+  return {
+    criteria: rows.map((row) => criterionOf(deps, context, { row, result: results.get(row.id) ?? null })),
+    nextCursor,
+  };
 }
 
-async function criterion(deps: ReadDeps, who: Asker, key: { engagementId: Uuid; criterionId: Uuid }): Promise<Criterion & { history: Result[] }> {
+async function criterion(
+  deps: ReadDeps,
+  who: Asker,
+  key: { engagementId: Uuid; criterionId: Uuid },
+): Promise<Criterion & { history: Result[] }> {
   const context = who.caller.tenant;
   const about = { who, operation: 'engagements.criterion', engagementId: key.engagementId, hold: 'free' as const };
   const query = <Row>(statement: Statement<Row>): Promise<Row[]> => deps.door.scoped(context, statement);
-  await withRecordedDenials(deps, { ...about, resource: ['engagement', key.engagementId] }, () => enterEngagement(deps, { context, query }, about));
+  await withRecordedDenials(deps, { ...about, resource: ['engagement', key.engagementId] }, () =>
+    enterEngagement(deps, { context, query }, about),
+  );
   const [row] = await openCriteria(deps, context, await query(readCriterion(context, key)));
   if (row === undefined) throw notFound('criterion');
   const rows = await query(listHistory(context, { ...key, limit: HISTORY_RESULTS_MAX }));
   const history = await Promise.all(rows.map((item) => resultOf(deps, context, item)));
-  return { ...criterionOf(deps, context, row, history[0] ?? null), history };
+  return { ...criterionOf(deps, context, { row, result: history[0] ?? null }), history };
 }
 
 /** See `EngagementReader`. */

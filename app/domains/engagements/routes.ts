@@ -1,8 +1,9 @@
-import { bindRoutes, type RoomRoutes } from '../../platform/http/handler.ts';
+import type { Uuid } from '@auditrax/base';
+import { bindRoutes, type Call, type RoomRoutes } from '../../platform/http/handler.ts';
 import { routes } from './contract.ts';
 import type { EngagementDeps } from './ports.ts';
 import { engagementReader } from './reading.ts';
-import { engagementService } from './service.ts';
+import { engagementService, type ContactInput } from './service.ts';
 
 /** The room's handlers: request parts in, reply out; every rule is in the service and in the reader. */
 export function engagementRoutes(deps: EngagementDeps): RoomRoutes {
@@ -55,17 +56,37 @@ export function engagementRoutes(deps: EngagementDeps): RoomRoutes {
     finalise: async (call) => {
       const engagementId = call.ids['params.engagementId'];
       const engagementTag = formatId('eng', call.caller.tenant, engagementId);
-      return { status: 200, body: await service.finalise(call, { engagementId, engagementTag, revision: call.body.revision }) };
+      return {
+        status: 200,
+        body: await service.finalise(call, { engagementId, engagementTag, revision: call.body.revision }),
+      };
     },
-    assignContact: async (call) => {
-      const input = { engagementId: call.ids['params.engagementId'], personId: call.ids['body.memberId'], revision: call.body.revision };
-      const { contacts, revision } = await service.assignContact(call, input);
-      return { status: 200, body: { contacts: contacts.map((id) => formatId('mem', call.caller.tenant, id)), revision } };
-    },
-    removeContact: async (call) => {
-      const input = { engagementId: call.ids['params.engagementId'], personId: call.ids['body.memberId'], revision: call.body.revision };
-      const { contacts, revision } = await service.removeContact(call, input);
-      return { status: 200, body: { contacts: contacts.map((id) => formatId('mem', call.caller.tenant, id)), revision } };
-    },
+    assignContact: async (call) => ({
+      status: 200,
+      body: contactsReply(deps, call, await service.assignContact(call, contactInput(call))),
+    }),
+    removeContact: async (call) => ({
+      status: 200,
+      body: contactsReply(deps, call, await service.removeContact(call, contactInput(call))),
+    }),
   });
+}
+
+type ContactCall = Call<typeof routes.assignContact> | Call<typeof routes.removeContact>;
+
+function contactInput(call: ContactCall): ContactInput {
+  return {
+    engagementId: call.ids['params.engagementId'],
+    personId: call.ids['body.memberId'],
+    revision: call.body.revision,
+  };
+}
+
+function contactsReply(
+  { formatId }: Pick<EngagementDeps, 'formatId'>,
+  call: ContactCall,
+  changed: { contacts: readonly Uuid[]; revision: number },
+): { contacts: string[]; revision: number } {
+  const contacts = changed.contacts.map((id) => formatId('mem', call.caller.tenant, id));
+  return { contacts, revision: changed.revision };
 }

@@ -100,17 +100,31 @@ function catalogueText(catalogue: Catalogue): string {
   return [catalogue.title, catalogue.version, ...prose].join('\n');
 }
 
-async function sealCriteria(deps: EngagementDeps, context: TenantContext, catalogue: Catalogue): Promise<{ ids: Uuid[]; groups: number[]; contents: Uint8Array[] }> {
+async function sealCriteria(
+  deps: EngagementDeps,
+  context: TenantContext,
+  catalogue: Catalogue,
+): Promise<{ ids: Uuid[]; groups: number[]; contents: Uint8Array[] }> {
   const ids = catalogue.criteria.map(() => uuidV7(deps.clock, deps.random));
   const contents = await Promise.all(
-    catalogue.criteria.map(({ groupIndex: _, ...content }, i) =>
-      deps.sealer.seal({ context, field: 'app.criterion.content', rowId: ids[i]!, value: JSON.stringify(content) }),
-    ),
+    catalogue.criteria.map(({ key, label, title, path, statement, guidance, parameters }, i) => {
+      const content = { key, label, title, path, statement, guidance, parameters };
+      return deps.sealer.seal({
+        context,
+        field: 'app.criterion.content',
+        rowId: ids[i]!,
+        value: JSON.stringify(content),
+      });
+    }),
   );
   return { ids, groups: catalogue.criteria.map((item) => item.groupIndex), contents };
 }
 
-async function create(deps: EngagementDeps, who: Asker, input: CreateInput): Promise<{ id: Uuid; revision: number; criteria: number }> {
+async function create(
+  deps: EngagementDeps,
+  who: Asker,
+  input: CreateInput,
+): Promise<{ id: Uuid; revision: number; criteria: number }> {
   if (input.periodEnd < input.periodStart) {
     throw new AppError<EngagementCode>('engagement_period_invalid', 'the period ends before it begins', {
       field: 'body.periodEnd',
@@ -122,8 +136,9 @@ async function create(deps: EngagementDeps, who: Asker, input: CreateInput): Pro
   const overrides = deps.refuseCardNumber({ title, clientName, catalogue: catalogueText(catalogue) }, input.notACard);
   const context = who.caller.tenant;
   const id = uuidV7(deps.clock, deps.random);
-  const seal = (field: SealedEngagementField, value: string): Promise<Uint8Array> => deps.sealer.seal({ context, field, rowId: id, value });
-  const { criteria: _, ...facts } = catalogue;
+  const seal = (field: SealedEngagementField, value: string): Promise<Uint8Array> =>
+    deps.sealer.seal({ context, field, rowId: id, value });
+  const facts = { ...catalogue, criteria: undefined };
   const [sealedTitle, sealedClient, sealedCatalogue, criteria] = await Promise.all([
     seal('app.engagement.title', title),
     seal('app.engagement.client_name', clientName),
@@ -159,7 +174,11 @@ async function create(deps: EngagementDeps, who: Asker, input: CreateInput): Pro
 }
 
 /** Inserts after the gate has been passed; the number that the person saw must still be the one in force. */
-async function addResult(deps: EngagementDeps, tx: ScopedTransaction, row: { input: ResultInput; id: Uuid; note: Uint8Array; who: Asker; at: Date }): Promise<number> {
+async function addResult(
+  deps: EngagementDeps,
+  tx: ScopedTransaction,
+  row: { input: ResultInput; id: Uuid; note: Uint8Array; who: Asker; at: Date },
+): Promise<number> {
   const { input, who } = row;
   const [latest] = await tx.query(readLatestResult(tx.context, input));
   if (latest === undefined) throw notFound('criterion');
@@ -189,7 +208,12 @@ async function recordResult(deps: EngagementDeps, who: Asker, input: ResultInput
   const id = uuidV7(deps.clock, deps.random);
   const at = new Date(deps.clock.nowMs());
   const note = await deps.sealer.seal({ context, field: 'app.result.note', rowId: id, value: input.note });
-  const about = { who, operation: 'engagements.record-result', engagementId: input.engagementId, hold: 'shared' as const };
+  const about = {
+    who,
+    operation: 'engagements.record-result',
+    engagementId: input.engagementId,
+    hold: 'shared' as const,
+  };
   return withRecordedDenials(deps, { ...about, resource: ['engagement', input.engagementId] }, () =>
     deps.door.transaction(context, async (tx) => {
       const gate = await enterEngagement(deps, tx, about);
@@ -214,7 +238,11 @@ async function recordResult(deps: EngagementDeps, who: Asker, input: ResultInput
   );
 }
 
-async function move(deps: EngagementDeps, who: Asker, input: { engagementId: Uuid; to: 'fieldwork' | 'review'; revision: number }): Promise<Moved> {
+async function move(
+  deps: EngagementDeps,
+  who: Asker,
+  input: { engagementId: Uuid; to: 'fieldwork' | 'review'; revision: number },
+): Promise<Moved> {
   const about = { who, operation: 'engagements.move', engagementId: input.engagementId, hold: 'alone' as const };
   return withRecordedDenials(deps, { ...about, resource: ['engagement', input.engagementId] }, () =>
     deps.door.transaction(who.caller.tenant, async (tx) => {
@@ -238,11 +266,19 @@ async function move(deps: EngagementDeps, who: Asker, input: { engagementId: Uui
  * The passkey is asked over what the database says now (state and revision), and both are looked at again, alone, in
  * the transaction that makes it final: nothing can change between the confirmation and the deed unseen.
  */
-async function finalise(deps: EngagementDeps, who: SteppingAsker, input: { engagementId: Uuid; engagementTag: string; revision: number }): Promise<Moved> {
+async function finalise(
+  deps: EngagementDeps,
+  who: SteppingAsker,
+  input: { engagementId: Uuid; engagementTag: string; revision: number },
+): Promise<Moved> {
   const context = who.caller.tenant;
   const about = { who, operation: 'engagements.finalise', engagementId: input.engagementId };
   return withRecordedDenials(deps, { ...about, resource: ['engagement', input.engagementId] }, async () => {
-    const seen = await enterEngagement(deps, { context, query: (statement) => deps.door.scoped(context, statement) }, { ...about, hold: 'free' });
+    const seen = await enterEngagement(
+      deps,
+      { context, query: (statement) => deps.door.scoped(context, statement) },
+      { ...about, hold: 'free' },
+    );
     requireRevision(seen.revision, input.revision);
     requireEvent(seen.state, 'finalise');
     const stepUp = await who.stepUp(

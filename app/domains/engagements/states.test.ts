@@ -18,7 +18,9 @@ describe('the state machine of an engagement', () => {
   test('names the same states as the contract and the check constraint of the table', () => {
     expect(engagementState.options).toEqual([...ENGAGEMENT_STATES]);
     const sql = readFileSync(join(import.meta.dirname, 'migrations/20261122100000_engagements.sql'), 'utf8');
-    const listed = /state text not null default 'draft' check \(state in \(([^)]*)\)\)/.exec(sql)?.[1]?.match(/[a-z]+/g);
+    const listed = /state text not null default 'draft' check \(state in \(([^)]*)\)\)/
+      .exec(sql)?.[1]
+      ?.match(/[a-z]+/g);
     expect(listed).toEqual([...ENGAGEMENT_STATES]);
   });
 
@@ -37,6 +39,10 @@ describe('the state machine of an engagement', () => {
   });
 
   test('reads a wish for a state as the right event', () => {
-    expect([eventTo('draft', 'fieldwork'), eventTo('review', 'fieldwork'), eventTo('fieldwork', 'review')]).toEqual(['start', 'return', 'submit']);
+    expect([eventTo('draft', 'fieldwork'), eventTo('review', 'fieldwork'), eventTo('fieldwork', 'review')]).toEqual([
+      'start',
+      'return',
+      'submit',
+    ]);
   });
 });

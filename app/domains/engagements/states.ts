@@ -14,7 +14,9 @@ export type Outcome = { readonly to: EngagementState } | { readonly refused: str
 
 const READ_ONLY: Outcome = { refused: 'A final engagement is read-only.' };
 const NOT_STARTED: Outcome = { refused: 'Results and evidence are taken in fieldwork, which has not started.' };
-const IN_REVIEW: Outcome = { refused: 'The engagement is in review. Return it to fieldwork to change results or evidence.' };
+const IN_REVIEW: Outcome = {
+  refused: 'The engagement is in review. Return it to fieldwork to change results or evidence.',
+};
 
 /** The whole state machine: every event in every state has an answer, so that nothing is allowed by being forgotten. */
 export const MACHINE: Readonly<Record<EngagementState, Readonly<Record<EngagementEvent, Outcome>>>> = {

@@ -89,7 +89,10 @@ export function passesLuhn(digits: string): boolean {
 }
 
 /** Ranges by first digit: most windows are dismissed at once. */
-const RANGES_BY_FIRST_DIGIT: ReadonlyMap<string, readonly IssuerRange[]> = Map.groupBy(ISSUER_RANGES, (range) => range.from[0]!);
+const RANGES_BY_FIRST_DIGIT: ReadonlyMap<string, readonly IssuerRange[]> = Map.groupBy(
+  ISSUER_RANGES,
+  (range) => range.from[0]!,
+);
 
 function networkOf(digits: string): CardNetwork | undefined {
   for (const range of RANGES_BY_FIRST_DIGIT.get(digits[0]!) ?? []) {
@@ -247,7 +250,7 @@ export function cardNumberScanner(): CardNumberScanner {
   let group = '';
   let groupAt = 0;
   let separators = 0;
-  let position = 0;
+  let position = -1;
   const judgeRun = (): void => {
     if (run.length > 0) found ??= cardAmong(run, STREAM_GROUP_DIGITS_MIN);
   };
@@ -279,8 +282,9 @@ export function cardNumberScanner(): CardNumberScanner {
   };
   return {
     push: (bytes) => {
-      for (let i = 0; i < bytes.length && found === undefined; i += 1, position += 1) {
-        const byte = bytes[i]!;
+      for (const byte of bytes) {
+        if (found !== undefined) return;
+        position += 1;
         if (byte >= 0x30 && byte <= 0x39) takeDigit(byte);
         else if (byte === NUL || (group === '' && run.length === 0)) continue;
         else if (!STREAM_SEPARATORS.has(byte)) closeRun();

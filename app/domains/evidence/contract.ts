@@ -68,7 +68,10 @@ export const routes = defineRoutes({
       speaksAbout: z.strictObject({ from: day, to: day }),
       /** When given, the stored bytes must have it. */
       sha256: sha256.optional(),
-      notACard: z.array(z.enum(['fileName'])).max(1).optional(),
+      notACard: z
+        .array(z.enum(['fileName']))
+        .max(1)
+        .optional(),
     }),
     bodyBytesMax: SMALL_BODY_BYTES_MAX,
     replies: { 201: uploadPosition },

@@ -16,7 +16,12 @@ const DAY_MS = 24 * 60 * 60 * 1000;
 const CATALOGUE = {
   catalog: {
     uuid: '7c5a9f6e-4a0e-4a7e-9d6e-1f2b3c4d5e6f',
-    metadata: { title: 'House rules', 'last-modified': '2026-11-22T10:00:00Z', version: '1.0', 'oscal-version': '1.1.2' },
+    metadata: {
+      title: 'House rules',
+      'last-modified': '2026-11-22T10:00:00Z',
+      version: '1.0',
+      'oscal-version': '1.1.2',
+    },
     controls: [
       { id: 'c-1', title: 'Locks' },
       { id: 'c-2', title: 'Keys' },
@@ -48,11 +53,19 @@ afterAll(() => room?.close());
 beforeEach(async () => {
   room.clock.advance(10);
   const made = await engagements.create(lead, {
-    title: 'Audit', clientName: 'Mills', periodStart: '2026-01-01', periodEnd: '2026-12-31', catalogue: CATALOGUE, notACard: undefined,
+    title: 'Audit',
+    clientName: 'Mills',
+    periodStart: '2026-01-01',
+    periodEnd: '2026-12-31',
+    catalogue: CATALOGUE,
+    notACard: undefined,
   });
   engagementId = made.id;
   ({ revision } = await engagements.move(lead, { engagementId, to: 'fieldwork', revision: 1 }));
-  const rows = await room.rows<{ id: Uuid }>('select id from app.criterion where engagement_id = $1 order by position', [engagementId]);
+  const rows = await room.rows<{ id: Uuid }>(
+    'select id from app.criterion where engagement_id = $1 order by position',
+    [engagementId],
+  );
   [criterionId, otherCriterionId] = rows.map((row) => row.id) as [Uuid, Uuid];
 });
 
@@ -86,7 +99,11 @@ async function send(who: TestPerson, uploadId: Uuid, bytes: Uint8Array): Promise
   }
 }
 
-async function deliver(who: TestPerson, bytes: Uint8Array, change: Partial<StartInput> = {}): Promise<{ evidence: Awaited<ReturnType<EvidenceService['complete']>>; evidenceId: Uuid; uploadId: Uuid }> {
+async function deliver(
+  who: TestPerson,
+  bytes: Uint8Array,
+  change: Partial<StartInput> = {},
+): Promise<{ evidence: Awaited<ReturnType<EvidenceService['complete']>>; evidenceId: Uuid; uploadId: Uuid }> {
   const uploadId = await uploadOf(who, input(bytes, change));
   await send(who, uploadId, bytes);
   const evidence = await service.complete(who, uploadId);
@@ -107,9 +124,15 @@ describe('a file comes in and goes out', () => {
       cardFlag: false,
     });
     const file = await service.download(lead, evidenceId);
-    expect({ ...file, content: undefined }).toEqual({ fileName: 'Schließplan.pdf', sizeBytes: bytes.length, content: undefined });
+    expect({ ...file, content: undefined }).toEqual({
+      fileName: 'Schließplan.pdf',
+      sizeBytes: bytes.length,
+      content: undefined,
+    });
     expect((await buffer(file.content)).equals(bytes)).toBe(true);
-    expect(new Set(await room.entries(uploadId))).toEqual(new Set(['evidence.upload-started', 'evidence.upload-completed']));
+    expect(new Set(await room.entries(uploadId))).toEqual(
+      new Set(['evidence.upload-started', 'evidence.upload-completed']),
+    );
     expect(new Set(await room.entries(evidenceId))).toEqual(new Set(['evidence.received', 'evidence.downloaded']));
     const listed = await service.list(auditor, { engagementId, criterionId: undefined, before: undefined, limit: 10 });
     expect(listed.evidence).toEqual([evidence]);
@@ -148,7 +171,9 @@ describe('a file comes in and goes out', () => {
     await send(auditor, uploadId, bytes);
     const first = await service.complete(auditor, uploadId);
     expect(await service.complete(auditor, uploadId)).toEqual(first);
-    expect(await room.rows('select count(*)::int as n from app.evidence where upload_id = $1', [uploadId])).toEqual([{ n: 1 }]);
+    expect(await room.rows('select count(*)::int as n from app.evidence where upload_id = $1', [uploadId])).toEqual([
+      { n: 1 },
+    ]);
   });
 
   test('the contract and the object store mean the same part', () => {
@@ -160,14 +185,26 @@ describe('a broken line costs one part', () => {
   test('a truncated part leaves the position, the next attempt goes on there', async () => {
     const bytes = Buffer.concat([systemRandom.bytes(PART_BYTES), Buffer.from('tail 4111 1111 1111 1111')]);
     const uploadId = await uploadOf(auditor, input(bytes));
-    await service.writePart(auditor, { uploadId, offset: 0, source: pieces(bytes.subarray(0, PART_BYTES)), contentLength_bytes: undefined });
+    await service.writePart(auditor, {
+      uploadId,
+      offset: 0,
+      source: pieces(bytes.subarray(0, PART_BYTES)),
+      contentLength_bytes: undefined,
+    });
     const broken = async function* (): AsyncGenerator<Uint8Array> {
       yield bytes.subarray(PART_BYTES, PART_BYTES + 3);
       throw new Error('connection reset');
     };
-    await expect(service.writePart(auditor, { uploadId, offset: PART_BYTES, source: broken(), contentLength_bytes: undefined })).rejects.toThrow(withCode('upload_interrupted'));
+    await expect(
+      service.writePart(auditor, { uploadId, offset: PART_BYTES, source: broken(), contentLength_bytes: undefined }),
+    ).rejects.toThrow(withCode('upload_interrupted'));
     expect((await service.position(auditor, uploadId)).received).toBe(PART_BYTES);
-    await service.writePart(auditor, { uploadId, offset: PART_BYTES, source: pieces(bytes.subarray(PART_BYTES)), contentLength_bytes: undefined });
+    await service.writePart(auditor, {
+      uploadId,
+      offset: PART_BYTES,
+      source: pieces(bytes.subarray(PART_BYTES)),
+      contentLength_bytes: undefined,
+    });
     const done = await service.complete(auditor, uploadId);
     expect(done).toMatchObject({ sha256: sha256(bytes), cardFlag: true });
   });
@@ -175,17 +212,29 @@ describe('a broken line costs one part', () => {
   test('a part at the wrong place is refused with the right one', async () => {
     const bytes = Buffer.from('abcdef');
     const uploadId = await uploadOf(auditor, input(bytes));
-    const wrong = service.writePart(auditor, { uploadId, offset: 3, source: pieces(bytes), contentLength_bytes: undefined });
-    await expect(wrong).rejects.toThrow(expect.objectContaining({ code: 'upload_offset_mismatch', publicDetail: 'Continue from byte 0.' }));
+    const wrong = service.writePart(auditor, {
+      uploadId,
+      offset: 3,
+      source: pieces(bytes),
+      contentLength_bytes: undefined,
+    });
+    await expect(wrong).rejects.toThrow(
+      expect.objectContaining({ code: 'upload_offset_mismatch', publicDetail: 'Continue from byte 0.' }),
+    );
   });
 
   test.each([
     ['a length that does not fit', 'abcdef', 5, 'upload_part_wrong'],
     ['more bytes than announced', 'abcdefgh', undefined, 'upload_length_mismatch'],
     ['fewer bytes than a part', 'abc', undefined, 'upload_length_mismatch'],
-  ])('%s is refused and nothing is kept', async (_name, sent, contentLength_bytes, code) => {
+  ])('%s is refused and nothing is kept', async (...[, sent, contentLength_bytes, code]) => {
     const uploadId = await uploadOf(auditor, input(Buffer.from('abcdef')));
-    const part = service.writePart(auditor, { uploadId, offset: 0, source: pieces(Buffer.from(sent)), contentLength_bytes });
+    const part = service.writePart(auditor, {
+      uploadId,
+      offset: 0,
+      source: pieces(Buffer.from(sent)),
+      contentLength_bytes,
+    });
     await expect(part).rejects.toThrow(withCode(code));
     await expect(service.complete(auditor, uploadId)).rejects.toThrow(withCode('upload_incomplete'));
   });
@@ -202,7 +251,9 @@ describe('a broken line costs one part', () => {
     await expect(service.complete(auditor, uploadId)).rejects.toThrow(withCode('upload_digest_wrong'));
     expect(await room.entries(uploadId)).toContain('evidence.upload-refused');
     await expect(service.complete(auditor, uploadId)).rejects.toThrow(withCode('upload_closed'));
-    expect(await room.rows('select count(*)::int as n from app.evidence where upload_id = $1', [uploadId])).toEqual([{ n: 0 }]);
+    expect(await room.rows('select count(*)::int as n from app.evidence where upload_id = $1', [uploadId])).toEqual([
+      { n: 0 },
+    ]);
   });
 });
 
@@ -210,13 +261,19 @@ describe('starting an upload refuses', () => {
   test.each([
     ['a hostile file name', { fileName: '../../etc/passwd' }, 'file_name_refused'],
     ['a media type with a header in it', { mediaType: 'text/html\r\nx: y' }, 'media_type_refused'],
-    ['days that end before they begin', { speaksAbout: { from: '2026-03-02', to: '2026-03-01' } }, 'evidence_period_invalid'],
+    [
+      'days that end before they begin',
+      { speaksAbout: { from: '2026-03-02', to: '2026-03-01' } },
+      'evidence_period_invalid',
+    ],
     ['a card number as file name', { fileName: '4111-1111-1111-1111.pdf' }, 'card_number_refused'],
     ['a criterion that does not exist', { criterionId: uuidV4(systemRandom) }, 'not_found'],
     ['an engagement that does not exist', { engagementId: uuidV4(systemRandom) }, 'not_found'],
   ])('%s, and stores nothing', async (_name, change, code) => {
     const before = await room.rows('select count(*)::int as n from app.evidence_upload');
-    await expect(service.start(auditor, input(Buffer.from('x'), change as Partial<StartInput>))).rejects.toThrow(withCode(code));
+    await expect(service.start(auditor, input(Buffer.from('x'), change as Partial<StartInput>))).rejects.toThrow(
+      withCode(code),
+    );
     expect(await room.rows('select count(*)::int as n from app.evidence_upload')).toEqual(before);
   });
 
@@ -271,7 +328,9 @@ describe('who may', () => {
     expect((await buffer((await service.download(client, evidenceId)).content)).equals(bytes)).toBe(true);
     const stranger = room.harbour.person('client');
     await expect(service.download(stranger, evidenceId)).rejects.toThrow(withCode('not_found'));
-    await expect(service.list(stranger, { engagementId, criterionId: undefined, before: undefined, limit: 5 })).rejects.toThrow(withCode('not_found'));
+    await expect(
+      service.list(stranger, { engagementId, criterionId: undefined, before: undefined, limit: 5 }),
+    ).rejects.toThrow(withCode('not_found'));
     expect(await room.entries(evidenceId)).toContain('access.row-denied');
   });
 
@@ -311,16 +370,26 @@ describe('who may', () => {
     const { evidenceId } = await deliver(auditor, Buffer.from('kept'));
     const uploadId = await uploadOf(auditor, input(Buffer.from('x')));
     const context = room.harbour.context;
-    const silent = room.deps.door.transaction(context, (tx) => tx.query(closeUpload(context, { id: uploadId, state: 'aborted' })));
+    const silent = room.deps.door.transaction(context, (tx) =>
+      tx.query(closeUpload(context, { id: uploadId, state: 'aborted' })),
+    );
     await expect(silent).rejects.toThrow(withCode('audit_unlogged_commit'));
-    for (const sql of ['delete from app.evidence where tenant_id = $1 and id = $2', 'update app.evidence set card_flag = true where tenant_id = $1 and id = $2']) {
-      await expect(room.deps.door.scoped(context, { sql, parameters: [context.tenantId, evidenceId] })).rejects.toThrow(withCode('tenant_grant_refused'));
+    for (const sql of [
+      'delete from app.evidence where tenant_id = $1 and id = $2',
+      'update app.evidence set card_flag = true where tenant_id = $1 and id = $2',
+    ]) {
+      await expect(room.deps.door.scoped(context, { sql, parameters: [context.tenantId, evidenceId] })).rejects.toThrow(
+        withCode('tenant_grant_refused'),
+      );
     }
   });
 
   test('a download that cannot be recorded does not happen', async () => {
     const { evidenceId } = await deliver(auditor, Buffer.from('kept'));
-    const broken = evidenceService({ ...room.deps, recordAudit: () => Promise.reject(Object.assign(new Error('down'), { code: 'audit_log_down' })) });
+    const broken = evidenceService({
+      ...room.deps,
+      recordAudit: () => Promise.reject(Object.assign(new Error('down'), { code: 'audit_log_down' })),
+    });
     await expect(broken.download(auditor, evidenceId)).rejects.toThrow(withCode('audit_log_down'));
   });
 });
@@ -340,7 +409,12 @@ describe('what nobody finishes goes away', () => {
     const uploadId = await uploadOf(auditor, input(bytes));
     const { evidenceId } = await deliver(auditor, bytes);
     room.clock.advance(DAY_MS + 1);
-    const late = service.writePart(auditor, { uploadId, offset: 0, source: pieces(bytes), contentLength_bytes: undefined });
+    const late = service.writePart(auditor, {
+      uploadId,
+      offset: 0,
+      source: pieces(bytes),
+      contentLength_bytes: undefined,
+    });
     await expect(late).rejects.toThrow(withCode('upload_closed'));
     const context = { ...room.harbour.context, requestId: 'sweep-1' };
     expect(await service.expireUploads(context)).toBeGreaterThan(0);

@@ -76,7 +76,9 @@ describe('a download is an attachment and nothing else', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'grapheme', minLength: 1, maxLength: 40 }), (name) => {
         const value = attachmentDisposition(name);
-        expect(value).toMatch(/^attachment; filename="[\x20-\x21\x23-\x5b\x5d-\x7e]*"; filename\*=UTF-8''[\x21-\x7e]+$/);
+        expect(value).toMatch(
+          /^attachment; filename="[\x20-\x21\x23-\x5b\x5d-\x7e]*"; filename\*=UTF-8''[\x21-\x7e]+$/,
+        );
         expect(decodeURIComponent(value.split("UTF-8''")[1]!)).toBe(name);
       }),
     );
@@ -102,7 +104,10 @@ describe('a download is an attachment and nothing else', () => {
 describe('a media type is a plain word pair', () => {
   test.each([
     ['Text/HTML; charset=utf-8', 'text/html'],
-    ['application/vnd.openxmlformats-officedocument.spreadsheetml.sheet', 'application/vnd.openxmlformats-officedocument.spreadsheetml.sheet'],
+    [
+      'application/vnd.openxmlformats-officedocument.spreadsheetml.sheet',
+      'application/vnd.openxmlformats-officedocument.spreadsheetml.sheet',
+    ],
   ])('%s', (given, kept) => expect(plainMediaType(given)).toBe(kept));
   test.each(['', 'text', 'text/', '/html', 'text/html\r\nx: y', 'a b/c', 'ä/b'])('%j is refused', (given) => {
     expect(() => plainMediaType(given)).toThrow(/media type/);

@@ -7,7 +7,8 @@ const DEVICE_NAME = /^(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|con
 /** Controls, format characters (bidirectional overrides make "exe.pdf" out of "fdp.exe"), line and paragraph marks. */
 const INVISIBLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u;
 /** Emoji sequences and several scripts need joiners between letters; these two may stay there. */
-const JOINERS = /(?<=[\p{L}\p{M}\p{Extended_Pictographic}\u{FE0F}])[\u200C\u200D](?=[\p{L}\p{Extended_Pictographic}])/gu;
+const JOINERS =
+  /(?<=[\p{L}\p{M}\p{Extended_Pictographic}\u{FE0F}])[\u200C\u200D](?=[\p{L}\p{Extended_Pictographic}])/gu;
 /** What separates folders or streams on any common system. */
 const SEPARATOR = /[/\\:]/;
 const RESERVED = /[<>"|?*]/g;
@@ -62,11 +63,16 @@ const ATTRIBUTE_CHARACTER = /[A-Za-z0-9!#$&+.^_`|~-]/;
  * ASCII without control characters whatever the name, so that no name can add a header.
  */
 export function attachmentDisposition(fileName: string): string {
-  const ascii = fileName.normalize('NFKD').replace(/[^\x20-\x7e]/g, '_').replace(/["\\%]/g, '_');
+  const ascii = fileName
+    .normalize('NFKD')
+    .replace(/[^\x20-\x7e]/g, '_')
+    .replace(/["\\%]/g, '_');
   const exact = [...Buffer.from(fileName, 'utf8')]
     .map((byte) => {
       const character = String.fromCharCode(byte);
-      return byte < 0x80 && ATTRIBUTE_CHARACTER.test(character) ? character : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
+      return byte < 0x80 && ATTRIBUTE_CHARACTER.test(character)
+        ? character
+        : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
     })
     .join('');
   return `attachment; filename="${ascii}"; filename*=UTF-8''${exact}`;

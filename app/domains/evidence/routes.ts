@@ -13,9 +13,9 @@ function contentLength(header: string | undefined): number | undefined {
 export function evidenceRoutes(service: EvidenceService): RoomRoutes {
   return bindRoutes(routes, {
     startUpload: async (call) => {
-      const { criterionId: _, sha256, notACard, ...given } = call.body;
+      const { sha256, notACard } = call.body;
       const ids = { engagementId: call.ids['params.engagementId'], criterionId: call.ids['body.criterionId'] };
-      return { status: 201, body: await service.start(call, { ...given, ...ids, sha256, notACard }) };
+      return { status: 201, body: await service.start(call, { ...call.body, ...ids, sha256, notACard }) };
     },
     writePart: async (call) => ({
       status: 200,

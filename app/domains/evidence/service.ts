@@ -118,15 +118,25 @@ function objectOf(row: { id: Uuid; object_key: Uint8Array; size_bytes: number })
   return { objectId: row.id, sealedKey: row.object_key, sizeBytes: row.size_bytes };
 }
 
-async function openDescription(deps: EvidenceDeps, context: TenantContext, of: { field: 'app.evidence_upload.description' | 'app.evidence.description'; id: Uuid; sealed: Buffer }): Promise<Description> {
-  return JSON.parse(await deps.sealer.openText({ context, field: of.field, rowId: of.id, sealed: of.sealed })) as Description;
+async function openDescription(
+  deps: EvidenceDeps,
+  context: TenantContext,
+  of: { field: 'app.evidence_upload.description' | 'app.evidence.description'; id: Uuid; sealed: Buffer },
+): Promise<Description> {
+  return JSON.parse(
+    await deps.sealer.openText({ context, field: of.field, rowId: of.id, sealed: of.sealed }),
+  ) as Description;
 }
 
-function positionOf(deps: EvidenceDeps, context: TenantContext, row: { id: Uuid; size_bytes: number; expires_at: Date }, received: number): UploadPosition {
+function positionOf(
+  deps: EvidenceDeps,
+  context: TenantContext,
+  row: { id: Uuid; size_bytes: number; expires_at: Date; received: number },
+): UploadPosition {
   return {
     uploadId: deps.formatId('upl', context, row.id),
     partBytes: PART_BYTES,
-    received,
+    received: row.received,
     sizeBytes: row.size_bytes,
     expiresAt: row.expires_at.toISOString(),
   };
@@ -148,7 +158,12 @@ async function start({ deps }: Room, who: Asker, input: StartInput): Promise<Upl
     await admitUpload(deps, single(deps, context), { ...about, criterionId: input.criterionId, hold: 'free' });
     const id = uuidV7(deps.clock, deps.random);
     const description: Description = { fileName, mediaType, sha256: input.sha256 ?? null };
-    const sealed = await deps.sealer.seal({ context, field: 'app.evidence_upload.description', rowId: id, value: JSON.stringify(description) });
+    const sealed = await deps.sealer.seal({
+      context,
+      field: 'app.evidence_upload.description',
+      rowId: id,
+      value: JSON.stringify(description),
+    });
     const now = deps.clock.nowMs();
     const expiresAt = new Date(now + UPLOAD_LIFETIME_MS);
     const { sealedKey } = await deps.store.startUpload({ context, objectId: id, sizeBytes: input.sizeBytes });
@@ -184,12 +199,16 @@ async function start({ deps }: Room, who: Asker, input: StartInput): Promise<Upl
       await deps.store.remove({ context, objectId: id });
       throw error;
     }
-    return positionOf(deps, context, { id, size_bytes: input.sizeBytes, expires_at: expiresAt }, 0);
+    return positionOf(deps, context, { id, size_bytes: input.sizeBytes, expires_at: expiresAt, received: 0 });
   });
 }
 
 /** Everything that must hold for a new upload; asked before space is taken and again in the transaction. */
-async function admitUpload(deps: EvidenceDeps, runner: Runner, about: { who: Asker; operation: string; engagementId: Uuid; criterionId: Uuid; hold: Hold }): Promise<void> {
+async function admitUpload(
+  deps: EvidenceDeps,
+  runner: Runner,
+  about: { who: Asker; operation: string; engagementId: Uuid; criterionId: Uuid; hold: Hold },
+): Promise<void> {
   const gate = await enterEngagement(deps, runner, about);
   requireEvent(gate.state, 'collect');
   if ((await runner.query(readCriterionOf(runner.context, about))).length === 0) throw notFound('criterion');
@@ -205,7 +224,11 @@ async function admitUpload(deps: EvidenceDeps, runner: Runner, about: { who: Ask
  * Reads the upload and asks the policies about its engagement. Only the person who began an upload may go on with it:
  * another one could otherwise slip bytes into somebody else's evidence.
  */
-async function enterUpload(deps: EvidenceDeps, runner: Runner, about: { who: Asker; operation: string; uploadId: Uuid; hold: Hold }): Promise<UploadRow> {
+async function enterUpload(
+  deps: EvidenceDeps,
+  runner: Runner,
+  about: { who: Asker; operation: string; uploadId: Uuid; hold: Hold },
+): Promise<UploadRow> {
   const [row] = await runner.query(readUpload(runner.context, about.uploadId));
   if (row === undefined) throw notFound('upload');
   const gate = await enterEngagement(deps, runner, { ...about, engagementId: row.engagement_id });
@@ -218,7 +241,9 @@ function requireOpen(deps: EvidenceDeps, row: UploadRow): void {
   const expired = row.expires_at.getTime() <= deps.clock.nowMs();
   if (row.state === 'open' && !expired) return;
   const state = row.state === 'open' ? 'expired' : row.state;
-  throw new AppError<EvidenceCode>('upload_closed', `the upload is ${state}`, { publicDetail: `The upload is ${state}. Start a new one.` });
+  throw new AppError<EvidenceCode>('upload_closed', `the upload is ${state}`, {
+    publicDetail: `The upload is ${state}. Start a new one.`,
+  });
 }
 
 /** The length that the part must have, when the sender said one, before a byte of it is read. */
@@ -226,10 +251,14 @@ function requirePartLength(row: UploadRow, input: PartInput): void {
   if (input.contentLength_bytes === undefined) return;
   const wanted = Math.min(PART_BYTES, row.size_bytes - input.offset);
   if (input.contentLength_bytes === wanted || wanted <= 0) return;
-  throw new AppError<EvidenceCode>('upload_part_wrong', `a part of ${input.contentLength_bytes} bytes, expected ${wanted}`, {
-    field: 'headers.content-length',
-    publicDetail: `The part at ${input.offset} has ${wanted} bytes, not ${input.contentLength_bytes}.`,
-  });
+  throw new AppError<EvidenceCode>(
+    'upload_part_wrong',
+    `a part of ${input.contentLength_bytes} bytes, expected ${wanted}`,
+    {
+      field: 'headers.content-length',
+      publicDetail: `The part at ${input.offset} has ${wanted} bytes, not ${input.contentLength_bytes}.`,
+    },
+  );
 }
 
 async function writePart({ deps, watch }: Room, who: Asker, input: PartInput): Promise<UploadPosition> {
@@ -244,7 +273,7 @@ async function writePart({ deps, watch }: Room, who: Asker, input: PartInput): P
     try {
       const { received } = await deps.store.writeParts({ context, object: objectOf(row), offset, source });
       watch.confirm(uploadId, received);
-      return positionOf(deps, context, row, received);
+      return positionOf(deps, context, { ...row, received });
     } catch (error) {
       watch.forget(uploadId);
       throw error;
@@ -258,12 +287,17 @@ async function position({ deps }: Room, who: Asker, uploadId: Uuid): Promise<Upl
   return withRecordedDenials(deps, { ...about, resource: ['upload', uploadId] }, async () => {
     const row = await enterUpload(deps, single(deps, context), about);
     requireOpen(deps, row);
-    return positionOf(deps, context, row, await deps.store.received({ context, object: objectOf(row) }));
+    const received = await deps.store.received({ context, object: objectOf(row) });
+    return positionOf(deps, context, { ...row, received });
   });
 }
 
 async function evidenceOf(deps: EvidenceDeps, context: TenantContext, row: EvidenceRow): Promise<Evidence> {
-  const opened = await openDescription(deps, context, { field: 'app.evidence.description', id: row.id, sealed: row.description });
+  const opened = await openDescription(deps, context, {
+    field: 'app.evidence.description',
+    id: row.id,
+    sealed: row.description,
+  });
   return {
     id: deps.formatId('ev', context, row.id),
     criterionId: deps.formatId('crt', context, row.criterion_id),
@@ -281,7 +315,6 @@ async function evidenceOf(deps: EvidenceDeps, context: TenantContext, row: Evide
 /** The bytes are not the announced ones: they are removed, the upload is over, and both are on record. */
 async function refuseDigest({ deps }: Room, who: Asker, row: UploadRow): Promise<never> {
   const context = who.caller.tenant;
-  await deps.store.remove({ context, objectId: row.id });
   await deps.door.transaction(context, async (tx) => {
     if ((await tx.query(closeUpload(context, { id: row.id, state: 'aborted' }))).length === 0) return;
     await deps.recordAudit(tx, {
@@ -292,13 +325,14 @@ async function refuseDigest({ deps }: Room, who: Asker, row: UploadRow): Promise
       public: { engagement: row.engagement_id, reason: 'digest' },
     });
   });
+  await removeQuietly(deps, context, row.id);
   throw new AppError<EvidenceCode>('upload_digest_wrong', 'the stored bytes have another digest', {
     publicDetail: 'The bytes that arrived do not have the announced SHA-256. Nothing was kept; send the file again.',
   });
 }
 
-/** Already complete: the same answer again, so that a lost reply costs nothing. */
-async function earlierEvidence(deps: EvidenceDeps, context: TenantContext, uploadId: Uuid): Promise<Evidence> {
+/** What came of an upload; the same answer each time, so that a lost reply costs nothing. */
+async function evidenceOfUpload(deps: EvidenceDeps, context: TenantContext, uploadId: Uuid): Promise<Evidence> {
   const [row] = await deps.door.scoped(context, readEvidenceOfUpload(context, uploadId));
   if (row === undefined) throw notFound('evidence');
   return evidenceOf(deps, context, row);
@@ -310,22 +344,35 @@ async function complete(room: Room, who: Asker, uploadId: Uuid): Promise<Evidenc
   const about = { who, operation: 'evidence.complete-upload', uploadId };
   return withRecordedDenials(deps, { ...about, resource: ['upload', uploadId] }, async () => {
     const row = await enterUpload(deps, single(deps, context), { ...about, hold: 'free' });
-    if (row.state === 'received') return earlierEvidence(deps, context, uploadId);
+    if (row.state === 'received') return evidenceOfUpload(deps, context, uploadId);
     requireOpen(deps, row);
-    const announced = await openDescription(deps, context, { field: 'app.evidence_upload.description', id: row.id, sealed: row.description });
+    const announced = await openDescription(deps, context, {
+      field: 'app.evidence_upload.description',
+      id: row.id,
+      sealed: row.description,
+    });
     const object = objectOf(row);
     const manifest = await deps.store.complete({ context, object });
     if (announced.sha256 !== null && announced.sha256 !== manifest.sha256) return refuseDigest(room, who, row);
     const seen = watch.verdict(uploadId, row.size_bytes);
     const cardFlag = seen ?? (await holdsCardNumber(await deps.store.readStream({ context, object, manifest })));
-    return receive(deps, { ...about, row, announced, manifest, cardFlag });
+    await receive(deps, { ...about, row, announced, manifest, cardFlag });
+    return evidenceOfUpload(deps, context, uploadId);
   });
 }
 
 async function receive(
   deps: EvidenceDeps,
-  given: { who: Asker; operation: string; uploadId: Uuid; row: UploadRow; announced: Description; manifest: Manifest; cardFlag: boolean },
-): Promise<Evidence> {
+  given: {
+    who: Asker;
+    operation: string;
+    uploadId: Uuid;
+    row: UploadRow;
+    announced: Description;
+    manifest: Manifest;
+    cardFlag: boolean;
+  },
+): Promise<void> {
   const { who, row, announced, manifest, cardFlag } = given;
   const context = who.caller.tenant;
   const id = uuidV7(deps.clock, deps.random);
@@ -333,16 +380,37 @@ async function receive(
   const { fileName, mediaType } = announced;
   const { sha256 } = manifest;
   const [description, sealedManifest] = await Promise.all([
-    deps.sealer.seal({ context, field: 'app.evidence.description', rowId: id, value: JSON.stringify({ fileName, mediaType, sha256 }) }),
+    deps.sealer.seal({
+      context,
+      field: 'app.evidence.description',
+      rowId: id,
+      value: JSON.stringify({ fileName, mediaType, sha256 }),
+    }),
     deps.sealer.seal({ context, field: 'app.evidence.manifest', rowId: id, value: encodeManifest(manifest) }),
   ]);
-  const received = await deps.door.transaction(context, async (tx) => {
+  await deps.door.transaction(context, async (tx) => {
     await enterUpload(deps, tx, { ...given, hold: 'shared' });
-    // Somebody else's (or this person's other) request was faster, or it was aborted in between.
-    if ((await tx.query(closeUpload(context, { id: row.id, state: 'received' }))).length === 0) return false;
-    await tx.query(insertEvidence(context, { id, upload: row, description, manifest: sealedManifest, cardFlag, receivedBy: who.caller.personId, receivedAt }));
+    // Another request for the same upload was faster, or it was aborted in between.
+    if ((await tx.query(closeUpload(context, { id: row.id, state: 'received' }))).length === 0) return;
+    await tx.query(
+      insertEvidence(context, {
+        id,
+        upload: row,
+        description,
+        manifest: sealedManifest,
+        cardFlag,
+        receivedBy: who.caller.personId,
+        receivedAt,
+      }),
+    );
     const facts = { engagement: row.engagement_id, criterion: row.criterion_id, sizeBytes: row.size_bytes };
-    await deps.recordAudit(tx, { ...auditOf(who), type: 'evidence.upload-completed', resource: ['upload', row.id], outcome: 'allowed', public: { evidence: id } });
+    await deps.recordAudit(tx, {
+      ...auditOf(who),
+      type: 'evidence.upload-completed',
+      resource: ['upload', row.id],
+      outcome: 'allowed',
+      public: { evidence: id },
+    });
     await deps.recordAudit(tx, {
       ...auditOf(who),
       type: 'evidence.received',
@@ -351,21 +419,7 @@ async function receive(
       public: { ...facts, speaksFrom: row.speaks_from, speaksTo: row.speaks_to, cardFlag },
       disclosures: { fileName, sha256 },
     });
-    return true;
   });
-  if (!received) return earlierEvidence(deps, context, row.id);
-  return {
-    id: deps.formatId('ev', context, id),
-    criterionId: deps.formatId('crt', context, row.criterion_id),
-    fileName,
-    mediaType,
-    sizeBytes: row.size_bytes,
-    sha256,
-    speaksAbout: { from: row.speaks_from, to: row.speaks_to },
-    receivedAt: receivedAt.toISOString(),
-    receivedBy: deps.formatId('mem', context, who.caller.personId),
-    cardFlag,
-  };
 }
 
 async function abort({ deps, watch }: Room, who: Asker, uploadId: Uuid): Promise<void> {
@@ -375,7 +429,11 @@ async function abort({ deps, watch }: Room, who: Asker, uploadId: Uuid): Promise
     const row = await enterUpload(deps, single(deps, context), about);
     requireOpen(deps, row);
     watch.forget(uploadId);
-    await closeAndRemove(deps, context, { id: uploadId, state: 'aborted', audit: { ...auditOf(who), type: 'evidence.upload-aborted' } });
+    await closeAndRemove(deps, context, {
+      id: uploadId,
+      state: 'aborted',
+      audit: { ...auditOf(who), type: 'evidence.upload-aborted' },
+    });
   });
 }
 
@@ -389,7 +447,12 @@ type Closing = {
 async function closeAndRemove(deps: EvidenceDeps, context: TenantContext, closing: Closing): Promise<boolean> {
   const closed = await deps.door.transaction(context, async (tx) => {
     if ((await tx.query(closeUpload(context, { id: closing.id, state: closing.state }))).length === 0) return false;
-    await deps.recordAudit(tx, { ...closing.audit, resource: ['upload', closing.id], outcome: 'allowed', public: { state: closing.state } });
+    await deps.recordAudit(tx, {
+      ...closing.audit,
+      resource: ['upload', closing.id],
+      outcome: 'allowed',
+      public: { state: closing.state },
+    });
     return true;
   });
   // Noise without the row's key in any case; a part that is being written this moment makes it stay until the sweep.
@@ -411,18 +474,31 @@ async function expireUploads({ deps, watch }: Room, context: TenantContext): Pro
   let expired = 0;
   for (const { id } of rows) {
     watch.forget(id);
-    const audit = { actor: { service: 'workspace' as const }, requestId: context.requestId, type: 'evidence.upload-expired' };
+    const audit = {
+      actor: { service: 'workspace' as const },
+      requestId: context.requestId,
+      type: 'evidence.upload-expired',
+    };
     if (await closeAndRemove(deps, context, { id, state: 'expired', audit })) expired += 1;
   }
   return expired;
 }
 
-async function list({ deps }: Room, who: Asker, page: EvidencePage): Promise<{ evidence: Evidence[]; nextCursor: string | null }> {
+async function list(
+  { deps }: Room,
+  who: Asker,
+  page: EvidencePage,
+): Promise<{ evidence: Evidence[]; nextCursor: string | null }> {
   const context = who.caller.tenant;
   const about = { who, operation: 'evidence.list', engagementId: page.engagementId, hold: 'free' as const };
-  await withRecordedDenials(deps, { ...about, resource: ['engagement', page.engagementId] }, () => enterEngagement(deps, single(deps, context), about));
+  await withRecordedDenials(deps, { ...about, resource: ['engagement', page.engagementId] }, () =>
+    enterEngagement(deps, single(deps, context), about),
+  );
   const { engagementId, criterionId = null, before = BEYOND_ALL_IDS, limit } = page;
-  const rows = await deps.door.scoped(context, listEvidence(context, { engagementId, criterionId, before, limit: limit + 1 }));
+  const rows = await deps.door.scoped(
+    context,
+    listEvidence(context, { engagementId, criterionId, before, limit: limit + 1 }),
+  );
   const evidence = await Promise.all(rows.slice(0, limit).map((row) => evidenceOf(deps, context, row)));
   return { evidence, nextCursor: rows.length > limit ? evidence.at(-1)!.id : null };
 }
@@ -439,7 +515,11 @@ async function download({ deps }: Room, who: Asker, evidenceId: Uuid): Promise<D
       deps.sealer.openText({ context, field: 'app.evidence.manifest', rowId: row.id, sealed: row.manifest }),
     ]);
     const object = objectOf({ ...row, id: row.upload_id });
-    const content = await deps.store.readStream({ context, object, manifest: decodeManifest(Buffer.from(sealedManifest)) });
+    const content = await deps.store.readStream({
+      context,
+      object,
+      manifest: decodeManifest(Buffer.from(sealedManifest)),
+    });
     try {
       await deps.door.transaction(context, (tx) =>
         deps.recordAudit(tx, {
@@ -460,7 +540,8 @@ async function download({ deps }: Room, who: Asker, evidenceId: Uuid): Promise<D
 
 /** See `EvidenceService`. */
 export function evidenceService(deps: EvidenceDeps): EvidenceService {
-  if (deps.store.partBytes !== PART_BYTES) throw new RangeError(`the store writes parts of ${deps.store.partBytes} bytes, the contract says ${PART_BYTES}`);
+  if (deps.store.partBytes !== PART_BYTES)
+    throw new RangeError(`the store writes parts of ${deps.store.partBytes} bytes, the contract says ${PART_BYTES}`);
   const room: Room = { deps, watch: partWatch() };
   return {
     start: (who, input) => start(room, who, input),

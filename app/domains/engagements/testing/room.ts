@@ -2,9 +2,17 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { manualClock, systemRandom, uuidV4, type Json, type Uuid } from '@auditrax/base';
-import { formatId, idKeys, openDatabase, parseId, type Database, type Refusal, type TenantContext } from '@auditrax/tenancy';
-import { attemptRecorder, createRecorder, withGuardErrors } from '../../../platform/audit/index.ts';
+import { manualClock, systemRandom, uuidV4, type Clock, type Json, type Uuid } from '@auditrax/base';
+import {
+  formatId,
+  idKeys,
+  openDatabase,
+  parseId,
+  type Database,
+  type Refusal,
+  type TenantContext,
+} from '@auditrax/tenancy';
+import { attemptRecorder, createRecorder, withGuardErrors, type RecordAudit } from '../../../platform/audit/index.ts';
 import { asSuperuser, setBeat } from '../../../platform/audit/testing.ts';
 import { discoverSealedFields } from '../../../platform/db/sealed-fields.ts';
 import { startTestDatabase, type TestDatabase } from '../../../platform/db/testing.ts';
@@ -77,15 +85,46 @@ function tenantOf(tenantPart: number): TestTenant {
   };
 }
 
-async function addTenants(server: TestDatabase, database: Database, given: { tenants: TestTenant[]; sealer: Sealer }): Promise<void> {
+async function addTenants(
+  server: TestDatabase,
+  database: Database,
+  given: { tenants: TestTenant[]; sealer: Sealer },
+): Promise<void> {
   for (const { context } of given.tenants) {
-    await asSuperuser(server, `insert into platform.tenant (id, part, kind, slug, display_name) values ($1, $2, 'sample', $3, 'Sample')`, [
-      context.tenantId,
-      context.tenantPart,
-      `sample-${context.tenantPart}`,
-    ]);
+    await asSuperuser(
+      server,
+      `insert into platform.tenant (id, part, kind, slug, display_name) values ($1, $2, 'sample', $3, 'Sample')`,
+      [context.tenantId, context.tenantPart, `sample-${context.tenantPart}`],
+    );
     await database.tenant.transaction(context, (tx) => given.sealer.provision(context, tx));
   }
+}
+
+/** What looks into the database from outside the walls. */
+function inspection(server: TestDatabase): Pick<TestRoom, 'rows' | 'entries' | 'stopLog' | 'startLog' | 'uuidOf'> {
+  return {
+    rows: (text, values) => asSuperuser(server, text, values),
+    entries: async (resourceId) => {
+      const text = 'select type from audit.entry where resource_id = $1 order by id';
+      const rows = await asSuperuser<{ type: string }>(server, text, [resourceId]);
+      return rows.map((row) => row.type);
+    },
+    stopLog: () => setBeat(server, 'stopped'),
+    startLog: () => setBeat(server, 'running'),
+    uuidOf: (kind, id, context) => {
+      const parsed = parseId(kind, id, context, IDS);
+      if (!parsed.ok) throw new Error(`${id} is ${parsed.reason}`);
+      return parsed.uuid;
+    },
+  };
+}
+
+function recorder(sealer: Sealer, clock: Clock): RecordAudit {
+  const field = 'audit.disclosure.sealed';
+  return createRecorder({
+    clock,
+    sealer: { seal: ({ context, rowId, value }) => sealer.seal({ context, field, rowId, value }) },
+  });
 }
 
 /** Everything but the wire: what a composition root would hand to the rooms. */
@@ -102,20 +141,17 @@ export async function openTestRoom(options: { sampleCatalogue: () => unknown }):
     systemTables: [],
   });
   const vault = await vaultInProcess(clock);
+  const { keysClient } = vault;
   const door = withGuardErrors(database.tenant);
   const fields = await discoverSealedFields(APP);
-  const sealer = createSealer({ service: 'workspace', tenantDoor: database.tenant, keysClient: vault.keysClient, fields, clock, random: systemRandom });
-  const harbour = tenantOf(11);
-  const lakeside = tenantOf(22);
+  const random = systemRandom;
+  const sealer = createSealer({ service: 'workspace', tenantDoor: database.tenant, keysClient, fields, clock, random });
+  const [harbour, lakeside] = [tenantOf(11), tenantOf(22)];
   await addTenants(server, database, { tenants: [harbour, lakeside], sealer });
-  const folder = await mkdtemp(join(tmpdir(), 'ax-objects-'));
-  const store = await openObjectStore({ directory: folder, random: systemRandom, keys: sealer, freeBytesFloor: 0 });
-  const recordAudit = createRecorder({
-    clock,
-    // The entry's row is the place; the composition root does the same.
-    sealer: { seal: ({ context, rowId, value }) => sealer.seal({ context, field: 'audit.disclosure.sealed', rowId, value }) },
-  });
+  const directory = await mkdtemp(join(tmpdir(), 'ax-objects-'));
+  const recordAudit = recorder(sealer, clock);
   return {
+    ...inspection(server),
     server,
     database,
     clock,
@@ -127,31 +163,19 @@ export async function openTestRoom(options: { sampleCatalogue: () => unknown }):
       sealer,
       policy: loadRoutePolicy(['engagements', 'evidence'].map((room) => join(APP, 'domains', room, 'policy.cedar'))),
       clock,
-      random: systemRandom,
+      random,
       recordAudit,
       attempts: attemptRecorder(door, recordAudit),
       refuseCardNumber,
       sampleCatalogue: options.sampleCatalogue,
       formatId: (kind, context, uuid) => formatId(kind, context, uuid, IDS),
-      store,
+      store: await openObjectStore({ directory, random, keys: sealer, freeBytesFloor: 0 }),
     },
-    rows: (text, values) => asSuperuser(server, text, values),
-    uuidOf: (kind, id, context) => {
-      const parsed = parseId(kind, id, context, IDS);
-      if (!parsed.ok) throw new Error(`${id} is ${parsed.reason}`);
-      return parsed.uuid;
-    },
-    entries: async (resourceId) => {
-      const rows = await asSuperuser<{ type: string }>(server, 'select type from audit.entry where resource_id = $1 order by id', [resourceId]);
-      return rows.map((row) => row.type);
-    },
-    stopLog: () => setBeat(server, 'stopped'),
-    startLog: () => setBeat(server, 'running'),
     close: async () => {
       await database.close();
       await vault.close();
       await server.stop();
-      await rm(folder, { recursive: true, force: true });
+      await rm(directory, { recursive: true, force: true });
     },
   };
 }
