@@ -18,25 +18,40 @@ describe('D7: a database address', () => {
     });
   });
 
-  test.each(['', '?sslmode=require', '?sslmode=verify-ca', '?sslmode=prefer', '?sslmode=disable', '?sslmode=verify-full2'])(
-    'with a host and %j is refused',
-    (query) => {
-      for (const host of ['db.example', '127.0.0.1', '[::1]', 'localhost']) {
-        expect(() => parseDatabaseUrl(address(SECRET, `${host}/d${query}`))).toThrow(expect.objectContaining({ code: 'database_url_insecure' }));
-      }
-    },
-  );
+  test.each([
+    '',
+    '?sslmode=require',
+    '?sslmode=verify-ca',
+    '?sslmode=prefer',
+    '?sslmode=disable',
+    '?sslmode=verify-full2',
+  ])('with a host and %j is refused', (query) => {
+    for (const host of ['db.example', '127.0.0.1', '[::1]', 'localhost']) {
+      expect(() => parseDatabaseUrl(address(SECRET, `${host}/d${query}`))).toThrow(
+        expect.objectContaining({ code: 'database_url_insecure' }),
+      );
+    }
+  });
 
   test('with a socket folder needs no TLS', () => {
     expect(parseDatabaseUrl('postgresql:///auditrax?host=/run/postgresql&user=ax_ledger')).toEqual({
-      socketDirectory: '/run/postgresql', port: 5432, database: 'auditrax', user: 'ax_ledger',
+      socketDirectory: '/run/postgresql',
+      port: 5432,
+      database: 'auditrax',
+      user: 'ax_ledger',
     });
   });
 
   test('that is broken is refused, and the message does not repeat it', () => {
     const broken = [
-      '', 'x', 'postgresql://h/', address(SECRET, 'h/'), address(':topsecret', 'h/d?sslmode=verify-full'), address('u:%zz', 'h/d'),
-      address(SECRET, 'h/d').replace('postgresql', 'mysql'), address(SECRET, 'h/d?sslmode=verify-full&sslkey=x'),
+      '',
+      'x',
+      'postgresql://h/',
+      address(SECRET, 'h/'),
+      address(':topsecret', 'h/d?sslmode=verify-full'),
+      address('u:%zz', 'h/d'),
+      address(SECRET, 'h/d').replace('postgresql', 'mysql'),
+      address(SECRET, 'h/d?sslmode=verify-full&sslkey=x'),
       address(SECRET, 'h/d?sslmode=verify-full&sslrootcert=/nowhere'),
     ];
     for (const text of broken) {

@@ -17,7 +17,8 @@ export function parseDatabaseUrl(text: string, name = 'DATABASE_URL'): Connectio
   const url = URL.canParse(text) ? new URL(text) : invalid(name, 'it is not an address of the form postgresql://…');
   if (url.protocol !== 'postgresql:' && url.protocol !== 'postgres:') invalid(name, 'it must begin with postgresql://');
   for (const parameter of url.searchParams.keys()) {
-    if (!PARAMETERS.has(parameter)) invalid(name, `the parameter ${JSON.stringify(parameter.slice(0, 40))} is not known`);
+    if (!PARAMETERS.has(parameter))
+      invalid(name, `the parameter ${JSON.stringify(parameter.slice(0, 40))} is not known`);
   }
   const database = decode(url.pathname.slice(1), name) || invalid(name, 'it names no database');
   const user = decode(url.username, name) || url.searchParams.get('user') || invalid(name, 'it names no user');

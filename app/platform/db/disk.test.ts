@@ -6,7 +6,12 @@ describe('D8: the disk floor', () => {
   test('refuses writes below it, lets them through above it, and looks again after a second', async () => {
     const clock = manualClock(0);
     let free = 1_000;
-    const floor = diskFloor({ directories: ['/a', '/b'], clock, freeBytesMin: 500, probe: async (directory) => (directory === '/a' ? 9_999 : free) });
+    const floor = diskFloor({
+      directories: ['/a', '/b'],
+      clock,
+      freeBytesMin: 500,
+      probe: async (directory) => (directory === '/a' ? 9_999 : free),
+    });
     await floor.require();
     await floor.require(500);
     await expect(floor.require(501)).rejects.toMatchObject({ code: 'disk_full' });

@@ -46,7 +46,10 @@ export function diskFloor(options: {
     require: async (wanted_bytes = 0) => {
       const free_bytes = await free();
       if (free_bytes - wanted_bytes >= floor_bytes) return;
-      throw databaseError('disk_full', `${free_bytes} bytes are free, and ${floor_bytes} must stay free: writes are refused until there is room`);
+      throw databaseError(
+        'disk_full',
+        `${free_bytes} bytes are free, and ${floor_bytes} must stay free: writes are refused until there is room`,
+      );
     },
   };
 }

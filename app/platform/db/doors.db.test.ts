@@ -28,19 +28,40 @@ const code = (expected: string): object => expect.objectContaining({ code: expec
 
 describe('T7: the tenant door', () => {
   test('gives the rows of its own tenant, typed as pg does', async () => {
-    const rows = await doors.tenant.scoped(one, sql<{ n: number; body: string; data: unknown; at: Date; bytes: Buffer }>`
+    const rows = await doors.tenant.scoped(
+      one,
+      sql<{ n: number; body: string; data: unknown; at: Date; bytes: Buffer }>`
       select n, body, jsonb_build_object('a', n) as data, ${new Date(5)}::timestamptz as at, ${Buffer.from([1, 2])}::bytea as bytes
-      from app.note where tenant_id = ${one.tenantId} and id = ${note}`);
+      from app.note where tenant_id = ${one.tenantId} and id = ${note}`,
+    );
     expect(rows).toEqual([{ n: 1, body: 'note 1/1', data: { a: 1 }, at: new Date(5), bytes: Buffer.from([1, 2]) }]);
   });
 
   test('T8: a foreign parameter is refused before the database is asked, and recorded before the error', async () => {
     const log: string[] = [];
-    const slow = openAsWorkspace(database, { record: async (event) => { await sleep(30); log.push(event.code); } });
+    const slow = openAsWorkspace(database, {
+      record: async (event) => {
+        await sleep(30);
+        log.push(event.code);
+      },
+    });
     const before = await xacts();
-    await expect(slow.doors.tenant.scoped(one, sql`select * from app.note where tenant_id = ${two.tenantId}`).catch((error: unknown) => { log.push('thrown'); throw error; })).rejects.toThrow(code('tenant_foreign_parameter'));
+    await expect(
+      slow.doors.tenant
+        .scoped(one, sql`select * from app.note where tenant_id = ${two.tenantId}`)
+        .catch((error: unknown) => {
+          log.push('thrown');
+          throw error;
+        }),
+    ).rejects.toThrow(code('tenant_foreign_parameter'));
     expect(log).toEqual(['tenant_foreign_parameter', 'thrown']);
-    expect(slow.refusals[0]).toMatchObject({ layer: 'guard', door: 'tenant', context: one, reason: 'foreign_parameter', atMs: 1_000 });
+    expect(slow.refusals[0]).toMatchObject({
+      layer: 'guard',
+      door: 'tenant',
+      context: one,
+      reason: 'foreign_parameter',
+      atMs: 1_000,
+    });
     expect(JSON.stringify(slow.refusals)).not.toContain(two.tenantId);
     expect(await xacts()).toBe(before);
     await slow.doors.close();
@@ -48,45 +69,75 @@ describe('T7: the tenant door', () => {
 
   test('T8: when the record fails, so does the call, with a code of its own', async () => {
     const deaf = openAsWorkspace(database, { record: () => Promise.reject(new Error('no log')) });
-    await expect(deaf.doors.tenant.scoped(one, sql`select * from app.note`)).rejects.toThrow(code('tenant_refusal_unrecorded'));
+    await expect(deaf.doors.tenant.scoped(one, sql`select * from app.note`)).rejects.toThrow(
+      code('tenant_refusal_unrecorded'),
+    );
     await deaf.doors.close();
   });
 
   test('T8: an unscoped statement is refused', async () => {
-    await expect(doors.tenant.scoped(one, sql`select * from app.note where id = ${note}`)).rejects.toThrow(code('tenant_statement_refused'));
+    await expect(doors.tenant.scoped(one, sql`select * from app.note where id = ${note}`)).rejects.toThrow(
+      code('tenant_statement_refused'),
+    );
     await expect(doors.system.system(sql`select * from app.note`)).rejects.toThrow(code('tenant_statement_refused'));
     expect(refusals.map((event) => event.door)).toEqual(['tenant', 'system']);
   });
 
   test('T8: a right that the role does not have is a refusal', async () => {
-    await expect(doors.tenant.scoped(one, sql`insert into audit.disclosure (tenant_id, entry_id, digest, sealed) values (${one.tenantId}, ${note}, 'x', ${Buffer.alloc(1)}) returning sealed, tableoid`)).rejects.toThrow(TenancyError);
-    await expect(doors.system.system(sql`insert into platform.tenant (id, part, kind, slug, display_name) values (${note}, 1, 'sample', 'x', 'X')`)).rejects.toThrow(code('tenant_grant_refused'));
+    await expect(
+      doors.tenant.scoped(
+        one,
+        sql`insert into audit.disclosure (tenant_id, entry_id, digest, sealed) values (${one.tenantId}, ${note}, 'x', ${Buffer.alloc(1)}) returning sealed, tableoid`,
+      ),
+    ).rejects.toThrow(TenancyError);
+    await expect(
+      doors.system.system(
+        sql`insert into platform.tenant (id, part, kind, slug, display_name) values (${note}, 1, 'sample', 'x', 'X')`,
+      ),
+    ).rejects.toThrow(code('tenant_grant_refused'));
     expect(refusals.at(-1)).toMatchObject({ layer: 'grant', reason: '42501' });
   });
 
   test('T9: an ordinary error has its code, names the constraint, and repeats no value', async () => {
-    const insert = doors.tenant.scoped(one, sql`insert into app.note (tenant_id, id, n, body) values (${one.tenantId}, ${numberedUuid(1)}, 1, 'note 1/2')`);
+    const insert = doors.tenant.scoped(
+      one,
+      sql`insert into app.note (tenant_id, id, n, body) values (${one.tenantId}, ${numberedUuid(1)}, 1, 'note 1/2')`,
+    );
     const error = await insert.catch((caught: unknown) => caught as TenancyError);
     expect(error).toMatchObject({ code: 'database_unique', constraint: 'note_tenant_id_body_key', sqlState: '23505' });
-    expect(`${String(error)} ${JSON.stringify(error)} ${String((error as TenancyError).cause)}`).not.toContain('note 1/2');
+    expect(`${String(error)} ${JSON.stringify(error)} ${String((error as TenancyError).cause)}`).not.toContain(
+      'note 1/2',
+    );
     expect(refusals).toEqual([]);
-    await expect(doors.tenant.scoped(one, sql`select * from app.note where tenant_id = ${one.tenantId} and id = ${'nonsense'}`)).rejects.toThrow(code('database_input_invalid'));
-    await expect(doors.tenant.scoped(one, sql`select * from app.note where tenant_id = ${one.tenantId} and id = ${''}`)).rejects.toThrow(code('database_input_invalid'));
-    await expect(doors.tenant.scoped(one, sql`select * from app.nothing where tenant_id = ${one.tenantId}`)).rejects.toThrow(code('database_failed'));
+    await expect(
+      doors.tenant.scoped(one, sql`select * from app.note where tenant_id = ${one.tenantId} and id = ${'nonsense'}`),
+    ).rejects.toThrow(code('database_input_invalid'));
+    await expect(
+      doors.tenant.scoped(one, sql`select * from app.note where tenant_id = ${one.tenantId} and id = ${''}`),
+    ).rejects.toThrow(code('database_input_invalid'));
+    await expect(
+      doors.tenant.scoped(one, sql`select * from app.nothing where tenant_id = ${one.tenantId}`),
+    ).rejects.toThrow(code('database_failed'));
   });
 
   test('T9: a value that cannot be sent leaves the connection whole', async () => {
     const cyclic: Record<string, unknown> = {};
     cyclic['self'] = cyclic;
     await expect(doors.tenant.scoped(one, sql`select ${cyclic}::jsonb`)).rejects.toThrow(TypeError);
-    await expect(doors.tenant.transaction(one, (tx) => tx.query(sql`select ${cyclic}::jsonb`))).rejects.toThrow(TypeError);
-    expect(await doors.tenant.scoped(one, sql`select n from app.note where tenant_id = ${one.tenantId} and id = ${note}`)).toEqual([{ n: 1 }]);
+    await expect(doors.tenant.transaction(one, (tx) => tx.query(sql`select ${cyclic}::jsonb`))).rejects.toThrow(
+      TypeError,
+    );
+    expect(
+      await doors.tenant.scoped(one, sql`select n from app.note where tenant_id = ${one.tenantId} and id = ${note}`),
+    ).toEqual([{ n: 1 }]);
   });
 });
 
 describe('T10: a transaction', () => {
-  const insert = (id: number) => sql`insert into app.note (tenant_id, id, n, body) values (${one.tenantId}, ${numberedUuid(id)}, 0, ${`t${id}`})`;
-  const count = async (): Promise<number> => (await admin.query<{ n: number }>(`select count(*)::int as n from app.note where body like 't%'`)).rows[0]!.n;
+  const insert = (id: number) =>
+    sql`insert into app.note (tenant_id, id, n, body) values (${one.tenantId}, ${numberedUuid(id)}, 0, ${`t${id}`})`;
+  const count = async (): Promise<number> =>
+    (await admin.query<{ n: number }>(`select count(*)::int as n from app.note where body like 't%'`)).rows[0]!.n;
 
   test('commits everything', async () => {
     await doors.tenant.transaction(one, async (tx) => {
@@ -97,25 +148,52 @@ describe('T10: a transaction', () => {
   });
 
   test('commits nothing when the work throws, when a statement failed and its error was swallowed, or at a refusal', async () => {
-    await expect(doors.tenant.transaction(one, async (tx) => { await tx.query(insert(90)); throw new Error('no'); })).rejects.toThrow('no');
-    await expect(doors.tenant.transaction(one, async (tx) => { await tx.query(insert(90)); await tx.query(insert(90)).catch(() => undefined); })).rejects.toThrow(code('database_unique'));
-    await expect(doors.tenant.transaction(one, async (tx) => { await tx.query(insert(90)); await tx.query(sql`delete from app.note where tenant_id = ${two.tenantId}`).catch(() => undefined); })).rejects.toThrow(code('tenant_foreign_parameter'));
+    await expect(
+      doors.tenant.transaction(one, async (tx) => {
+        await tx.query(insert(90));
+        throw new Error('no');
+      }),
+    ).rejects.toThrow('no');
+    await expect(
+      doors.tenant.transaction(one, async (tx) => {
+        await tx.query(insert(90));
+        await tx.query(insert(90)).catch(() => undefined);
+      }),
+    ).rejects.toThrow(code('database_unique'));
+    await expect(
+      doors.tenant.transaction(one, async (tx) => {
+        await tx.query(insert(90));
+        await tx.query(sql`delete from app.note where tenant_id = ${two.tenantId}`).catch(() => undefined);
+      }),
+    ).rejects.toThrow(code('tenant_foreign_parameter'));
     expect(refusals).toHaveLength(1);
     expect(await count()).toBe(0);
   });
 
   test('is over after its first failure', async () => {
-    await expect(doors.tenant.transaction(one, async (tx) => {
-      await tx.query(sql`select 1 / 0`).catch(() => undefined);
-      await tx.query(insert(90));
-    })).rejects.toThrow(code('tenant_transaction_ended'));
+    await expect(
+      doors.tenant.transaction(one, async (tx) => {
+        await tx.query(sql`select 1 / 0`).catch(() => undefined);
+        await tx.query(insert(90));
+      }),
+    ).rejects.toThrow(code('tenant_transaction_ended'));
     expect(await count()).toBe(0);
   });
 
   test('frees its connection before a refusal is recorded, so that the recorder may use the same pool', async () => {
     let inner: unknown[] = [];
-    const single = openAsWorkspace(database, { poolSize: 1, record: async () => { inner = await single.doors.tenant.scoped(two, sql`select 1 as n`); } });
-    await expect(single.doors.tenant.transaction(one, async (tx) => { await tx.query(insert(90)); await tx.query(sql`select * from app.note`); })).rejects.toThrow(code('tenant_statement_refused'));
+    const single = openAsWorkspace(database, {
+      poolSize: 1,
+      record: async () => {
+        inner = await single.doors.tenant.scoped(two, sql`select 1 as n`);
+      },
+    });
+    await expect(
+      single.doors.tenant.transaction(one, async (tx) => {
+        await tx.query(insert(90));
+        await tx.query(sql`select * from app.note`);
+      }),
+    ).rejects.toThrow(code('tenant_statement_refused'));
     expect(inner).toEqual([{ n: 1 }]);
     await single.doors.close();
   });
@@ -131,7 +209,9 @@ describe('T11: a database that goes away', () => {
     await broken.doors.ping();
     const kill = `select pg_terminate_backend(pid) from pg_stat_activity where usename = 'ax_workspace'`;
     const work = broken.doors.tenant.transaction(one, async (tx) => {
-      await tx.query(sql`insert into app.note (tenant_id, id, n, body) values (${one.tenantId}, ${numberedUuid(95)}, 0, 'gone')`);
+      await tx.query(
+        sql`insert into app.note (tenant_id, id, n, body) values (${one.tenantId}, ${numberedUuid(95)}, 0, 'gone')`,
+      );
       await admin.query(kill);
       await sleep(50);
       await tx.query(sql`select 1`);
@@ -145,7 +225,13 @@ describe('T11: a database that goes away', () => {
 
   test('that is not there gives database_unavailable', async () => {
     const { openDatabase } = await import('@auditrax/tenancy');
-    const nowhere = openDatabase({ connection: { ...database.connectionFor('ax_workspace'), port: 1 }, poolSize: 1, clock: { nowMs: () => 0 }, onRefusal: () => Promise.resolve(), systemTables: [] });
+    const nowhere = openDatabase({
+      connection: { ...database.connectionFor('ax_workspace'), port: 1 },
+      poolSize: 1,
+      clock: { nowMs: () => 0 },
+      onRefusal: () => Promise.resolve(),
+      systemTables: [],
+    });
     await expect(nowhere.ping()).rejects.toThrow(code('database_unavailable'));
     await nowhere.close();
   });
@@ -165,16 +251,35 @@ describe('T12: one pool, many tenants', () => {
         answered += 1;
         wrong += rows.length === 10 && rows.every((row) => row.tenant_id === context.tenantId) ? 0 : 1;
       };
-      const all = sql<{ tenant_id: string }>`select tenant_id, body from app.note where tenant_id = ${context.tenantId}`;
+      const all = sql<{
+        tenant_id: string;
+      }>`select tenant_id, body from app.note where tenant_id = ${context.tenantId}`;
       const choice = random(12);
       try {
         if (choice < 5) check(await doors.tenant.scoped(context, all));
-        else if (choice < 7) await crowd.doors.tenant.transaction(context, async (tx) => { check(await tx.query(all)); check(await tx.query(all)); });
+        else if (choice < 7)
+          await crowd.doors.tenant.transaction(context, async (tx) => {
+            check(await tx.query(all));
+            check(await tx.query(all));
+          });
         else if (choice === 7) await crowd.doors.tenant.scoped(context, sql`select 1 / ${0}::int4`);
-        else if (choice === 8) await crowd.doors.tenant.scoped(context, sql`select * from app.note where tenant_id = ${contextOf(21).tenantId}`);
+        else if (choice === 8)
+          await crowd.doors.tenant.scoped(
+            context,
+            sql`select * from app.note where tenant_id = ${contextOf(21).tenantId}`,
+          );
         else if (choice === 9) await crowd.doors.tenant.scoped(context, sql`select * from app.note`);
-        else if (choice === 10) await crowd.doors.tenant.transaction(context, async (tx) => { await tx.query(all); throw new Error('given up'); });
-        else await admin.query(random(10) === 0 ? `select pg_terminate_backend(pid) from pg_stat_activity where usename = 'ax_workspace' limit 1` : `select pg_cancel_backend(pid) from pg_stat_activity where usename = 'ax_workspace' and state = 'active'`);
+        else if (choice === 10)
+          await crowd.doors.tenant.transaction(context, async (tx) => {
+            await tx.query(all);
+            throw new Error('given up');
+          });
+        else
+          await admin.query(
+            random(10) === 0
+              ? `select pg_terminate_backend(pid) from pg_stat_activity where usename = 'ax_workspace' limit 1`
+              : `select pg_cancel_backend(pid) from pg_stat_activity where usename = 'ax_workspace' and state = 'active'`,
+          );
       } catch (error) {
         if (error instanceof TenancyError && error.code.startsWith('tenant_')) refused += 1;
       }
@@ -201,6 +306,8 @@ describe('T12: one pool, many tenants', () => {
 });
 
 async function xacts(): Promise<number> {
-  const result = await admin.query<{ n: number }>(`select count(*)::int as n from pg_stat_activity where usename = 'ax_workspace' and query like '%app.note where tenant_id = $1'`);
+  const result = await admin.query<{ n: number }>(
+    `select count(*)::int as n from pg_stat_activity where usename = 'ax_workspace' and query like '%app.note where tenant_id = $1'`,
+  );
   return result.rows[0]!.n;
 }

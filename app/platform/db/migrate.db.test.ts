@@ -24,20 +24,29 @@ afterAll(async () => {
 });
 
 const put = (name: string, text: string): void => writeFileSync(join(directory, `${name}.sql`), text);
-const exists = async (name: string): Promise<boolean> => (await admin.query<{ there: boolean }>('select to_regclass($1) is not null as there', [name])).rows[0]!.there;
+const exists = async (name: string): Promise<boolean> =>
+  (await admin.query<{ there: boolean }>('select to_regclass($1) is not null as there', [name])).rows[0]!.there;
 const run = () => database.migrate([PLATFORM, root]);
 
 describe('D5: migrate', () => {
   test('applies a file once, as the owner, also when two programs start at once', async () => {
-    put('20261201000000_one', 'create table app.one (tenant_id uuid not null, id uuid, primary key (tenant_id, id)); select platform.protect_tenant_table(\'app.one\');');
+    put(
+      '20261201000000_one',
+      "create table app.one (tenant_id uuid not null, id uuid, primary key (tenant_id, id)); select platform.protect_tenant_table('app.one');",
+    );
     const results = await Promise.all([run(), run(), run()]);
     expect(results.flatMap((result) => result.applied)).toEqual(['20261201000000_one']);
-    expect((await admin.query(`select tableowner from pg_tables where tablename = 'one'`)).rows).toEqual([{ tableowner: 'ax_owner' }]);
+    expect((await admin.query(`select tableowner from pg_tables where tablename = 'one'`)).rows).toEqual([
+      { tableowner: 'ax_owner' },
+    ]);
   });
 
   test('leaves nothing of a file that fails, says where, and works once it is mended', async () => {
     put('20261201000001_two', 'create table app.two (id int);\nselect 1 +;\n');
-    await expect(run()).rejects.toMatchObject({ code: 'migration_failed', message: expect.stringContaining('(line 2)') as string });
+    await expect(run()).rejects.toMatchObject({
+      code: 'migration_failed',
+      message: expect.stringContaining('(line 2)') as string,
+    });
     expect(await exists('app.two')).toBe(false);
     put('20261201000001_two', 'create table app.two (id int);');
     expect((await run()).applied).toEqual(['20261201000001_two']);

@@ -111,7 +111,10 @@ export function planMigrations(known: readonly Migration[], applied: readonly Ap
       );
     }
     if (migration.sha256 !== done.sha256) {
-      throw databaseError('migration_changed', `${done.name} was changed after it had been applied: add a new file instead`);
+      throw databaseError(
+        'migration_changed',
+        `${done.name} was changed after it had been applied: add a new file instead`,
+      );
     }
   }
   const doneNames = new Set(applied.map((done) => done.name));
@@ -119,14 +122,19 @@ export function planMigrations(known: readonly Migration[], applied: readonly Ap
   const pending = known.filter((migration) => !doneNames.has(migration.name));
   const early = pending.find((migration) => migration.name < last);
   if (early !== undefined) {
-    throw databaseError('migration_out_of_order', `${early.name} is older than ${last}, which is already applied: give it a later timestamp`);
+    throw databaseError(
+      'migration_out_of_order',
+      `${early.name} is older than ${last}, which is already applied: give it a later timestamp`,
+    );
   }
   return pending;
 }
 
 async function createBookkeeping(client: Client): Promise<void> {
   await inOwnerTransaction(client, async () => {
-    const found = await client.query<{ present: boolean }>(`select to_regclass('platform.migration') is not null as present`);
+    const found = await client.query<{ present: boolean }>(
+      `select to_regclass('platform.migration') is not null as present`,
+    );
     if (found.rows[0]!.present) return;
     await client.query('create schema platform');
     await client.query(
@@ -152,11 +160,18 @@ async function applyOne(client: Client, migration: Migration): Promise<void> {
       if ((await transactionId(client)) !== before) {
         throw databaseError('migration_invalid', `${migration.name} ends its own transaction; a migration must not`);
       }
-      await client.query('insert into platform.migration (name, sha256) values ($1, $2)', [migration.name, migration.sha256]);
+      await client.query('insert into platform.migration (name, sha256) values ($1, $2)', [
+        migration.name,
+        migration.sha256,
+      ]);
     });
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'migration_invalid') throw error;
-    throw databaseError('migration_failed', `${migration.name}: ${(error as Error).message}${position(error, migration)}`, error);
+    throw databaseError(
+      'migration_failed',
+      `${migration.name}: ${(error as Error).message}${position(error, migration)}`,
+      error,
+    );
   }
 }
 

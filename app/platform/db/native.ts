@@ -79,7 +79,9 @@ export function prepareNative(input: { packageDirectory: string; copyDirectory: 
 }
 
 function copyNative(input: { packageDirectory: string }, links: readonly LibraryLink[], copyDirectory: string): string {
-  const manifest = JSON.parse(readFileSync(join(input.packageDirectory, 'package.json'), 'utf8')) as { version: string };
+  const manifest = JSON.parse(readFileSync(join(input.packageDirectory, 'package.json'), 'utf8')) as {
+    version: string;
+  };
   const target = join(copyDirectory, `postgres-${manifest.version}`);
   if (existsSync(join(target, 'native', 'complete'))) return join(target, 'native');
   const partial = `${target}.${process.pid}`;

@@ -1,8 +1,5 @@
 /** Why each column of the floor's own tables is readable; the schema lint collects these lists. */
 export const plaintextColumns: readonly { readonly column: string; readonly reason: string }[] = [
-  { column: 'platform.tenant.kind', reason: 'enumeration' },
-  { column: 'platform.tenant.slug', reason: "the organisation's public short name, part of its sign-in address" },
-  { column: 'platform.tenant.display_name', reason: "the organisation's public name, shown before anybody has signed in" },
   { column: 'platform.migration.name', reason: 'name of a file of this program' },
   { column: 'platform.migration.sha256', reason: 'hash of a file of this program' },
   { column: 'platform.pinned_object.identity', reason: 'name in the catalogue' },

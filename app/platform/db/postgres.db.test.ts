@@ -1,5 +1,15 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -21,14 +31,30 @@ afterAll(async () => {
 const asRoot = process.getuid!() === 0;
 
 async function launch(name: string, more: Partial<LaunchOptions> = {}): Promise<Launched> {
-  const launched = await launchPostgres({ stateDirectory: join(root, name), packageDirectory: PACKAGE, superuser: 'ax_super', log: () => undefined, ...more });
+  const launched = await launchPostgres({
+    stateDirectory: join(root, name),
+    packageDirectory: PACKAGE,
+    superuser: 'ax_super',
+    log: () => undefined,
+    ...more,
+  });
   running.add(launched);
   return launched;
 }
 
-async function query(launched: Launched, text: string, login: { user?: string; password?: string } = {}): Promise<Record<string, unknown>[]> {
+async function query(
+  launched: Launched,
+  text: string,
+  login: { user?: string; password?: string } = {},
+): Promise<Record<string, unknown>[]> {
   const password = login.password ?? launched.superuserPassword;
-  const client = new Client({ host: launched.socketDirectory, port: launched.port, database: 'postgres', user: login.user ?? 'ax_super', ...(password === undefined ? {} : { password }) });
+  const client = new Client({
+    host: launched.socketDirectory,
+    port: launched.port,
+    database: 'postgres',
+    user: login.user ?? 'ax_super',
+    ...(password === undefined ? {} : { password }),
+  });
   client.on('error', () => undefined);
   await client.connect();
   try {
@@ -43,17 +69,29 @@ describe('D1: the launcher', () => {
     const launched = await launch('first');
     expect(launched.adopted).toBe(false);
     expect(await query(launched, 'show listen_addresses')).toEqual([{ listen_addresses: '' }]);
-    const sockets = readFileSync(`/proc/${launched.pid}/net/tcp`, 'utf8') + readFileSync(`/proc/${launched.pid}/net/tcp6`, 'utf8');
-    const inodes = new Set(execFileSync('ls', ['-l', `/proc/${launched.pid}/fd`], { encoding: 'utf8' }).match(/(?<=socket:\[)\d+/g) ?? []);
+    const sockets =
+      readFileSync(`/proc/${launched.pid}/net/tcp`, 'utf8') + readFileSync(`/proc/${launched.pid}/net/tcp6`, 'utf8');
+    const inodes = new Set(
+      execFileSync('ls', ['-l', `/proc/${launched.pid}/fd`], { encoding: 'utf8' }).match(/(?<=socket:\[)\d+/g) ?? [],
+    );
     expect(sockets.split('\n').filter((line) => inodes.has(line.trim().split(/\s+/)[9] ?? ''))).toEqual([]);
-    for (const file of ['pg_hba.conf', 'pg_ident.conf']) expect(readFileSync(join(launched.dataDirectory, file), 'utf8')).not.toContain('trust');
+    for (const file of ['pg_hba.conf', 'pg_ident.conf'])
+      expect(readFileSync(join(launched.dataDirectory, file), 'utf8')).not.toContain('trust');
     expect(statSync(launched.dataDirectory).mode & 0o777).toBe(0o700);
-    expect(await query(launched, "select count(*)::int as n from pg_hba_file_rules where auth_method not in ('peer', 'scram-sha-256')")).toEqual([{ n: 0 }]);
+    expect(
+      await query(
+        launched,
+        "select count(*)::int as n from pg_hba_file_rules where auth_method not in ('peer', 'scram-sha-256')",
+      ),
+    ).toEqual([{ n: 0 }]);
     const status = readFileSync(`/proc/${launched.pid}/status`, 'utf8');
     expect(status).toMatch(/CapEff:\s+0000000000000000/);
     expect(status).not.toMatch(/^Uid:\s+0\b/m);
     await launched.stop();
-    expect(existsSync(`/proc/${launched.pid}`) && !readFileSync(`/proc/${launched.pid}/status`, 'utf8').includes('Z (zombie)')).toBe(false);
+    expect(
+      existsSync(`/proc/${launched.pid}`) &&
+        !readFileSync(`/proc/${launched.pid}/status`, 'utf8').includes('Z (zombie)'),
+    ).toBe(false);
   });
 
   test('D2: adopts the server that a killed starter left behind, with the same data', async () => {
@@ -61,7 +99,9 @@ describe('D1: the launcher', () => {
     const script = `const { launchPostgres } = await import(${JSON.stringify(join(HERE, 'postgres.ts'))});
       await launchPostgres({ stateDirectory: ${JSON.stringify(state)}, packageDirectory: ${JSON.stringify(PACKAGE)}, superuser: 'ax_super', log: () => undefined });
       process.kill(process.pid, 'SIGKILL');`;
-    expect(spawnSync(process.execPath, ['--input-type=module', '-e', script], { stdio: 'ignore' }).signal).toBe('SIGKILL');
+    expect(spawnSync(process.execPath, ['--input-type=module', '-e', script], { stdio: 'ignore' }).signal).toBe(
+      'SIGKILL',
+    );
     const adopted = await launch('orphan');
     expect(adopted.adopted).toBe(true);
     await query(adopted, 'create table kept as select 7 as n');
@@ -126,7 +166,9 @@ describe('D1: the launcher', () => {
 
   test('D4: says what to do about a path that is too long', async () => {
     const deep = join(root, 'x'.repeat(60), 'y'.repeat(60));
-    await expect(launchPostgres({ stateDirectory: deep, packageDirectory: PACKAGE, superuser: 'ax_super', log: () => undefined })).rejects.toMatchObject({
+    await expect(
+      launchPostgres({ stateDirectory: deep, packageDirectory: PACKAGE, superuser: 'ax_super', log: () => undefined }),
+    ).rejects.toMatchObject({
       code: 'socket_path_too_long',
       message: expect.stringContaining('shorter path') as string,
     });
@@ -136,7 +178,10 @@ describe('D1: the launcher', () => {
     const launched = await launch('broken');
     await launched.stop();
     rmSync(join(launched.dataDirectory, 'global', 'pg_control'));
-    await expect(launch('broken')).rejects.toMatchObject({ code: 'postgres_start_failed', message: expect.stringContaining('pg_control') as string });
+    await expect(launch('broken')).rejects.toMatchObject({
+      code: 'postgres_start_failed',
+      message: expect.stringContaining('pg_control') as string,
+    });
   });
 
   test('D4: a folder with a database that was only half made is made anew', async () => {
@@ -159,7 +204,9 @@ describe('D4: the server program', () => {
     const native = prepareNative({ packageDirectory: closed, copyDirectory: join(root, 'copy'), runAs: somebody });
     expect(reachable ? native.startsWith(closed) : native.startsWith(join(root, 'copy'))).toBe(true);
     expect(existsSync(join(native, 'lib', 'libpq.so.5'))).toBe(true);
-    expect(prepareNative({ packageDirectory: closed, copyDirectory: join(root, 'copy'), runAs: somebody })).toBe(native);
+    expect(prepareNative({ packageDirectory: closed, copyDirectory: join(root, 'copy'), runAs: somebody })).toBe(
+      native,
+    );
     expect(execFileSync(join(native, 'bin', 'postgres'), ['--version'], { encoding: 'utf8' })).toContain('18');
   });
 });

@@ -1,5 +1,17 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, readlinkSync, realpathSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readlinkSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { connect } from 'node:net';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -91,9 +103,10 @@ export async function launchPostgres(options: LaunchOptions): Promise<Launched> 
     copyDirectory: resolve(options.stateDirectory),
     runAs,
   });
-  const authentication: Authentication = (options.authentication ?? (asRoot ? 'peer' : 'scram')) === 'peer'
-    ? { kind: 'peer', map: [{ osUser: 'root', role: options.superuser }, ...(options.peerMap ?? [])] }
-    : { kind: 'scram' };
+  const authentication: Authentication =
+    (options.authentication ?? (asRoot ? 'peer' : 'scram')) === 'peer'
+      ? { kind: 'peer', map: [{ osUser: 'root', role: options.superuser }, ...(options.peerMap ?? [])] }
+      : { kind: 'scram' };
   const context: Context = { options, runAs, layout, native, authentication };
 
   const running = await findRunning(layout);
@@ -164,7 +177,10 @@ function prepareLayout(wanted: string, runAs: RunAs): Layout {
   }
   const owner = statSync(state).uid;
   if (!asRoot && owner !== process.getuid?.()) {
-    throw databaseError('state_directory_foreign', `${state} belongs to user id ${owner}: run as that user or choose another state folder`);
+    throw databaseError(
+      'state_directory_foreign',
+      `${state} belongs to user id ${owner}: run as that user or choose another state folder`,
+    );
   }
   if (!isReachable(state, runAs)) {
     throw databaseError(
@@ -173,7 +189,12 @@ function prepareLayout(wanted: string, runAs: RunAs): Layout {
     );
   }
   makeServerDirectory(socket, asRoot ? 0o711 : 0o700, runAs);
-  return { data: join(state, 'data'), socket, log: join(state, 'postgres.log'), secret: join(state, 'superuser.secret') };
+  return {
+    data: join(state, 'data'),
+    socket,
+    log: join(state, 'postgres.log'),
+    secret: join(state, 'superuser.secret'),
+  };
 }
 
 interface PidFile {
@@ -213,14 +234,24 @@ async function findRunning(layout: Layout): Promise<number | undefined> {
     if (file.status === 'ready' && (await answers(layout))) return file.pid;
     await sleep(POLL_INTERVAL_MS); // starting, recovering or stopping: wait for what it becomes
   }
-  throw databaseError('postgres_start_failed', `a database server in ${layout.data} neither answers nor ends: stop it by hand`);
+  throw databaseError(
+    'postgres_start_failed',
+    `a database server in ${layout.data} neither answers nor ends: stop it by hand`,
+  );
 }
+
+/** Asks for TLS, which this server declines with one byte: only a living server answers, a dying one merely accepts. */
+const SSL_REQUEST = Buffer.from([0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f]);
+const ANSWER_TIMEOUT_MS = 2_000;
 
 function answers(layout: Layout): Promise<boolean> {
   const { promise, resolve: settle } = Promise.withResolvers<boolean>();
   const socket = connect(join(layout.socket, `.s.PGSQL.${SOCKET_PORT}`));
-  socket.once('connect', () => settle(true));
-  socket.once('error', () => settle(false));
+  socket.setTimeout(ANSWER_TIMEOUT_MS, () => settle(false));
+  socket.once('connect', () => socket.write(SSL_REQUEST));
+  socket.once('data', (bytes) => settle(bytes[0] === 'N'.charCodeAt(0)));
+  socket.on('error', () => settle(false));
+  socket.once('close', () => settle(false));
   void promise.then(() => socket.destroy());
   return promise;
 }
@@ -229,7 +260,10 @@ function superuserPassword(context: Context, adopted: boolean): string {
   const { layout, native, runAs, options } = context;
   if (existsSync(layout.secret)) return readFileSync(layout.secret, 'utf8').trim();
   if (adopted) {
-    throw databaseError('postgres_start_failed', `${layout.secret} is missing while the server runs: stop the server, then start again`);
+    throw databaseError(
+      'postgres_start_failed',
+      `${layout.secret} is missing while the server runs: stop the server, then start again`,
+    );
   }
   const password = toBase64Url(systemRandom.bytes(32));
   const verifier = scramVerifier(password, systemRandom);
@@ -323,5 +357,6 @@ async function stop(layout: Layout, pid: number): Promise<void> {
     const deadline = performance.now() + patience_ms;
     while (isAlive(pid, layout) && performance.now() < deadline) await sleep(POLL_INTERVAL_MS);
   }
-  if (isAlive(pid, layout)) throw databaseError('postgres_stop_failed', `the database server (pid ${pid}) does not end`);
+  if (isAlive(pid, layout))
+    throw databaseError('postgres_stop_failed', `the database server (pid ${pid}) does not end`);
 }

@@ -25,44 +25,194 @@ const expectations = postureExpectations({ durable: false });
 
 /** What is done, what must be seen, and how it is undone. */
 const SABOTAGES: readonly [name: string, sabotage: string, seen: FindingCode, undo: string][] = [
-  ['row-level security off', 'alter table app.note disable row level security', 'table_unwalled', 'alter table app.note enable row level security'],
-  ['not forced on the owner', 'alter table app.note no force row level security', 'table_unwalled', 'alter table app.note force row level security'],
-  ['wall dropped', 'drop policy tenant_wall on app.note', 'table_wall_changed', `create policy tenant_wall on app.note as restrictive using (case when tenant_id = current_setting('app.tenant')::uuid then true else app.trip(tenant_id) end) with check (case when tenant_id = current_setting('app.tenant')::uuid then true else app.trip(tenant_id) end)`],
-  ['wall made silent', `alter policy tenant_wall on app.note using (tenant_id = current_setting('app.tenant')::uuid)`, 'table_wall_changed', `alter policy tenant_wall on app.note using (case when tenant_id = current_setting('app.tenant')::uuid then true else app.trip(tenant_id) end)`],
-  ['wall for reading only', `alter policy tenant_wall on app.note with check (true)`, 'table_wall_changed', `alter policy tenant_wall on app.note with check (case when tenant_id = current_setting('app.tenant')::uuid then true else app.trip(tenant_id) end)`],
-  ['wall for other roles only', 'alter policy tenant_wall on app.note to ax_ledger', 'table_wall_changed', 'alter policy tenant_wall on app.note to public'],
-  ['unset tenant tolerated', `alter policy tenant_wall on app.note using (case when tenant_id = current_setting('app.tenant', true)::uuid then true else app.trip(tenant_id) end)`, 'table_wall_changed', `alter policy tenant_wall on app.note using (case when tenant_id = current_setting('app.tenant')::uuid then true else app.trip(tenant_id) end)`],
-  ['a table without a wall', 'create table app.open (tenant_id uuid not null, id uuid, primary key (tenant_id, id)); alter table app.open owner to ax_owner', 'table_unwalled', 'drop table app.open'],
-  ['a table without a tenant in a tenant schema', 'create table app.global (id uuid primary key); alter table app.global owner to ax_owner', 'table_tenant_column', 'drop table app.global'],
+  [
+    'row-level security off',
+    'alter table app.note disable row level security',
+    'table_unwalled',
+    'alter table app.note enable row level security',
+  ],
+  [
+    'not forced on the owner',
+    'alter table app.note no force row level security',
+    'table_unwalled',
+    'alter table app.note force row level security',
+  ],
+  [
+    'wall dropped',
+    'drop policy tenant_wall on app.note',
+    'table_wall_changed',
+    `create policy tenant_wall on app.note as restrictive using (case when tenant_id = current_setting('app.tenant')::uuid then true else app.trip(tenant_id) end) with check (case when tenant_id = current_setting('app.tenant')::uuid then true else app.trip(tenant_id) end)`,
+  ],
+  [
+    'wall made silent',
+    `alter policy tenant_wall on app.note using (tenant_id = current_setting('app.tenant')::uuid)`,
+    'table_wall_changed',
+    `alter policy tenant_wall on app.note using (case when tenant_id = current_setting('app.tenant')::uuid then true else app.trip(tenant_id) end)`,
+  ],
+  [
+    'wall for reading only',
+    `alter policy tenant_wall on app.note with check (true)`,
+    'table_wall_changed',
+    `alter policy tenant_wall on app.note with check (case when tenant_id = current_setting('app.tenant')::uuid then true else app.trip(tenant_id) end)`,
+  ],
+  [
+    'wall for other roles only',
+    'alter policy tenant_wall on app.note to ax_ledger',
+    'table_wall_changed',
+    'alter policy tenant_wall on app.note to public',
+  ],
+  [
+    'unset tenant tolerated',
+    `alter policy tenant_wall on app.note using (case when tenant_id = current_setting('app.tenant', true)::uuid then true else app.trip(tenant_id) end)`,
+    'table_wall_changed',
+    `alter policy tenant_wall on app.note using (case when tenant_id = current_setting('app.tenant')::uuid then true else app.trip(tenant_id) end)`,
+  ],
+  [
+    'a table without a wall',
+    'create table app.open (tenant_id uuid not null, id uuid, primary key (tenant_id, id)); alter table app.open owner to ax_owner',
+    'table_unwalled',
+    'drop table app.open',
+  ],
+  [
+    'a table without a tenant in a tenant schema',
+    'create table app.global (id uuid primary key); alter table app.global owner to ax_owner',
+    'table_tenant_column',
+    'drop table app.global',
+  ],
   ['a unique key across tenants', 'create unique index oops on app.note (body)', 'table_key', 'drop index app.oops'],
-  ['tenant may be null', 'create table app.loose (tenant_id uuid, id uuid primary key)', 'table_tenant_column', 'drop table app.loose'],
-  ['truncate granted', 'grant truncate on app.note to ax_workspace', 'table_grant', 'revoke truncate on app.note from ax_workspace'],
-  ['granted to everybody', 'grant select on app.note to public', 'table_grant', 'revoke select on app.note from public'],
-  ['a column granted to everybody', 'grant select (body) on app.note to public', 'table_grant', 'revoke select (body) on app.note from public'],
-  ['tenant may be rewritten', 'grant update on app.note to ax_workspace', 'table_grant', 'revoke update on app.note from ax_workspace; grant update (n, body) on app.note to ax_workspace'],
+  [
+    'tenant may be null',
+    'create table app.loose (tenant_id uuid, id uuid primary key)',
+    'table_tenant_column',
+    'drop table app.loose',
+  ],
+  [
+    'truncate granted',
+    'grant truncate on app.note to ax_workspace',
+    'table_grant',
+    'revoke truncate on app.note from ax_workspace',
+  ],
+  [
+    'granted to everybody',
+    'grant select on app.note to public',
+    'table_grant',
+    'revoke select on app.note from public',
+  ],
+  [
+    'a column granted to everybody',
+    'grant select (body) on app.note to public',
+    'table_grant',
+    'revoke select (body) on app.note from public',
+  ],
+  [
+    'tenant may be rewritten',
+    'grant update on app.note to ax_workspace',
+    'table_grant',
+    'revoke update on app.note from ax_workspace; grant update (n, body) on app.note to ax_workspace',
+  ],
   ['another owner', 'alter table app.note owner to ax_super', 'table_owner', 'alter table app.note owner to ax_owner'],
   ['bypassrls', 'alter role ax_workspace bypassrls', 'role_attribute', 'alter role ax_workspace nobypassrls'],
   ['superuser', 'alter role ax_ledger superuser', 'role_attribute', 'alter role ax_ledger nosuperuser'],
   ['owner may log in', 'alter role ax_owner login', 'role_attribute', 'alter role ax_owner nologin'],
   ['member of the owner', 'grant ax_owner to ax_workspace', 'role_member', 'revoke ax_owner from ax_workspace'],
-  ['member of pg_read_all_data', 'grant pg_read_all_data to ax_sentinel', 'role_member', 'revoke pg_read_all_data from ax_sentinel'],
-  ['the owner inherits', 'grant pg_write_all_data to ax_owner', 'role_member', 'revoke pg_write_all_data from ax_owner'],
-  ['a stranger may log in', 'create role stranger login; grant connect on database auditrax to stranger', 'role_unknown', 'drop owned by stranger; drop role stranger'],
-  ['a tenant by default', `alter role ax_workspace set app.tenant = '00000000-0000-7000-8000-000000000001'`, 'role_setting', 'alter role ax_workspace reset app.tenant'],
-  ['search path by role', 'alter role ax_issuer set search_path = app', 'role_setting', 'alter role ax_issuer set search_path = pg_catalog'],
-  ['set_config for everybody', 'grant execute on function pg_catalog.set_config(text, text, boolean) to public', 'function_set_config', 'revoke execute on function pg_catalog.set_config(text, text, boolean) from public'],
-  ['the tripwire answers true', `create or replace function app.trip(row_tenant uuid) returns boolean language sql as 'select true'`, 'object_changed', ''],
-  ['a definer function without search path', `create function app.leak() returns bigint language sql security definer as 'select count(*) from app.note'`, 'function_search_path', 'drop function app.leak()'],
-  ['a function that no migration made', `create function app.extra() returns int language sql as 'select 1'`, 'object_unlisted', 'drop function app.extra()'],
-  ['a view that runs as its owner', 'create view app.all_notes as select * from app.note; alter view app.all_notes owner to ax_owner', 'view_definer', 'drop view app.all_notes'],
-  ['a materialised copy', 'create materialized view app.copy as select * from app.note; alter materialized view app.copy owner to ax_owner', 'table_kind', 'drop materialized view app.copy'],
-  ['a rule', 'create rule oops as on delete to app.note do also notify oops', 'table_rule', 'drop rule oops on app.note'],
+  [
+    'member of pg_read_all_data',
+    'grant pg_read_all_data to ax_sentinel',
+    'role_member',
+    'revoke pg_read_all_data from ax_sentinel',
+  ],
+  [
+    'the owner inherits',
+    'grant pg_write_all_data to ax_owner',
+    'role_member',
+    'revoke pg_write_all_data from ax_owner',
+  ],
+  [
+    'a stranger may log in',
+    'create role stranger login; grant connect on database auditrax to stranger',
+    'role_unknown',
+    'drop owned by stranger; drop role stranger',
+  ],
+  [
+    'a tenant by default',
+    `alter role ax_workspace set app.tenant = '00000000-0000-7000-8000-000000000001'`,
+    'role_setting',
+    'alter role ax_workspace reset app.tenant',
+  ],
+  [
+    'search path by role',
+    'alter role ax_issuer set search_path = app',
+    'role_setting',
+    'alter role ax_issuer set search_path = pg_catalog',
+  ],
+  [
+    'set_config for everybody',
+    'grant execute on function pg_catalog.set_config(text, text, boolean) to public',
+    'function_set_config',
+    'revoke execute on function pg_catalog.set_config(text, text, boolean) from public',
+  ],
+  [
+    'the tripwire answers true',
+    `create or replace function app.trip(row_tenant uuid) returns boolean language sql as 'select true'`,
+    'object_changed',
+    '',
+  ],
+  [
+    'a definer function without search path',
+    `create function app.leak() returns bigint language sql security definer as 'select count(*) from app.note'`,
+    'function_search_path',
+    'drop function app.leak()',
+  ],
+  [
+    'a function that no migration made',
+    `create function app.extra() returns int language sql as 'select 1'`,
+    'object_unlisted',
+    'drop function app.extra()',
+  ],
+  [
+    'a view that runs as its owner',
+    'create view app.all_notes as select * from app.note; alter view app.all_notes owner to ax_owner',
+    'view_definer',
+    'drop view app.all_notes',
+  ],
+  [
+    'a materialised copy',
+    'create materialized view app.copy as select * from app.note; alter materialized view app.copy owner to ax_owner',
+    'table_kind',
+    'drop materialized view app.copy',
+  ],
+  [
+    'a rule',
+    'create rule oops as on delete to app.note do also notify oops',
+    'table_rule',
+    'drop rule oops on app.note',
+  ],
   ['a child table', 'create table app.child () inherits (app.note)', 'table_inheritance', 'drop table app.child'],
-  ['a disabled trigger', 'alter table audit.entry disable trigger enqueue_entry', 'trigger_disabled', 'alter table audit.entry enable trigger enqueue_entry'],
-  ['temporary tables', 'grant temporary on database auditrax to ax_workspace', 'database_create', 'revoke temporary on database auditrax from ax_workspace'],
-  ['create in a schema', 'grant create on schema app to ax_workspace', 'schema_create', 'revoke create on schema app from ax_workspace'],
+  [
+    'a disabled trigger',
+    'alter table audit.entry disable trigger enqueue_entry',
+    'trigger_disabled',
+    'alter table audit.entry enable trigger enqueue_entry',
+  ],
+  [
+    'temporary tables',
+    'grant temporary on database auditrax to ax_workspace',
+    'database_create',
+    'revoke temporary on database auditrax from ax_workspace',
+  ],
+  [
+    'create in a schema',
+    'grant create on schema app to ax_workspace',
+    'schema_create',
+    'revoke create on schema app from ax_workspace',
+  ],
   ['replication of rows', 'create publication everything for all tables', 'publication', 'drop publication everything'],
-  ['detail in the log', `alter database auditrax set log_error_verbosity = 'verbose'`, 'setting', 'alter database auditrax reset log_error_verbosity'],
+  [
+    'detail in the log',
+    `alter database auditrax set log_error_verbosity = 'verbose'`,
+    'setting',
+    'alter database auditrax reset log_error_verbosity',
+  ],
 ];
 
 describe('T16: the posture check', () => {
@@ -70,8 +220,11 @@ describe('T16: the posture check', () => {
     expect(await doors.posture(expectations)).toEqual([]);
   });
 
-  test.each(SABOTAGES)('turns red: %s', async (_name, sabotage, seen, undo) => {
-    const original = (await admin.query<{ text: string }>(`select pg_get_functiondef('app.trip(uuid)'::regprocedure) as text`)).rows[0]!.text;
+  test.each(SABOTAGES)('turns red: %s', async (...sabotageCase) => {
+    const [, sabotage, seen, undo] = sabotageCase;
+    const original = (
+      await admin.query<{ text: string }>(`select pg_get_functiondef('app.trip(uuid)'::regprocedure) as text`)
+    ).rows[0]!.text;
     await admin.query(sabotage);
     try {
       const fresh = openAsWorkspace(database, { poolSize: 1 });
@@ -86,7 +239,11 @@ describe('T16: the posture check', () => {
   });
 
   test('asks for durability where it is expected', async () => {
-    expect((await doors.posture(postureExpectations())).map((finding) => finding.object).sort()).toEqual(['fsync', 'full_page_writes', 'synchronous_commit']);
+    expect((await doors.posture(postureExpectations())).map((finding) => finding.object).sort()).toEqual([
+      'fsync',
+      'full_page_writes',
+      'synchronous_commit',
+    ]);
   });
 });
 
@@ -94,7 +251,12 @@ describe('D6: readiness', () => {
   test('follows the posture, and an old look or a silent database is not ready', async () => {
     const clock = manualClock(0);
     const pages: string[][] = [];
-    const watch = watchPosture({ database: doors, expectations, clock, onRed: (findings) => pages.push(findings.map((finding) => finding.code)) });
+    const watch = watchPosture({
+      database: doors,
+      expectations,
+      clock,
+      onRed: (findings) => pages.push(findings.map((finding) => finding.code)),
+    });
     expect(watch.state().ready).toBe(false);
     expect(await watch.look()).toMatchObject({ ready: true, summary: 'green' });
     await admin.query('alter table app.note disable row level security');
@@ -106,7 +268,12 @@ describe('D6: readiness', () => {
     clock.advance(POSTURE_AGE_MS_MAX + 1);
     expect(watch.state().ready).toBe(false);
     watch.stop();
-    const silent = watchPosture({ database: { posture: () => Promise.reject(new Error('gone')) }, expectations, clock, onRed: () => undefined });
+    const silent = watchPosture({
+      database: { posture: () => Promise.reject(new Error('gone')) },
+      expectations,
+      clock,
+      onRed: () => undefined,
+    });
     expect(await silent.look()).toMatchObject({ ready: false, summary: 'gone' });
     silent.stop();
   });

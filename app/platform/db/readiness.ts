@@ -59,7 +59,12 @@ export function watchPosture(options: {
   const look = async (): Promise<PostureState> => {
     try {
       const findings = await options.database.posture(options.expectations);
-      last = { ready: findings.length === 0, observedAtMs: options.clock.nowMs(), findings, summary: summarise(findings) };
+      last = {
+        ready: findings.length === 0,
+        observedAtMs: options.clock.nowMs(),
+        findings,
+        summary: summarise(findings),
+      };
       const key = JSON.stringify(findings);
       if (findings.length > 0 && key !== paged) options.onRed(findings);
       paged = findings.length > 0 ? key : '';

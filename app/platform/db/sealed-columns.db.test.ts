@@ -38,13 +38,18 @@ describe('no tenant content is stored in the clear', () => {
     expect(await findings()).toEqual([]);
   });
 
-  it.each(['text', 'jsonb', 'bytea', 'text[]', 'varchar(20)', 'name'])('a new %s column is noticed by name', async (type) => {
-    await client.query('begin');
-    try {
-      await client.query(`create table app.lint_sample (tenant_id uuid, sneaky ${type})`);
-      expect(await findings()).toContain('app.lint_sample.sneaky: neither sealed nor listed as plaintext with a reason');
-    } finally {
-      await client.query('rollback');
-    }
-  });
+  it.each(['text', 'jsonb', 'bytea', 'text[]', 'varchar(20)', 'name'])(
+    'a new %s column is noticed by name',
+    async (type) => {
+      await client.query('begin');
+      try {
+        await client.query(`create table app.lint_sample (tenant_id uuid, sneaky ${type})`);
+        expect(await findings()).toContain(
+          'app.lint_sample.sneaky: neither sealed nor listed as plaintext with a reason',
+        );
+      } finally {
+        await client.query('rollback');
+      }
+    },
+  );
 });

@@ -17,13 +17,17 @@ describe('a content column is sealed or in the clear for a reason', () => {
     expect(lint({ columns, sealed })[0]).toContain('not bytea');
     const bytes = [{ column: 'app.note.body', type: 'bytea' }];
     expect(lint({ columns: bytes, sealed })).toEqual([]);
-    expect(lint({ columns: bytes, sealed, plaintext: [{ column: 'app.note.body', reason: 'enumeration' }] })).toHaveLength(1);
+    expect(
+      lint({ columns: bytes, sealed, plaintext: [{ column: 'app.note.body', reason: 'enumeration' }] }),
+    ).toHaveLength(1);
     expect(lint({ columns, plaintext: [{ column: 'app.note.body', reason: ' ' }] })).toHaveLength(1);
     expect(lint({ columns, plaintext: [{ column: 'app.note.body', reason: 'enumeration' }] })).toEqual([]);
   });
 
   it('names entries whose column is gone', () => {
-    expect(lint({ sealed: { 'app.gone.x': 1001 }, plaintext: [{ column: 'identity.gone.y', reason: 'enumeration' }] })).toHaveLength(2);
+    expect(
+      lint({ sealed: { 'app.gone.x': 1001 }, plaintext: [{ column: 'identity.gone.y', reason: 'enumeration' }] }),
+    ).toHaveLength(2);
   });
 });
 

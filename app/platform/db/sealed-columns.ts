@@ -47,7 +47,8 @@ export function lintSealedColumns(input: {
     const isSealed = Object.hasOwn(input.sealed, column);
     if (isSealed && type !== 'bytea') findings.push(`${column}: registered as sealed but of type ${type}, not bytea`);
     if (isSealed && reasons.has(column)) findings.push(`${column}: both sealed and listed as plaintext`);
-    if (!isSealed && !reasons.has(column)) findings.push(`${column}: neither sealed nor listed as plaintext with a reason`);
+    if (!isSealed && !reasons.has(column))
+      findings.push(`${column}: neither sealed nor listed as plaintext with a reason`);
   }
   const checked = (column: string): boolean => (SEALED_SCHEMAS as readonly string[]).includes(column.split('.')[0]!);
   for (const column of [...Object.keys(input.sealed), ...reasons.keys()]) {

@@ -34,10 +34,13 @@ export function mergeSealedFields(registries: readonly SealedFieldRegistry[]): S
 /** Reads and merges every `sealed-fields.ts` of the rooms below `appDirectory`. */
 export async function discoverSealedFields(appDirectory: string): Promise<SealedFieldRegistry> {
   const modules = await importAll<{ sealedFields?: SealedFieldRegistry }>(appDirectory, 'sealed-fields.ts');
-  return mergeSealedFields(modules.flatMap(({ path, module }) => {
-    if (module.sealedFields === undefined && path !== OWN_PATH) throw new RangeError(`${path} exports no sealedFields`);
-    return module.sealedFields === undefined ? [] : [module.sealedFields];
-  }));
+  return mergeSealedFields(
+    modules.flatMap(({ path, module }) => {
+      if (module.sealedFields === undefined && path !== OWN_PATH)
+        throw new RangeError(`${path} exports no sealedFields`);
+      return module.sealedFields === undefined ? [] : [module.sealedFields];
+    }),
+  );
 }
 
 /** Reads every `plaintext.ts` of the rooms below `appDirectory`. Throws RangeError for one without its list. */

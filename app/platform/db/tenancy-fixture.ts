@@ -46,7 +46,10 @@ export async function createNotes(admin: Client, size: { tenants: number; rows: 
 }
 
 /** Both doors as the workspace role, and everything that was refused. */
-export function openAsWorkspace(database: TestDatabase, options: { poolSize?: number; record?: (event: Refusal) => Promise<void> } = {}): { doors: Database; refusals: Refusal[] } {
+export function openAsWorkspace(
+  database: TestDatabase,
+  options: { poolSize?: number; record?: (event: Refusal) => Promise<void> } = {},
+): { doors: Database; refusals: Refusal[] } {
   const refusals: Refusal[] = [];
   const doors = openDatabase({
     connection: database.connectionFor('ax_workspace'),

@@ -1,6 +1,16 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -118,9 +128,10 @@ async function templateFor(home: string, roots: readonly string[]): Promise<stri
   const building = mkdtempSync(join(home, `run-${process.pid}-tpl-`));
   execFileSync('chmod', ['711', building]);
   const launched = await launch(building, pdeathsig());
-  const passwords = Object.fromEntries(
-    [...LOGIN_ROLES].map((role) => [role, `test-${role}-${process.pid}`]),
-  ) as Record<LoginRole, string>;
+  const passwords = Object.fromEntries([...LOGIN_ROLES].map((role) => [role, `test-${role}-${process.pid}`])) as Record<
+    LoginRole,
+    string
+  >;
   const connection: ClientConfig = {
     host: launched.socketDirectory,
     port: launched.port,
@@ -129,7 +140,11 @@ async function templateFor(home: string, roots: readonly string[]): Promise<stri
     ...(launched.superuserPassword === undefined ? {} : { password: launched.superuserPassword }),
   };
   try {
-    await setUpRoles({ connection, database: DATABASE, logins: launched.authentication === 'peer' ? 'peer' : passwords });
+    await setUpRoles({
+      connection,
+      database: DATABASE,
+      logins: launched.authentication === 'peer' ? 'peer' : passwords,
+    });
     const migrator = { ...connection, user: 'ax_migrate', database: DATABASE, password: passwords.ax_migrate };
     await migrate({ connection: migrator, roots, log: () => undefined });
   } finally {
@@ -162,7 +177,10 @@ function readPasswords(template: string): Passwords {
 
 /** A test run that is killed takes its server along, where the system has a tool for that. */
 function pdeathsig(): string[] {
-  return ['/usr/bin/setpriv', '/bin/setpriv'].filter((path) => existsSync(path)).slice(0, 1).flatMap((path) => [path, '--pdeathsig', 'INT']);
+  return ['/usr/bin/setpriv', '/bin/setpriv']
+    .filter((path) => existsSync(path))
+    .slice(0, 1)
+    .flatMap((path) => [path, '--pdeathsig', 'INT']);
 }
 
 /** Removes what killed test runs and older trees left behind. */

@@ -24,7 +24,11 @@ afterAll(async () => {
 const [OWN, OTHER] = [numberedUuid(1), numberedUuid(2)];
 
 /** Runs in a transaction of tenant 1 that is rolled back; gives the rows, or the SQLSTATE. */
-async function attempt(text: string, values: readonly unknown[] = [], settings: readonly string[] = []): Promise<unknown[] | string> {
+async function attempt(
+  text: string,
+  values: readonly unknown[] = [],
+  settings: readonly string[] = [],
+): Promise<unknown[] | string> {
   await app.query('begin');
   try {
     for (const setting of settings) await app.query(setting);
@@ -43,7 +47,7 @@ const TABLES = ['app.note', 'app.note_initplan'] as const;
 const SHAPES = [
   'select id from T where tenant_id = $1',
   'select id from T where tenant_id = $1 and n = 3',
-  'select id from T where tenant_id = $1 and body like \'%/3\'',
+  "select id from T where tenant_id = $1 and body like '%/3'",
   'select count(*) from T where tenant_id = $1',
   'select n, count(*) from T where tenant_id = $1 group by n having count(*) > 0',
   'select id from T where tenant_id = $1 order by n desc limit 2',
@@ -64,10 +68,24 @@ const SHAPES = [
 ];
 
 /** Nobody says whose rows; some rows are foreign. */
-const CARELESS = ['select * from T', 'select * from T where n = 3', 'select count(*) from T', 'update T set n = n', 'delete from T', 'select a.id from T a left join T b on a.tenant_id = $1 and b.tenant_id = $1'];
+const CARELESS = [
+  'select * from T',
+  'select * from T where n = 3',
+  'select count(*) from T',
+  'update T set n = n',
+  'delete from T',
+  'select a.id from T a left join T b on a.tenant_id = $1 and b.tenant_id = $1',
+];
 
 function plannerSettings(): string[][] {
-  const names = ['enable_seqscan', 'enable_indexscan', 'enable_bitmapscan', 'enable_hashjoin', 'enable_mergejoin', 'enable_nestloop'];
+  const names = [
+    'enable_seqscan',
+    'enable_indexscan',
+    'enable_bitmapscan',
+    'enable_hashjoin',
+    'enable_mergejoin',
+    'enable_nestloop',
+  ];
   return Array.from({ length: 12 }, (_, round) => [
     ...names.map((name, bit) => `set local ${name} = ${((round * 37) >> bit) & 1 ? 'on' : 'off'}`),
     `set local plan_cache_mode = ${round % 2 === 0 ? 'force_generic_plan' : 'force_custom_plan'}`,
@@ -97,14 +115,25 @@ describe('T13: the tripwire', () => {
 
   test('raises for statements that name no tenant', async () => {
     for (const table of TABLES) {
-      for (const text of CARELESS) expect(await attempt(text.replaceAll(/\bT\b/g, table), text.includes('$1') ? [OWN] : [])).toBe('AX001');
+      for (const text of CARELESS)
+        expect(await attempt(text.replaceAll(/\bT\b/g, table), text.includes('$1') ? [OWN] : [])).toBe('AX001');
     }
   });
 
   test('raises for rows that are written for another tenant, moved to it, or in the way of it', async () => {
     for (const table of TABLES) {
-      expect(await attempt(`insert into ${table} (tenant_id, id, n, body) values ($1, $2, 1, 'x')`, [OTHER, numberedUuid(9)])).toBe('AX001');
-      expect(await attempt(`insert into ${table} (tenant_id, id, n, body) values ($1, $2, 1, 'x') on conflict do nothing`, [OTHER, numberedUuid(2001)])).toBe('AX001');
+      expect(
+        await attempt(`insert into ${table} (tenant_id, id, n, body) values ($1, $2, 1, 'x')`, [
+          OTHER,
+          numberedUuid(9),
+        ]),
+      ).toBe('AX001');
+      expect(
+        await attempt(`insert into ${table} (tenant_id, id, n, body) values ($1, $2, 1, 'x') on conflict do nothing`, [
+          OTHER,
+          numberedUuid(2001),
+        ]),
+      ).toBe('AX001');
       expect(await attempt(`copy (select * from ${table}) to stdout`)).toBe('AX001');
       await admin.query(`grant update (tenant_id) on ${table} to ax_workspace`);
       expect(await attempt(`update ${table} set tenant_id = $2 where tenant_id = $1`, [OWN, OTHER])).toBe('AX001');
@@ -127,7 +156,11 @@ describe('T13: the tripwire', () => {
   });
 
   test('names the foreign row in DETAIL only, and the server does not log it', async () => {
-    const error = await app.query('begin').then(() => app.query('select app.enter($1)', [OWN])).then(() => app.query('select * from app.note where tenant_id = $1', [OTHER])).catch((caught: unknown) => caught as { message: string; detail: string });
+    const error = await app
+      .query('begin')
+      .then(() => app.query('select app.enter($1)', [OWN]))
+      .then(() => app.query('select * from app.note where tenant_id = $1', [OTHER]))
+      .catch((caught: unknown) => caught as { message: string; detail: string });
     await app.query('rollback');
     expect((error as { detail: string }).detail).toContain(OTHER);
     expect((error as { message: string }).message).not.toContain(OTHER);
@@ -139,20 +172,24 @@ describe('T14: a transaction', () => {
   test('without a tenant sees an error, not an empty world', async () => {
     const fresh = new Client(database.connectionFor('ax_workspace'));
     await fresh.connect();
-    for (const table of TABLES) await expect(fresh.query(`select * from ${table}`)).rejects.toMatchObject({ code: '42704' });
+    for (const table of TABLES)
+      await expect(fresh.query(`select * from ${table}`)).rejects.toMatchObject({ code: '42704' });
     await fresh.end();
   });
 
   test('sets its tenant once, and never to nothing', async () => {
     expect(await attempt('select app.enter($1)', [OTHER])).toBe('AX002');
     expect(await attempt('select app.enter($1)', [OWN])).toBe('AX002');
-    expect(await attempt('select id from app.note where tenant_id = $1 and app.enter($2) is not null', [OWN, OTHER])).toBe('AX002');
+    expect(
+      await attempt('select id from app.note where tenant_id = $1 and app.enter($2) is not null', [OWN, OTHER]),
+    ).toBe('AX002');
     await expect(app.query('select app.enter(null)')).rejects.toMatchObject({ code: 'AX003' });
   });
 
   test('cannot change its tenant by set_config, nor become another role', async () => {
     expect(await attempt(`select set_config('app.tenant', $1, true)`, [OTHER])).toBe('42501');
-    for (const role of ['ax_owner', 'ax_migrate', 'ax_ledger', 'ax_super']) expect(await attempt(`set local role ${role}`)).toBe('42501');
+    for (const role of ['ax_owner', 'ax_migrate', 'ax_ledger', 'ax_super'])
+      expect(await attempt(`set local role ${role}`)).toBe('42501');
     expect(await attempt('alter table app.note disable row level security')).toBe('42501');
     expect(await attempt('truncate app.note')).toBe('42501');
     expect(await attempt('create table app.mine (a int)')).toBe('42501');
@@ -175,13 +212,16 @@ describe('T15: the wall is put up', () => {
     for (const text of tables) {
       await admin.query('begin');
       await admin.query(text);
-      await expect(admin.query(`select platform.protect_tenant_table('app.bad')`), text).rejects.toMatchObject({ code: 'P0001' });
+      await expect(admin.query(`select platform.protect_tenant_table('app.bad')`), text).rejects.toMatchObject({
+        code: 'P0001',
+      });
       await admin.query('rollback');
     }
     await admin.query('drop table app.note_initplan_other');
   });
 
   test('with names that cannot carry SQL', () => {
-    for (const name of ['note', 'app.note; drop table x', 'App.Note', 'a.b.c', '']) expect(() => wallStatements(name, 'direct')).toThrow(RangeError);
+    for (const name of ['note', 'app.note; drop table x', 'App.Note', 'a.b.c', ''])
+      expect(() => wallStatements(name, 'direct')).toThrow(RangeError);
   });
 });

@@ -30,10 +30,9 @@ export interface Found {
 interface Walk {
   readonly demands: Demands;
   readonly found: Found;
+  /** Names of the WITH queries that can be seen from here. */
+  readonly ctes: ReadonlySet<string>;
 }
-
-/** Names of the WITH queries that can be seen from here. */
-type Ctes = ReadonlySet<string>;
 
 const TENANT_COLUMN = 'tenant_id';
 const CATALOGUES: ReadonlySet<string> = new Set(['pg_catalog', 'information_schema', 'pg_toast', 'pg_temp']);
@@ -48,61 +47,62 @@ interface Level {
 
 /** Analyses one statement; throws `Refused` with the first reason found. */
 export function analyse(statement: Node, demands: Demands): Found {
-  const walk: Walk = { demands, found: { relations: new Set(), tenantParameters: new Set() } };
-  query(statement, new Set(), walk);
-  return walk.found;
+  const found: Found = { relations: new Set(), tenantParameters: new Set() };
+  query(statement, { demands, found, ctes: new Set() });
+  return found;
 }
 
-function query(node: unknown, outer: Ctes, walk: Walk): void {
+function query(node: unknown, walk: Walk): void {
   const [kind, body] = unwrap(node);
   switch (kind) {
     case 'SelectStmt':
-      return select(body, outer, walk);
+      return select(body, walk);
     case 'InsertStmt':
-      return insert(body, outer, walk);
+      return insert(body, walk);
     case 'UpdateStmt':
-      return update(body, outer, walk);
+      return update(body, walk);
     case 'DeleteStmt':
-      return remove(body, outer, walk);
+      return remove(body, walk);
     default:
       return refuse('statement_kind', kind);
   }
 }
 
-function withClause(body: Node, outer: Ctes, walk: Walk): Ctes {
+/** The walk as the rest of the statement sees it: with the names that its WITH clause adds. */
+function withClause(body: Node, outer: Walk): Walk {
   const clause = body['withClause'] as Node | undefined;
   if (clause === undefined) return outer;
   only(clause, 'WithClause', 'ctes', 'recursive');
-  const visible = new Set(outer);
+  const visible = new Set(outer.ctes);
   const definitions = list(clause['ctes']).map((cte) => unwrap(cte)[1]);
   // Without RECURSIVE a query does not see its own name: `with pg_class as (select … from pg_class)` reads the catalogue.
   if (clause['recursive'] === true) for (const cte of definitions) visible.add(String(cte['ctename']));
   for (const cte of definitions) {
     only(cte, 'CommonTableExpr', 'ctename', 'aliascolnames', 'ctematerialized', 'ctequery');
-    query(cte['ctequery'], new Set(visible), walk);
+    query(cte['ctequery'], { ...outer, ctes: new Set(visible) });
     visible.add(String(cte['ctename']));
   }
-  return visible;
+  return { ...outer, ctes: visible };
 }
 
-function select(body: Node, outer: Ctes, walk: Walk): void {
+function select(body: Node, outer: Walk): void {
   // prettier-ignore
   only(body, 'SelectStmt', 'withClause', 'targetList', 'fromClause', 'whereClause', 'groupClause', 'groupDistinct',
     'havingClause', 'windowClause', 'valuesLists', 'sortClause', 'limitCount', 'limitOffset', 'limitOption',
     'lockingClause', 'distinctClause', 'op', 'all', 'larg', 'rarg');
-  const ctes = withClause(body, outer, walk);
+  const walk = withClause(body, outer);
   if (body['op'] !== 'SETOP_NONE') {
-    select(body['larg'] as Node, ctes, walk);
-    select(body['rarg'] as Node, ctes, walk);
+    select(body['larg'] as Node, walk);
+    select(body['rarg'] as Node, walk);
   }
   const level = newLevel();
-  for (const item of list(body['fromClause'])) fromItem(item, level, ctes, walk);
-  restrictByWhere(body['whereClause'], level, ctes, walk);
+  for (const item of list(body['fromClause'])) fromItem(item, level, walk);
+  restrictByWhere(body['whereClause'], level, walk);
   // prettier-ignore
   for (const key of ['targetList', 'groupClause', 'windowClause', 'valuesLists', 'sortClause', 'distinctClause'] as const) {
-    for (const part of list(body[key])) if (Object.keys(part).length > 0) expression(part, ctes, walk);
+    for (const part of list(body[key])) if (Object.keys(part).length > 0) expression(part, walk);
   }
-  for (const key of ['havingClause', 'limitCount', 'limitOffset'] as const) optional(body[key], ctes, walk);
+  for (const key of ['havingClause', 'limitCount', 'limitOffset'] as const) optional(body[key], walk);
   demandRestricted(level, walk);
 }
 
@@ -116,10 +116,10 @@ function demandRestricted(level: Level, walk: Walk): void {
   if (free !== undefined) refuse('relation_unrestricted', free);
 }
 
-function restrictByWhere(where: unknown, level: Level, ctes: Ctes, walk: Walk): void {
+function restrictByWhere(where: unknown, level: Level, walk: Walk): void {
   if (where === undefined) return;
   restrict(where, level, level.items);
-  expression(where, ctes, walk);
+  expression(where, walk);
 }
 
 /** Marks the relations among `reach` that a conjunct `tenant_id = $n` of this condition holds to one tenant. */
@@ -143,8 +143,12 @@ interface TenantEquality {
 
 function tenantEquality(kind: string, body: Node): TenantEquality | undefined {
   if (kind !== 'A_Expr' || body['kind'] !== 'AEXPR_OP') return undefined;
-  if (names(body['name']).at(-1) !== '=' || body['lexpr'] === undefined || body['rexpr'] === undefined) return undefined;
-  for (const [left, right] of [[body['lexpr'], body['rexpr']], [body['rexpr'], body['lexpr']]] as const) {
+  if (names(body['name']).at(-1) !== '=' || body['lexpr'] === undefined || body['rexpr'] === undefined)
+    return undefined;
+  for (const [left, right] of [
+    [body['lexpr'], body['rexpr']],
+    [body['rexpr'], body['lexpr']],
+  ] as const) {
     const column = tenantColumn(left);
     const parameter = tenantParameter(right);
     if (column !== undefined && parameter !== undefined) return { qualifier: column.qualifier, parameter };
@@ -171,23 +175,24 @@ function tenantParameter(node: unknown): number | undefined {
 }
 
 /** Adds an item of FROM to its level; returns the names it brings. */
-function fromItem(node: unknown, level: Level, ctes: Ctes, walk: Walk): string[] {
+function fromItem(node: unknown, level: Level, walk: Walk): string[] {
   const [kind, body] = unwrap(node);
   switch (kind) {
     case 'RangeVar':
-      return [relation(body, level, ctes, walk)];
+      return [relation(body, level, walk)];
     case 'JoinExpr':
-      return join(body, level, ctes, walk);
+      return join(body, level, walk);
     case 'RangeSubselect': {
       only(body, kind, 'lateral', 'subquery', 'alias');
-      query(body['subquery'], ctes, walk);
+      query(body['subquery'], walk);
       return [addItem(body, level)];
     }
     case 'RangeFunction': {
       only(body, kind, 'lateral', 'ordinality', 'is_rowsfrom', 'functions', 'alias', 'coldeflist');
       for (const call of list(body['functions'])) {
         // Each is a pair of the call and a list of column definitions, which may be empty.
-        for (const part of list(unwrap(call)[1]['items'])) if (Object.keys(part).length > 0) rangeFunctionPart(part, ctes, walk);
+        for (const part of list(unwrap(call)[1]['items']))
+          if (Object.keys(part).length > 0) rangeFunctionPart(part, walk);
       }
       for (const column of list(body['coldeflist'])) columnDefinition(column);
       return [addItem(body, level)];
@@ -197,9 +202,9 @@ function fromItem(node: unknown, level: Level, ctes: Ctes, walk: Walk): string[]
   }
 }
 
-function rangeFunctionPart(part: Node, ctes: Ctes, walk: Walk): void {
+function rangeFunctionPart(part: Node, walk: Walk): void {
   const [kind, body] = unwrap(part);
-  if (kind !== 'List') return expression(part, ctes, walk);
+  if (kind !== 'List') return expression(part, walk);
   for (const column of list(body['items'])) columnDefinition(column);
 }
 
@@ -217,7 +222,7 @@ function addItem(body: Node, level: Level): string {
   return name;
 }
 
-function relation(body: Node, level: Level, ctes: Ctes, walk: Walk): string {
+function relation(body: Node, level: Level, walk: Walk): string {
   only(body, 'RangeVar', 'schemaname', 'relname', 'inh', 'relpersistence', 'alias');
   const relname = String(body['relname']);
   const alias = body['alias'] as Node | undefined;
@@ -225,7 +230,7 @@ function relation(body: Node, level: Level, ctes: Ctes, walk: Walk): string {
   if (level.items.includes(name)) refuse('relation_form', name);
   level.items.push(name);
   if (body['schemaname'] === undefined) {
-    return ctes.has(relname) ? name : refuse('relation_unqualified', relname);
+    return walk.ctes.has(relname) ? name : refuse('relation_unqualified', relname);
   }
   // `app.t as x(a, tenant_id)` gives another column the tenant's name.
   if (alias?.['colnames'] !== undefined) refuse('relation_form', name);
@@ -237,19 +242,20 @@ function relation(body: Node, level: Level, ctes: Ctes, walk: Walk): string {
 function demandListed(schema: string, relname: string, walk: Walk): void {
   const qualified = `${schema}.${relname}`;
   if (CATALOGUES.has(schema) || schema.startsWith('pg_')) refuse('relation_catalogue', qualified);
-  if (walk.demands.tables !== undefined && !walk.demands.tables.has(qualified)) refuse('relation_not_listed', qualified);
+  if (walk.demands.tables !== undefined && !walk.demands.tables.has(qualified))
+    refuse('relation_not_listed', qualified);
   walk.found.relations.add(qualified);
 }
 
-function join(body: Node, level: Level, ctes: Ctes, walk: Walk): string[] {
+function join(body: Node, level: Level, walk: Walk): string[] {
   // USING and NATURAL merge columns, and an alias hides the names inside: then `tenant_id` is nobody's for certain.
   only(body, 'JoinExpr', 'jointype', 'larg', 'rarg', 'quals');
-  const left = fromItem(body['larg'], level, ctes, walk);
-  const right = fromItem(body['rarg'], level, ctes, walk);
+  const left = fromItem(body['larg'], level, walk);
+  const right = fromItem(body['rarg'], level, walk);
   const quals = body['quals'];
   if (quals !== undefined) {
     restrict(quals, level, joinReach(String(body['jointype']), left, right));
-    expression(quals, ctes, walk);
+    expression(quals, walk);
   }
   return [...left, ...right];
 }
@@ -270,11 +276,11 @@ function joinReach(type: string, left: readonly string[], right: readonly string
   }
 }
 
-function insert(body: Node, outer: Ctes, walk: Walk): void {
+function insert(body: Node, outer: Walk): void {
   // prettier-ignore
   only(body, 'InsertStmt', 'relation', 'cols', 'selectStmt', 'onConflictClause', 'returningClause', 'withClause', 'override');
   if ((body['override'] ?? 'OVERRIDING_NOT_SET') !== 'OVERRIDING_NOT_SET') refuse('clause', 'OVERRIDING');
-  const ctes = withClause(body, outer, walk);
+  const walk = withClause(body, outer);
   target(body['relation'] as Node, walk);
   const columns = list(body['cols']).map((column) => unwrap(column)[1]);
   for (const column of columns) only(column, 'ResTarget', 'name');
@@ -283,9 +289,9 @@ function insert(body: Node, outer: Ctes, walk: Walk): void {
     if (position < 0 || body['selectStmt'] === undefined) refuse('tenant_not_inserted', 'tenant_id');
     demandTenantAt(unwrap(body['selectStmt'])[1], position, walk);
   }
-  if (body['selectStmt'] !== undefined) query(body['selectStmt'], ctes, walk);
-  onConflict(body['onConflictClause'] as Node | undefined, ctes, walk);
-  returning(body, ctes, walk);
+  if (body['selectStmt'] !== undefined) query(body['selectStmt'], walk);
+  onConflict(body['onConflictClause'] as Node | undefined, walk);
+  returning(body, walk);
 }
 
 /** Every row that is inserted takes its tenant from a parameter. */
@@ -295,9 +301,10 @@ function demandTenantAt(source: Node, position: number, walk: Walk): void {
     demandTenantAt(source['rarg'] as Node, position, walk);
     return;
   }
-  const rows = source['valuesLists'] === undefined
-    ? [list(source['targetList']).map((column) => unwrap(column)[1]['val'])]
-    : list(source['valuesLists']).map((row) => list(unwrap(row)[1]['items']) as readonly unknown[]);
+  const rows =
+    source['valuesLists'] === undefined
+      ? [list(source['targetList']).map((column) => unwrap(column)[1]['val'])]
+      : list(source['valuesLists']).map((row) => list(unwrap(row)[1]['items']) as readonly unknown[]);
   for (const row of rows) {
     // A star before it would move the position.
     if (row.slice(0, position).some((value) => isStar(value))) refuse('tenant_not_inserted', '*');
@@ -309,46 +316,47 @@ function demandTenantAt(source: Node, position: number, walk: Walk): void {
 
 function isStar(value: unknown): boolean {
   const [kind, body] = unwrap(value);
-  if (kind === 'A_Indirection') return names(list(body['indirection']).filter((part) => !('A_Indices' in part))).includes('*');
+  if (kind === 'A_Indirection')
+    return names(list(body['indirection']).filter((part) => !('A_Indices' in part))).includes('*');
   return kind === 'ColumnRef' && names(body['fields']).includes('*');
 }
 
-function onConflict(clause: Node | undefined, ctes: Ctes, walk: Walk): void {
+function onConflict(clause: Node | undefined, walk: Walk): void {
   if (clause === undefined) return;
   only(clause, 'OnConflictClause', 'action', 'infer', 'targetList', 'whereClause');
   const infer = clause['infer'] as Node | undefined;
   const elements = list(infer?.['indexElems']).map((element) => unwrap(element)[1]);
   if (infer !== undefined) only(infer, 'InferClause', 'indexElems', 'whereClause', 'conname');
   for (const element of elements) only(element, 'IndexElem', 'name', 'ordering', 'nulls_ordering');
-  optional(infer?.['whereClause'], ctes, walk);
+  optional(infer?.['whereClause'], walk);
   if (clause['action'] === 'ONCONFLICT_UPDATE' && walk.demands.tables === undefined) {
     // Only a key that begins with the tenant makes the row in the way one of our own.
     if (elements[0]?.['name'] !== TENANT_COLUMN) refuse('conflict_target', 'tenant_id');
   }
-  assignments(clause['targetList'], ctes, walk);
-  optional(clause['whereClause'], ctes, walk);
+  assignments(clause['targetList'], walk);
+  optional(clause['whereClause'], walk);
 }
 
-function update(body: Node, outer: Ctes, walk: Walk): void {
+function update(body: Node, outer: Walk): void {
   only(body, 'UpdateStmt', 'relation', 'targetList', 'whereClause', 'fromClause', 'returningClause', 'withClause');
-  const ctes = withClause(body, outer, walk);
+  const walk = withClause(body, outer);
   const level = newLevel();
-  relation(mustBeQualified(body['relation'] as Node), level, ctes, walk);
-  for (const item of list(body['fromClause'])) fromItem(item, level, ctes, walk);
-  restrictByWhere(body['whereClause'], level, ctes, walk);
-  assignments(body['targetList'], ctes, walk);
-  returning(body, ctes, walk);
+  relation(mustBeQualified(body['relation'] as Node), level, walk);
+  for (const item of list(body['fromClause'])) fromItem(item, level, walk);
+  restrictByWhere(body['whereClause'], level, walk);
+  assignments(body['targetList'], walk);
+  returning(body, walk);
   demandRestricted(level, walk);
 }
 
-function remove(body: Node, outer: Ctes, walk: Walk): void {
+function remove(body: Node, outer: Walk): void {
   only(body, 'DeleteStmt', 'relation', 'usingClause', 'whereClause', 'returningClause', 'withClause');
-  const ctes = withClause(body, outer, walk);
+  const walk = withClause(body, outer);
   const level = newLevel();
-  relation(mustBeQualified(body['relation'] as Node), level, ctes, walk);
-  for (const item of list(body['usingClause'])) fromItem(item, level, ctes, walk);
-  restrictByWhere(body['whereClause'], level, ctes, walk);
-  returning(body, ctes, walk);
+  relation(mustBeQualified(body['relation'] as Node), level, walk);
+  for (const item of list(body['usingClause'])) fromItem(item, level, walk);
+  restrictByWhere(body['whereClause'], level, walk);
+  returning(body, walk);
   demandRestricted(level, walk);
 }
 
@@ -362,23 +370,23 @@ function target(body: Node, walk: Walk): void {
   demandListed(String(body['schemaname']), String(body['relname']), walk);
 }
 
-function assignments(targets: unknown, ctes: Ctes, walk: Walk): void {
+function assignments(targets: unknown, walk: Walk): void {
   for (const assignment of list(targets)) {
     const column = unwrap(assignment)[1];
     if (column['name'] === TENANT_COLUMN) refuse('tenant_updated', TENANT_COLUMN);
-    expression(assignment, ctes, walk);
+    expression(assignment, walk);
   }
 }
 
-function returning(body: Node, ctes: Ctes, walk: Walk): void {
+function returning(body: Node, walk: Walk): void {
   const clause = body['returningClause'] as Node | undefined;
   if (clause === undefined) return;
   only(clause, 'ReturningClause', 'exprs');
-  for (const part of list(clause['exprs'])) expression(part, ctes, walk);
+  for (const part of list(clause['exprs'])) expression(part, walk);
 }
 
-function optional(node: unknown, ctes: Ctes, walk: Walk): void {
-  if (node !== undefined) expression(node, ctes, walk);
+function optional(node: unknown, walk: Walk): void {
+  if (node !== undefined) expression(node, walk);
 }
 
 /** Keys of an expression node that hold expressions; anything unknown is refused by `only`. */
@@ -419,32 +427,32 @@ const CHILDREN: Readonly<Record<string, { readonly walk: readonly string[]; read
   SubLink: { walk: ['testexpr'], plain: ['subLinkType', 'operName', 'subselect'] },
 };
 
-function expression(node: unknown, ctes: Ctes, walk: Walk): void {
+function expression(node: unknown, walk: Walk): void {
   const [kind, body] = unwrap(node);
   const shape = CHILDREN[kind] ?? refuse('expression', kind);
   only(body, kind, ...shape.walk, ...shape.plain);
-  inspect(kind, body, ctes, walk);
+  inspect(kind, body, walk);
   for (const key of shape.walk) {
     const child = body[key];
-    if (Array.isArray(child)) for (const part of child) expression(part, ctes, walk);
-    else optional(child, ctes, walk);
+    if (Array.isArray(child)) for (const part of child) expression(part, walk);
+    else optional(child, walk);
   }
 }
 
 /** What a node means beyond its children. */
-function inspect(kind: string, body: Node, ctes: Ctes, walk: Walk): void {
+function inspect(kind: string, body: Node, walk: Walk): void {
   switch (kind) {
     case 'A_Expr':
       return operator(body, walk);
     case 'TypeCast':
       return typeName(body['typeName'] as Node);
     case 'FuncCall':
-      return functionCall(body, ctes, walk);
+      return functionCall(body, walk);
     case 'SQLValueFunction':
       return VALUE_FUNCTIONS.has(String(body['op'])) ? undefined : refuse('function', String(body['op']));
     case 'SubLink':
       if (body['operName'] !== undefined) builtInOperator(body['operName']);
-      return query(body['subselect'], ctes, walk);
+      return query(body['subselect'], walk);
     default:
       return undefined;
   }
@@ -475,7 +483,7 @@ function typeName(type: Node): void {
   if (!known || !TYPES.has(path.at(-1)!)) refuse('type', path.join('.'));
 }
 
-function functionCall(body: Node, ctes: Ctes, walk: Walk): void {
+function functionCall(body: Node, walk: Walk): void {
   const path = names(body['funcname']);
   const builtIn = path.length === 1 || (path.length === 2 && path[0] === 'pg_catalog');
   const last = path.at(-1)!;
@@ -483,5 +491,5 @@ function functionCall(body: Node, ctes: Ctes, walk: Walk): void {
   const allowed = builtIn ? FUNCTIONS.has(last) || system : walk.demands.functions.has(path.join('.'));
   if (!allowed) refuse('function', path.join('.'));
   // `over` comes without its wrapper.
-  if (body['over'] !== undefined) expression({ WindowDef: body['over'] }, ctes, walk);
+  if (body['over'] !== undefined) expression({ WindowDef: body['over'] }, walk);
 }

@@ -40,7 +40,11 @@ export function enterStep(context: TenantContext): Step {
 const COMMIT_STATEMENT: Statement = { sql: 'commit', parameters: [] };
 
 /** The guard's verdict on a statement with its values; undefined when it may pass. */
-function verdict(context: TenantContext, statement: Statement, functions: ReadonlySet<string>): TenancyError | undefined {
+function verdict(
+  context: TenantContext,
+  statement: Statement,
+  functions: ReadonlySet<string>,
+): TenancyError | undefined {
   const decision = checkStatement(statement.sql, functions);
   if (!decision.allowed) {
     const message = `the statement is refused (${decision.reason}: ${decision.subject})`;

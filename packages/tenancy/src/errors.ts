@@ -82,8 +82,8 @@ const BY_STATE: Readonly<Record<string, readonly [TenancyCode, string]>> = {
   [SQLSTATE_SCOPE_TWICE]: ['tenant_scope_twice', 'the tenant of the transaction was already set'],
   [SQLSTATE_SCOPE_NULL]: ['tenant_scope_missing', 'the transaction has no tenant'],
   '42501': ['tenant_grant_refused', 'the database role has no right to do this'],
-  '40001': ['database_conflict', 'two transactions were in each other\'s way'],
-  '40P01': ['database_conflict', 'two transactions were in each other\'s way'],
+  '40001': ['database_conflict', "two transactions were in each other's way"],
+  '40P01': ['database_conflict', "two transactions were in each other's way"],
   '55P03': ['database_timeout', 'a lock was not free in time'],
   '57014': ['database_timeout', 'the statement took too long'],
   '25P03': ['database_timeout', 'the transaction was idle for too long'],
@@ -123,9 +123,11 @@ export function toTenancyError(error: unknown): TenancyError {
   }
   const known = BY_STATE[sqlState];
   if (known !== undefined) return new TenancyError(known[0], known[1], facts);
-  if (UNAVAILABLE.test(sqlState)) return new TenancyError('database_unavailable', 'the database ended the connection', facts);
+  if (UNAVAILABLE.test(sqlState))
+    return new TenancyError('database_unavailable', 'the database ended the connection', facts);
   if (sqlState.startsWith('AX')) return new TenancyError('database_rule', 'a rule of the database refused this', facts);
-  if (sqlState.startsWith('22')) return new TenancyError('database_input_invalid', 'a value does not fit its column', facts);
+  if (sqlState.startsWith('22'))
+    return new TenancyError('database_input_invalid', 'a value does not fit its column', facts);
   return new TenancyError('database_failed', `the database refused the statement (${sqlState})`, facts);
 }
 

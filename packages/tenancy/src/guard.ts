@@ -56,9 +56,11 @@ export function decide(text: string, demands: Demands): Decision {
 }
 
 function analyseText(text: string, demands: Demands): Decision {
-  if (text.length > STATEMENT_CHARACTERS_MAX) return { allowed: false, reason: 'too_long', subject: String(text.length) };
+  if (text.length > STATEMENT_CHARACTERS_MAX)
+    return { allowed: false, reason: 'too_long', subject: String(text.length) };
   // The parser stops at a NUL, and so does the wire; what comes after it must not depend on who reads it how.
-  if (text.includes('\0') || !text.isWellFormed()) return { allowed: false, reason: 'syntax', subject: 'NUL or broken text' };
+  if (text.includes('\0') || !text.isWellFormed())
+    return { allowed: false, reason: 'syntax', subject: 'NUL or broken text' };
   let statements: readonly { stmt?: unknown }[];
   try {
     statements = parseSync(text).stmts ?? [];

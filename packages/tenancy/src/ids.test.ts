@@ -11,17 +11,23 @@ const uuid = '018f3a5b-0000-7000-8000-000000000001' as Uuid;
 
 describe('T1: an id', () => {
   test('comes back as the UUID it was made of', () => {
-    fc.assert(fc.property(fc.uuid(), fc.nat({ max: 0xffff_ffff }), (text, tenantPart) => {
-      const id = parseUuid(text)!;
-      const formatted = formatId('eng', { tenantPart }, id, keys);
-      expect(formatted).toMatch(ID_PATTERN);
-      expect(formatted).toMatch(idPattern('eng'));
-      expect(parseId('eng', formatted, { tenantPart }, keys)).toEqual({ ok: true, uuid: id, keyVersion: 2 });
-    }));
+    fc.assert(
+      fc.property(fc.uuid(), fc.nat({ max: 0xffff_ffff }), (text, tenantPart) => {
+        const id = parseUuid(text)!;
+        const formatted = formatId('eng', { tenantPart }, id, keys);
+        expect(formatted).toMatch(ID_PATTERN);
+        expect(formatted).toMatch(idPattern('eng'));
+        expect(parseId('eng', formatted, { tenantPart }, keys)).toEqual({ ok: true, uuid: id, keyVersion: 2 });
+      }),
+    );
   });
 
   test('of another tenant is foreign, and says whose', () => {
-    expect(parseId('eng', formatId('eng', lakeside, uuid, keys), harbour, keys)).toEqual({ ok: false, reason: 'foreign', tenantPart: 7 });
+    expect(parseId('eng', formatId('eng', lakeside, uuid, keys), harbour, keys)).toEqual({
+      ok: false,
+      reason: 'foreign',
+      tenantPart: 7,
+    });
   });
 
   test('with any one bit changed is forged or malformed, never foreign and never good', () => {
@@ -29,7 +35,10 @@ describe('T1: an id', () => {
     for (let bit = 0; bit < good.length * 8; bit += 1) {
       const bytes = Buffer.from(good);
       bytes[bit >> 3]! ^= 1 << (bit & 7);
-      expect(parseId('eng', `eng_${bytes.toString('base64url')}`, harbour, keys)).toEqual({ ok: false, reason: 'forged' });
+      expect(parseId('eng', `eng_${bytes.toString('base64url')}`, harbour, keys)).toEqual({
+        ok: false,
+        reason: 'forged',
+      });
     }
   });
 
@@ -45,7 +54,10 @@ describe('T1: an id', () => {
     const tail = alphabet.indexOf(good.at(-1)!);
     // 28 bytes leave four bits over in the last character; all but zero in them is another spelling.
     for (let extra = 1; extra < 4; extra += 1) {
-      expect(parseId('eng', good.slice(0, -1) + alphabet[tail + extra], harbour, keys)).toEqual({ ok: false, reason: 'malformed' });
+      expect(parseId('eng', good.slice(0, -1) + alphabet[tail + extra], harbour, keys)).toEqual({
+        ok: false,
+        reason: 'malformed',
+      });
     }
     for (const text of [`${good}=`, ` ${good}`, `${good}\n`, good.toUpperCase(), good.slice(0, -1), '', 'eng_', uuid]) {
       expect(parseId('eng', text, harbour, keys)).toEqual({ ok: false, reason: 'malformed' });
@@ -71,7 +83,12 @@ describe('T2: keys', () => {
   test('a bad ring is refused where it is made', () => {
     expect(() => idKeys({ version: 1, key: Buffer.alloc(31) })).toThrow(RangeError);
     expect(() => idKeys(key(1, 1), [key(1, 2)])).toThrow(RangeError);
-    expect(() => idKeys(key(1, 1), [2, 3, 4, 5].map((n) => key(n, n)))).toThrow(RangeError);
+    expect(() =>
+      idKeys(
+        key(1, 1),
+        [2, 3, 4, 5].map((n) => key(n, n)),
+      ),
+    ).toThrow(RangeError);
     expect(() => formatId('Eng_', harbour, uuidV4(systemRandom), keys)).toThrow(RangeError);
   });
 });

@@ -48,7 +48,8 @@ export function idKeys(current: IdKey, accepted: readonly IdKey[] = []): IdKeys 
   if (all.some((entry) => entry.key.length < KEY_BYTES_MIN)) {
     throw new RangeError(`an id key has at least ${KEY_BYTES_MIN} bytes`);
   }
-  if (new Set(all.map((entry) => entry.version)).size !== all.length) throw new RangeError('an id key version occurs twice');
+  if (new Set(all.map((entry) => entry.version)).size !== all.length)
+    throw new RangeError('an id key version occurs twice');
   return { current, accepted };
 }
 
@@ -58,12 +59,8 @@ function tagOf(key: Uint8Array, kind: string, body: Uint8Array): Buffer {
 }
 
 /** The one maker of ids: `<kind>_<base64url(tenant part 4 | uuid 16 | tag 8)>`. */
-export function formatId(
-  kind: string,
-  context: Pick<TenantContext, 'tenantPart'>,
-  uuid: Uuid,
-  keys: IdKeys,
-): TaggedId {
+// oxlint-disable-next-line max-params -- the four things an id is made of
+export function formatId(kind: string, context: Pick<TenantContext, 'tenantPart'>, uuid: Uuid, keys: IdKeys): TaggedId {
   idPattern(kind);
   const body = Buffer.alloc(PART_BYTES + UUID_BYTES);
   body.writeUInt32BE(context.tenantPart, 0);
@@ -75,15 +72,18 @@ export function formatId(
  * Reads an id of `kind` on behalf of `context`. No database is asked. `forged` covers a tag of another kind too; the
  * tenant part of a forged id says nothing and is not returned.
  */
+// oxlint-disable-next-line max-params -- the counterpart of formatId
 export function parseId(
   kind: string,
   text: string,
   context: Pick<TenantContext, 'tenantPart'>,
   keys: IdKeys,
 ): ParsedId {
-  if (!text.startsWith(`${kind}_`) || text.length !== kind.length + 1 + ID_BODY_CHARACTERS) return { ok: false, reason: 'malformed' };
+  if (!text.startsWith(`${kind}_`) || text.length !== kind.length + 1 + ID_BODY_CHARACTERS)
+    return { ok: false, reason: 'malformed' };
   const bytes = fromBase64Url(text.slice(kind.length + 1));
-  if (bytes === undefined || bytes.length !== PART_BYTES + UUID_BYTES + TAG_BYTES) return { ok: false, reason: 'malformed' };
+  if (bytes === undefined || bytes.length !== PART_BYTES + UUID_BYTES + TAG_BYTES)
+    return { ok: false, reason: 'malformed' };
   const body = bytes.subarray(0, PART_BYTES + UUID_BYTES);
   const tag = bytes.subarray(PART_BYTES + UUID_BYTES);
   const signer = [keys.current, ...keys.accepted].find((entry) => timingSafeEqual(tag, tagOf(entry.key, kind, body)));

@@ -2,7 +2,17 @@ export type * from './context.ts';
 export type { ScopedTransaction, TenantDoor } from './driver.ts';
 export { refusalLayer, TenancyError, type RefusalLayer, type TenancyCode } from './errors.ts';
 export { checkParameters, checkStatement, type Decision, type RefusalReason } from './guard.ts';
-export { formatId, ID_PATTERN, idKeys, idPattern, parseId, type IdKey, type IdKeys, type ParsedId, type TaggedId } from './ids.ts';
+export {
+  formatId,
+  ID_PATTERN,
+  idKeys,
+  idPattern,
+  parseId,
+  type IdKey,
+  type IdKeys,
+  type ParsedId,
+  type TaggedId,
+} from './ids.ts';
 export { openDatabase, type Database, type DatabaseOptions } from './open.ts';
 export type { Connection } from './pool.ts';
 export { checkPosture, type Finding, type FindingCode, type PostureExpectations } from './posture.ts';

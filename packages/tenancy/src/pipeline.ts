@@ -100,7 +100,8 @@ class Pipeline implements Submittable {
     state.current = this;
     connection.stream.cork();
     try {
-      for (const [index, step] of this.#steps.entries()) this.#send(connection, state, { step, last: index === this.#steps.length - 1 });
+      for (const [index, step] of this.#steps.entries())
+        this.#send(connection, state, { step, last: index === this.#steps.length - 1 });
       connection.sync();
     } finally {
       connection.stream.uncork();

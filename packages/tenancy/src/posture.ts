@@ -98,7 +98,10 @@ export async function checkPosture(query: CatalogueQuery, expected: PostureExpec
 /** Every role that can touch a walled table must meet the wall, word for word. */
 async function checkWalls(query: CatalogueQuery, input: string): Promise<Finding[]> {
   const accepted: ReadonlySet<string> = new Set([wallDeparsed('direct'), wallDeparsed('initplan')]);
-  const squeeze = (value: unknown): string => String(value ?? '').replace(/\s+/g, ' ').trim();
+  const squeeze = (value: unknown): string =>
+    String(value ?? '')
+      .replace(/\s+/g, ' ')
+      .trim();
   const rows = await query(WALL_POLICIES, [input]);
   const met = new Map<string, boolean>();
   for (const row of rows) {
@@ -106,11 +109,13 @@ async function checkWalls(query: CatalogueQuery, input: string): Promise<Finding
     const same = accepted.has(squeeze(row['using_text'])) && squeeze(row['using_text']) === squeeze(row['check_text']);
     met.set(pair, (met.get(pair) ?? false) || same);
   }
-  return [...met].filter(([, ok]) => !ok).map(([object]) => ({
-    code: 'table_wall_changed',
-    object,
-    detail: 'no restrictive policy with exactly the text of the wall applies',
-  }));
+  return [...met]
+    .filter(([, ok]) => !ok)
+    .map(([object]) => ({
+      code: 'table_wall_changed',
+      object,
+      detail: 'no restrictive policy with exactly the text of the wall applies',
+    }));
 }
 
 /** Functions and triggers must be what the migrations left. */
@@ -123,10 +128,12 @@ async function checkPins(query: CatalogueQuery, pinnedQuery: string): Promise<Fi
   for (const [object, sha256] of present) {
     const known = pinned.get(object);
     if (known === undefined) findings.push({ code: 'object_unlisted', object, detail: 'no migration made it' });
-    else if (known !== sha256) findings.push({ code: 'object_changed', object, detail: 'it is not what the migrations made' });
+    else if (known !== sha256)
+      findings.push({ code: 'object_changed', object, detail: 'it is not what the migrations made' });
   }
   for (const object of pinned.keys()) {
-    if (!present.has(object)) findings.push({ code: 'object_missing', object, detail: 'the migrations made it, and it is gone' });
+    if (!present.has(object))
+      findings.push({ code: 'object_missing', object, detail: 'the migrations made it, and it is gone' });
   }
   return findings;
 }

@@ -32,7 +32,9 @@ export async function inTransaction<T>(
   try {
     result = await work(runner);
   } catch (error) {
-    await enqueue(state, () => end(state, new TenancyError('tenant_transaction_ended', 'the transaction was given up')));
+    await enqueue(state, () =>
+      end(state, new TenancyError('tenant_transaction_ended', 'the transaction was given up')),
+    );
     throw error;
   }
   await enqueue(state, () => commit(state));
@@ -91,7 +93,8 @@ async function commit(state: State): Promise<void> {
   if (lease === undefined) return; // no statement, nothing to commit
   try {
     const { command } = await lease.run([COMMIT]);
-    if (command !== 'COMMIT') throw new TenancyError('database_failed', 'the transaction was rolled back at its commit');
+    if (command !== 'COMMIT')
+      throw new TenancyError('database_failed', 'the transaction was rolled back at its commit');
     state.failure = new TenancyError('tenant_transaction_ended', 'the transaction is committed');
     lease.release();
   } catch (error) {
