@@ -33,7 +33,14 @@ export interface KeysClient {
 
 /** Answers that mean "not with this key and context", as against "not now". */
 const REFUSALS: readonly string[] = [
-  'authentication_failed', 'blob_malformed', 'input_invalid', 'kek_foreign', 'kek_unknown', 'peer_refused', 'suite_unknown', 'unwrap_refused',
+  'authentication_failed',
+  'blob_malformed',
+  'input_invalid',
+  'kek_foreign',
+  'kek_unknown',
+  'peer_refused',
+  'suite_unknown',
+  'unwrap_refused',
 ];
 
 export function createKeysClient(client: InternalClient): KeysClient {
@@ -43,15 +50,18 @@ export function createKeysClient(client: InternalClient): KeysClient {
     input: { body?: unknown; requestId: string },
   ): Promise<output<T>> => {
     const answer = await client.call(contract, input).catch((cause: unknown) => {
-      if (isAppError(cause, ...REFUSALS)) throw keysError('unwrap_refused', `${contract.operation}: refused as ${cause.code}`, cause);
+      if (isAppError(cause, ...REFUSALS))
+        throw keysError('unwrap_refused', `${contract.operation}: refused as ${cause.code}`, cause);
       throw keysError('keys_unavailable', `${contract.operation}: the keys process did not answer`, cause);
     });
     if (answer.status >= 400 && answer.status < 500) {
       throw keysError('unwrap_refused', `${contract.operation}: refused with status ${answer.status}`);
     }
-    if (answer.status !== reply.status) throw keysError('keys_unavailable', `${contract.operation}: status ${answer.status}`);
+    if (answer.status !== reply.status)
+      throw keysError('keys_unavailable', `${contract.operation}: status ${answer.status}`);
     const parsed = reply.schema.safeParse(answer.body);
-    if (!parsed.success) throw keysError('keys_unavailable', `${contract.operation}: the answer does not fit the contract`);
+    if (!parsed.success)
+      throw keysError('keys_unavailable', `${contract.operation}: the answer does not fit the contract`);
     return parsed.data;
   };
   return {
@@ -63,7 +73,12 @@ export function createKeysClient(client: InternalClient): KeysClient {
     },
     async unwrap(context, name, wrapped) {
       const schema = vaultContract.unwrap.replies[200];
-      const body = { tenantId: context.tenantId, ...name, kekRef: wrapped.kekRef, wrapped: toBase64Url(wrapped.wrapped) };
+      const body = {
+        tenantId: context.tenantId,
+        ...name,
+        kekRef: wrapped.kekRef,
+        wrapped: toBase64Url(wrapped.wrapped),
+      };
       const opened = await call(vaultContract.unwrap, { status: 200, schema }, { body, requestId: context.requestId });
       return bytesOf(opened.dek);
     },
@@ -75,7 +90,10 @@ export function createKeysClient(client: InternalClient): KeysClient {
 function bytesOf(text: string): Buffer {
   const bytes = fromBase64Url(text);
   if (bytes === undefined) {
-    throw new AppError<KeysErrorCode>('keys_unavailable', 'the keys process answered with bytes that are not base64url');
+    throw new AppError<KeysErrorCode>(
+      'keys_unavailable',
+      'the keys process answered with bytes that are not base64url',
+    );
   }
   return bytes;
 }

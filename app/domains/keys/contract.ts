@@ -9,7 +9,10 @@ export const KEYS_LISTED_MAX = 1_000;
 const BODY_BYTES_MAX = 16 * 1024;
 
 const uuid = z.string().regex(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/, 'must be a UUID in lower case');
-const base64Url = z.string().regex(/^[A-Za-z0-9_-]+$/).max(8_192);
+const base64Url = z
+  .string()
+  .regex(/^[A-Za-z0-9_-]+$/)
+  .max(8_192);
 
 export const keyPurpose = z.enum(['fields', 'objects']);
 export type KeyPurpose = z.output<typeof keyPurpose>;

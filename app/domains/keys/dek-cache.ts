@@ -68,7 +68,7 @@ export class DekCache {
 
   /** Drops and wipes all whose name begins with `prefix`. */
   purge(prefix = ''): void {
-    for (const name of [...this.#held.keys()]) if (name.startsWith(prefix)) this.#drop(name);
+    for (const name of this.#held.keys()) if (name.startsWith(prefix)) this.#drop(name);
   }
 
   #drop(name: string): void {

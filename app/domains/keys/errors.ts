@@ -8,7 +8,12 @@ import type { SealErrorCode } from '@auditrax/seal';
  * - `keys_unavailable`: the keys process did not answer; `unwrap_refused`: it did, with a refusal.
  * - `field_unregistered`: sealing under a name that no room registered.
  */
-export type KeysErrorCode = 'dek_missing' | 'dek_not_usable' | 'field_unregistered' | 'keys_unavailable' | 'unwrap_refused';
+export type KeysErrorCode =
+  | 'dek_missing'
+  | 'dek_not_usable'
+  | 'field_unregistered'
+  | 'keys_unavailable'
+  | 'unwrap_refused';
 
 /** Builds this room's error. `message` never holds key bytes or plaintext. */
 export function keysError(code: KeysErrorCode, message: string, cause?: unknown): AppError<KeysErrorCode> {

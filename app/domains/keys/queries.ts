@@ -38,7 +38,11 @@ export function lockActive({ tenantId, purpose }: KeyName): Statement<DekRow> {
   };
 }
 
-export function selectVersion({ tenantId, purpose, version }: KeyName & { readonly version: number }): Statement<DekRow> {
+export function selectVersion({
+  tenantId,
+  purpose,
+  version,
+}: KeyName & { readonly version: number }): Statement<DekRow> {
   return {
     sql: `select ${COLUMNS} from app.dek where tenant_id = $1 and purpose = $2 and version = $3`,
     parameters: [tenantId, purpose, version],
@@ -49,7 +53,16 @@ export function insertDek(tenantId: Uuid, row: DekRow): Statement {
   return {
     sql: `insert into app.dek (tenant_id, ${COLUMNS}) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
     parameters: [
-      tenantId, row.id, row.purpose, row.version, row.kek_ref, row.wrapped, row.commitment, row.state, row.created_at, row.not_after,
+      tenantId,
+      row.id,
+      row.purpose,
+      row.version,
+      row.kek_ref,
+      row.wrapped,
+      row.commitment,
+      row.state,
+      row.created_at,
+      row.not_after,
     ],
   };
 }
@@ -61,7 +74,9 @@ export function closeToWriting(key: { readonly tenantId: Uuid; readonly id: Uuid
   };
 }
 
-export function listKeys(tenantId: Uuid): Statement<Pick<DekRow, 'id' | 'purpose' | 'version' | 'state' | 'created_at' | 'not_after'>> {
+export function listKeys(
+  tenantId: Uuid,
+): Statement<Pick<DekRow, 'id' | 'purpose' | 'version' | 'state' | 'created_at' | 'not_after'>> {
   return {
     sql: `select id, purpose, version, state, created_at, not_after from app.dek where tenant_id = $1
           order by purpose, version desc limit ${KEYS_LISTED_MAX}`,

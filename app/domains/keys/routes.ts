@@ -18,7 +18,11 @@ export function keysRoutes({ vault }: { vault: Vault }): RoomRoutes {
   return bindRoutes(vaultContract, {
     async generate(call) {
       const made = await vault.generate(contextOf(call.body), call);
-      const body = { kekRef: made.kekRef, wrapped: toBase64Url(made.wrapped), commitment: toBase64Url(made.commitment) };
+      const body = {
+        kekRef: made.kekRef,
+        wrapped: toBase64Url(made.wrapped),
+        commitment: toBase64Url(made.commitment),
+      };
       return { status: 201, body, headers: NO_STORE };
     },
     async unwrap(call) {
@@ -32,7 +36,10 @@ export function keysRoutes({ vault }: { vault: Vault }): RoomRoutes {
     async describe() {
       const { health, ...facts } = await vault.describe();
       const healthCode = health.ok ? null : health.code;
-      return { status: 200 as const, body: { ...facts, details: { ...facts.details }, healthy: health.ok, healthCode } };
+      return {
+        status: 200 as const,
+        body: { ...facts, details: { ...facts.details }, healthy: health.ok, healthCode },
+      };
     },
   });
 }

@@ -56,15 +56,22 @@ let tenantCount = 0;
 async function newTenant(): Promise<TenantContext> {
   const tenantId = uuid();
   tenantCount += 1;
-  await admin.query(`insert into platform.tenant (id, part, kind, slug, display_name) values ($1, $2, 'sample', $3, 'Sample')`, [
-    tenantId, tenantCount, `sample-${tenantCount}`,
-  ]);
+  await admin.query(
+    `insert into platform.tenant (id, part, kind, slug, display_name) values ($1, $2, 'sample', $3, 'Sample')`,
+    [tenantId, tenantCount, `sample-${tenantCount}`],
+  );
   return { tenantId, tenantPart: tenantCount, requestId: `request-${tenantCount}` };
 }
 
 const makeSealer = (change: { keysClient?: KeysClient } = {}): Sealer =>
   createSealer({
-    service: 'workspace', tenantDoor: database.tenant, keysClient: vault.keysClient, fields: FIELDS, clock, random: systemRandom, ...change,
+    service: 'workspace',
+    tenantDoor: database.tenant,
+    keysClient: vault.keysClient,
+    fields: FIELDS,
+    clock,
+    random: systemRandom,
+    ...change,
   });
 
 async function provisioned(): Promise<{ context: TenantContext; sealer: Sealer }> {
@@ -92,8 +99,12 @@ describe('values of tenants are sealed under their own keys', () => {
     const bytes = await sealer.seal({ ...place, value: Buffer.from([0xff, 0xfe]) });
     expect((await sealer.openBytes({ ...place, sealed: bytes })).equals(Buffer.from([0xff, 0xfe]))).toBe(true);
     await expect(sealer.openText({ ...place, sealed: bytes })).rejects.toThrow();
-    await expect(sealer.seal({ ...place, field: 'app.note.unknown', value: '' })).rejects.toThrow(withCode('field_unregistered'));
-    await expect(sealer.seal({ ...place, field: 'constructor' as never, value: '' })).rejects.toThrow(withCode('field_unregistered'));
+    await expect(sealer.seal({ ...place, field: 'app.note.unknown', value: '' })).rejects.toThrow(
+      withCode('field_unregistered'),
+    );
+    await expect(sealer.seal({ ...place, field: 'constructor' as never, value: '' })).rejects.toThrow(
+      withCode('field_unregistered'),
+    );
   });
 
   it('an object’s key opens for its tenant and object only, under the other purpose', async () => {
@@ -102,8 +113,12 @@ describe('values of tenants are sealed under their own keys', () => {
     const key = systemRandom.bytes(32);
     const sealed = await sealer.sealObjectKey({ context, objectId, key });
     expect((await sealer.openObjectKey({ context, objectId, sealed })).equals(key)).toBe(true);
-    await expect(sealer.openObjectKey({ context, objectId: uuid(), sealed })).rejects.toThrow(withCode('authentication_failed'));
-    await expect(sealer.openBytes({ context, field: 'app.note.body', rowId: objectId, sealed })).rejects.toThrow(withCode('authentication_failed'));
+    await expect(sealer.openObjectKey({ context, objectId: uuid(), sealed })).rejects.toThrow(
+      withCode('authentication_failed'),
+    );
+    await expect(sealer.openBytes({ context, field: 'app.note.body', rowId: objectId, sealed })).rejects.toThrow(
+      withCode('authentication_failed'),
+    );
   });
 
   it('ten thousand fields cost one unwrap', async () => {
@@ -127,11 +142,23 @@ describe('keys are made with their tenant or not at all', () => {
       await sealer.provision(context, tx);
       return sealer.seal({ context, field: 'app.note.title', rowId: context.tenantId, value: 'first', tx });
     });
-    expect(await makeSealer().openText({ context: { ...context }, field: 'app.note.title', rowId: context.tenantId, sealed })).toBe('first');
+    expect(
+      await makeSealer().openText({
+        context: { ...context },
+        field: 'app.note.title',
+        rowId: context.tenantId,
+        sealed,
+      }),
+    ).toBe('first');
     const rows = await deps(context);
-    expect(rows).toEqual([['fields', 1, 'ACTIVE'], ['objects', 1, 'ACTIVE']]);
-    const entries = await admin.query('select type, resource_kind from audit.entry where tenant_id = $1', [context.tenantId]);
-    expect(entries.rows).toEqual(Array(2).fill({ type: 'key.created', resource_kind: 'dek' }));
+    expect(rows).toEqual([
+      ['fields', 1, 'ACTIVE'],
+      ['objects', 1, 'ACTIVE'],
+    ]);
+    const entries = await admin.query('select type, resource_kind from audit.entry where tenant_id = $1', [
+      context.tenantId,
+    ]);
+    expect(entries.rows).toEqual([1, 2].map(() => ({ type: 'key.created', resource_kind: 'dek' })));
   });
 
   it('a rolled back creation leaves no key that seals', async () => {
@@ -151,12 +178,16 @@ describe('keys are made with their tenant or not at all', () => {
     const [row] = await deks(context);
     const door = database.tenant;
     const sneak = door.scoped(context, {
-      sql: `update app.dek set state = 'DECRYPT_ONLY' where tenant_id = $1 and id = $2`, parameters: [context.tenantId, row.id],
+      sql: `update app.dek set state = 'DECRYPT_ONLY' where tenant_id = $1 and id = $2`,
+      parameters: [context.tenantId, row.id],
     });
     await expect(sneak).rejects.toThrow();
     for (const column of ['wrapped', 'commitment', 'created_at', 'version']) {
       await expect(
-        door.scoped(context, { sql: `update app.dek set ${column} = ${column} where tenant_id = $1`, parameters: [context.tenantId] }),
+        door.scoped(context, {
+          sql: `update app.dek set ${column} = ${column} where tenant_id = $1`,
+          parameters: [context.tenantId],
+        }),
       ).rejects.toThrow();
     }
     expect((await deks(context))[0].state).toBe('ACTIVE');
@@ -174,15 +205,24 @@ describe('nothing new is sealed under a key older than 90 days', () => {
     const old = await sealer.seal({ ...place, value: 'old' });
     clock.advance(DEK_AGE_MS_MAX - 1_000);
     expect(fieldKeyVersion(await sealer.seal({ ...place, value: 'still' }))).toBe(1);
-    expect(await keyStatus({ tenantDoor: database.tenant, clock }, context)).toMatchObject({ activeCount: 2, totalCount: 2 });
+    expect(await keyStatus({ tenantDoor: database.tenant, clock }, context)).toMatchObject({
+      activeCount: 2,
+      totalCount: 2,
+    });
     // The cached key turns 90 days while it is cached.
     clock.advance(1_000);
     const fresh = await sealer.seal({ ...place, value: 'new' });
     expect([fieldKeyVersion(old), fieldKeyVersion(fresh)]).toEqual([1, 2]);
     expect(await sealer.openText({ ...place, sealed: old })).toBe('old');
     expect(await sealer.openText({ ...place, sealed: fresh })).toBe('new');
-    expect(await deps(context)).toEqual([['fields', 1, 'DECRYPT_ONLY'], ['fields', 2, 'ACTIVE'], ['objects', 1, 'ACTIVE']]);
-    const types = await admin.query('select type from audit.entry where tenant_id = $1 order by type', [context.tenantId]);
+    expect(await deps(context)).toEqual([
+      ['fields', 1, 'DECRYPT_ONLY'],
+      ['fields', 2, 'ACTIVE'],
+      ['objects', 1, 'ACTIVE'],
+    ]);
+    const types = await admin.query('select type from audit.entry where tenant_id = $1 order by type', [
+      context.tenantId,
+    ]);
     expect(types.rows.map((row) => row.type)).toEqual(['key.closed', 'key.created', 'key.created', 'key.created']);
     await sealer.rotateIfDue(context);
     const status = await keyStatus({ tenantDoor: database.tenant, clock }, context);
@@ -205,8 +245,18 @@ describe('nothing new is sealed under a key older than 90 days', () => {
     const { context } = await provisioned();
     clock.advance(3 * DAY_MS);
     const keys = await listedKeys({ tenantDoor: database.tenant, clock }, context);
-    expect(keys.map((key) => [key.purpose, Math.round(key.ageDays), key.state])).toEqual([['fields', 3, 'ACTIVE'], ['objects', 3, 'ACTIVE']]);
-    expect(Object.keys(keys[0]!).sort()).toEqual(['ageDays', 'createdAt', 'nextRotationAt', 'purpose', 'state', 'version']);
+    expect(keys.map((key) => [key.purpose, Math.round(key.ageDays), key.state])).toEqual([
+      ['fields', 3, 'ACTIVE'],
+      ['objects', 3, 'ACTIVE'],
+    ]);
+    expect(Object.keys(keys[0]!).sort()).toEqual([
+      'ageDays',
+      'createdAt',
+      'nextRotationAt',
+      'purpose',
+      'state',
+      'version',
+    ]);
   });
 });
 
@@ -218,7 +268,9 @@ describe('a key is used only as what it was made for', () => {
     const attempt = sealer.seal({ context, field: 'app.note.title', rowId: uuid(), value: 'x' });
     await expect(attempt).rejects.toThrow(withCode('commitment_mismatch'));
     const unborn = await newTenant();
-    await expect(database.tenant.transaction(unborn, (tx) => sealer.provision(unborn, tx))).rejects.toThrow(withCode('commitment_mismatch'));
+    await expect(database.tenant.transaction(unborn, (tx) => sealer.provision(unborn, tx))).rejects.toThrow(
+      withCode('commitment_mismatch'),
+    );
     expect(await deks(unborn)).toEqual([]);
   });
 
@@ -233,7 +285,9 @@ describe('a key is used only as what it was made for', () => {
     await expect(vault.keysClient.unwrap(a.context, { ...name, purpose: 'objects' }, wrapped)).rejects.toThrow(refused);
     await expect(vault.keysClient.unwrap(a.context, { ...name, version: 2 }, wrapped)).rejects.toThrow(refused);
     expect(vault.refusals.map((refusal) => [refusal.code, refusal.peer])).toEqual([
-      ['kek_foreign', 'workspace'], ['authentication_failed', 'workspace'], ['authentication_failed', 'workspace'],
+      ['kek_foreign', 'workspace'],
+      ['authentication_failed', 'workspace'],
+      ['authentication_failed', 'workspace'],
     ]);
     await vault.keysClient.unwrap(a.context, name, wrapped);
   });
@@ -243,7 +297,9 @@ describe('a key is used only as what it was made for', () => {
     const place = { context, field: 'app.note.title', rowId: uuid() } as const;
     const sealed = await sealer.seal({ ...place, value: 'x' });
     await admin.query('alter table app.dek disable trigger audit_guard');
-    await admin.query(`update app.dek set state = 'RETIRED' where tenant_id = $1 and purpose = 'fields'`, [context.tenantId]);
+    await admin.query(`update app.dek set state = 'RETIRED' where tenant_id = $1 and purpose = 'fields'`, [
+      context.tenantId,
+    ]);
     await admin.query('alter table app.dek enable trigger audit_guard');
     expect(await sealer.openText({ ...place, sealed })).toBe('x');
     sealer.purge(context.tenantId);
@@ -270,10 +326,14 @@ describe('a key is used only as what it was made for', () => {
     const name = { purpose: 'fields', dekId: parseUuid(row.id)!, version: 1 } as const;
     for (const body of [{}, { dek: 5 }, { dek: 'a b' }, { dek: 'AB' }]) {
       const client = createKeysClient({ call: async () => ({ status: 200, body }) });
-      await expect(client.unwrap(context, name, { wrapped: row.wrapped, kekRef: row.kek_ref })).rejects.toThrow(withCode('keys_unavailable'));
+      await expect(client.unwrap(context, name, { wrapped: row.wrapped, kekRef: row.kek_ref })).rejects.toThrow(
+        withCode('keys_unavailable'),
+      );
     }
     const other = createKeysClient({ call: async () => Promise.reject(new AppError('kek_foreign', 'no')) });
-    await expect(other.unwrap(context, name, { wrapped: row.wrapped, kekRef: row.kek_ref })).rejects.toThrow(withCode('unwrap_refused'));
+    await expect(other.unwrap(context, name, { wrapped: row.wrapped, kekRef: row.kek_ref })).rejects.toThrow(
+      withCode('unwrap_refused'),
+    );
   });
 
   it('the description holds no key', async () => {

@@ -42,7 +42,12 @@ export interface Sealer {
    */
   provision(context: TenantContext, tx: ScopedTransaction): Promise<void>;
   /** Wraps the random key of a stored object under the tenant's `objects` key. */
-  sealObjectKey(input: { context: TenantContext; objectId: Uuid; key: Uint8Array; tx?: ScopedTransaction }): Promise<Buffer>;
+  sealObjectKey(input: {
+    context: TenantContext;
+    objectId: Uuid;
+    key: Uint8Array;
+    tx?: ScopedTransaction;
+  }): Promise<Buffer>;
   /** The caller wipes the key. */
   openObjectKey(input: { context: TenantContext; objectId: Uuid; sealed: Uint8Array }): Promise<Buffer>;
   /** Replaces keys that have reached their age although nobody writes; for a job. */
@@ -159,7 +164,7 @@ function keyFinder(deps: SealerDeps): KeyFinder {
     },
     purge(tenantId) {
       cache.purge(tenantId === undefined ? '' : `${tenantId}/`);
-      for (const name of [...activeVersion.keys()]) {
+      for (const name of activeVersion.keys()) {
         if (tenantId === undefined || name.startsWith(`${tenantId}/`)) activeVersion.delete(name);
       }
     },

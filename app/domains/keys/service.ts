@@ -42,7 +42,10 @@ export async function activeKey(deps: KeyDeps, request: KeyRequest): Promise<Dek
 }
 
 /** The key of a version, for opening. Throws like `activeKey`, and `dek_not_usable` for one that is retired. */
-export async function versionKey(deps: KeyDeps, request: KeyRequest & { readonly version: number }): Promise<DekHandle> {
+export async function versionKey(
+  deps: KeyDeps,
+  request: KeyRequest & { readonly version: number },
+): Promise<DekHandle> {
   const { context, purpose, version } = request;
   const [row] = await read(deps, request, selectVersion({ tenantId: context.tenantId, purpose, version }));
   if (row === undefined) throw keysError('dek_missing', `tenant ${context.tenantId} has no key ${purpose} ${version}`);
@@ -66,7 +69,10 @@ export async function createFirstKey(deps: KeyDeps, tx: ScopedTransaction, purpo
 }
 
 /** The tenant's keys, newest first, as shown to people. */
-export async function listedKeys(deps: Pick<KeyDeps, 'tenantDoor' | 'clock'>, context: TenantContext): Promise<ListedKey[]> {
+export async function listedKeys(
+  deps: Pick<KeyDeps, 'tenantDoor' | 'clock'>,
+  context: TenantContext,
+): Promise<ListedKey[]> {
   const rows = await deps.tenantDoor.scoped(context, listKeys(context.tenantId));
   return rows.map((row) => ({
     purpose: row.purpose,
@@ -89,7 +95,10 @@ export interface KeyStatus {
 }
 
 /** Oldest active key, number of keys, next rotation. */
-export async function keyStatus(deps: Pick<KeyDeps, 'tenantDoor' | 'clock'>, context: TenantContext): Promise<KeyStatus> {
+export async function keyStatus(
+  deps: Pick<KeyDeps, 'tenantDoor' | 'clock'>,
+  context: TenantContext,
+): Promise<KeyStatus> {
   const keys = await listedKeys(deps, context);
   const active = keys.filter((key) => key.state === 'ACTIVE');
   const rotations = active.map((key) => key.nextRotationAt).filter((instant) => instant !== null);
@@ -147,7 +156,8 @@ async function rotate(deps: KeyDeps, request: KeyRequest, old: DekRow): Promise<
     if (current !== undefined && current.version !== old.version) return current;
     if (current === undefined) {
       const [successor] = await tx.query(selectActive({ tenantId, purpose }));
-      if (successor === undefined) throw keysError('dek_missing', `tenant ${tenantId} has no active key for ${purpose}`);
+      if (successor === undefined)
+        throw keysError('dek_missing', `tenant ${tenantId} has no active key for ${purpose}`);
       return successor;
     }
     await tx.query(closeToWriting({ tenantId, id: old.id }));
@@ -159,7 +169,11 @@ async function rotate(deps: KeyDeps, request: KeyRequest, old: DekRow): Promise<
   return request.tx === undefined ? deps.tenantDoor.transaction(context, swap) : swap(request.tx);
 }
 
-async function audit(deps: KeyDeps, tx: ScopedTransaction, change: { type: 'key.created' | 'key.closed'; row: DekRow }): Promise<void> {
+async function audit(
+  deps: KeyDeps,
+  tx: ScopedTransaction,
+  change: { type: 'key.created' | 'key.closed'; row: DekRow },
+): Promise<void> {
   await recordAudit(tx, {
     type: change.type,
     actor: { service: deps.service },
@@ -167,7 +181,11 @@ async function audit(deps: KeyDeps, tx: ScopedTransaction, change: { type: 'key.
     outcome: 'allowed',
     requestId: tx.context.requestId,
     // The commitment makes a later exchange of the key visible in the log as well.
-    public: { purpose: change.row.purpose, version: change.row.version, commitment: change.row.commitment.toString('hex') },
+    public: {
+      purpose: change.row.purpose,
+      version: change.row.version,
+      commitment: change.row.commitment.toString('hex'),
+    },
   });
 }
 
@@ -178,4 +196,3 @@ function read(deps: KeyDeps, request: KeyRequest, statement: Statement<DekRow>):
 function atMs(instant: Date | string): number {
   return new Date(instant).getTime();
 }
-

@@ -3,5 +3,5 @@ export type { ObjectErrorCode } from './errors.ts';
 export { OBJECT_BYTES_MAX, PART_BYTES } from './layout.ts';
 export { decodeManifest, encodeManifest } from './manifest.ts';
 export type { Manifest } from './manifest.ts';
-export { FREE_BYTES_FLOOR, openObjectStore } from './store.ts';
+export { FREE_BYTES_FLOOR, NODE_OPTIONS_FOR_TRANSFERS, openObjectStore } from './store.ts';
 export type { ObjectKeys, ObjectStore, ObjectStoreOptions, StoredObject } from './store.ts';

@@ -36,6 +36,14 @@ export function decodeManifest(bytes: Uint8Array): Manifest {
   return manifestSchema.parse(JSON.parse(Buffer.from(bytes).toString('utf8')));
 }
 
-export function manifestPart(input: { size_bytes: number; salt: Uint8Array; sealedSha256: Buffer }): Manifest['parts'][number] {
-  return { size_bytes: input.size_bytes, salt: toBase64Url(input.salt), sealedSha256: input.sealedSha256.toString('hex') };
+export function manifestPart(input: {
+  size_bytes: number;
+  salt: Uint8Array;
+  sealedSha256: Buffer;
+}): Manifest['parts'][number] {
+  return {
+    size_bytes: input.size_bytes,
+    salt: toBase64Url(input.salt),
+    sealedSha256: input.sealedSha256.toString('hex'),
+  };
 }

@@ -3,7 +3,14 @@ import type { Hash } from 'node:crypto';
 import { open } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import type { Uuid } from '@auditrax/base';
-import { checkPartHeader, decryptStream, PART_HEADER_BYTES, partContext, SALT_BYTES, sealedPartBytes } from '@auditrax/seal';
+import {
+  checkPartHeader,
+  decryptStream,
+  PART_HEADER_BYTES,
+  partContext,
+  SALT_BYTES,
+  sealedPartBytes,
+} from '@auditrax/seal';
 import type { PartHeader, SealErrorCode } from '@auditrax/seal';
 import { AppError } from '@auditrax/base';
 
@@ -41,11 +48,14 @@ export async function* readPart(source: PartSource): AsyncGenerator<Buffer, Part
     if (size !== sealedPartBytes(header.size_bytes)) {
       throw mismatch('truncated', `part ${header.partIndex} of object ${header.objectId} has ${size} bytes on disk`);
     }
-    const head = await readAt(file, 0, PART_HEADER_BYTES + SALT_BYTES);
+    const head = await readAt(file, 0, Buffer.alloc(PART_HEADER_BYTES + SALT_BYTES));
     checkPartHeader(head, header);
     const salt = head.subarray(PART_HEADER_BYTES);
     if (source.salt !== undefined && !salt.equals(source.salt)) {
-      throw mismatch('part_mismatch', `part ${header.partIndex} of object ${header.objectId} is another attempt than the recorded one`);
+      throw mismatch(
+        'part_mismatch',
+        `part ${header.partIndex} of object ${header.objectId} is another attempt than the recorded one`,
+      );
     }
     const hash = createHash('sha256').update(head.subarray(0, PART_HEADER_BYTES));
     yield* decryptStream({ key, context: partContext(header, owner) }, fileBody(file, size, hash));
@@ -56,19 +66,20 @@ export async function* readPart(source: PartSource): AsyncGenerator<Buffer, Part
 }
 
 async function* fileBody(file: FileHandle, size_bytes: number, hash: Hash): AsyncGenerator<Buffer, void, undefined> {
-  for (let position = PART_HEADER_BYTES; position < size_bytes; ) {
-    const bytes = await readAt(file, position, Math.min(READ_BYTES, size_bytes - position));
+  // One buffer for the whole part: a new one for each read would wait for the collector by the hundred.
+  const buffer = Buffer.allocUnsafe(Math.min(READ_BYTES, size_bytes));
+  for (let position = PART_HEADER_BYTES; position < size_bytes;) {
+    const bytes = await readAt(file, position, buffer.subarray(0, Math.min(buffer.length, size_bytes - position)));
     hash.update(bytes);
     yield bytes;
     position += bytes.length;
   }
 }
 
-async function readAt(file: FileHandle, position: number, length_bytes: number): Promise<Buffer> {
-  const buffer = Buffer.allocUnsafe(length_bytes);
+async function readAt(file: FileHandle, position: number, buffer: Buffer): Promise<Buffer> {
   let filled = 0;
-  while (filled < length_bytes) {
-    const { bytesRead } = await file.read(buffer, filled, length_bytes - filled, position + filled);
+  while (filled < buffer.length) {
+    const { bytesRead } = await file.read(buffer, filled, buffer.length - filled, position + filled);
     if (bytesRead === 0) throw mismatch('truncated', 'the file became shorter while it was read');
     filled += bytesRead;
   }

@@ -10,7 +10,7 @@ import { objectError } from './errors.ts';
 import { syncFolder } from './layout.ts';
 
 /** Gathered before a write, so that the disk sees few large writes; also the store's whole buffer per upload. */
-const WRITE_BYTES = 1024 * 1024;
+const WRITE_BYTES = 512 * 1024;
 /** Names of unfinished parts end so; they are sealed like everything else and removed at the next start. */
 export const UNFINISHED_SUFFIX = '.unfinished';
 
@@ -62,7 +62,10 @@ async function fill(file: FileHandle, target: PartTarget, source: AsyncIterable<
   }
   if (gathered.length > 0) await file.writev(gathered);
   if (arrived.bytes !== header.size_bytes) {
-    throw objectError('upload_length_mismatch', `part ${header.partIndex} has ${arrived.bytes} bytes, announced were ${header.size_bytes}`);
+    throw objectError(
+      'upload_length_mismatch',
+      `part ${header.partIndex} has ${arrived.bytes} bytes, announced were ${header.size_bytes}`,
+    );
   }
 }
 

@@ -12,7 +12,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { OBJECT_BYTES_MAX, PART_BYTES } from './layout.ts';
 import { decodeManifest, encodeManifest } from './manifest.ts';
 import type { Manifest } from './manifest.ts';
-import { openObjectStore } from './store.ts';
+import { NODE_OPTIONS_FOR_TRANSFERS, openObjectStore } from './store.ts';
 import type { ObjectKeys, ObjectStore, StoredObject } from './store.ts';
 import { tenantKeysInMemory } from './testing/tenant-keys.ts';
 import type { TransferReport } from './testing/transfer.ts';
@@ -86,7 +86,9 @@ describe('what was stored comes back, and nothing of it lies in the clear', () =
     await stored(marker);
     const object = await start(PART_BYTES);
     const inspect = async () => {
-      const names = (await readdir(directory, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile());
+      const names = (await readdir(directory, { recursive: true, withFileTypes: true })).filter((entry) =>
+        entry.isFile(),
+      );
       expect(names.some((entry) => entry.name.endsWith('.unfinished'))).toBe(true);
       for (const entry of names) {
         const path = join(entry.parentPath, entry.name);
@@ -99,7 +101,9 @@ describe('what was stored comes back, and nothing of it lies in the clear', () =
       await inspect();
       throw new Error('gone');
     })();
-    await expect(store.writeParts({ context, object, offset: 0, source: stuck })).rejects.toThrow(withCode('upload_interrupted'));
+    await expect(store.writeParts({ context, object, offset: 0, source: stuck })).rejects.toThrow(
+      withCode('upload_interrupted'),
+    );
   });
 });
 
@@ -115,16 +119,25 @@ describe('an upload survives bad lines and restarts', () => {
       yield* inPieces(bytes.subarray(PART_BYTES, PART_BYTES + 300_000));
       throw new Error('ECONNRESET');
     })();
-    await expect(store.writeParts({ context, object, offset: PART_BYTES, source: broken })).rejects.toThrow(withCode('upload_interrupted'));
+    await expect(store.writeParts({ context, object, offset: PART_BYTES, source: broken })).rejects.toThrow(
+      withCode('upload_interrupted'),
+    );
     expect(await store.received({ context, object })).toBe(PART_BYTES);
     await expect(store.complete({ context, object })).rejects.toThrow(withCode('upload_incomplete'));
-    const rest = await store.writeParts({ context, object, offset: PART_BYTES, source: inPieces(bytes.subarray(PART_BYTES)) });
+    const rest = await store.writeParts({
+      context,
+      object,
+      offset: PART_BYTES,
+      source: inPieces(bytes.subarray(PART_BYTES)),
+    });
     expect(rest).toEqual({ received: bytes.length });
     const manifest = await store.complete({ context, object });
     expect((await readAll({ object, manifest })).bytes.equals(bytes)).toBe(true);
     expect(await store.complete({ context, object })).toEqual(manifest);
     expect(await store.received({ context, object })).toBe(bytes.length);
-    await expect(store.writeParts({ context, object, offset: 0, source: inPieces(bytes) })).rejects.toThrow(withCode('upload_complete'));
+    await expect(store.writeParts({ context, object, offset: 0, source: inPieces(bytes) })).rejects.toThrow(
+      withCode('upload_complete'),
+    );
   });
 
   it('a retried part never shares a salt with the attempt before', async () => {
@@ -142,7 +155,8 @@ describe('an upload survives bad lines and restarts', () => {
 
   it('too few, too many, and misplaced bytes are refused, and leave nothing', async () => {
     const object = await start(1_000);
-    const write = (length: number, offset = 0) => store.writeParts({ context, object, offset, source: inPieces(random.bytes(length)) });
+    const write = (length: number, offset = 0) =>
+      store.writeParts({ context, object, offset, source: inPieces(random.bytes(length)) });
     await expect(write(999)).rejects.toThrow(withCode('upload_length_mismatch'));
     await expect(write(1_001)).rejects.toThrow(withCode('upload_length_mismatch'));
     await expect(write(1_000, 1)).rejects.toThrow(withCode('upload_offset_mismatch'));
@@ -154,7 +168,8 @@ describe('an upload survives bad lines and restarts', () => {
 
   it('two writers at once: one is refused', async () => {
     const object = await start(200_000);
-    const write = () => store.writeParts({ context, object, offset: 0, source: inPieces(random.bytes(200_000), 1_000) });
+    const write = () =>
+      store.writeParts({ context, object, offset: 0, source: inPieces(random.bytes(200_000), 1_000) });
     const results = await Promise.allSettled([write(), write()]);
     expect(results.map((result) => result.status)).toEqual(['fulfilled', 'rejected']);
     expect((results[1] as PromiseRejectedResult).reason).toMatchObject({ code: 'upload_busy' });
@@ -190,27 +205,38 @@ describe('an upload survives bad lines and restarts', () => {
     keys = { openObjectKey: async () => Buffer.alloc(32, 5), sealObjectKey: keys.sealObjectKey };
     store = await reopen();
     expect(await readdir(folder)).toEqual(['part-00000']);
-    const object = { objectId, sizeBytes: 3 * PART_BYTES, sealedKey: Buffer.concat([Buffer.from('a70100000001', 'hex'), Buffer.alloc(72)]) };
+    const object = {
+      objectId,
+      sizeBytes: 3 * PART_BYTES,
+      sealedKey: Buffer.concat([Buffer.from('a70100000001', 'hex'), Buffer.alloc(72)]),
+    };
     expect(await store.received({ context, object })).toBe(PART_BYTES);
     await store.writeParts({ context, object, offset: PART_BYTES, source: inPieces(Buffer.alloc(2 * PART_BYTES, 9)) });
     const manifest = await store.complete({ context, object });
-    expect(manifest.sha256).toBe(createHash('sha256').update(Buffer.alloc(3 * PART_BYTES, 9)).digest('hex'));
+    expect(manifest.sha256).toBe(
+      createHash('sha256')
+        .update(Buffer.alloc(3 * PART_BYTES, 9))
+        .digest('hex'),
+    );
   });
 });
 
 describe('nothing opens that is not exactly what was stored', () => {
-  it.each([0, 4, 5, 8, 20, 28, 39, 40, 70, 96, 20_000])('a changed byte at %d is refused before any byte of its chunk', async (at) => {
-    const bytes = Buffer.from(random.bytes(40_000));
-    const kept = await stored(bytes);
-    const file = join(folderOf('objects', kept.object), 'part-00000');
-    const sealed = await readFile(file);
-    sealed[at]! ^= 1;
-    await writeFile(file, sealed);
-    const found = await readAll(kept);
-    expect(found.code).toBeDefined();
-    expect(bytes.subarray(0, found.bytes.length).equals(found.bytes)).toBe(true);
-    expect(found.bytes.length).toBeLessThanOrEqual(at < 16_496 ? 0 : 16_384);
-  });
+  it.each([0, 4, 5, 8, 20, 28, 39, 40, 70, 96, 20_000])(
+    'a changed byte at %d is refused before any byte of its chunk',
+    async (at) => {
+      const bytes = Buffer.from(random.bytes(40_000));
+      const kept = await stored(bytes);
+      const file = join(folderOf('objects', kept.object), 'part-00000');
+      const sealed = await readFile(file);
+      sealed[at]! ^= 1;
+      await writeFile(file, sealed);
+      const found = await readAll(kept);
+      expect(found.code).toBeDefined();
+      expect(bytes.subarray(0, found.bytes.length).equals(found.bytes)).toBe(true);
+      expect(found.bytes.length).toBeLessThanOrEqual(at < 16_496 ? 0 : 16_384);
+    },
+  );
 
   it('a truncated, a removed, an exchanged and a lengthened part are refused', async () => {
     const bytes = Buffer.from(random.bytes(2 * PART_BYTES + 10));
@@ -299,18 +325,22 @@ describe('limits', () => {
   it('the disk is asked, not the sender: no more than a write is read ahead of it', async () => {
     const object = await start(PART_BYTES);
     let sent = 0;
-    let stuck: (() => void) | undefined;
+    const reached = Promise.withResolvers<void>();
+    const release = Promise.withResolvers<void>();
     const source = (async function* () {
       while (sent < PART_BYTES) {
         sent += 65_536;
         yield new Uint8Array(65_536);
-        if (sent === 1_048_576) await new Promise<void>((resolve) => (stuck = resolve));
+        if (sent !== 1_048_576) continue;
+        reached.resolve();
+        await release.promise;
       }
     })();
     const writing = store.writeParts({ context, object, offset: 0, source });
-    while (stuck === undefined) await sleep(1);
+    await reached.promise;
+    await sleep(20);
     expect(sent).toBe(1_048_576);
-    stuck();
+    release.resolve();
     await writing;
   });
 });
@@ -319,10 +349,14 @@ const SIZE_BYTES = process.env['SLOW'] === '1' ? 2 * 1024 ** 3 : 256 * 1024 ** 2
 describe('memory does not grow with the file', () => {
   it(`${SIZE_BYTES / 1024 ** 2} MiB in and out cost less than 64 MiB`, { timeout: 300_000 }, async () => {
     const script = fileURLToPath(new URL('./testing/transfer.ts', import.meta.url));
-    const run = await promisify(execFile)(process.execPath, [script, directory, String(SIZE_BYTES)]);
+    const run = await promisify(execFile)(process.execPath, [
+      ...NODE_OPTIONS_FOR_TRANSFERS,
+      script,
+      directory,
+      String(SIZE_BYTES),
+    ]);
     const report = JSON.parse(run.stdout) as TransferReport;
     expect(report.sha256Matches).toBe(true);
     expect(report.rssGrowthBytes).toBeLessThan(64 * 1024 ** 2);
   });
 });
-

@@ -1,7 +1,7 @@
 import { createSecretKey, timingSafeEqual } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
 import { sealError } from './errors.ts';
-import { GCM_NONCE_BYTES, gcmDecrypt, gcmEncrypt, KEY_BYTES, TAG_BYTES } from './gcm.ts';
+import { GCM_NONCE_BYTES, gcmDecrypt, gcmEncryptPieces, KEY_BYTES, TAG_BYTES } from './gcm.ts';
 import { hkdfExpand } from './hkdf.ts';
 
 /** C2SP chunked encryption, instantiated as Cobblestone-256: HKDF-Expand-SHA-512 and AES-256-GCM. */
@@ -27,8 +27,10 @@ export interface MessageKeys {
 
 /** Derives key, base nonce and commitment of one message. Throws `key_length`, `nonce_length` (the salt). */
 export function deriveMessageKeys(input: { key: Uint8Array; salt: Uint8Array; context: Uint8Array }): MessageKeys {
-  if (input.key.length !== KEY_BYTES) throw sealError('key_length', `an input key has ${KEY_BYTES} bytes, not ${input.key.length}`);
-  if (input.salt.length !== SALT_BYTES) throw sealError('nonce_length', `a salt has ${SALT_BYTES} bytes, not ${input.salt.length}`);
+  if (input.key.length !== KEY_BYTES)
+    throw sealError('key_length', `an input key has ${KEY_BYTES} bytes, not ${input.key.length}`);
+  if (input.salt.length !== SALT_BYTES)
+    throw sealError('nonce_length', `a salt has ${SALT_BYTES} bytes, not ${input.salt.length}`);
   const info = Buffer.concat([KDF_PREFIX, input.salt, input.context]);
   const length_bytes = KEY_BYTES + GCM_NONCE_BYTES + COMMITMENT_BYTES;
   const derived = hkdfExpand('sha512', input.key, { info, length_bytes });
@@ -46,7 +48,8 @@ export function deriveMessageKeys(input: { key: Uint8Array; salt: Uint8Array; co
  * `commitment_mismatch`, `key_length`.
  */
 export function openMessageKeys(input: { key: Uint8Array; context: Uint8Array }, prefix: Uint8Array): MessageKeys {
-  if (input.key.length !== KEY_BYTES) throw sealError('key_length', `an input key has ${KEY_BYTES} bytes, not ${input.key.length}`);
+  if (input.key.length !== KEY_BYTES)
+    throw sealError('key_length', `an input key has ${KEY_BYTES} bytes, not ${input.key.length}`);
   if (prefix.length < CHUNKED_PREFIX_BYTES) throw sealError('truncated', 'the message ends inside its prefix');
   const keys = deriveMessageKeys({ ...input, salt: prefix.subarray(0, SALT_BYTES) });
   if (!timingSafeEqual(keys.commitment, prefix.subarray(SALT_BYTES, CHUNKED_PREFIX_BYTES))) {
@@ -55,9 +58,9 @@ export function openMessageKeys(input: { key: Uint8Array; context: Uint8Array },
   return keys;
 }
 
-/** Seals chunk `index`; `plaintext` is 16 KiB, or shorter for the final chunk and only for it. */
-export function sealChunk(keys: MessageKeys, index: number, plaintext: Uint8Array): Buffer {
-  return gcmEncrypt({ key: keys.secret, nonce: chunkNonce(keys, index) }, plaintext);
+/** Seals chunk `index`, as ciphertext and tag; `plaintext` is 16 KiB, or shorter for the final chunk and only for it. */
+export function sealChunk(keys: MessageKeys, index: number, plaintext: Uint8Array): [body: Buffer, tag: Buffer] {
+  return gcmEncryptPieces({ key: keys.secret, nonce: chunkNonce(keys, index) }, plaintext);
 }
 
 /** Opens chunk `index`; nothing is returned before its tag is verified. Throws `authentication_failed`, `truncated`. */

@@ -13,7 +13,10 @@ export function lengthPrefixed(...items: readonly Uint8Array[]): Buffer {
   const pieces: Uint8Array[] = [];
   for (const item of items) {
     if (item.length > LENGTH_PREFIXED_BYTES_MAX) {
-      throw sealError('input_too_long', `a bound value has ${item.length} bytes, the limit is ${LENGTH_PREFIXED_BYTES_MAX}`);
+      throw sealError(
+        'input_too_long',
+        `a bound value has ${item.length} bytes, the limit is ${LENGTH_PREFIXED_BYTES_MAX}`,
+      );
     }
     pieces.push(uint16(item.length), item);
   }

@@ -48,11 +48,15 @@ describe('S5: a field opens only where it was sealed', () => {
     const place = binding();
     const sealed = sealField({ key, binding: place, random: systemRandom }, Buffer.from('finding'));
     expect(codeOf(() => openField({ key: freshKey(), binding: place }, sealed))).toBe('authentication_failed');
-    expect(codeOf(() => openField({ key: { ...key, version: 2 }, binding: place }, sealed))).toBe('dek_version_mismatch');
+    expect(codeOf(() => openField({ key: { ...key, version: 2 }, binding: place }, sealed))).toBe(
+      'dek_version_mismatch',
+    );
     const relabelled = Buffer.from(sealed);
     relabelled.writeUInt32BE(2, 2);
     expect(fieldKeyVersion(relabelled)).toBe(2);
-    expect(codeOf(() => openField({ key: { ...key, version: 2 }, binding: place }, relabelled))).toBe('authentication_failed');
+    expect(codeOf(() => openField({ key: { ...key, version: 2 }, binding: place }, relabelled))).toBe(
+      'authentication_failed',
+    );
   });
 
   it('every single changed bit and every truncation is refused', () => {
@@ -62,10 +66,16 @@ describe('S5: a field opens only where it was sealed', () => {
     for (let bit = 0; bit < sealed.length * 8; bit += 1) {
       const changed = Buffer.from(sealed);
       changed[bit >> 3]! ^= 1 << (bit & 7);
-      expect(codeOf(() => openField({ key, binding: place }, changed)), `bit ${bit}`).toBeDefined();
+      expect(
+        codeOf(() => openField({ key, binding: place }, changed)),
+        `bit ${bit}`,
+      ).toBeDefined();
     }
     for (let length = 0; length < sealed.length; length += 1) {
-      expect(codeOf(() => openField({ key, binding: place }, sealed.subarray(0, length))), `length ${length}`).toBeDefined();
+      expect(
+        codeOf(() => openField({ key, binding: place }, sealed.subarray(0, length))),
+        `length ${length}`,
+      ).toBeDefined();
     }
   });
 });
@@ -85,8 +95,10 @@ describe('S6: formats are closed', () => {
 
   it('a field longer than the limit and a binding without an encoding are refused', () => {
     const key = freshKey();
-    const seal = (change: Partial<FieldBinding>, size = 1) => () =>
-      sealField({ key, binding: { ...binding(), ...change }, random: systemRandom }, Buffer.alloc(size));
+    const seal =
+      (change: Partial<FieldBinding>, size = 1) =>
+      () =>
+        sealField({ key, binding: { ...binding(), ...change }, random: systemRandom }, Buffer.alloc(size));
     expect(codeOf(seal({}, FIELD_BYTES_MAX + 1))).toBe('input_too_long');
     expect(codeOf(seal({ fieldId: 0 }))).toBe('blob_malformed');
     expect(codeOf(seal({ fieldId: 1.5 }))).toBe('blob_malformed');
@@ -100,7 +112,9 @@ describe('S6: formats are closed', () => {
     const place = binding();
     const sealed = sealField({ key, binding: place, random: systemRandom }, Buffer.from('x'));
     key.key.destroy();
-    expect(codeOf(() => sealField({ key, binding: place, random: systemRandom }, Buffer.from('x')))).toBe('key_destroyed');
+    expect(codeOf(() => sealField({ key, binding: place, random: systemRandom }, Buffer.from('x')))).toBe(
+      'key_destroyed',
+    );
     expect(codeOf(() => openField({ key, binding: place }, sealed))).toBe('key_destroyed');
   });
 });

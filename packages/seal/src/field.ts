@@ -54,7 +54,10 @@ export function sealField(input: { key: FieldKey; binding: FieldBinding; random:
 export function openField(input: { key: FieldKey; binding: FieldBinding }, sealed: Uint8Array): Buffer {
   const { version, header, nonce, body } = splitField(sealed);
   if (version !== input.key.version) {
-    throw sealError('dek_version_mismatch', `the blob names key version ${version}, the key at hand is ${input.key.version}`);
+    throw sealError(
+      'dek_version_mismatch',
+      `the blob names key version ${version}, the key at hand is ${input.key.version}`,
+    );
   }
   return xaesDecrypt({ key: input.key.key, nonce, aad: fieldAad(header, input.binding) }, body);
 }
@@ -74,7 +77,12 @@ function splitField(sealed: Uint8Array): { version: number; header: Buffer; nonc
   }
   const header = blob.subarray(0, FIELD_HEADER_BYTES);
   const nonceEnd = FIELD_HEADER_BYTES + XAES_NONCE_BYTES;
-  return { version: blob.readUInt32BE(2), header, nonce: blob.subarray(FIELD_HEADER_BYTES, nonceEnd), body: blob.subarray(nonceEnd) };
+  return {
+    version: blob.readUInt32BE(2),
+    header,
+    nonce: blob.subarray(FIELD_HEADER_BYTES, nonceEnd),
+    body: blob.subarray(nonceEnd),
+  };
 }
 
 function fieldAad(header: Uint8Array, binding: FieldBinding): Buffer {

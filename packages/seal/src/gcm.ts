@@ -17,12 +17,17 @@ export interface GcmInput {
 
 /** Returns ciphertext followed by the 16-byte tag. Throws `key_length`, `nonce_length`. */
 export function gcmEncrypt(input: GcmInput, plaintext: Uint8Array): Buffer {
+  return Buffer.concat(gcmEncryptPieces(input, plaintext));
+}
+
+/** Ciphertext and tag as two buffers: a stream of files saves the copy. */
+export function gcmEncryptPieces(input: GcmInput, plaintext: Uint8Array): [body: Buffer, tag: Buffer] {
   const key = checkProfile(input);
   const cipher = createCipheriv('aes-256-gcm', key, input.nonce, { authTagLength: TAG_BYTES });
   if (input.aad !== undefined) cipher.setAAD(input.aad);
   const body = cipher.update(plaintext);
   cipher.final();
-  return Buffer.concat([body, cipher.getAuthTag()]);
+  return [body, cipher.getAuthTag()];
 }
 
 /**
@@ -49,7 +54,8 @@ export function gcmDecrypt(input: GcmInput, sealed: Uint8Array): Buffer {
 function checkProfile(input: GcmInput): KeyObject {
   // Always a key object: with plain bytes the runtime takes six times as long to make a cipher (30 µs against 4.5 µs).
   const key = input.key instanceof KeyObject ? input.key : createSecretKey(input.key);
-  if (key.symmetricKeySize !== KEY_BYTES) throw sealError('key_length', `a key has ${KEY_BYTES} bytes, not ${key.symmetricKeySize}`);
+  if (key.symmetricKeySize !== KEY_BYTES)
+    throw sealError('key_length', `a key has ${KEY_BYTES} bytes, not ${key.symmetricKeySize}`);
   if (input.nonce.length !== GCM_NONCE_BYTES) {
     throw sealError('nonce_length', `a nonce has ${GCM_NONCE_BYTES} bytes, not ${input.nonce.length}`);
   }

@@ -8,7 +8,11 @@ const HASH_BYTES: Readonly<Record<HkdfHash, number>> = { sha256: 32, sha512: 64 
 const BLOCKS_MAX = 255;
 
 /** HKDF-Expand (RFC 5869 section 2.3). Throws `input_too_long` past 255 blocks. */
-export function hkdfExpand(hash: HkdfHash, prk: Uint8Array, output: { info: Uint8Array; length_bytes: number }): Buffer {
+export function hkdfExpand(
+  hash: HkdfHash,
+  prk: Uint8Array,
+  output: { info: Uint8Array; length_bytes: number },
+): Buffer {
   const blockCount = Math.ceil(output.length_bytes / HASH_BYTES[hash]);
   if (blockCount > BLOCKS_MAX) {
     throw sealError('input_too_long', `HKDF gives at most ${BLOCKS_MAX * HASH_BYTES[hash]} bytes`);

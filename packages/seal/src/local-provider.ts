@@ -16,7 +16,10 @@ export function localKekProvider(input: { ring: KeyRing; random: Random }): KekP
   const { ring, random } = input;
   const wrap = async (dek: Uint8Array, context: DekContext): Promise<WrappedDek> => {
     const kek = await ring.kekOfTenant(context.tenantId);
-    return { wrapped: wrapDek({ kek: kek.key, kekId: kek.kekId, context, random }, dek), kekRef: `${LOCAL_PREFIX}${kek.kekId}` };
+    return {
+      wrapped: wrapDek({ kek: kek.key, kekId: kek.kekId, context, random }, dek),
+      kekRef: `${LOCAL_PREFIX}${kek.kekId}`,
+    };
   };
   return {
     wrap,
@@ -49,7 +52,11 @@ export function localKekProvider(input: { ring: KeyRing; random: Random }): KekP
         probe(ring, random);
         return { ok: true };
       } catch (cause) {
-        return { ok: false, code: isAppError(cause) ? cause.code : 'unknown', message: cause instanceof Error ? cause.message : '' };
+        return {
+          ok: false,
+          code: isAppError(cause) ? cause.code : 'unknown',
+          message: cause instanceof Error ? cause.message : '',
+        };
       }
     },
   };
@@ -61,7 +68,10 @@ function kekOf(ring: KeyRing, wrapped: WrappedDek): Kek {
     ? parseUuid(wrapped.kekRef.slice(LOCAL_PREFIX.length))
     : undefined;
   if (named !== kekId) {
-    throw sealError('kek_unknown', `the record names key ${wrapped.kekRef}, the wrapped bytes name ${LOCAL_PREFIX}${kekId}`);
+    throw sealError(
+      'kek_unknown',
+      `the record names key ${wrapped.kekRef}, the wrapped bytes name ${LOCAL_PREFIX}${kekId}`,
+    );
   }
   return ring.kek(kekId);
 }
@@ -72,6 +82,9 @@ function probe(ring: KeyRing, random: Random): void {
   if (kek === undefined) return;
   const context: DekContext = { tenantId: kek.tenantId, purpose: 'health', dekId: kek.kekId, version: 1 };
   const sample = Buffer.from(random.bytes(KEY_BYTES));
-  const opened = unwrapDek({ kek: kek.key, context }, wrapDek({ kek: kek.key, kekId: kek.kekId, context, random }, sample));
+  const opened = unwrapDek(
+    { kek: kek.key, context },
+    wrapDek({ kek: kek.key, kekId: kek.kekId, context, random }, sample),
+  );
   if (!opened.equals(sample)) throw sealError('authentication_failed', `key ${kek.kekId} does not open what it sealed`);
 }

@@ -40,7 +40,8 @@ export function decodePartHeader(bytes: Uint8Array): PartHeader {
   if (bytes.length < PART_HEADER_BYTES) throw sealError('truncated', 'the part ends inside its header');
   const view = Buffer.from(bytes.buffer, bytes.byteOffset, PART_HEADER_BYTES);
   if (!view.subarray(0, 4).equals(PART_MAGIC)) throw sealError('blob_malformed', 'these bytes are not an object part');
-  if (view[4] !== PART_SUITE_COBBLESTONE_256) throw sealError('suite_unknown', `suite ${view[4]} is not one that this build may read`);
+  if (view[4] !== PART_SUITE_COBBLESTONE_256)
+    throw sealError('suite_unknown', `suite ${view[4]} is not one that this build may read`);
   const size = view.readBigUInt64BE(32);
   if ((view[5]! & ~FLAG_LAST) !== 0 || view.readUInt16BE(6) !== 0 || size > BigInt(Number.MAX_SAFE_INTEGER)) {
     throw sealError('blob_malformed', 'the part header uses bits that this format does not have');
@@ -67,7 +68,10 @@ export function partContext(header: PartHeader, owner: { tenantId: Uuid; rowId: 
 export function checkPartHeader(stored: Uint8Array, expected: PartHeader): void {
   decodePartHeader(stored);
   if (!encodePartHeader(expected).equals(stored.subarray(0, PART_HEADER_BYTES))) {
-    throw sealError('part_mismatch', `part ${expected.partIndex} of object ${expected.objectId} is not the one recorded`);
+    throw sealError(
+      'part_mismatch',
+      `part ${expected.partIndex} of object ${expected.objectId} is not the one recorded`,
+    );
   }
 }
 

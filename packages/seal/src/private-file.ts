@@ -25,7 +25,8 @@ export async function readPrivateFile(path: string): Promise<Buffer> {
     if (process.getuid !== undefined && facts.uid !== process.getuid()) {
       throw sealError('ring_permissions', `${path} belongs to user ${facts.uid}, not to ${process.getuid()}`);
     }
-    if (!facts.isFile() || facts.size > PRIVATE_FILE_BYTES_MAX) throw sealError('ring_corrupt', `${path} is not a key file`);
+    if (!facts.isFile() || facts.size > PRIVATE_FILE_BYTES_MAX)
+      throw sealError('ring_corrupt', `${path} is not a key file`);
     return await handle.readFile();
   } finally {
     await handle.close();
@@ -41,7 +42,8 @@ export async function createPrivateFile(path: string, bytes: Uint8Array): Promis
     // A link never replaces what is there, a rename would.
     await link(temporary, path);
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'EEXIST') throw sealError('ring_exists', `${path} exists already`, cause);
+    if ((cause as NodeJS.ErrnoException).code === 'EEXIST')
+      throw sealError('ring_exists', `${path} exists already`, cause);
     throw cause;
   } finally {
     await rm(temporary, { force: true });

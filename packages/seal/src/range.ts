@@ -1,4 +1,11 @@
-import { CHUNK_BYTES, CHUNKED_PREFIX_BYTES, openChunk, openedMessageBytes, openMessageKeys, SEALED_CHUNK_BYTES } from './chunked.ts';
+import {
+  CHUNK_BYTES,
+  CHUNKED_PREFIX_BYTES,
+  openChunk,
+  openedMessageBytes,
+  openMessageKeys,
+  SEALED_CHUNK_BYTES,
+} from './chunked.ts';
 import type { MessageKeys } from './chunked.ts';
 import { sealError } from './errors.ts';
 
@@ -24,9 +31,12 @@ export async function* decryptRange(
     const lastIndex = Math.floor(length_bytes / CHUNK_BYTES);
     await readChunk(keys, message, lastIndex);
     if (range.start < 0 || range.end < range.start || range.end > length_bytes) {
-      throw sealError('input_too_long', `the range ${range.start}..${range.end} is outside a message of ${length_bytes} bytes`);
+      throw sealError(
+        'input_too_long',
+        `the range ${range.start}..${range.end} is outside a message of ${length_bytes} bytes`,
+      );
     }
-    for (let position = range.start; position < range.end; ) {
+    for (let position = range.start; position < range.end;) {
       const index = Math.floor(position / CHUNK_BYTES);
       const chunk = await readChunk(keys, message, index);
       const from = position - index * CHUNK_BYTES;

@@ -18,7 +18,8 @@ export function generateRecoveryKey(random: Random): Buffer {
 
 /** 14 groups of four characters. The caller shows them once and stores them nowhere. */
 export function formatRecoveryKey(key: Uint8Array): string {
-  if (key.length !== KEY_BYTES) throw sealError('key_length', `a recovery key has ${KEY_BYTES} bytes, not ${key.length}`);
+  if (key.length !== KEY_BYTES)
+    throw sealError('key_length', `a recovery key has ${KEY_BYTES} bytes, not ${key.length}`);
   let bits = BigInt(`0x${Buffer.concat([key, checksum(key)]).toString('hex')}`);
   let text = '';
   for (let i = 0; i < CHARACTER_COUNT; i += 1) {

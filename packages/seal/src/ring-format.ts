@@ -41,7 +41,8 @@ export interface RootKeys {
 }
 
 export function deriveRootKeys(rootKey: Uint8Array, ringId: Uuid): RootKeys {
-  if (rootKey.length !== KEY_BYTES) throw sealError('key_length', `a root key has ${KEY_BYTES} bytes, not ${rootKey.length}`);
+  if (rootKey.length !== KEY_BYTES)
+    throw sealError('key_length', `a root key has ${KEY_BYTES} bytes, not ${rootKey.length}`);
   const wrapBytes = derive(rootKey, 'wrap', { ringId, length_bytes: KEY_BYTES });
   const wrap = new XaesKey(wrapBytes);
   wrapBytes.fill(0);
@@ -60,7 +61,11 @@ export function deriveRecovery(recoveryKey: Uint8Array, ringId: Uuid): { wrap: X
 }
 
 function derive(key: Uint8Array, label: string, output: { ringId: Uuid; length_bytes: number }): Buffer {
-  const info = lengthPrefixed(Buffer.from('auditrax/key-ring/v1'), Buffer.from(label), uuidBytes(output.ringId, 'the ring id'));
+  const info = lengthPrefixed(
+    Buffer.from('auditrax/key-ring/v1'),
+    Buffer.from(label),
+    uuidBytes(output.ringId, 'the ring id'),
+  );
   return hkdfExpand('sha512', key, { info, length_bytes: output.length_bytes });
 }
 
@@ -81,8 +86,10 @@ export function parseRing(bytes: Uint8Array): { document: RingDocument; mac: str
   } catch (cause) {
     throw sealError('ring_corrupt', 'the key ring is not JSON; its previous generation stands beside it', cause);
   }
-  if (!isRecord(value) || value['format'] !== RING_FORMAT) throw sealError('ring_corrupt', 'this file is not a key ring');
-  if (value['suite'] !== RING_SUITE) throw sealError('suite_unknown', `key ring suite ${String(value['suite'])} is unknown to this build`);
+  if (!isRecord(value) || value['format'] !== RING_FORMAT)
+    throw sealError('ring_corrupt', 'this file is not a key ring');
+  if (value['suite'] !== RING_SUITE)
+    throw sealError('suite_unknown', `key ring suite ${String(value['suite'])} is unknown to this build`);
   const { format: _format, suite: _suite, mac, ...document } = value;
   if (!isDocument(document) || typeof mac !== 'string') {
     throw sealError('ring_corrupt', 'the key ring lacks a part; its previous generation stands beside it');
@@ -102,7 +109,10 @@ export function checkRing(ring: { document: RingDocument; mac: string }, keys: R
   const expected = Buffer.from(ringMac({ format: RING_FORMAT, suite: RING_SUITE, ...document }, keys));
   const found = Buffer.from(ring.mac);
   if (expected.length !== found.length || !timingSafeEqual(expected, found)) {
-    throw sealError('ring_tampered', `key ring ${document.ringId} was changed by something that does not hold the root key`);
+    throw sealError(
+      'ring_tampered',
+      `key ring ${document.ringId} was changed by something that does not hold the root key`,
+    );
   }
 }
 
@@ -134,7 +144,11 @@ export function rootBinding(ringId: Uuid): Buffer {
 }
 
 function ringMac(body: object, keys: RootKeys): string {
-  return toBase64Url(createHmac('sha256', keys.mac).update(canonicalJson(body as Json)).digest());
+  return toBase64Url(
+    createHmac('sha256', keys.mac)
+      .update(canonicalJson(body as Json))
+      .digest(),
+  );
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

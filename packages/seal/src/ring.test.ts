@@ -29,7 +29,13 @@ afterEach(() => rm(folder, { recursive: true, force: true }));
 
 const place = () => ({ path, rootKey, clock, random });
 const init = () => initKeyRing({ ...place(), wrappedKeysInStore: 0 });
-const context = (change: Partial<DekContext> = {}): DekContext => ({ tenantId: uuid(), purpose: 'fields', dekId: uuid(), version: 1, ...change });
+const context = (change: Partial<DekContext> = {}): DekContext => ({
+  tenantId: uuid(),
+  purpose: 'fields',
+  dekId: uuid(),
+  version: 1,
+  ...change,
+});
 
 describe('S10: a ring is made once, on purpose, and never silently again', () => {
   it('opening does not make one', async () => {
@@ -86,7 +92,9 @@ describe('S11: the ring file is private, whole and ours', () => {
     const other = Buffer.from(random.bytes(32));
     const attempt = openKeyRing({ ...place(), rootKey: other });
     await expect(attempt).rejects.toThrow(withCode('root_key_mismatch'));
-    await expect(attempt).rejects.toThrow(new RegExp(`${ring.ringId} expects .*${ring.fingerprint}; the one given has`));
+    await expect(attempt).rejects.toThrow(
+      new RegExp(`${ring.ringId} expects .*${ring.fingerprint}; the one given has`),
+    );
   });
 
   it('any changed value is noticed', async () => {
@@ -95,8 +103,12 @@ describe('S11: the ring file is private, whole and ours', () => {
     const text = await readFile(path, 'utf8');
     const document = JSON.parse(text);
     const changes: [string, unknown][] = [
-      ['generation', 9], ['createdAtMs', 1], ['entries', []], ['entries', [{ ...document.entries[0], tenantId: uuid() }]],
-      ['recovery', { ...document.recovery, confirmedAtMs: 5 }], ['extra', 1],
+      ['generation', 9],
+      ['createdAtMs', 1],
+      ['entries', []],
+      ['entries', [{ ...document.entries[0], tenantId: uuid() }]],
+      ['recovery', { ...document.recovery, confirmedAtMs: 5 }],
+      ['extra', 1],
     ];
     for (const [name, value] of changes) {
       await writeFile(path, JSON.stringify({ ...document, [name]: value }));
@@ -132,7 +144,9 @@ describe('S12: the recovery key opens a backup, and a person proves to hold it',
     const key = Buffer.from(random.bytes(32));
     const text = formatRecoveryKey(key);
     expect(text).toMatch(/^([0-9A-Z]{4}-){13}[0-9A-Z]{4}$/);
-    expect(parseRecoveryKey(text.toLowerCase().replaceAll('-', ' ').replaceAll('0', 'o').replaceAll('1', 'l')).equals(key)).toBe(true);
+    expect(
+      parseRecoveryKey(text.toLowerCase().replaceAll('-', ' ').replaceAll('0', 'o').replaceAll('1', 'l')).equals(key),
+    ).toBe(true);
     for (let at = 0; at < text.length; at += 1) {
       if (text[at] === '-') continue;
       const wrong = text.slice(0, at) + (text[at] === '7' ? '8' : '7') + text.slice(at + 1);
@@ -152,6 +166,16 @@ describe('S12: the recovery key opens a backup, and a person proves to hold it',
     expect(await readFile(path, 'utf8')).not.toContain(recoveryKey);
   });
 
+  it('a recovery key that nobody noted can be replaced by who holds the root key', async () => {
+    const { ring, recoveryKey } = await init();
+    await ring.confirmRecoveryKey(recoveryKey);
+    await expect(ring.renewRecoveryKey(random.bytes(32))).rejects.toThrow(withCode('root_key_mismatch'));
+    const renewed = await ring.renewRecoveryKey(rootKey);
+    expect(ring.recoveryConfirmedAtMs).toBeUndefined();
+    await expect(ring.confirmRecoveryKey(recoveryKey)).rejects.toThrow(withCode('recovery_key_mismatch'));
+    expect(recoverRootKey(await readFile(path), renewed).equals(rootKey)).toBe(true);
+  });
+
   it('a backup is restored under a new root key and opens what was wrapped before', async () => {
     const { ring, recoveryKey } = await init();
     const before = localKekProvider({ ring, random });
@@ -161,7 +185,9 @@ describe('S12: the recovery key opens a backup, and a person proves to hold it',
     expect(recoverRootKey(backup, recoveryKey).equals(rootKey)).toBe(true);
 
     const newRoot = Buffer.from(random.bytes(32));
-    await expect(restoreKeyRing({ ...place(), rootKey: newRoot, backup, recoveryKey })).rejects.toThrow(withCode('ring_exists'));
+    await expect(restoreKeyRing({ ...place(), rootKey: newRoot, backup, recoveryKey })).rejects.toThrow(
+      withCode('ring_exists'),
+    );
     const newPath = join(folder, 'restored', 'ring.json');
     await restoreKeyRing({ path: newPath, rootKey: newRoot, clock, random, backup, recoveryKey });
     const reopened = await openKeyRing({ path: newPath, rootKey: newRoot, clock, random });

@@ -5,7 +5,15 @@ import { KEY_BYTES } from './gcm.ts';
 import { createPrivateFile, exists, readPrivateFile, replacePrivateFile } from './private-file.ts';
 import { formatRecoveryKey, generateRecoveryKey, parseRecoveryKey } from './recovery.ts';
 import {
-  checkRing, deriveRecovery, deriveRootKeys, encodeRing, entryBinding, openRingKey, parseRing, RING_ENTRIES_MAX, rootBinding,
+  checkRing,
+  deriveRecovery,
+  deriveRootKeys,
+  encodeRing,
+  entryBinding,
+  openRingKey,
+  parseRing,
+  RING_ENTRIES_MAX,
+  rootBinding,
   sealRingKey,
 } from './ring-format.ts';
 import type { RingDocument, RingEntry, RootKeys } from './ring-format.ts';
@@ -87,7 +95,8 @@ export class KeyRing {
     return this.#serially(async () => {
       const entry = this.#document.entries.find((candidate) => candidate.tenantId === tenantId);
       if (entry !== undefined) return this.#open.get(entry.kekId) ?? this.#openEntry(entry);
-      if (this.keyCount >= RING_ENTRIES_MAX) throw sealError('input_too_long', `a key ring has at most ${RING_ENTRIES_MAX} keys`);
+      if (this.keyCount >= RING_ENTRIES_MAX)
+        throw sealError('input_too_long', `a key ring has at most ${RING_ENTRIES_MAX} keys`);
       const fresh = this.#sealedEntry(tenantId);
       await this.#save({ ...this.#document, entries: [...this.#document.entries, fresh] });
       return this.#openEntry(fresh);
@@ -104,6 +113,28 @@ export class KeyRing {
       const confirmedAtMs = this.#place.clock.nowMs();
       await this.#save({ ...this.#document, recovery: { ...this.#document.recovery, confirmedAtMs } });
     });
+  }
+
+  /**
+   * Makes a new recovery key in place of one that nobody has; the old one opens nothing any more, except backups made
+   * before. `rootKey` must be the ring's (`root_key_mismatch`). Returns the text to show once.
+   */
+  async renewRecoveryKey(rootKey: Uint8Array): Promise<string> {
+    const { random } = this.#place;
+    const given = deriveRootKeys(rootKey, this.ringId);
+    given.wrap.destroy();
+    if (given.check !== this.fingerprint) {
+      throw sealError(
+        'root_key_mismatch',
+        `key ring ${this.ringId} expects check value ${this.fingerprint}, found ${given.check}`,
+      );
+    }
+    const recoveryKey = generateRecoveryKey(random);
+    const { wrap, check } = deriveRecovery(recoveryKey, this.ringId);
+    const sealedRoot = sealRingKey({ key: wrap, bound: rootBinding(this.ringId), random }, rootKey);
+    wrap.destroy();
+    await this.#serially(() => this.#save({ ...this.#document, recovery: { check, sealedRoot, confirmedAtMs: null } }));
+    return formatRecoveryKey(recoveryKey);
   }
 
   /** Wipes every key that is held. */
@@ -169,7 +200,13 @@ export async function initKeyRing(
     );
   }
   const recovery = generateRecoveryKey(input.random);
-  const ring = await writeNewRing(input, { ringId: uuidV4(input.random), generation: 1, recovery, keks: [], confirmedAtMs: null });
+  const ring = await writeNewRing(input, {
+    ringId: uuidV4(input.random),
+    generation: 1,
+    recovery,
+    keks: [],
+    confirmedAtMs: null,
+  });
   return { ring, recoveryKey: formatRecoveryKey(recovery) };
 }
 
@@ -235,7 +272,10 @@ async function writeNewRing(input: RingPlace, content: NewRing): Promise<KeyRing
   const { ringId, generation } = content;
   const keys = deriveRootKeys(input.rootKey, ringId);
   const recovery = deriveRecovery(content.recovery, ringId);
-  const sealedRoot = sealRingKey({ key: recovery.wrap, bound: rootBinding(ringId), random: input.random }, input.rootKey);
+  const sealedRoot = sealRingKey(
+    { key: recovery.wrap, bound: rootBinding(ringId), random: input.random },
+    input.rootKey,
+  );
   recovery.wrap.destroy();
   const entries = content.keks.map(({ entry, bytes }) => ({
     ...entry,
@@ -272,7 +312,8 @@ function openRecovery(document: RingDocument, text: string): Buffer {
 
 async function refuseExisting(path: string): Promise<void> {
   for (const candidate of [path, `${path}.previous`]) {
-    if (await exists(candidate)) throw sealError('ring_exists', `${candidate} exists already; a key ring is made only once`);
+    if (await exists(candidate))
+      throw sealError('ring_exists', `${candidate} exists already; a key ring is made only once`);
   }
 }
 

@@ -18,6 +18,7 @@ export async function createRootKeyFile(path: string, random: Random): Promise<B
 export async function readRootKeyFile(path: string): Promise<Buffer> {
   const text = (await readPrivateFile(path)).toString('latin1').replace(/\n$/, '');
   const key = fromBase64Url(text);
-  if (key === undefined || key.length !== KEY_BYTES) throw sealError('ring_corrupt', `${path} does not hold a root key`);
+  if (key === undefined || key.length !== KEY_BYTES)
+    throw sealError('ring_corrupt', `${path} does not hold a root key`);
   return key;
 }

@@ -60,7 +60,18 @@ describe('S7: a stream is whole or refused', () => {
   it('every truncation is noticed and releases only a true prefix', async () => {
     const plaintext = Buffer.from(systemRandom.bytes(2 * CHUNK_BYTES + 5));
     const { input, sealed } = await sealAll(plaintext);
-    const cuts = [0, 1, 55, 56, 57, 72, 56 + SEALED_CHUNK_BYTES, 57 + SEALED_CHUNK_BYTES, 56 + 2 * SEALED_CHUNK_BYTES, sealed.length - 1];
+    const cuts = [
+      0,
+      1,
+      55,
+      56,
+      57,
+      72,
+      56 + SEALED_CHUNK_BYTES,
+      57 + SEALED_CHUNK_BYTES,
+      56 + 2 * SEALED_CHUNK_BYTES,
+      sealed.length - 1,
+    ];
     for (const cut of cuts) {
       const found = await released(input, sealed.subarray(0, cut));
       expect(found.code, `cut at ${cut}`).toMatch(/^(truncated|authentication_failed)$/);
@@ -86,7 +97,10 @@ describe('S7: a stream is whole or refused', () => {
     function* source() {
       for (; pulled < 1000; pulled += 1) yield new Uint8Array(CHUNK_BYTES);
     }
-    const stream = encryptStream({ key: systemRandom.bytes(32), salt: systemRandom.bytes(SALT_BYTES), context: EMPTY }, source());
+    const stream = encryptStream(
+      { key: systemRandom.bytes(32), salt: systemRandom.bytes(SALT_BYTES), context: EMPTY },
+      source(),
+    );
     for (let i = 0; i < 4; i += 1) await stream.next();
     expect(pulled).toBeLessThanOrEqual(4);
     await stream.return();
@@ -104,7 +118,9 @@ describe('S8: random access answers like the whole stream', () => {
     await fc.assert(
       fc.asyncProperty(fc.nat(plaintext.length), fc.nat(plaintext.length), async (a, b) => {
         const [start, end] = a < b ? [a, b] : [b, a];
-        expect((await all(decryptRange(input, message, { start, end }))).equals(plaintext.subarray(start, end))).toBe(true);
+        expect((await all(decryptRange(input, message, { start, end }))).equals(plaintext.subarray(start, end))).toBe(
+          true,
+        );
       }),
       { numRuns: 60 },
     );
@@ -116,7 +132,13 @@ describe('S8: random access answers like the whole stream', () => {
 });
 
 describe('S9: a part belongs to one place of one object of one row of one tenant', () => {
-  const header = { last: false, dekVersion: 3, objectId: uuidV4(systemRandom), partIndex: 7, size_bytes: 8 * 1024 * 1024 };
+  const header = {
+    last: false,
+    dekVersion: 3,
+    objectId: uuidV4(systemRandom),
+    partIndex: 7,
+    size_bytes: 8 * 1024 * 1024,
+  };
   const owner = { tenantId: uuidV4(systemRandom), rowId: uuidV4(systemRandom) };
 
   it('the header has 40 bytes and one reading', () => {
@@ -127,26 +149,36 @@ describe('S9: a part belongs to one place of one object of one row of one tenant
     expect(sealedPartBytes(0)).toBe(40 + 56 + 16);
   });
 
-  it.each([[0, 'blob_malformed'], [4, 'suite_unknown'], [5, 'blob_malformed'], [6, 'blob_malformed']] as const)(
-    'a changed byte %d is refused as %s',
-    (at, code) => {
-      const bytes = encodePartHeader(header);
-      bytes[at]! ^= 0x80;
-      expect(() => decodePartHeader(bytes)).toThrow(expect.objectContaining({ code }));
-    },
-  );
+  it.each([
+    [0, 'blob_malformed'],
+    [4, 'suite_unknown'],
+    [5, 'blob_malformed'],
+    [6, 'blob_malformed'],
+  ] as const)('a changed byte %d is refused as %s', (at, code) => {
+    const bytes = encodePartHeader(header);
+    bytes[at]! ^= 0x80;
+    expect(() => decodePartHeader(bytes)).toThrow(expect.objectContaining({ code }));
+  });
 
   it.each([
-    { ...header, last: true }, { ...header, dekVersion: 4 }, { ...header, partIndex: 8 }, { ...header, size_bytes: 1 },
+    { ...header, last: true },
+    { ...header, dekVersion: 4 },
+    { ...header, partIndex: 8 },
+    { ...header, size_bytes: 1 },
     { ...header, objectId: uuidV4(systemRandom) },
   ])('another header is another context, and is refused against the record', (other) => {
     expect(partContext(other, owner).equals(partContext(header, owner))).toBe(false);
-    expect(() => checkPartHeader(encodePartHeader(other), header)).toThrow(expect.objectContaining({ code: 'part_mismatch' }));
+    expect(() => checkPartHeader(encodePartHeader(other), header)).toThrow(
+      expect.objectContaining({ code: 'part_mismatch' }),
+    );
   });
 
   it('a message of another tenant or row fails at the commitment', async () => {
     const { input, sealed } = await sealAll(Buffer.from('evidence'), partContext(header, owner));
-    for (const other of [{ ...owner, tenantId: uuidV4(systemRandom) }, { ...owner, rowId: uuidV4(systemRandom) }]) {
+    for (const other of [
+      { ...owner, tenantId: uuidV4(systemRandom) },
+      { ...owner, rowId: uuidV4(systemRandom) },
+    ]) {
       const found = await released({ key: input.key, context: partContext(header, other) }, sealed);
       expect(found).toEqual({ bytes: EMPTY, code: 'commitment_mismatch' });
     }

@@ -1,11 +1,19 @@
-import { CHUNK_BYTES, CHUNKED_PREFIX_BYTES, deriveMessageKeys, openChunk, openMessageKeys, SEALED_CHUNK_BYTES, sealChunk } from './chunked.ts';
+import {
+  CHUNK_BYTES,
+  CHUNKED_PREFIX_BYTES,
+  deriveMessageKeys,
+  openChunk,
+  openMessageKeys,
+  SEALED_CHUNK_BYTES,
+  sealChunk,
+} from './chunked.ts';
 import { sealError } from './errors.ts';
 
 export type ByteSource = AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
 
 /**
- * Encrypts a stream of any length as one chunked message. Yields the 56-byte prefix, then each sealed chunk; holds one
- * chunk of input at a time and reads on only when the consumer asks, so back-pressure reaches the sender.
+ * Encrypts a stream of any length as one chunked message. Yields the 56-byte prefix, then each sealed chunk and its tag;
+ * holds one chunk of input at a time and reads on only when the consumer asks, so back-pressure reaches the sender.
  *
  * `salt` must never have been used with `key` before: the caller takes 24 fresh random bytes for every attempt, also for
  * a retry, because other bytes under the same salt would repeat nonces. Throws `key_length`, `nonce_length`.
@@ -19,7 +27,7 @@ export async function* encryptStream(
     yield Buffer.concat([input.salt, keys.commitment]);
     let index = 0;
     const rest = yield* regroup(source, CHUNK_BYTES, (chunk) => sealChunk(keys, index++, chunk));
-    yield sealChunk(keys, index, rest);
+    yield* sealChunk(keys, index, rest);
   } finally {
     keys.key.fill(0);
   }
@@ -28,7 +36,8 @@ export async function* encryptStream(
 /**
  * Decrypts one chunked message. Each yielded buffer has been authenticated; a consumer that is told `truncated` or
  * `authentication_failed` later has seen a true prefix of the message and nothing else. The message is only whole when
- * the generator ends without throwing. Throws `commitment_mismatch` before the first chunk, `key_length`.
+ * the generator ends without throwing. A buffer of the source may be used again once the next one is asked for. Throws
+ * `commitment_mismatch` before the first chunk, `key_length`.
  */
 export async function* decryptStream(
   input: { key: Uint8Array; context: Uint8Array },
@@ -41,7 +50,7 @@ export async function* decryptStream(
     try {
       let index = 0;
       const remaining = prepend(rest, reader);
-      const tail = yield* regroup(remaining, SEALED_CHUNK_BYTES, (chunk) => openChunk(keys, index++, chunk));
+      const tail = yield* regroup(remaining, SEALED_CHUNK_BYTES, (chunk) => [openChunk(keys, index++, chunk)]);
       // A message that ends on a chunk boundary has lost its short final chunk: the tail is empty and has no tag.
       yield openChunk(keys, index, tail);
     } finally {
@@ -52,11 +61,11 @@ export async function* decryptStream(
   }
 }
 
-/** Cuts a stream into pieces of exactly `size_bytes`, maps and yields each, and returns the shorter remainder. */
+/** Cuts a stream into pieces of exactly `size_bytes`, yields what each maps to, and returns the shorter remainder. */
 async function* regroup(
   source: ByteSource,
   size_bytes: number,
-  map: (piece: Uint8Array) => Buffer,
+  map: (piece: Uint8Array) => readonly Buffer[],
 ): AsyncGenerator<Buffer, Buffer, undefined> {
   let held: Buffer = Buffer.allocUnsafe(size_bytes);
   let heldBytes = 0;
@@ -64,7 +73,7 @@ async function* regroup(
     let offset = 0;
     while (offset < bytes.length) {
       if (heldBytes === 0 && bytes.length - offset >= size_bytes) {
-        yield map(bytes.subarray(offset, offset + size_bytes));
+        yield* map(bytes.subarray(offset, offset + size_bytes));
         offset += size_bytes;
         continue;
       }
@@ -73,7 +82,7 @@ async function* regroup(
       heldBytes += taken;
       offset += taken;
       if (heldBytes === size_bytes) {
-        yield map(held);
+        yield* map(held);
         heldBytes = 0;
       }
     }

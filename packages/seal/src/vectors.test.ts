@@ -50,7 +50,11 @@ describe('S1: AES-256-GCM agrees with Wycheproof inside the profile and refuses 
     let outside = 0;
     for (const group of load(context, 'aes_gcm_test.json').testGroups) {
       for (const test of group.tests) {
-        const input = { key: hex(test['key'] as string), nonce: hex(test['iv'] as string), aad: hex(test['aad'] as string) };
+        const input = {
+          key: hex(test['key'] as string),
+          nonce: hex(test['iv'] as string),
+          aad: hex(test['aad'] as string),
+        };
         const sealed = hex(`${test['ct']}${test['tag']}`);
         if (group.keySize !== 256 || group.ivSize !== 96) {
           expect(() => gcmDecrypt(input, sealed), `case ${test['tcId']}`).toThrow(/bytes, not/);
@@ -71,7 +75,10 @@ describe('S1: AES-256-GCM agrees with Wycheproof inside the profile and refuses 
 });
 
 describe('S2: HKDF agrees with Wycheproof', () => {
-  it.for([['sha256', 'hkdf_sha256_test.json'], ['sha512', 'hkdf_sha512_test.json']] as const)('%s', ([hash, name], context) => {
+  it.for([
+    ['sha256', 'hkdf_sha256_test.json'],
+    ['sha512', 'hkdf_sha512_test.json'],
+  ] as const)('%s', ([hash, name], context) => {
     let count = 0;
     for (const group of load(context, name).testGroups) {
       for (const test of group.tests) {
@@ -155,7 +162,11 @@ describe('S4: fields use XAES-256-GCM as published', () => {
     ['01', '', 'ce546ef63c9cc60765923609b33a9a1974e96e52daf2fcf7075e2271'],
     ['03', 'c2sp.org/XAES-256-GCM', '986ec1832593df5443a179437fd083bf3fdb41abd740a21f71eb769d'],
   ])('specification vector with key byte %s', (byte, aad, expected) => {
-    const input = { key: new XaesKey(hex(byte.repeat(32))), nonce: Buffer.from('ABCDEFGHIJKLMNOPQRSTUVWX'), aad: Buffer.from(aad) };
+    const input = {
+      key: new XaesKey(hex(byte.repeat(32))),
+      nonce: Buffer.from('ABCDEFGHIJKLMNOPQRSTUVWX'),
+      aad: Buffer.from(aad),
+    };
     const sealed = xaesEncrypt(input, Buffer.from('XAES-256-GCM'));
     expect(sealed.toString('hex')).toBe(expected);
     expect(xaesDecrypt(input, sealed).toString()).toBe('XAES-256-GCM');

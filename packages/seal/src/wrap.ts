@@ -30,7 +30,10 @@ export function unwrapDek(input: { kek: XaesKey; context: DekContext }, wrapped:
   wrappedKekId(wrapped);
   const nonceEnd = WRAP_HEADER_BYTES + XAES_NONCE_BYTES;
   const aad = Buffer.concat([WRAP_DOMAIN, wrapped.subarray(0, WRAP_HEADER_BYTES), encodeDekContext(input.context)]);
-  return xaesDecrypt({ key: input.kek, nonce: wrapped.subarray(WRAP_HEADER_BYTES, nonceEnd), aad }, wrapped.subarray(nonceEnd));
+  return xaesDecrypt(
+    { key: input.kek, nonce: wrapped.subarray(WRAP_HEADER_BYTES, nonceEnd), aad },
+    wrapped.subarray(nonceEnd),
+  );
 }
 
 /** The key-encryption key that a wrapped key names; authenticated only once it has been unwrapped. */
@@ -38,6 +41,7 @@ export function wrappedKekId(wrapped: Uint8Array): Uuid {
   if (wrapped.length !== WRAPPED_DEK_BYTES || wrapped[0] !== WRAP_MAGIC) {
     throw sealError('blob_malformed', 'these bytes are not a wrapped data key');
   }
-  if (wrapped[1] !== WRAP_SUITE_XAES_256_GCM) throw sealError('suite_unknown', `suite ${wrapped[1]} is not one that this build may read`);
+  if (wrapped[1] !== WRAP_SUITE_XAES_256_GCM)
+    throw sealError('suite_unknown', `suite ${wrapped[1]} is not one that this build may read`);
   return uuidFromBytes(wrapped.subarray(2, WRAP_HEADER_BYTES));
 }

@@ -34,7 +34,10 @@ export async function vaultInProcess(clock: Clock): Promise<VaultInProcess> {
   const refusals: VaultRefusal[] = [];
   const calls: string[] = [];
   const outage = { on: false };
-  const vault = createVault({ provider: localKekProvider({ ring, random }), onRefusal: (refusal) => refusals.push(refusal) });
+  const vault = createVault({
+    provider: localKekProvider({ ring, random }),
+    onRefusal: (refusal) => refusals.push(refusal),
+  });
   const { contract, handlers } = keysRoutes({ vault });
   const client: InternalClient = {
     async call(route, input) {

@@ -13,7 +13,10 @@ export function tenantKeysInMemory(random: Random): ObjectKeys {
     return key;
   };
   const bind = (input: { context: TenantContext; objectId: Uuid }): FieldBinding => ({
-    tenantId: input.context.tenantId, fieldId: 1, rowId: input.objectId, schemaRevision: 1,
+    tenantId: input.context.tenantId,
+    fieldId: 1,
+    rowId: input.objectId,
+    schemaRevision: 1,
   });
   return {
     sealObjectKey: async (input) => sealField({ key: keyOf(input.context), binding: bind(input), random }, input.key),
