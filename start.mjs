@@ -30,7 +30,9 @@ function refuseUnsupportedPlatform() {
 }
 
 function lockfileHash() {
-  return createHash('sha256').update(readFileSync(join(ROOT, 'package-lock.json'))).digest('hex');
+  return createHash('sha256')
+    .update(readFileSync(join(ROOT, 'package-lock.json')))
+    .digest('hex');
 }
 
 function isInstalled() {
@@ -62,7 +64,9 @@ function runtime() {
   if (runningNodeIsNewEnough()) return process.execPath;
   const pinned = join(ROOT, 'node_modules', `node-linux-${process.arch}`, 'bin', 'node');
   if (!existsSync(pinned)) {
-    fail(`Node ${process.versions.node} is too old and the pinned Node 24 is not in node_modules: run \`npm ci --ignore-scripts --include=optional\`, or install Node ${NODE_MAJOR_MIN}.`);
+    fail(
+      `Node ${process.versions.node} is too old and the pinned Node 24 is not in node_modules: run \`npm ci --ignore-scripts --include=optional\`, or install Node ${NODE_MAJOR_MIN}.`,
+    );
   }
   return pinned;
 }
@@ -73,7 +77,9 @@ export async function bootstrap(args) {
   if (!isInstalled()) await install();
   const node = runtime();
   if (args[0] === 'start' && node !== process.execPath) {
-    process.stderr.write(`auditrax: Node ${process.versions.node} is out of support; using the pinned Node ${NODE_MAJOR_MIN} of node_modules\n`);
+    process.stderr.write(
+      `auditrax: Node ${process.versions.node} is out of support; using the pinned Node ${NODE_MAJOR_MIN} of node_modules\n`,
+    );
   }
   const path = `${join(ROOT, 'node_modules', '.bin')}:${join(node, '..')}:${process.env.PATH ?? ''}`;
   const child = spawn(node, ['--disable-warning=ExperimentalWarning', join(ROOT, 'app/bin/main.ts'), ...args], {

@@ -6,14 +6,26 @@
 // for it, because its platform is not ours.
 import { readFileSync, writeFileSync } from 'node:fs';
 
-const OPERATING_SYSTEMS = ['android', 'darwin', 'freebsd', 'linux', 'openharmony', 'win32', 'aix', 'sunos', 'netbsd', 'openbsd'];
+const OPERATING_SYSTEMS = [
+  'android',
+  'darwin',
+  'freebsd',
+  'linux',
+  'openharmony',
+  'win32',
+  'aix',
+  'sunos',
+  'netbsd',
+  'openbsd',
+];
 const ARCHITECTURES = ['arm64', 'arm', 'x64', 'ia32', 'ppc64', 'riscv64', 's390x', 'loong64', 'wasm32'];
 
 function platformOf(name) {
   const words = name.split(/[-/]/);
   const os = OPERATING_SYSTEMS.filter((candidate) => words.includes(candidate));
   const cpu = ARCHITECTURES.filter((candidate) => words.includes(candidate));
-  const libc = words.includes('musl') || name.includes('musleabi') ? ['musl'] : words.includes('gnu') ? ['glibc'] : undefined;
+  const libc =
+    words.includes('musl') || name.includes('musleabi') ? ['musl'] : words.includes('gnu') ? ['glibc'] : undefined;
   return { os: os.length > 0 ? os : ['none'], cpu: cpu.length > 0 ? cpu : ['none'], ...(libc ? { libc } : {}) };
 }
 

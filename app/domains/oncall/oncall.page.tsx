@@ -39,9 +39,11 @@ function Canary({ canary }: { canary: OncallAnswer['canary'] }) {
   const silent = canary.lastAt === null || now - Date.parse(canary.lastAt) > CANARY_SILENCE_MS_MAX;
   return (
     <section className="card" aria-labelledby="canary">
-      <div className="card__head"><h2 id="canary">Canary channel</h2><span className={`grade grade--${silent ? 'failing' : 'proven'}`}>{silent ? 'silent' : 'alive'}</span></div>
-      <p className="muted">The sentinel attacks its own canary tenants each minute. These pages are counted here and never mixed with the others; a missing one is an alarm of its own.</p>
-      <Facts entries={[['Last hour', `${canary.lastHour} pages, ${canary.delivered} delivered`], ['Last one', canary.lastAt ? <Ago key="last" at={canary.lastAt} /> : 'none yet']]} />
+      <div className="card__head">
+        <h2 id="canary">Canary channel</h2>
+        <span className="row num"><span className={`grade grade--${silent ? 'failing' : 'proven'}`}>{silent ? 'silent' : 'alive'}</span><span>{canary.lastHour} pages in the last hour, {canary.delivered} delivered</span><span className="muted">last one {canary.lastAt ? <Ago at={canary.lastAt} /> : 'not yet seen'}</span></span>
+      </div>
+      <p className="muted prose">The sentinel attacks its own canary tenants each minute. Those pages are counted here and never mixed with the others; a missing one is an alarm of its own.</p>
       {silent && <Notice kind="failing" title="The canary is silent"><p>Either the attempts have stopped or their pages do not arrive. Until it sings again, do not trust an empty inbox.</p></Notice>}
     </section>
   );
@@ -87,7 +89,8 @@ export function OncallInbox() {
       {error ? (
         <Failure error={error} />
       ) : (
-        <div className="split">
+        <div className="stack">
+          {data && <Canary canary={data.canary} />}
           <div>
             <DataTable
               label="Pages"
@@ -99,7 +102,6 @@ export function OncallInbox() {
               empty={<Empty title="Nothing waits"><p>No page is open. That is only good news while the canary channel is alive: it proves that pages would arrive.</p></Empty>}
             />
           </div>
-          {data && <Canary canary={data.canary} />}
         </div>
       )}
       {current && <PagePanel page={current} onClose={() => setOpened(null)} />}

@@ -58,7 +58,6 @@ class Channel implements Membership {
 
   constructor(boot: Boot) {
     this.boot = boot;
-    process.on('message', (message) => void this.#receive(message as ToChild));
     // The supervisor is gone (kill -9 included): nobody would restart or watch us, so stop in order.
     process.on('disconnect', () => void this.#stop());
     // Ctrl-C reaches the whole group; the supervisor decides the order of stopping.
@@ -124,7 +123,12 @@ class Channel implements Membership {
     process.exit(78); // EX_CONFIG of sysexits: the supervisor shows the line instead of restarting
   }
 
-  async #receive(message: ToChild): Promise<void> {
+  /** For `joinSupervisor` alone. */
+  receive(message: ToChild): void {
+    void this.#handle(message);
+  }
+
+  async #handle(message: ToChild): Promise<void> {
     switch (message.type) {
       case 'peers':
         this.#peers = message.peers;
@@ -186,15 +190,20 @@ export async function joinSupervisor(service: ServiceName): Promise<Membership> 
   if (process.send === undefined) {
     throw new AppError('no_supervisor', `${service} is started by the supervisor: use \`npm start\``);
   }
-  const boot = await new Promise<Boot>((resolve) => {
-    process.once('message', (message) => {
-      const first = message as ToChild;
-      if (first.type !== 'boot' || first.boot.service !== service) {
-        throw new AppError('wrong_boot_message', `${service} got a boot message for another process`);
-      }
-      resolve(first.boot);
+  // The runtime hands over what has queued up in one go: what follows the boot message must not fall on the floor.
+  const early: ToChild[] = [];
+  let receive = (message: ToChild): void => void early.push(message);
+  const boot = await new Promise<Boot>((resolve, reject) => {
+    process.on('message', (message) => {
+      const told = message as ToChild;
+      if (told.type !== 'boot') return receive(told);
+      if (told.boot.service === service) return resolve(told.boot);
+      reject(new AppError('wrong_boot_message', `${service} got a boot message for another process`));
     });
   });
   dropPrivileges(boot.runAs);
-  return new Channel(boot);
+  const channel = new Channel(boot);
+  receive = (message) => channel.receive(message);
+  for (const message of early) channel.receive(message);
+  return channel;
 }

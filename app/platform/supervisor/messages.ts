@@ -5,13 +5,16 @@ import type { Json, ServiceName } from '@auditrax/base';
  * nobody else can open). Secrets never travel in an environment or in arguments, where other users read them.
  */
 
-/** How a process reaches the database: a socket and a role; the password only where peer authentication cannot serve. */
+/** How a process reaches the database: a socket (or host) and a role of its own. */
 export interface DatabaseAccess {
   readonly host: string;
   readonly port: number;
   readonly database: string;
   readonly user: string;
-  readonly password?: string;
+  /** File in the process's own folder, only where the kernel cannot tell the processes apart (peer authentication). */
+  readonly passwordFile?: string;
+  /** Over TCP: TLS 1.3 with the server's name verified, and nothing less. */
+  readonly tls?: { readonly ca?: string; readonly servername: string };
 }
 
 /** Everything a process may know at start. A process gets what is named here and reads no environment. */
@@ -34,7 +37,7 @@ export interface Peers {
 /** A workload certificate as the issuer answers it. */
 export interface WorkloadCertificate {
   readonly certificatePem: string;
-  readonly caPem: string;
+  readonly bundlePem: string;
 }
 
 export type ToChild =

@@ -22,6 +22,8 @@ export interface SupervisorDeps {
 /** First and longest wait before a dead process is started again; doubles in between, resets after it was ready. */
 const BACKOFF_MS_MIN = 150;
 const BACKOFF_MS_MAX = 10_000;
+/** A process that ends this often without becoming ready is broken; whoever waits for it is told. */
+const FAILURES_MAX = 3;
 /** A child that has not drained by then is ended; longer than a child's own bound. */
 const STOP_MS_MAX = 10_000;
 /** A process that is not ready by then is reported; a loaded machine needs several seconds for the slowest. */
@@ -38,6 +40,8 @@ interface Running {
   child: ChildProcess;
   ready: boolean;
   backoff_ms: number;
+  /** Ends in a row without having been ready. */
+  failures: number;
   waiters: { resolve: () => void; reject: (error: Error) => void }[];
 }
 
@@ -73,7 +77,7 @@ export class Supervisor {
 
   /** Starts one process and resolves when it is ready; rejects with its own words when it cannot be. */
   start(spec: ChildSpec): Promise<void> {
-    const entry = { spec, ready: false, backoff_ms: BACKOFF_MS_MIN, waiters: [] } as unknown as Running;
+    const entry = { spec, ready: false, backoff_ms: BACKOFF_MS_MIN, failures: 0, waiters: [] } as unknown as Running;
     this.#running.set(spec.service, entry);
     const started = this.#whenReady(entry);
     this.#spawn(entry);
@@ -150,6 +154,7 @@ export class Supervisor {
     child.on('exit', (code, signal) => this.#exited(entry, code, signal));
     child.on('error', (error) => this.#deps.log(`${spec.service}: ${error.message}`));
     this.#tell(entry, { type: 'boot', boot: spec.boot });
+    this.#tell(entry, { type: 'peers', peers: this.peers() });
   }
 
   #forward(service: ServiceName, stream: NodeJS.ReadableStream): void {
@@ -204,6 +209,7 @@ export class Supervisor {
 
   #becameReady(entry: Running, port: number): void {
     entry.ready = true;
+    entry.failures = 0;
     entry.backoff_ms = BACKOFF_MS_MIN;
     this.#addresses = { ...this.#addresses, [entry.spec.service]: { port, pid: entry.child.pid! } };
     this.#broadcast();
@@ -237,14 +243,17 @@ export class Supervisor {
       this.#deps.log(`${service}: stopped until the condition above is mended`);
       return;
     }
+    entry.failures += wasReady ? 0 : 1;
+    if (entry.failures >= FAILURES_MAX) {
+      const error = new AppError('process_failed', `${service} ends before it is ready (${signal ?? code}); its last words are above`);
+      for (const waiter of entry.waiters.splice(0)) waiter.reject(error);
+    }
     if (entry.backoff_ms > 0) this.#deps.log(`${service}: ended (${signal ?? code}); starting it again`);
     const wait_ms = entry.backoff_ms;
     entry.backoff_ms = Math.min(BACKOFF_MS_MAX, Math.max(BACKOFF_MS_MIN, wasReady ? BACKOFF_MS_MIN : wait_ms * 2));
     setTimeout(() => {
       if (this.#stopping) return;
       this.#spawn(entry);
-      // A fresh channel knows nothing yet; the issuer must be up for its certificate, the peers for its calls.
-      this.#broadcast();
     }, wait_ms);
   }
 }

@@ -5,7 +5,7 @@ import { joinSupervisor } from '../member.ts';
 const service = process.argv[2] === 'issuer' ? 'issuer' : 'signer';
 const member = await joinSupervisor(service);
 if (service === 'issuer') {
-  member.onSign((asks, csrPem) => Promise.resolve({ certificatePem: `${asks}:${csrPem}`, caPem: 'ca' }));
+  member.onSign((asks, csrPem) => Promise.resolve({ certificatePem: `${asks}:${csrPem}`, bundlePem: 'ca' }));
 }
 if (member.boot.options['fatal'] === true)
   member.fatal(new AppError('key_lost', 'the key is gone: restore the backup'));

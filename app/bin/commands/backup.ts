@@ -1,0 +1,45 @@
+import { existsSync, statSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { AppError, systemRandom } from '@auditrax/base';
+import { writeBackup } from '../../platform/backup/archive.ts';
+import { openStateFolder } from '../../platform/supervisor/state-folder.ts';
+import { readSettings } from '../settings.ts';
+
+const HELP = `Usage: auditrax backup FILE
+
+Writes database, evidence, key ring (sealed), log journal and all else of the state folder to FILE, encrypted so that
+only the recovery key opens it. Stop the house first: a backup is of one instant.
+`;
+
+export async function run(args: string[]): Promise<number> {
+  const { values, positionals } = parseArgs({
+    args,
+    allowPositionals: true,
+    options: { help: { type: 'boolean', short: 'h' } },
+  });
+  const [name] = positionals;
+  if (values.help || name === undefined) {
+    (values.help ? process.stdout : process.stderr).write(HELP);
+    return values.help ? 0 : 2;
+  }
+  const { state } = readSettings(process.env);
+  const file = resolve(name);
+  if (existsSync(file)) throw new AppError('file_exists', `${file} exists already: name another file`);
+  if (!existsSync(join(state, 'keys/key-ring')))
+    throw new AppError('nothing_to_back_up', `there is no house in ${state}`);
+  const folder = openStateFolder(state); // refuses while the house is running
+  try {
+    if (existsSync(join(state, 'postgres/data/postmaster.pid'))) {
+      throw new AppError(
+        'database_running',
+        'the database is still running (was the house killed?): start the house and stop it with Ctrl-C, then back up',
+      );
+    }
+    await writeBackup({ statePath: state, file }, systemRandom);
+  } finally {
+    folder.release();
+  }
+  process.stdout.write(`${file}: ${(statSync(file).size / 1e6).toFixed(1)} MB. Keep it apart from the recovery key.\n`);
+  return 0;
+}

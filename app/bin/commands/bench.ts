@@ -1,0 +1,39 @@
+import { parseArgs } from 'node:util';
+import { AppError } from '@auditrax/base';
+
+const HELP = `Usage: npm run -s bench -- NAME [--json]
+
+  request   the whole authenticated, authorised, walled and logged request against a bare Fastify + pg handler:
+            CPU-seconds per request over all processes, both sides over TLS, in one run
+  start     seconds of a first and of a later start, on this machine with the packages installed
+`;
+
+export interface BenchResult {
+  readonly figures: Readonly<Record<string, number>>;
+  readonly conditions: Readonly<Record<string, string | number>>;
+}
+
+const BENCHES: Readonly<
+  Record<string, () => Promise<{ run(progress: (line: string) => void): Promise<BenchResult> }>>
+> = {
+  request: () => import('../../../bench/request-house.ts'),
+  start: () => import('../../../bench/start.ts'),
+};
+
+export async function run(args: string[]): Promise<number> {
+  const { values, positionals } = parseArgs({
+    args,
+    allowPositionals: true,
+    options: { help: { type: 'boolean', short: 'h' }, json: { type: 'boolean' } },
+  });
+  const [name] = positionals;
+  if (values.help || name === undefined) {
+    (values.help ? process.stdout : process.stderr).write(HELP);
+    return values.help ? 0 : 2;
+  }
+  const load = BENCHES[name];
+  if (load === undefined) throw new AppError('unknown_bench', `there is no bench "${name}": request or start`);
+  const result = await (await load()).run((line) => process.stderr.write(`${line}\n`));
+  process.stdout.write(values.json ? `${JSON.stringify(result)}\n` : `${JSON.stringify(result, null, 2)}\n`);
+  return 0;
+}

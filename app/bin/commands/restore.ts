@@ -1,0 +1,75 @@
+import { existsSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { join, resolve } from 'node:path';
+import { createInterface } from 'node:readline/promises';
+import { parseArgs } from 'node:util';
+import { AppError, systemClock, systemRandom } from '@auditrax/base';
+import { createRootKeyFile, restoreKeyRing } from '@auditrax/seal';
+import { unpackBackup } from '../../platform/backup/archive.ts';
+import { ensureServiceUsers } from '../../platform/supervisor/service-users.ts';
+import { openStateFolder } from '../../platform/supervisor/state-folder.ts';
+import { SERVICES } from '../house.ts';
+import { readSettings } from '../settings.ts';
+
+const HELP = `Usage: auditrax restore FILE [--recovery-key-file KEYFILE]
+
+Restores a backup into an empty state folder (AUDITRAX_STATE) and puts the keys under a new root key. The recovery key is
+asked for, or read from KEYFILE.
+`;
+
+async function readRecoveryKey(file: string | undefined): Promise<string> {
+  if (file !== undefined) return (await import('node:fs')).readFileSync(file, 'utf8').trim();
+  const prompt = createInterface({ input: process.stdin, output: process.stderr });
+  const typed = await prompt.question('Recovery key: ');
+  prompt.close();
+  return typed.trim();
+}
+
+/** On another machine the service users have other numbers: the folders go to the users of this one. */
+function handOver(state: string): void {
+  if (process.getuid!() !== 0) return;
+  const users = ensureServiceUsers([...SERVICES, 'postgres'], () => {});
+  for (const [service, user] of Object.entries(users)) {
+    const folder = join(state, service === 'postgres' ? 'postgres/data' : service);
+    if (existsSync(folder)) execFileSync('chown', ['-R', `${user.uid}:${user.gid}`, folder]);
+  }
+}
+
+export async function run(args: string[]): Promise<number> {
+  const { values, positionals } = parseArgs({
+    args,
+    allowPositionals: true,
+    options: { help: { type: 'boolean', short: 'h' }, 'recovery-key-file': { type: 'string' } },
+  });
+  const [name] = positionals;
+  if (values.help || name === undefined) {
+    (values.help ? process.stdout : process.stderr).write(HELP);
+    return values.help ? 0 : 2;
+  }
+  const { state } = readSettings(process.env);
+  if (existsSync(state) && readdirSync(state).length > 0) {
+    throw new AppError(
+      'restore_not_empty',
+      `${state} is not empty: set AUDITRAX_STATE to an empty folder, or move the old one away`,
+    );
+  }
+  const recoveryKey = await readRecoveryKey(values['recovery-key-file']);
+  const folder = openStateFolder(state);
+  const path = join(folder.own('keys'), 'key-ring');
+  try {
+    const backup = await unpackBackup({ statePath: state, file: resolve(name) }, recoveryKey);
+    const rootKey = await createRootKeyFile(join(state, 'keys/root-key'), systemRandom);
+    await restoreKeyRing({ path, rootKey, clock: systemClock, random: systemRandom, backup, recoveryKey });
+    handOver(state);
+    folder.release();
+  } catch (error) {
+    // Half a house must never be started: what was unpacked goes away again.
+    folder.release();
+    const aside = `${state}.failed`;
+    renameSync(state, aside);
+    rmSync(aside, { recursive: true, force: true });
+    throw error;
+  }
+  process.stdout.write(`restored to ${state}: start with \`npm start\`\n`);
+  return 0;
+}

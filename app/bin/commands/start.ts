@@ -1,0 +1,158 @@
+import { createInterface } from 'node:readline/promises';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { AppError, type Json } from '@auditrax/base';
+import { openControl } from '../../platform/supervisor/control.ts';
+import { answerControl } from '../control-commands.ts';
+import { startHouse, type House } from '../house.ts';
+import { readSettings, type Settings } from '../settings.ts';
+
+const HELP = `Usage: npm start [-- --quiet] [-- --no-prove]
+
+Starts Auditrax on embedded parts, seeds the sample organisation, runs every probe once and says where to look.
+Ctrl-C stops everything. Settings: docs/reference/configuration.md.
+
+  --quiet      no output of the processes
+  --no-prove   do not wait for the first run of the probes (they run in the background all the same)
+`;
+
+/** One sample role, as the issuer's seed answers it. */
+interface SampleLink {
+  readonly tenant: string;
+  readonly role: string;
+  readonly linkPath: string;
+  readonly enrolPath: string;
+}
+
+function say(line = ''): void {
+  process.stdout.write(`${line}\n`);
+}
+
+function stepper(): (line: string) => void {
+  const started = performance.now();
+  return (line) => say(`  ${((performance.now() - started) / 1000).toFixed(1).padStart(5)} s  ${line}`);
+}
+
+function printSignIns(base: string, links: readonly SampleLink[]): void {
+  say('Sign in (sample organisations only; each link works once):');
+  for (const link of links) {
+    say(`  ${link.role}, ${link.tenant}`);
+    say(`      with a passkey (create it now)   ${base}${link.enrolPath}`);
+    say(`      without one (cannot approve)     ${base}${link.linkPath}`);
+  }
+  say('  New links at any time: npm exec --no -- auditrax sign-in');
+}
+
+function printWhere(house: House, links: readonly SampleLink[]): void {
+  const { settings, edgeUrl, tryoutUrl } = house;
+  const base = tryoutUrl ?? edgeUrl;
+  say();
+  say('Auditrax is running.');
+  say(`  Security page   ${base}/security`);
+  say(`  App             ${base}/app/`);
+  if (tryoutUrl !== undefined) {
+    say(`  TLS edge        ${edgeUrl}   (run \`npm exec --no -- auditrax trust\` once, and browsers accept it)`);
+    say(
+      '  The http://localhost address is for trying out: loopback only, sample tenants only, impossible in production.',
+    );
+  }
+  if (!settings.hasDisplay && tryoutUrl !== undefined) {
+    say(
+      `  No display here: from your own machine run  ssh -L ${new URL(tryoutUrl).port}:localhost:${new URL(tryoutUrl).port} ${hostname()}`,
+    );
+  }
+  say();
+  if (links.length > 0) printSignIns(base, links);
+  say();
+  say(`State folder: ${settings.state}`);
+  if (house.separation === 'passwords') {
+    say(
+      'Started as an ordinary user: the processes share one user, so their separation is asserted, not proven. Start as root to prove it.',
+    );
+  }
+}
+
+/** Shows the recovery key at the start that made it; asks for it at the next one, so that it is not lost unnoticed. */
+async function handleRecoveryKey(house: House): Promise<void> {
+  const shown = await house.supervisor.ask('keys', 'recovery-key-once', null);
+  if (typeof shown === 'string') {
+    say();
+    say('Recovery key, shown this once. Without it a backup cannot be opened. Write it down:');
+    say(`  ${shown}`);
+    return;
+  }
+  const confirmed = await house.supervisor.ask('keys', 'recovery-confirmed', null);
+  if (confirmed === true) return;
+  if (!process.stdin.isTTY) {
+    say('The recovery key has not been confirmed yet: start once in a terminal and type it in.');
+    return;
+  }
+  const prompt = createInterface({ input: process.stdin, output: process.stdout });
+  const typed = (await prompt.question('Type the recovery key to confirm that you have it (Enter: later): ')).trim();
+  prompt.close();
+  if (typed === '') return;
+  await house.supervisor.ask('keys', 'confirm-recovery', typed).then(
+    () => say('  confirmed'),
+    (error: unknown) => say(`  not confirmed: ${(error as Error).message}`),
+  );
+}
+
+async function run1(settings: Settings, values: { quiet?: boolean; 'no-prove'?: boolean }): Promise<number> {
+  const step = stepper();
+  const house = await startHouse({ settings, progress: step, log: values.quiet ? () => {} : (line) => logLine(line) });
+  let stopping: Promise<void> | undefined;
+  const ended = Promise.withResolvers<number>();
+  const stop = (): void => {
+    stopping ??= (async () => {
+      say('\nStopping: finishing what has been begun.');
+      await control?.close();
+      await house.stop();
+      ended.resolve(0);
+    })();
+  };
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop);
+  const control = await openControl(join(house.state.own('supervisor'), 'control'), (name, input, progress) =>
+    answerControl(house, { name, input }, progress),
+  );
+  house.supervisor.onFatal((service, _code, message) => say(`${service}: ${message}`));
+  step('sample organisation');
+  const links = settings.production
+    ? []
+    : ((await house.supervisor.ask('issuer', 'seed', null)) as unknown as SampleLink[]);
+  await house.supervisor.ask('sentinel', 'begin', null);
+  if (!values['no-prove'] && !settings.production) {
+    step('running every probe once');
+    const report = (await house.supervisor.ask('sentinel', 'prove', { claims: [] })) as { summary: string };
+    printWhere(house, links);
+    say();
+    say(report.summary);
+  } else printWhere(house, links);
+  await handleRecoveryKey(house);
+  house.state.markInitialised();
+  say('Stop with Ctrl-C.');
+  return ended.promise;
+}
+
+/** Requests are for the log file of a service manager; a terminal shows what is out of the ordinary. */
+function logLine(line: string): void {
+  if (line.includes('"level":"info"')) return;
+  process.stderr.write(`${line}\n`);
+}
+
+export async function run(args: string[]): Promise<number> {
+  const { values } = parseArgs({
+    args,
+    options: { help: { type: 'boolean', short: 'h' }, quiet: { type: 'boolean' }, 'no-prove': { type: 'boolean' } },
+  });
+  if (values.help) {
+    process.stdout.write(HELP);
+    return 0;
+  }
+  try {
+    return await run1(readSettings(process.env), values);
+  } catch (error) {
+    if (error instanceof AppError) throw error;
+    throw new AppError('start_failed', (error as Error).stack ?? String(error), { cause: error as Json });
+  }
+}

@@ -1,0 +1,141 @@
+import { randomUUID, type KeyObject } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { AppError, systemClock, systemRandom, uuidV7, type Clock, type Random, type ServiceName } from '@auditrax/base';
+import { openDatabase } from '@auditrax/tenancy';
+import { idKeys, type IdKeys } from '@auditrax/tenancy/ids';
+import {
+  createPools,
+  createTokenVerifier,
+  startIdentity,
+  type TokenVerifier,
+  type WorkloadIdentity,
+  type WorkloadPools,
+} from '@auditrax/workload';
+import { createInternalClient, type InternalClient } from '../platform/http/client.ts';
+import { watchClockSkew, type ClockSkewWatch } from '../platform/http/clock-skew.ts';
+import { idKeysContract } from '../platform/http/id-keys-contract.ts';
+import { createLog, type Log } from '../platform/http/request-log.ts';
+import { joinSupervisor, type Membership } from '../platform/supervisor/member.ts';
+import type { DatabaseAccess } from '../platform/supervisor/messages.ts';
+
+export const TRUST_DOMAIN = 'auditrax';
+export const TOKEN_ISSUER = `spiffe://${TRUST_DOMAIN}/issuer`;
+
+/** What every process stands on: its identity, its calls to others, its log. */
+export interface Floor {
+  readonly member: Membership;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly identity: WorkloadIdentity;
+  readonly pools: WorkloadPools;
+  readonly client: InternalClient;
+  readonly tokenVerifier: TokenVerifier;
+  readonly clockSkew: ClockSkewWatch;
+}
+
+/** Where a service listens, as the supervisor last said. */
+function addressBook(member: Membership): (service: string) => { host: string; port: number } | undefined {
+  return (service) => {
+    const known = member.peers().addresses[service as ServiceName];
+    return known === undefined ? undefined : { host: '127.0.0.1', port: known.port };
+  };
+}
+
+/** Joins the supervisor, drops privileges, and obtains a workload certificate by `obtain` (default: the supervisor's relay). */
+export async function openFloor(
+  service: ServiceName,
+  obtain?: (member: Membership) => (csrPem: string) => Promise<{ certificatePem: string; bundlePem: string }>,
+): Promise<Floor> {
+  const member = await joinSupervisor(service);
+  const log = createLog({ service, destination: process.stdout });
+  process.on('unhandledRejection', (error) => {
+    log.error('unhandled-rejection', { error });
+    process.exit(1); // restarted by the supervisor: an unknown state must not go on serving
+  });
+  const identity = await startIdentity({
+    service,
+    trustDomain: TRUST_DOMAIN,
+    clock: systemClock,
+    obtain: obtain?.(member) ?? ((csrPem) => member.certify(csrPem)),
+    onFailure: (error) => log.error('renewal-failed', { error }),
+  });
+  const pools = createPools({ identity, clock: systemClock, address: addressBook(member) });
+  const clockSkew = watchClockSkew(systemClock);
+  return {
+    member,
+    clock: systemClock,
+    random: systemRandom,
+    log,
+    identity,
+    pools,
+    clockSkew,
+    client: createInternalClient({ pools, clockSkew }),
+    tokenVerifier: createTokenVerifier({
+      keys: () => (member.peers().facts['tokenKeys'] ?? []) as never,
+      issuer: TOKEN_ISSUER,
+      audience: service,
+      clock: systemClock,
+    }),
+  };
+}
+
+/** Replies of the inner services to a plain post are small JSON documents. */
+const REPLY_BYTES_MAX = 32 * 1024 * 1024;
+
+/**
+ * A bare post to one inner service, for clients that read statuses themselves. Rejects when nothing answers; whether the
+ * call took effect is then unknown.
+ */
+export function postTo(
+  floor: Pick<Floor, 'pools'>,
+  service: ServiceName,
+): (path: string, body: unknown) => Promise<{ status: number; body: unknown }> {
+  return async (path, body) => {
+    const reply = await floor.pools.to(service).request({
+      method: 'POST',
+      path,
+      headers: { 'content-type': 'application/json', 'x-request-id': uuidV7(systemClock, systemRandom) },
+      body: JSON.stringify(body),
+    });
+    const bytes = Buffer.from(await reply.body.arrayBuffer());
+    if (bytes.length > REPLY_BYTES_MAX) throw new AppError('service_unavailable', `${service} answered too much`);
+    return { status: reply.statusCode, body: bytes.length === 0 ? undefined : JSON.parse(bytes.toString('utf8')) };
+  };
+}
+
+/** The key ring of tagged ids, fetched from the issuer; tries until it answers. */
+export async function fetchIdKeys(floor: Floor): Promise<IdKeys> {
+  await floor.member.whenPeers((peers) => peers.addresses.issuer !== undefined);
+  const { body } = await floor.client.call(idKeysContract.read, { requestId: randomUUID() });
+  const bytes = (entry: { version: number; key: string }) => ({
+    version: entry.version,
+    key: Buffer.from(entry.key, 'base64url'),
+  });
+  return idKeys(bytes(body.current), body.accepted.map(bytes));
+}
+
+/** A process without ids of its own has no key that could match: every id is forged to it. */
+export function noIdKeys(random: Random): IdKeys {
+  return idKeys({ version: 1, key: random.bytes(32) });
+}
+
+/** Connection options of `openDatabase` from what the supervisor gave. */
+export function databaseConnection(
+  access: DatabaseAccess | undefined,
+): Parameters<typeof openDatabase>[0]['connection'] {
+  if (access === undefined) throw new TypeError('this process was given no database');
+  return {
+    socketDirectory: access.host,
+    port: access.port,
+    database: access.database,
+    user: access.user,
+    ...(access.passwordFile === undefined ? {} : { password: readFileSync(access.passwordFile, 'utf8').trim() }),
+  };
+}
+
+/** Public half of an Ed25519 key as a JWK with its key id. */
+export function publicJwk(key: KeyObject, kid: string): Record<string, string> {
+  const { kty, crv, x } = key.export({ format: 'jwk' });
+  return { kty: kty!, crv: crv!, x: x!, kid, alg: 'EdDSA', use: 'sig' };
+}

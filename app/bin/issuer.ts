@@ -1,0 +1,170 @@
+// The issuer: people, sessions, passkeys' public keys, the token key, the workload authority, the key ring of ids.
+import { generateKeyPairSync, randomUUID } from 'node:crypto';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { AppError, type Json } from '@auditrax/base';
+import { formatId, idKeys, type IdKeys } from '@auditrax/tenancy/ids';
+import { createTokenMinter, openAuthority, type CertificateAuthority } from '@auditrax/workload';
+import { accessRoutes, createStepUpVerifier, problems as accessProblems } from '../domains/access/index.ts';
+import {
+  canaryIdentityRoutes,
+  identityRoutes,
+  problems as identityProblems,
+  sweepIdentity,
+  systemTables,
+  tokenMintRoutes,
+} from '../domains/identity/index.ts';
+import { createKeysClient, createSealer, problems as keysProblems } from '../domains/keys/index.ts';
+import { problems as tenantsProblems, seedSample, tenantsRoutes } from '../domains/tenants/index.ts';
+import { installRecorder, recordMint } from '../platform/audit/index.ts';
+import { problems as auditProblems } from '../platform/audit/errors.ts';
+import { postureExpectations, watchPosture } from '../platform/db/readiness.ts';
+import { discoverSealedFields } from '../platform/db/sealed-fields.ts';
+import { bindRoutes } from '../platform/http/handler.ts';
+import { idKeysContract } from '../platform/http/id-keys-contract.ts';
+import { doorSettings } from './doors.ts';
+import { openFloor, publicJwk, TOKEN_ISSUER, TRUST_DOMAIN, type Floor } from './floor.ts';
+import { openRecordedDatabase, recordAttemptWith } from './refusals.ts';
+import { readHousePolicy } from './rooms.ts';
+import { ROOT } from './root.ts';
+import { serve } from './serve.ts';
+
+const POOL_SIZE = 16;
+/** Expired challenges, links and sessions are swept this often. */
+const SWEEP_MS = 60_000;
+
+// Read before privileges are dropped: the checkout may lie where only root can read.
+const policy = readHousePolicy();
+const fields = await discoverSealedFields(join(ROOT, 'app'));
+
+let authority: CertificateAuthority | undefined;
+const floor = await openFloor('issuer', (member) => async (csrPem) => {
+  authority ??= await openAuthority({
+    folder: join(member.boot.stateDirectory, 'authority'),
+    trustDomain: TRUST_DOMAIN,
+    clock: { nowMs: Date.now },
+  });
+  return authority.sign({ csrPem, service: 'issuer' });
+});
+
+/** The key of tagged ids. Lost, every id ever given out would be forged: so it is made on a first start only. */
+function openIdKeys({ member, random }: Floor): IdKeys {
+  const path = join(member.boot.stateDirectory, 'id-key');
+  if (!existsSync(path)) {
+    if (member.boot.options['isNew'] !== true) {
+      throw new AppError('id_key_missing', `the key of ids ${path} is gone: restore it from a backup`);
+    }
+    writeFileSync(path, Buffer.from(random.bytes(32)).toString('base64url'), { mode: 0o600, flag: 'wx', flush: true });
+  }
+  return idKeys({ version: 1, key: Buffer.from(readFileSync(path, 'utf8'), 'base64url') });
+}
+
+async function start(): Promise<void> {
+  const { member, clock, random, client } = floor;
+  member.onSign((service, csrPem) => authority!.sign({ csrPem, service }));
+  const tagKeys = openIdKeys(floor);
+  const tokenKey = generateKeyPairSync('ed25519');
+  const kid = randomUUID();
+  member.announce({ tokenKeys: [publicJwk(tokenKey.publicKey, kid)] });
+  const recorded = openRecordedDatabase(floor, 'issuer', {
+    poolSize: POOL_SIZE,
+    systemTables: [...systemTables, 'audit.mint'],
+  });
+  const { tenant, system } = recorded.database;
+  const sealer = createSealer({
+    service: 'issuer',
+    tenantDoor: tenant,
+    keysClient: createKeysClient(client),
+    clock,
+    random,
+    fields,
+  });
+  const recordAudit = installRecorder({
+    clock,
+    random,
+    sealer: { seal: (input) => sealer.seal({ ...input, field: 'audit.disclosure.sealed' }) },
+  });
+  const deps = {
+    tenant,
+    system,
+    sealer,
+    recordAudit,
+    attempts: recorded.attempts,
+    clock,
+    random,
+    doors: doorSettings(member.boot.options),
+    formatId: (kind: string, context: { tenantPart: number }, id: Parameters<typeof formatId>[2]) =>
+      formatId(kind, context, id, tagKeys),
+    policy,
+  };
+  const minter = createTokenMinter({ key: tokenKey.privateKey, kid, issuer: TOKEN_ISSUER, clock });
+  const mintDeps = {
+    ...deps,
+    minter,
+    recordMint,
+  };
+  const idKeysRoutes = bindRoutes(idKeysContract, {
+    read: () => Promise.resolve({ status: 200 as const, body: spellIdKeys(tagKeys) }),
+  });
+  const posture = watchPosture({
+    database: recorded.database,
+    expectations: postureExpectations(),
+    clock,
+    onRed: () => floor.log.error('posture-red'),
+  });
+  const sweeping = setInterval(
+    () => void sweepIdentity(deps).catch((error: unknown) => floor.log.warn('sweep-failed', { error })),
+    SWEEP_MS,
+  );
+  member.onAsk('seed', () => seed(deps));
+  await serve(floor, 'issuer', {
+    rooms: [
+      identityRoutes(deps),
+      canaryIdentityRoutes(deps),
+      tokenMintRoutes(mintDeps),
+      accessRoutes(deps),
+      tenantsRoutes(deps),
+      idKeysRoutes,
+    ],
+    problems: [identityProblems, accessProblems, tenantsProblems, keysProblems, auditProblems],
+    tagKeys,
+    policy,
+    stepUp: createStepUpVerifier({ doors: deps.doors, clock }),
+    onAttempt: recordAttemptWith(recorded.attempts),
+    readiness: () => {
+      const { ready, summary } = posture.state();
+      return Promise.resolve([{ check: 'posture', ok: ready, detail: summary }]);
+    },
+    release: async () => {
+      clearInterval(sweeping);
+      posture.stop();
+      await recorded.close();
+    },
+  });
+}
+
+function spellIdKeys(keys: IdKeys) {
+  const spell = (entry: IdKeys['current']) => ({
+    version: entry.version,
+    key: Buffer.from(entry.key).toString('base64url'),
+  });
+  return { current: spell(keys.current), accepted: keys.accepted.map(spell) };
+}
+
+/** Seeds the sample organisation and gives fresh one-time links for each sample role. */
+async function seed(deps: Parameters<typeof seedSample>[0]): Promise<Json> {
+  if (floor.member.boot.options['sample'] !== true)
+    throw new AppError('no_sample', 'this house has no sample organisation');
+  await floor.member.whenPeers((peers) => peers.addresses.keys !== undefined && peers.addresses.ledger !== undefined);
+  const { people } = await seedSample(deps, { links: true, requestId: randomUUID() });
+  return people
+    .filter((person) => person.signInPath !== undefined)
+    .map((person) => ({
+      tenant: person.tenantName,
+      role: person.label,
+      linkPath: person.signInPath!,
+      enrolPath: person.enrolmentPath ?? null,
+    }));
+}
+
+await start().catch((error: unknown) => floor.member.fatal(error));

@@ -1,0 +1,60 @@
+// The keys process: holds the key-encryption keys, wraps and unwraps data keys, has no database.
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { AppError } from '@auditrax/base';
+import {
+  createRootKeyFile,
+  initKeyRing,
+  localKekProvider,
+  openKeyRing,
+  readRootKeyFile,
+  type KeyRing,
+} from '@auditrax/seal';
+import { createVault, keysRoutes, problems } from '../domains/keys/index.ts';
+import { openFloor, type Floor } from './floor.ts';
+import { serve } from './serve.ts';
+
+const floor = await openFloor('keys');
+
+/**
+ * Opens the ring, or makes it on a first start that the supervisor has said to be one. A ring that is missing later is
+ * a loss: the message says so and nothing new is made in its place.
+ */
+async function openRing({ member, clock, random }: Floor): Promise<KeyRing> {
+  const path = join(member.boot.stateDirectory, 'key-ring');
+  const rootPath = join(member.boot.stateDirectory, 'root-key');
+  const create = member.boot.options['create'] === true;
+  if (!existsSync(path) || !existsSync(rootPath)) {
+    if (!create) {
+      throw new AppError(
+        'ring_missing',
+        `the key ring in ${member.boot.stateDirectory} is gone: put it back, or run \`npm exec --no -- auditrax restore FILE\` with a backup and the recovery key`,
+      );
+    }
+    const rootKey = existsSync(rootPath) ? await readRootKeyFile(rootPath) : await createRootKeyFile(rootPath, random);
+    const { ring, recoveryKey } = await initKeyRing({ path, rootKey, clock, random, wrappedKeysInStore: 0 });
+    member.onAsk('recovery-key-once', () => Promise.resolve(recoveryKey));
+    return ring;
+  }
+  const ring = await openKeyRing({ path, rootKey: await readRootKeyFile(rootPath), clock, random });
+  member.onAsk('recovery-key-once', () => Promise.resolve(null));
+  return ring;
+}
+
+try {
+  const ring = await openRing(floor);
+  const vault = createVault({
+    provider: localKekProvider({ ring, random: floor.random }),
+    onRefusal: (refusal) =>
+      floor.log.warn('unwrap-refused', { code: refusal.code, peer: refusal.peer, requestId: refusal.requestId }),
+  });
+  floor.member.onAsk('recovery-confirmed', () => Promise.resolve(ring.recoveryConfirmedAtMs !== undefined));
+  floor.member.onAsk('confirm-recovery', async (typed) => {
+    await ring.confirmRecoveryKey(String(typed));
+    return null;
+  });
+  floor.member.announce({ kekProvider: 'local', ringFingerprint: ring.fingerprint });
+  await serve(floor, 'keys', { rooms: [keysRoutes({ vault })], problems: [problems] });
+} catch (error) {
+  floor.member.fatal(error);
+}

@@ -1,0 +1,96 @@
+import { randomUUID } from 'node:crypto';
+import { AppError, type ServiceName, type Uuid } from '@auditrax/base';
+import { openDatabase, type Database, type DatabaseOptions, type Refusal, type TenantContext } from '@auditrax/tenancy';
+import { ATTEMPT_REFUSED, attemptRecorder, recordAudit, type AttemptRecorder } from '../platform/audit/index.ts';
+import type { AttemptEvent } from '../platform/http/attempts.ts';
+import type { Floor } from './floor.ts';
+import { databaseConnection } from './floor.ts';
+
+/** Records of refusals come singly; two connections keep one slow commit from holding up the next. */
+const RECORD_POOL_SIZE = 2;
+
+export interface RecordedDatabase {
+  readonly database: Database;
+  /** Denied attempts, on connections of their own: the transaction that was refused is rolled back. */
+  readonly attempts: AttemptRecorder;
+  close(): Promise<void>;
+}
+
+type Wanted = Pick<DatabaseOptions, 'poolSize' | 'systemTables' | 'functions'>;
+
+/** The refusal of a wall as a log entry of the tenant in whose name the statement was sent. */
+function refusalEntry(service: ServiceName, event: Refusal) {
+  const { context } = event;
+  if (context === undefined) throw new AppError('refusal_without_tenant', `${event.code} at the system door`);
+  return {
+    context,
+    input: {
+      type: ATTEMPT_REFUSED,
+      actor: { service },
+      resource: ['tenant', context.tenantId] as const,
+      outcome: 'denied' as const,
+      requestId: context.requestId,
+      public: { layer: event.layer, reason: event.reason, operation: `${event.door}-door` },
+    },
+  };
+}
+
+/**
+ * Opens the process's database so that every refusal of a wall is in the log, durably, before the error reaches the
+ * caller. A refusal at the system door has no tenant: it is a fault of this process and fails closed.
+ */
+export function openRecordedDatabase(floor: Floor, service: ServiceName, wanted: Wanted): RecordedDatabase {
+  const connection = databaseConnection(floor.member.boot.database);
+  const records = openDatabase({
+    connection,
+    poolSize: RECORD_POOL_SIZE,
+    clock: floor.clock,
+    onRefusal: () => Promise.reject(new AppError('refusal_of_record', 'the record of a refusal was itself refused')),
+    systemTables: [],
+  });
+  const attempts = attemptRecorder(records.tenant);
+  const database = openDatabase({
+    connection,
+    clock: floor.clock,
+    ...wanted,
+    onRefusal: async (event) => {
+      floor.log.warn('statement-refused', { code: event.code, reason: event.reason });
+      const { context, input } = refusalEntry(service, event);
+      await attempts.record(context, input);
+    },
+  });
+  return {
+    database,
+    attempts,
+    close: async () => {
+      await database.close();
+      await records.close();
+    },
+  };
+}
+
+/** An attempt seen by the gateway, the parser or the role gate, as a log entry of the caller's tenant. */
+export function recordAttemptWith(attempts: AttemptRecorder): (event: AttemptEvent) => Promise<{ entryId: Uuid }> {
+  return ({ caller, requestId, operation, ...event }) =>
+    attempts.record(caller.tenant, {
+      type: event.kind === 'tenant-id' ? ATTEMPT_REFUSED : 'access.operation.refused',
+      actor: { personId: caller.personId, sessionId: caller.sessionId },
+      tokenHash: caller.tokenHash,
+      resource: ['tenant', caller.tenant.tenantId],
+      outcome: 'denied',
+      requestId,
+      public: {
+        operation,
+        reason: event.reason,
+        ...(event.kind === 'tenant-id' ? { layer: event.layer } : {}),
+        ...(event.kind === 'tenant-id' && event.foreignPart !== undefined ? { foreignPart: event.foreignPart } : {}),
+      },
+    });
+}
+
+/** A context for tasks of the system in a tenant's name, with a request id of its own. */
+export function systemContext(tenant: { readonly id: Uuid; readonly part: number }): TenantContext {
+  return { tenantId: tenant.id, tenantPart: tenant.part, requestId: randomUUID() };
+}
+
+export { recordAudit };

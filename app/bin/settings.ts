@@ -1,0 +1,107 @@
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { AppError } from '@auditrax/base';
+
+/** Every variable that the house reads, in one place; docs/reference/configuration.md is generated from it. */
+export const SETTINGS = {
+  AUDITRAX_STATE:
+    'Folder that holds everything the house keeps. Default: /var/lib/auditrax as root, else ~/.local/state/auditrax.',
+  AUDITRAX_PORT: 'Port of the TLS edge. Default: 8443.',
+  AUDITRAX_BIND: 'Address the TLS edge listens on. Default: 127.0.0.1.',
+  AUDITRAX_HOST: 'Host name people use for the edge, and the passkey relying party. Default: localhost.',
+  AUDITRAX_TLS_CERT:
+    'Certificate chain (PEM) of the edge, readable by the gateway’s user. Default: one of our own for localhost.',
+  AUDITRAX_TLS_KEY: 'Its private key (PEM). Set both or neither.',
+  AUDITRAX_TRYOUT_PORT: 'Port of the try-out listener (plain HTTP, loopback only). Default: 8080; "off" closes it.',
+  AUDITRAX_PAGE_WEBHOOK: 'https:// address that gets every page of the pager, signed as Standard Webhooks.',
+  DATABASE_URL:
+    'PostgreSQL 15 or newer instead of the embedded one. Over TCP only with sslmode=verify-full and TLS 1.3.',
+  DATABASE_MIGRATE_URL: 'The same database as a role that may create roles and schemas; used for set-up only.',
+  NODE_ENV: 'production refuses the embedded database, the try-out listener and the sample.',
+} as const;
+
+export interface Settings {
+  readonly state: string;
+  readonly port: number;
+  readonly bind: string;
+  readonly host: string;
+  /** Undefined: no try-out listener. */
+  readonly tryoutPort: number | undefined;
+  /** Undefined: the gateway makes its own for localhost. */
+  readonly certificateFile: string | undefined;
+  readonly keyFile: string | undefined;
+  readonly pageWebhook: string | undefined;
+  readonly databaseUrl: string | undefined;
+  readonly databaseMigrateUrl: string | undefined;
+  readonly production: boolean;
+  readonly hasDisplay: boolean;
+}
+
+const PORT = z.coerce.number().int().min(0).max(65_535);
+
+const ENVIRONMENT = z.object({
+  AUDITRAX_STATE: z.string().startsWith('/', 'must be an absolute path').optional(),
+  AUDITRAX_PORT: PORT.default(8443),
+  AUDITRAX_BIND: z.string().default('127.0.0.1'),
+  AUDITRAX_HOST: z
+    .string()
+    .regex(/^[a-z0-9.-]+$/, 'must be a host name')
+    .default('localhost'),
+  AUDITRAX_TRYOUT_PORT: z.union([z.literal('off'), PORT]).optional(),
+  AUDITRAX_TLS_CERT: z.string().startsWith('/', 'must be an absolute path').optional(),
+  AUDITRAX_TLS_KEY: z.string().startsWith('/', 'must be an absolute path').optional(),
+  AUDITRAX_PAGE_WEBHOOK: z.url({ protocol: /^https$/ }).optional(),
+  DATABASE_URL: z.string().optional(),
+  DATABASE_MIGRATE_URL: z.string().optional(),
+  NODE_ENV: z.string().optional(),
+  DISPLAY: z.string().optional(),
+  WAYLAND_DISPLAY: z.string().optional(),
+});
+
+/** Parses the environment once. Throws `bad_setting` naming the variable. */
+export function readSettings(environment: Readonly<Record<string, string | undefined>>): Settings {
+  const parsed = ENVIRONMENT.safeParse(environment);
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0]!;
+    throw new AppError('bad_setting', `${issue.path.join('.')}: ${issue.message}`, { field: issue.path.join('.') });
+  }
+  const value = parsed.data;
+  const production = value.NODE_ENV === 'production';
+  const external = value.DATABASE_URL !== undefined;
+  if (external !== (value.DATABASE_MIGRATE_URL !== undefined)) {
+    throw new AppError('bad_setting', 'DATABASE_URL and DATABASE_MIGRATE_URL belong together: set both or neither');
+  }
+  if (production && !external) {
+    throw new AppError(
+      'bad_setting',
+      'NODE_ENV=production needs DATABASE_URL and DATABASE_MIGRATE_URL: the embedded database is for trying out',
+    );
+  }
+  if ((value.AUDITRAX_TLS_CERT === undefined) !== (value.AUDITRAX_TLS_KEY === undefined)) {
+    throw new AppError('bad_setting', 'AUDITRAX_TLS_CERT and AUDITRAX_TLS_KEY belong together: set both or neither');
+  }
+  const asked = value.AUDITRAX_TRYOUT_PORT;
+  if (asked !== undefined && asked !== 'off' && (production || external)) {
+    throw new AppError(
+      'bad_setting',
+      'AUDITRAX_TRYOUT_PORT: the try-out listener is refused in production and with DATABASE_URL',
+    );
+  }
+  return {
+    state:
+      value.AUDITRAX_STATE ??
+      (process.getuid!() === 0 ? '/var/lib/auditrax' : join(homedir(), '.local/state/auditrax')),
+    port: value.AUDITRAX_PORT,
+    bind: value.AUDITRAX_BIND,
+    host: value.AUDITRAX_HOST,
+    tryoutPort: asked === 'off' || production || external ? undefined : (asked ?? 8080),
+    certificateFile: value.AUDITRAX_TLS_CERT,
+    keyFile: value.AUDITRAX_TLS_KEY,
+    pageWebhook: value.AUDITRAX_PAGE_WEBHOOK,
+    databaseUrl: value.DATABASE_URL,
+    databaseMigrateUrl: value.DATABASE_MIGRATE_URL,
+    production,
+    hasDisplay: value.DISPLAY !== undefined || value.WAYLAND_DISPLAY !== undefined,
+  };
+}

@@ -1,0 +1,114 @@
+// The workspace: every tenant room and the operator's rooms. Holds nothing lasting but sealed evidence files.
+import { join } from 'node:path';
+import type { Uuid } from '@auditrax/base';
+import { formatId } from '@auditrax/tenancy/ids';
+import { sampleCatalogue } from '../claims/oscal-catalogue.ts';
+import { createStepUpVerifier } from '../domains/access/index.ts';
+import { auditTrailProblems, auditTrailRoutes } from '../domains/audit-trail/index.ts';
+import { engagementProblems, engagementRoutes } from '../domains/engagements/index.ts';
+import { evidenceProblems, evidenceRoutes, evidenceService, refuseCardNumber } from '../domains/evidence/index.ts';
+import { createKeysClient, createSealer, keyConsoleRoutes, problems as keysProblems } from '../domains/keys/index.ts';
+import { oncallProblems, oncallRoomRoutes } from '../domains/oncall/index.ts';
+import { problems as auditProblems } from '../platform/audit/errors.ts';
+import { installRecorder, remoteLedger } from '../platform/audit/index.ts';
+import { postureExpectations, watchPosture } from '../platform/db/readiness.ts';
+import { discoverSealedFields } from '../platform/db/sealed-fields.ts';
+import { attemptsRoutes } from '../platform/http/attempts-routes.ts';
+import { openObjectStore, problems as objectProblems } from '../platform/objects/index.ts';
+import { doorSettings } from './doors.ts';
+import { fetchIdKeys, openFloor, postTo } from './floor.ts';
+import { openRecordedDatabase, recordAttemptWith } from './refusals.ts';
+import { readHousePolicy } from './rooms.ts';
+import { ROOT } from './root.ts';
+import { serve } from './serve.ts';
+
+const POOL_SIZE = 32;
+
+/** Global tables that the operator's rooms read here. */
+const SYSTEM_TABLES = ['platform.tenant', 'oncall.page', 'oncall.page_entry', 'oncall.delivery'];
+
+// Read before privileges are dropped: the checkout may lie where only root can read.
+const policy = readHousePolicy();
+const fields = await discoverSealedFields(join(ROOT, 'app'));
+const floor = await openFloor('workspace');
+
+async function start(): Promise<void> {
+  const { member, clock, random, client } = floor;
+  const tagKeys = await fetchIdKeys(floor);
+  const recorded = openRecordedDatabase(floor, 'workspace', { poolSize: POOL_SIZE, systemTables: SYSTEM_TABLES });
+  const { tenant, system } = recorded.database;
+  const sealer = createSealer({
+    service: 'workspace',
+    tenantDoor: tenant,
+    keysClient: createKeysClient(client),
+    clock,
+    random,
+    fields,
+  });
+  const recordAudit = installRecorder({
+    clock,
+    random,
+    sealer: { seal: (input) => sealer.seal({ ...input, field: 'audit.disclosure.sealed' }) },
+  });
+  const store = await openObjectStore({ directory: join(member.boot.stateDirectory, 'objects'), random, keys: sealer });
+  const ledger = remoteLedger(postTo(floor, 'ledger'));
+  const deps = {
+    door: tenant,
+    sealer,
+    policy,
+    clock,
+    random,
+    recordAudit,
+    attempts: recorded.attempts,
+    refuseCardNumber,
+    sampleCatalogue,
+    formatId: (kind: string, context: { tenantPart: number }, id: Uuid) => formatId(kind, context, id, tagKeys),
+  };
+  const tenantSlug = async (id: string): Promise<string | null> => {
+    const [row] = await system.system<{ slug: string }>({
+      sql: 'select t.slug from platform.tenant t where t.id = $1',
+      parameters: [id],
+    });
+    return row?.slug ?? null;
+  };
+  const posture = watchPosture({
+    database: recorded.database,
+    expectations: postureExpectations(),
+    clock,
+    onRed: () => floor.log.error('posture-red'),
+  });
+  const onAttempt = recordAttemptWith(recorded.attempts);
+  await serve(floor, 'workspace', {
+    rooms: [
+      engagementRoutes(deps),
+      evidenceRoutes(evidenceService({ ...deps, store })),
+      auditTrailRoutes({ ...deps, ledger }),
+      keyConsoleRoutes({ tenantDoor: tenant, clock }),
+      oncallRoomRoutes({ tenant, system, clock, record: recordAudit, idKeys: () => tagKeys, tenantSlug }),
+      attemptsRoutes(onAttempt),
+    ],
+    problems: [
+      engagementProblems,
+      evidenceProblems,
+      auditTrailProblems,
+      keysProblems,
+      oncallProblems,
+      objectProblems,
+      auditProblems,
+    ],
+    tagKeys,
+    policy,
+    stepUp: createStepUpVerifier({ doors: doorSettings(member.boot.options), clock }),
+    onAttempt,
+    readiness: () => {
+      const { ready, summary } = posture.state();
+      return Promise.resolve([{ check: 'posture', ok: ready, detail: summary }]);
+    },
+    release: async () => {
+      posture.stop();
+      await recorded.close();
+    },
+  });
+}
+
+await start().catch((error: unknown) => floor.member.fatal(error));
