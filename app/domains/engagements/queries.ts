@@ -129,14 +129,19 @@ export interface ProgressRow {
   readonly criteria: number;
 }
 
-/** Counts criteria by the outcome in force; null means no result yet. */
+/**
+ * Counts criteria by the outcome in force; null means no result yet. One look at an index for each criterion, however
+ * long the histories are.
+ */
 export function countProgress({ tenantId }: TenantContext, engagementIds: readonly Uuid[]): Statement<ProgressRow> {
-  return sql<ProgressRow>`select c.engagement_id, c.group_index, r.outcome, count(*)::int4 as criteria
+  return sql<ProgressRow>`select c.engagement_id, c.group_index, l.outcome, count(*)::int4 as criteria
     from app.criterion c
-    left join app.result r on r.tenant_id = ${tenantId} and r.engagement_id = c.engagement_id and r.criterion_id = c.id
-      and not exists (select from app.result n where n.tenant_id = ${tenantId} and n.supersedes = r.id)
+    left join lateral (
+      select r.outcome from app.result r
+      where r.tenant_id = ${tenantId} and r.criterion_id = c.id order by r.revision desc limit 1
+    ) l on true
     where c.tenant_id = ${tenantId} and c.engagement_id = any(${engagementIds}::uuid[])
-    group by c.engagement_id, c.group_index, r.outcome`;
+    group by c.engagement_id, c.group_index, l.outcome`;
 }
 
 export interface CriterionRow {
@@ -180,12 +185,16 @@ export function listResultsInForce(
   { tenantId }: TenantContext,
   key: { engagementId: Uuid; criterionIds: readonly Uuid[] },
 ): Statement<ResultRow> {
-  return sql<ResultRow>`select r.id, r.criterion_id, r.revision, r.outcome, r.note, r.observed_on::text as observed_on,
-      r.recorded_by, r.recorded_at
-    from app.result r
-    where r.tenant_id = ${tenantId} and r.engagement_id = ${key.engagementId}
-      and r.criterion_id = any(${key.criterionIds}::uuid[])
-      and not exists (select from app.result n where n.tenant_id = ${tenantId} and n.supersedes = r.id)`;
+  return sql<ResultRow>`select l.id, l.criterion_id, l.revision, l.outcome, l.note, l.observed_on::text as observed_on,
+      l.recorded_by, l.recorded_at
+    from app.criterion c
+    join lateral (
+      select r.id, r.criterion_id, r.revision, r.outcome, r.note, r.observed_on, r.recorded_by, r.recorded_at
+      from app.result r
+      where r.tenant_id = ${tenantId} and r.criterion_id = c.id order by r.revision desc limit 1
+    ) l on true
+    where c.tenant_id = ${tenantId} and c.engagement_id = ${key.engagementId}
+      and c.id = any(${key.criterionIds}::uuid[])`;
 }
 
 /** Every result of one criterion, newest first; `limit` bounds the answer, not the history. */
@@ -205,11 +214,13 @@ export function readLatestResult(
   { tenantId }: TenantContext,
   key: { engagementId: Uuid; criterionId: Uuid },
 ): Statement<{ revision: number | null; result_id: Uuid | null }> {
-  return sql<{ revision: number | null; result_id: Uuid | null }>`select r.revision, r.id as result_id
+  return sql<{ revision: number | null; result_id: Uuid | null }>`select l.revision, l.id as result_id
     from app.criterion c
-    left join app.result r on r.tenant_id = ${tenantId} and r.criterion_id = c.id and r.engagement_id = c.engagement_id
-    where c.tenant_id = ${tenantId} and c.engagement_id = ${key.engagementId} and c.id = ${key.criterionId}
-    order by r.revision desc nulls last limit 1`;
+    left join lateral (
+      select r.id, r.revision from app.result r
+      where r.tenant_id = ${tenantId} and r.criterion_id = c.id order by r.revision desc limit 1
+    ) l on true
+    where c.tenant_id = ${tenantId} and c.engagement_id = ${key.engagementId} and c.id = ${key.criterionId}`;
 }
 
 /** Does nothing when another result took the same number first. */

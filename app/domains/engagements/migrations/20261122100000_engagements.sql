@@ -64,7 +64,6 @@ create table app.result (
   foreign key (tenant_id, criterion_id, supersedes) references app.result (tenant_id, criterion_id, id),
   constraint result_chain check ((revision = 1) = (supersedes is null))
 );
-create index result_by_engagement on app.result (tenant_id, engagement_id, criterion_id, revision);
 
 select platform.protect_tenant_table('app.engagement');
 select platform.protect_tenant_table('app.criterion');
