@@ -5,8 +5,7 @@ import { CodeBlock } from '../ui/display.tsx';
 import { Door } from './door.tsx';
 import { explain, ProblemError } from './problem.ts';
 
-/** A whole screen for an error that leaves nothing to show: what happened, what it means, what to do, what to quote. */
-export function ErrorScreen({ error }: { error: unknown }) {
+function ErrorBody({ error }: { error: unknown }) {
   const router = useRouter();
   const client = useQueryClient();
   const { title, meaning, next, requestId } = explain(error);
@@ -16,7 +15,7 @@ export function ErrorScreen({ error }: { error: unknown }) {
     await router.invalidate();
   };
   return (
-    <Door>
+    <>
       {typeof status === 'number' && <p className="mono muted">{status}</p>}
       <h1>{title}</h1>
       <p>{meaning}</p>
@@ -25,10 +24,25 @@ export function ErrorScreen({ error }: { error: unknown }) {
         {status === 401 ? <Link className={buttonClass({ look: 'primary' })} to="/sign-in">Sign in</Link> : <Button look="primary" onClick={() => void again()}>Try again</Button>}
         <Link className={buttonClass()} to="/">Go to the start</Link>
       </div>
-      {requestId && <CodeBlock label="request id to quote" code={requestId} />}
+      {requestId && (
+        <div className="stack stack--tight">
+          <p className="muted">If you report it, quote this request:</p>
+          <CodeBlock label="request id" code={requestId} wrap />
+        </div>
+      )}
       {!(error instanceof ProblemError) && error instanceof Error && <CodeBlock label="error" code={`${error.name}: ${error.message}`} wrap />}
-    </Door>
+    </>
   );
+}
+
+/** A whole screen for an error before the door: what happened, what it means, what to do, what to quote. */
+export function ErrorScreen({ error }: { error: unknown }) {
+  return <Door><ErrorBody error={error} /></Door>;
+}
+
+/** The same inside the frame, where the rooms stay reachable. */
+export function ErrorInside({ error }: { error: unknown }) {
+  return <div className="stack prose"><ErrorBody error={error} /></div>;
 }
 
 /** An address without a screen. */

@@ -1,4 +1,4 @@
-import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { useQuery } from '@tanstack/react-query';
 import { Link, Outlet, useNavigate, useRouterState } from '@tanstack/react-router';
 import { useEffect, useRef, useState, type FormEvent } from 'react';
 import { Button, IconButton } from '../ui/button.tsx';
@@ -107,7 +107,7 @@ function PersonMenu({ session }: { session: Session }) {
   };
   return (
     <Menu
-      trigger={<button type="button" className="btn btn--quiet"><Icon name="people" /><span>{session.person.label}</span><Icon name="down" /></button>}
+      trigger={<button type="button" className="btn btn--quiet" aria-label={session.person.label}><Icon name="people" /><span>{session.person.label}</span><Icon name="down" /></button>}
       head={<>{roleWords[session.role]}, {session.tenant.name}<br />Signed in by {session.method === 'passkey' ? 'passkey' : 'link'}, until <Ago at={session.expiresAt} /></>}
       entries={[
         { label: 'Your passkeys', icon: 'key', onSelect: () => void navigate({ to: '/passkeys' }) },
@@ -151,8 +151,7 @@ function useShortcuts(role: Role, onHelp: () => void): void {
       jumpAt.current = event.key === 'g' ? event.timeStamp : 0;
       if (event.key === '?') onHelp();
       if (event.key === '/') {
-        const boxes = [...document.querySelectorAll<HTMLInputElement>('main input[type=search], input[data-search]')].filter((box) => box.offsetParent !== null);
-        boxes[0]?.focus();
+        (document.querySelector<HTMLElement>('main input[data-search]') ?? document.querySelector<HTMLElement>('input[type=search]'))?.focus();
         event.preventDefault();
       }
       if ((event.key === 'j' || event.key === 'k') && !(event.target as HTMLElement).closest?.('.grid-box')) document.querySelector<HTMLElement>('main .grid .row-link')?.focus();
@@ -164,7 +163,7 @@ function useShortcuts(role: Role, onHelp: () => void): void {
 
 function Banners({ session }: { session: Session }) {
   return (
-    <>
+    <section aria-label="About this session" className="banners">
       {session.door === 'tryout' && (
         <div className="banner"><b>Try-out door.</b> <span>Loopback only, without TLS, sample organisations only. Do not put real evidence here.</span></div>
       )}
@@ -175,7 +174,7 @@ function Banners({ session }: { session: Session }) {
           <Link to="/passkeys">About passkeys</Link>
         </div>
       )}
-    </>
+    </section>
   );
 }
 
@@ -201,11 +200,10 @@ function useArrival(): string {
 
 function TopBar({ session, menu, onMenu, onHelp }: { session: Session; menu: boolean; onMenu: () => void; onHelp: () => void }) {
   const navigate = useNavigate();
-  const client = useQueryClient();
+  const path = useRouterState({ select: (state) => state.location.pathname });
   const [words, setWords] = useState('');
   const search = (event: FormEvent) => {
     event.preventDefault();
-    void client.invalidateQueries({ queryKey: ['engagements'] });
     void navigate({ to: '/', search: { search: words } });
   };
   return (
@@ -213,13 +211,13 @@ function TopBar({ session, menu, onMenu, onHelp }: { session: Session; menu: boo
       <span className="topbar__menu"><button type="button" className="btn btn--quiet btn--icon" aria-expanded={menu} aria-controls="rooms" aria-label="Rooms" onClick={onMenu}><Icon name={menu ? 'cross' : 'menu'} /></button></span>
       <Link to="/" className="topbar__brand" aria-label="Auditrax, start"><Mark /><span>Auditrax</span></Link>
       <span className="topbar__tenant">{session.tenant.name}</span>
-      {session.role !== 'operator' ? (
+      {session.role !== 'operator' && path !== '/' ? (
         <form className="topbar__search" role="search" onSubmit={search}>
-          <SearchField label="Search engagements" shortcut="/" value={words} onChange={(event) => setWords(event.target.value)} />
+          <SearchField label="Search engagements" value={words} onChange={(event) => setWords(event.target.value)} />
         </form>
       ) : <span className="topbar__search" />}
       <div className="topbar__end">
-        <IconButton icon="more" label="Keyboard shortcuts" onClick={onHelp} />
+        <IconButton icon="help" label="Keyboard shortcuts" onClick={onHelp} />
         <ThemeMenu />
         <PersonMenu session={session} />
       </div>
@@ -240,7 +238,7 @@ export function Frame() {
   return (
     <div className="frame">
       <a className="skip" href="#main">Skip to content</a>
-      <div><Banners session={session} /></div>
+      <Banners session={session} />
       <TopBar session={session} menu={menu} onMenu={() => setMenu(!menu)} onHelp={() => setHelp(true)} />
       <div className="frame__body">
         <SideNav role={session.role} waiting={waiting} open={menu} />

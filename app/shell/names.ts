@@ -15,5 +15,9 @@ export function useMembers() {
 export function useNames(): (memberId: string) => string {
   const { person } = useSession();
   const members = useMembers();
-  return (memberId) => (memberId === person.id ? `${person.label} (you)` : (members.data?.members.find((member) => member.id === memberId)?.label ?? 'another member'));
+  return (memberId) => {
+    const known = members.data?.members.find((member) => member.id === memberId);
+    if (memberId === person.id || known?.self) return `${person.label} (you)`;
+    return known?.label ?? 'another member';
+  };
 }

@@ -1,6 +1,6 @@
 import type { QueryClient } from '@tanstack/react-query';
 import { createRootRouteWithContext, createRoute, createRouter, lazyRouteComponent, Outlet, redirect } from '@tanstack/react-router';
-import { ErrorScreen, NotFoundScreen } from './error-screen.tsx';
+import { ErrorInside, ErrorScreen, NotFoundScreen } from './error-screen.tsx';
 import { Frame } from './frame.tsx';
 import { sessionQuery } from './session.tsx';
 
@@ -37,10 +37,11 @@ const signIn = createRoute({
     return to ? { to } : {};
   },
   component: lazyRouteComponent(() => import('../domains/identity/sign-in.page.tsx'), 'SignInPage'),
+  errorComponent: ErrorScreen,
 });
-const enrol = createRoute({ getParentRoute: () => root, path: '/enrol', component: lazyRouteComponent(() => import('../domains/identity/enrol.page.tsx'), 'EnrolPage') });
-const link = createRoute({ getParentRoute: () => root, path: '/link', component: lazyRouteComponent(() => import('../domains/identity/link.page.tsx'), 'LinkPage') });
-const gallery = createRoute({ getParentRoute: () => root, path: '/gallery', component: lazyRouteComponent(() => import('../ui/gallery.tsx'), 'Gallery') });
+const enrol = createRoute({ getParentRoute: () => root, path: '/enrol', component: lazyRouteComponent(() => import('../domains/identity/enrol.page.tsx'), 'EnrolPage'), errorComponent: ErrorScreen });
+const link = createRoute({ getParentRoute: () => root, path: '/link', component: lazyRouteComponent(() => import('../domains/identity/link.page.tsx'), 'LinkPage'), errorComponent: ErrorScreen });
+const gallery = createRoute({ getParentRoute: () => root, path: '/gallery', component: lazyRouteComponent(() => import('../ui/gallery.tsx'), 'Gallery'), errorComponent: ErrorScreen });
 
 const inside = createRoute({
   getParentRoute: () => root,
@@ -88,7 +89,7 @@ const tree = root.addChildren([signIn, enrol, link, gallery, inside.addChildren(
 
 /** The app's screens. One router a page. */
 export function createAppRouter(queryClient: QueryClient) {
-  return createRouter({ routeTree: tree, basepath: '/app', context: { queryClient }, defaultPreload: 'intent', defaultPreloadStaleTime: 0, scrollRestoration: false, defaultNotFoundComponent: NotFoundScreen, defaultErrorComponent: ErrorScreen });
+  return createRouter({ routeTree: tree, basepath: '/app', context: { queryClient }, defaultPreload: 'intent', defaultPreloadStaleTime: 0, scrollRestoration: false, defaultNotFoundComponent: NotFoundScreen, defaultErrorComponent: ErrorInside });
 }
 
 declare module '@tanstack/react-router' {

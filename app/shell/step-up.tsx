@@ -35,7 +35,7 @@ export function ActionCard({ action }: { action: unknown }) {
     <section className="card" aria-label="What you approve">
       <h3>What you approve</h3>
       <dl className="facts">
-        {flat(action).map(([name, value]) => <div key={name}><dt>{name}</dt><dd className="hash">{value}</dd></div>)}
+        {flat(action).map(([name, value]) => <div key={name}><dt>{name.replace(/^input\./, '')}</dt><dd className="hash">{value}</dd></div>)}
       </dl>
       <details>
         <summary>Exactly as it is signed</summary>

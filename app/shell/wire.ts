@@ -1,9 +1,10 @@
 import type { output, ZodType } from 'zod';
 import type { EngagementSummary } from '../domains/engagements/contract.ts';
 import type { routes as access } from '../domains/access/contract.ts';
+import type { routes as trail } from '../domains/audit-trail/contract.ts';
 import type { routes as identity } from '../domains/identity/contract.ts';
 import type { consoleContract as keys } from '../domains/keys/contract.ts';
-import type { oncallRoutes as oncall } from '../domains/oncall/contract.ts';
+import type { routes as oncall } from '../domains/oncall/contract.ts';
 
 /**
  * What the app reads from the API, by name. The rooms' contracts are the source: types come from there where a room
@@ -34,37 +35,7 @@ export type Invited = output<(typeof access)['invite']['replies'][201]>;
 export type StepUpChallenge = Answer<(typeof access)['stepUp']>;
 export type EngagementState = EngagementSummary['state'];
 
-export interface Entry {
-  readonly id: string;
-  readonly type: string;
-  readonly at: string;
-  readonly actor: { readonly kind: 'person' | 'service'; readonly label: string };
-  readonly resource: readonly [kind: string, id: string];
-  readonly outcome: 'allowed' | 'denied' | 'failed';
-  readonly requestId: string;
-  /** Position in the log; null until the sequencer has sealed it. */
-  readonly position: number | null;
-  readonly public: Readonly<Record<string, string | number | boolean>>;
-}
-
-export interface EntryDetail extends Entry {
-  readonly leaf: string;
-  readonly tokenHash: string | null;
-  readonly stepUpHash: string | null;
-  readonly disclosures: readonly { readonly name: string; readonly value: string | null; readonly digest: string }[];
-}
-
-export interface EntryProof {
-  readonly index: number;
-  readonly treeSize: number;
-  readonly leafHash: string;
-  readonly path: readonly string[];
-  readonly checkpoint: string;
-  readonly vkey: string;
-  readonly witnesses: number;
-}
-
-export interface EntryPage {
-  readonly entries: readonly Entry[];
-  readonly nextCursor: string | null;
-}
+export type { Entry } from '../domains/audit-trail/contract.ts';
+export type EntryPage = Answer<(typeof trail)['list']>;
+export type EntryDetail = Answer<(typeof trail)['entry']>;
+export type EntryProof = Answer<(typeof trail)['proof']>;

@@ -45,7 +45,7 @@ function Grades() {
       <div className="row">{grades.map((grade) => <GradeChip key={grade} grade={grade} />)}</div>
       <div className="row">{grades.map((grade) => <GradeChip key={grade} grade={grade} boxed />)}</div>
       <div className="row"><GradeChip grade="measured" word="41 days" /><GradeChip grade="failing" word="93 days" /></div>
-      <div><TickStrip label="Last 60 runs" runs={ticks} /><p className="ticks__ends"><span>an hour ago</span><span>now</span></p></div>
+      <div className="runs"><TickStrip label="Last 60 runs" runs={ticks} /><p className="ticks__ends"><span>an hour ago</span><span>now</span></p></div>
     </Piece>
   );
 }
@@ -162,8 +162,9 @@ function Proofs() {
   return (
     <Piece id="proofs" title="Proof panel, checks, code, diff">
       <ProofPanel
-        proof={{ leafHash: '7f1c2b9e64a05d38c1e7aa90b34f6d2285cf19be07d4a3617e95b8c2d0f4136a', index: 4711, treeSize: 8192, checkpoint: CHECKPOINT, path: Array.from({ length: 13 }, (_, index) => `hash ${index}`), witnesses: 0 }}
+        proof={{ leafHash: 'fxwrnmSgXTjB56qQs09tIoXPGb4H1KNhfpW4wtDxNmo=', index: 4711, treeSize: 8192, checkpoint: CHECKPOINT, path: Array.from({ length: 13 }, (_, index) => `hash ${index}`), witnesses: 0 }}
         verify={() => Promise.resolve({ ok: true, steps: [{ name: 'The leaf has this hash', ok: true, detail: 'SHA-256 of 0x00 and the leaf' }, { name: 'The path leads to the root', ok: true, detail: '13 hashes' }, { name: 'The checkpoint is signed by the log’s key', ok: true, detail: 'Ed25519' }] })}
+        keyNote="Checked with the key that this server gave. A key from elsewhere proves more."
         openssl={'openssl dgst -sha256 -binary leaf.bin | xxd -p'}
       />
       <Checks steps={[{ name: 'The leaf has this hash', ok: true, detail: 'SHA-256' }, { name: 'The path leads to the root', ok: false, detail: 'expected 7f1c…, found 90ab…' }, { name: 'The checkpoint is signed', ok: null, detail: 'not run, since the step before failed' }]} />

@@ -2,7 +2,7 @@ import { Dialog as BaseDialog } from '@base-ui/react/dialog';
 import { Menu as BaseMenu } from '@base-ui/react/menu';
 import { Toast } from '@base-ui/react/toast';
 import { Tooltip as BaseTooltip } from '@base-ui/react/tooltip';
-import type { ReactElement, ReactNode } from 'react';
+import { useRef, type ReactElement, type ReactNode } from 'react';
 import { Icon, type IconName } from './icon.tsx';
 
 export interface DialogProps {
@@ -124,11 +124,12 @@ export function OverlayProvider({ children }: { children: ReactNode }) {
 
 /** A panel from the side for one item of a list; Escape closes and the focus returns to the row. */
 export function Drawer({ open, onClose, title, sub, children }: { open: boolean; onClose: () => void; title: string; sub?: ReactNode; children: ReactNode }) {
+  const popup = useRef<HTMLDivElement>(null);
   return (
     <BaseDialog.Root open={open} onOpenChange={(next) => { if (!next) onClose(); }}>
       <BaseDialog.Portal>
         <BaseDialog.Backdrop className="veil" />
-        <BaseDialog.Popup className="drawer">
+        <BaseDialog.Popup className="drawer" ref={popup} initialFocus={popup}>
           <div className="drawer__head">
             <div className="stack stack--tight">
               {sub}

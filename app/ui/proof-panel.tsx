@@ -4,7 +4,7 @@ import { Checks, CodeBlock, Facts, type CheckStep } from './display.tsx';
 import { GradeChip } from './grade.tsx';
 
 export interface Proof {
-  /** base64 or hex of the leaf's hash. */
+  /** base64 of the leaf's hash. */
   readonly leafHash: string;
   readonly index: number;
   readonly treeSize: number;
@@ -19,11 +19,13 @@ export interface ProofPanelProps {
   /** Runs the check on this machine; every step is shown, passed or not. */
   verify: () => Promise<{ ok: boolean; steps: readonly CheckStep[] }>;
   openssl: string;
+  /** Whose key the check trusts; stands beside the verdict. */
+  keyNote: string;
   children?: ReactNode;
 }
 
 /** A proof to read and to check: here, or by openssl on a machine that knows nothing of us. */
-export function ProofPanel({ proof, verify, openssl, children }: ProofPanelProps) {
+export function ProofPanel({ proof, verify, openssl, keyNote, children }: ProofPanelProps) {
   const [result, setResult] = useState<{ ok: boolean; steps: readonly CheckStep[] } | null>(null);
   const [busy, setBusy] = useState(false);
   const run = async () => {
@@ -46,6 +48,7 @@ export function ProofPanel({ proof, verify, openssl, children }: ProofPanelProps
         {result && (
           <div className="stack stack--tight">
             <p className={`verdict verdict--${result.ok ? 'ok' : 'failed'}`}>{result.ok ? 'Verified on this machine.' : 'Not verified. Do not rely on this entry.'}</p>
+            <p className="muted">{keyNote}</p>
             <Checks steps={result.steps} />
           </div>
         )}

@@ -15,6 +15,8 @@ export interface Column<Row> {
   /** As narrow as its content. */
   readonly fit?: boolean;
   readonly main?: boolean;
+  /** The header is for screen readers only. */
+  readonly quiet?: boolean;
 }
 
 export interface DataTableProps<Row> {
@@ -78,6 +80,8 @@ function Head<Row>({ columns, sorting, onSort, selectable }: { columns: readonly
                   {column.header}
                   {on && <Icon name={sorting.down ? 'down' : 'up'} />}
                 </button>
+              ) : column.quiet ? (
+                <span className="vh">{column.header}</span>
               ) : (
                 column.header
               )}

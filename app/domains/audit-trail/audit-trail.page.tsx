@@ -9,19 +9,19 @@ import { Ago } from '../../ui/time.tsx';
 import { request } from '../../shell/api.ts';
 import { Failure } from '../../shell/failure.tsx';
 import { More } from '../../shell/more.tsx';
-import { useMembers } from '../../shell/names.ts';
+import { useMembers, useNames } from '../../shell/names.ts';
 import type { Entry, EntryPage } from '../../shell/wire.ts';
 import { EntryPanel } from './entry.page.tsx';
 import { ActorName, OutcomeWord, TypeWord } from './words.page.tsx';
 
 const route = getRouteApi('/inside/audit-trail');
 
-function columnsFor(open: (id: string) => void): readonly Column<Entry>[] {
+function columnsFor(open: (id: string) => void, name: (memberId: string) => string): readonly Column<Entry>[] {
   return [
     { key: 'position', header: 'Sealed at', align: 'right', fit: true, cell: (row) => (row.position === null ? <span className="muted" title="Written; the sequencer has not sealed it yet">sealing…</span> : <span className="mono">{row.position}</span>) },
     { key: 'type', header: 'What', main: true, cell: (row) => <button type="button" className="row-link" onClick={() => open(row.id)}><TypeWord type={row.type} /></button> },
     { key: 'outcome', header: 'Outcome', fit: true, cell: (row) => <OutcomeWord outcome={row.outcome} /> },
-    { key: 'actor', header: 'Who', priority: 2, cell: (row) => <ActorName actor={row.actor} /> },
+    { key: 'actor', header: 'Who', priority: 2, cell: (row) => <ActorName actor={row.actor} name={name} /> },
     { key: 'when', header: 'When', fit: true, cell: (row) => <Ago at={row.at} /> },
     { key: 'request', header: 'Request', fit: true, priority: 3, cell: (row) => <span className="hash">{row.requestId.slice(0, 12)}</span> },
   ];
@@ -34,8 +34,8 @@ function FilterBar({ filters, onChange }: { filters: Filters; onChange: (next: F
   const [type, setType] = useState(filters.type ?? '');
   return (
     <>
-      <form className="grow" role="search" onSubmit={(event) => { event.preventDefault(); onChange({ ...filters, type: type.trim() }); }}>
-        <SearchField label="Type of entry" placeholder="Type, for instance engagement.created" value={type} maxLength={100} onChange={(event) => { setType(event.target.value); if (event.target.value === '') onChange({ ...filters, type: '' }); }} shortcut="/" />
+      <form className="grow" onSubmit={(event) => { event.preventDefault(); onChange({ ...filters, type: type.trim() }); }}>
+        <SearchField label="Type of entry" placeholder="Begins with, for instance engagement." value={type} maxLength={100} onChange={(event) => { setType(event.target.value); if (event.target.value === '') onChange({ ...filters, type: '' }); }} shortcut="/" />
       </form>
       <FilterSelect label="Person" value={filters.person ?? 'all'} onChange={(person) => onChange({ ...filters, person: person === 'all' ? '' : person })} choices={[{ value: 'all', label: 'Anybody' }, ...(members.data?.members ?? []).map((member) => ({ value: member.id, label: member.label }))]} />
       <FilterSelect label="Outcome" value={filters.outcome ?? 'all'} onChange={(outcome) => onChange({ ...filters, outcome: outcome === 'all' ? '' : outcome })} choices={[{ value: 'all', label: 'Any outcome' }, { value: 'allowed', label: 'Allowed' }, { value: 'denied', label: 'Denied' }, { value: 'failed', label: 'Failed' }]} />
@@ -58,6 +58,7 @@ export function AuditTrailPage() {
     initialPageParam: null as string | null,
     getNextPageParam: (last) => last.nextCursor,
   });
+  const name = useNames();
   const rows = list.data?.pages.flatMap((page) => page.entries);
   return (
     <>
@@ -67,7 +68,7 @@ export function AuditTrailPage() {
       ) : (
         <DataTable
           label="Audit trail"
-          columns={columnsFor((entry) => set({ ...filters, entry }))}
+          columns={columnsFor((entry) => set({ ...filters, entry }), name)}
           rows={rows}
           rowKey={(row) => row.id}
           current={filters.entry ?? null}

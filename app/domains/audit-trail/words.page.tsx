@@ -16,7 +16,7 @@ export function TypeWord({ type }: { type: string }) {
 }
 
 /** A person or one of the services. */
-export function ActorName({ actor }: { actor: Entry['actor'] }) {
+export function ActorName({ actor, name }: { actor: Entry['actor']; name: (memberId: string) => string }) {
   if (actor.kind === 'service') return <span className="row"><Icon name="screen" />{actor.label} <span className="muted">(service)</span></span>;
-  return <Person label={actor.label} />;
+  return <Person label={name(actor.label)} />;
 }

@@ -1,3 +1,4 @@
+import { firstJsonFault } from '../../shell/json-fault.ts';
 import { bytesText } from '../../ui/progress.tsx';
 
 /** The service takes catalogues up to this size; a larger file is refused before it is read. */
@@ -46,13 +47,9 @@ function bad(path: string | null, message: string): Reading {
   return { ok: false, fault: { path, message } };
 }
 
-/** Line and column of a JSON error, from the engine's words where it gives a position. */
-function jsonFault(text: string, error: unknown): CatalogueFault {
-  const message = error instanceof Error ? error.message : 'cannot be read';
-  const at = /position (\d+)/.exec(message)?.[1];
-  if (at === undefined) return { path: null, message: `The file is not JSON: ${message}` };
-  const before = text.slice(0, Number(at)).split('\n');
-  return { path: `line ${before.length}, column ${(before.at(-1) ?? '').length + 1}`, message: 'The file is not valid JSON here' };
+function jsonFault(text: string): CatalogueFault {
+  const fault = firstJsonFault(text);
+  return fault ? { path: fault.path, message: `line ${fault.line}, column ${fault.column}: ${fault.message}` } : { path: null, message: 'The file is not JSON' };
 }
 
 /** First look at a dropped catalogue, so that a wrong file is named at once. The service reads it strictly. */
@@ -62,8 +59,8 @@ export async function readCatalogueFile(file: File): Promise<Reading> {
   let document: unknown;
   try {
     document = JSON.parse(text);
-  } catch (error) {
-    return { ok: false, fault: jsonFault(text, error) };
+  } catch {
+    return { ok: false, fault: jsonFault(text) };
   }
   if (!isRecord(document)) return bad('$', 'must be an object');
   if (isRecord(document['profile'])) return bad('$.profile', 'is a profile. Resolve it to a catalogue first; NIST publishes resolved ones beside the profiles');

@@ -8,7 +8,7 @@ import { toast } from '../../ui/overlay.tsx';
 import { Tabs } from '../../ui/tabs.tsx';
 import { Ago, dayText, Instant } from '../../ui/time.tsx';
 import { request } from '../../shell/api.ts';
-import { ErrorScreen } from '../../shell/error-screen.tsx';
+import { ErrorInside } from '../../shell/error-screen.tsx';
 import { Failure } from '../../shell/failure.tsx';
 import { useMembers, useNames } from '../../shell/names.ts';
 import { useSession } from '../../shell/session.tsx';
@@ -132,7 +132,7 @@ function PeopleTab({ engagement }: { engagement: EngagementDetail }) {
     },
     onSettled: () => client.invalidateQueries({ queryKey: engagementKey(engagement.id) }),
   });
-  const able = (role === 'lead' || role === 'auditor') && engagement.state !== 'final';
+  const able = role === 'lead' && engagement.state !== 'final';
   const candidates = (members.data?.members ?? []).filter((member) => member.role === 'client' && member.state === 'active' && !engagement.contacts.includes(member.id));
   return (
     <div className="stack">
@@ -168,7 +168,7 @@ export function EngagementPage() {
   const search = route.useSearch();
   const navigate = route.useNavigate();
   const { data, error } = useQuery({ queryKey: engagementKey(engagementId), queryFn: ({ signal }) => request<EngagementDetail>(`/api/engagements/${engagementId}`, { signal }) });
-  if (error && !data) return <ErrorScreen error={error} />;
+  if (error && !data) return <ErrorInside error={error} />;
   if (!data) return <div className="stack" aria-busy="true"><h1><span className="skeleton" /><span className="vh">Loading the engagement</span></h1></div>;
   const tab = (['overview', 'criteria', 'evidence', 'people'] as const).find((name) => name === search.tab) ?? 'overview';
   return (

@@ -34,7 +34,7 @@ const columns: readonly Column<EngagementSummary>[] = [
     ),
   },
   { key: 'state', header: 'State', fit: true, sort: (row) => stateOrder.indexOf(row.state), cell: (row) => <StateChip state={row.state} /> },
-  { key: 'results', header: 'Results', sort: (row) => (row.progress.total > 0 ? row.progress.open / row.progress.total : 1), cell: (row) => <ResultBar done={row.progress} /> },
+  { key: 'results', header: 'Results', priority: 2, sort: (row) => (row.progress.total > 0 ? row.progress.open / row.progress.total : 1), cell: (row) => <ResultBar done={row.progress} /> },
   { key: 'period', header: 'Period', priority: 2, fit: true, sort: (row) => row.periodStart, cell: (row) => <>{dayText(row.periodStart)} to {dayText(row.periodEnd)}</> },
   { key: 'created', header: 'Created', priority: 3, fit: true, sort: (row) => row.createdAt, cell: (row) => <Ago at={row.createdAt} /> },
 ];

@@ -174,7 +174,7 @@ function columnsFor(name: (id: string) => string, labelOf: (criterionId: string)
     ...(withCriterion ? [{ key: 'criterion', header: 'Criterion', fit: true, cell: (row: Evidence) => <code>{labelOf(row.criterionId)}</code> } satisfies Column<Evidence>] : []),
     { key: 'about', header: 'Speaks about', priority: 2, fit: true, sort: (row) => row.speaksAbout.from, cell: (row) => (row.speaksAbout.from === row.speaksAbout.to ? dayText(row.speaksAbout.from) : <>{dayText(row.speaksAbout.from)} to {dayText(row.speaksAbout.to)}</>) },
     { key: 'received', header: 'Received', fit: true, sort: (row) => row.receivedAt, cell: (row) => <><Ago at={row.receivedAt} /><span className="sub">{name(row.receivedBy)}</span></> },
-    { key: 'get', header: '', fit: true, cell: (row) => <a className="btn btn--quiet btn--small btn--icon" href={`/api/evidence/${row.id}/content`} download aria-label={`Download ${row.fileName}`} title="Download"><Icon name="download" /></a> },
+    { key: 'get', header: 'Download', quiet: true, fit: true, cell: (row) => <a className="btn btn--quiet btn--small btn--icon" href={`/api/evidence/${row.id}/content`} download aria-label={`Download ${row.fileName}`} title="Download"><Icon name="download" /></a> },
   ];
 }
 

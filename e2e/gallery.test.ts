@@ -1,0 +1,312 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { generateKeyPairSync } from 'node:crypto';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { chromium, type Browser, type BrowserContext, type Page } from 'playwright-core';
+import { build } from 'vite';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import * as data from './gallery-data.ts';
+import { sealSmallLog } from './gallery-log.ts';
+import { samplePublicPage } from './gallery-public.ts';
+import { MOCK_PART_BYTES, startMockServer, type MockServer } from './gallery-server.ts';
+
+const CHROMIUM = '/usr/bin/chromium';
+const root = join(import.meta.dirname, '..');
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+const widths = [320, 390, 768, 1280, 1920];
+const missing = !existsSync(CHROMIUM);
+
+if (missing && process.env['CI'] === 'true') throw new Error(`${CHROMIUM} is missing; with CI=true the browser tests may not be skipped`);
+if (missing) console.warn(`skipped: ${CHROMIUM} is missing, so nothing was looked at in a browser`);
+
+// Listens before any script of the page, so that nothing is blocked unseen.
+const COLLECTOR = `globalThis.__refused = [];
+addEventListener('securitypolicyviolation', (event) => globalThis.__refused.push(event.violatedDirective + ' ' + event.blockedURI + ' ' + event.sourceFile + ':' + event.lineNumber + ' ' + event.sample));`;
+
+let browser: Browser;
+let server: MockServer;
+let pictures: string;
+let dist: string;
+
+interface Screen {
+  readonly name: string;
+  readonly path: string;
+  readonly role: data.MockRole | 'none' | 'down';
+  readonly ready: string;
+  readonly act?: (page: Page) => Promise<void>;
+}
+
+const engagementPath = `/app/engagements/${data.engagements[0]!.id}`;
+const screens: readonly Screen[] = [
+  { name: 'gallery', path: '/app/gallery', role: 'none', ready: 'h1' },
+  { name: 'gallery-dialog', path: '/app/gallery', role: 'none', ready: 'h1', act: (page) => page.getByRole('button', { name: 'Open dialog' }).click() },
+  { name: 'sign-in', path: '/app/sign-in', role: 'none', ready: 'h1' },
+  { name: 'enrol', path: `/app/enrol#${'t'.repeat(43)}`, role: 'none', ready: 'text=Make a passkey and sign in' },
+  { name: 'enrol-without-token', path: '/app/enrol', role: 'none', ready: 'text=carries no enrolment' },
+  { name: 'link', path: `/app/link#${'t'.repeat(43)}`, role: 'none', ready: 'text=Sign in by this link' },
+  { name: 'home', path: '/app/', role: 'lead', ready: 'text=Lakeside Ferries' },
+  { name: 'home-empty', path: '/app/', role: 'client', ready: 'text=Nothing is open to you yet' },
+  { name: 'home-link-session', path: '/app/', role: 'link', ready: 'text=Try-out door' },
+  { name: 'new-engagement', path: '/app/engagements/new', role: 'lead', ready: 'text=Catalogue of criteria', act: async (page) => {
+    await page.getByText('A catalogue of your own').click();
+    await page.locator('input[type=file]').setInputFiles({ name: 'baseline.json', mimeType: 'application/json', buffer: Buffer.from('{"catalog": {"uuid": "x",\n "metadata": }') });
+    await page.getByText('This file cannot be used').waitFor();
+  } },
+  { name: 'engagement', path: engagementPath, role: 'lead', ready: 'text=About this engagement' },
+  { name: 'engagement-final', path: `/app/engagements/${data.engagements[3]!.id}`, role: 'lead', ready: 'text=About this engagement' },
+  { name: 'criteria', path: `${engagementPath}?tab=criteria`, role: 'lead', ready: 'text=AC-1' },
+  { name: 'criterion', path: `${engagementPath}?tab=criteria&criterion=${data.criteria[1]!.id}`, role: 'lead', ready: 'text=What you saw' },
+  { name: 'evidence', path: `${engagementPath}?tab=evidence`, role: 'lead', ready: 'text=account-review-q2.xlsx', act: (page) => page.getByRole('button', { name: 'Add evidence' }).click() },
+  { name: 'engagement-people', path: `${engagementPath}?tab=people`, role: 'lead', ready: 'text=Add a contact' },
+  { name: 'people', path: '/app/people', role: 'lead', ready: 'text=Auditor, night shift' },
+  { name: 'passkeys', path: '/app/passkeys', role: 'lead', ready: 'text=Synced passkey' },
+  { name: 'audit-trail', path: '/app/audit-trail', role: 'lead', ready: 'text=evidence.received' },
+  { name: 'audit-entry', path: `/app/audit-trail?entry=${data.entries[1]!.id}`, role: 'lead', ready: 'text=Proof that this entry', act: async (page) => {
+    await page.getByRole('button', { name: 'Verify in your browser' }).click();
+    await page.getByText('Verified on this machine').waitFor();
+  } },
+  { name: 'export', path: '/app/export', role: 'lead', ready: 'text=Check a bundle' },
+  { name: 'keys', path: '/app/keys', role: 'lead', ready: 'text=opens only' },
+  { name: 'oncall', path: '/app/oncall', role: 'operator', ready: 'text=Canary channel' },
+  { name: 'oncall-page', path: '/app/oncall', role: 'operator', ready: 'text=Canary channel', act: (page) => page.getByRole('button', { name: 'A request named an id' }).click() },
+  { name: 'not-found', path: '/app/nowhere', role: 'lead', ready: 'text=There is no such page' },
+  { name: 'engagement-not-found', path: `/app/engagements/${data.id('eng', 77)}`, role: 'lead', ready: 'text=Not found' },
+  { name: 'down', path: '/app/', role: 'down', ready: 'text=Nothing was lost' },
+];
+
+async function contextFor(role: Screen['role']): Promise<BrowserContext> {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 860 }, colorScheme: 'light', reducedMotion: 'reduce' });
+  await context.addInitScript(COLLECTOR);
+  if (role !== 'none') await context.addCookies([{ name: 'mock', value: role, url: server.origin }]);
+  return context;
+}
+
+async function open(screen: Screen): Promise<Page> {
+  const page = await (await contextFor(screen.role)).newPage();
+  await page.goto(`${server.origin}${screen.path}`);
+  await page.locator(screen.ready).first().waitFor();
+  await screen.act?.(page);
+  await page.evaluate('document.fonts.ready.then(() => undefined)');
+  return page;
+}
+
+/** Findings of axe-core, one line each; best practices included. */
+async function axeFindings(page: Page): Promise<readonly string[]> {
+  await page.evaluate(axe);
+  const found = (await page.evaluate('axe.run(document, { resultTypes: ["violations"] }).then((r) => r.violations.map((v) => v.id + ": " + v.nodes.map((n) => n.target.join(" ") + " (" + (n.any[0]?.message ?? n.all[0]?.message ?? n.none[0]?.message ?? "") + ")").slice(0, 4).join(" | ")))')) as string[];
+  return found;
+}
+
+async function overflowAt(page: Page, width: number): Promise<string | null> {
+  await page.setViewportSize({ width, height: 860 });
+  await page.waitForTimeout(50);
+  const wide = (await page.evaluate('document.documentElement.scrollWidth - document.documentElement.clientWidth')) as number;
+  if (wide <= 0) return null;
+  const culprits = (await page.evaluate('[...document.querySelectorAll("body *")].filter((e) => e.getBoundingClientRect().right > document.documentElement.clientWidth + 1).map((e) => e.tagName + "." + e.className).slice(0, 5).join(", ")')) as string;
+  return `${width} px: ${wide} px too wide (${culprits})`;
+}
+
+describe.skipIf(missing)('the app in a browser under the production policy', () => {
+  beforeAll(async () => {
+    pictures = process.env['AUDITRAX_PICTURES'] ?? mkdtempSync(join(tmpdir(), 'auditrax-pictures-'));
+    dist = mkdtempSync(join(tmpdir(), 'auditrax-dist-'));
+    await build({ configFile: join(root, 'vite.config.ts'), logLevel: 'error', build: { outDir: dist, emptyOutDir: true } });
+    server = await startMockServer(dist, samplePublicPage);
+    browser = await chromium.launch({ executablePath: CHROMIUM, args: ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--disable-dev-shm-usage'] });
+    console.info(`pictures: ${pictures}`);
+  }, 120_000);
+
+  afterAll(async () => {
+    await browser?.close();
+    await server?.close();
+    if (dist) rmSync(dist, { recursive: true, force: true });
+  });
+
+  it('the build carries nothing inline and names only its own origin', () => {
+    const html = readFileSync(join(dist, 'index.html'), 'utf8');
+    expect(html).not.toMatch(/<style|style=|onload=|<script(?![^>]*src=)/);
+    expect([...html.matchAll(/(?:src|href)="([^"]+)"/g)].map((match) => match[1]).filter((url) => !url?.startsWith('/app/'))).toEqual([]);
+    expect(readFileSync(join(dist, 'public.css'), 'utf8')).not.toMatch(/@import|data:|https?:/);
+  });
+
+  it.each(screens)('$name: no refused content, no axe finding, no overflow from 320 to 1920 px, in light and dark', async (screen) => {
+    const page = await open(screen);
+    const errors: string[] = [];
+    page.on('pageerror', (error) => errors.push(error.message));
+    try {
+      await page.screenshot({ path: join(pictures, `${screen.name}-light.png`), fullPage: true });
+      const light = await axeFindings(page);
+      await page.emulateMedia({ colorScheme: 'dark' });
+      await page.screenshot({ path: join(pictures, `${screen.name}-dark.png`), fullPage: true });
+      const dark = await axeFindings(page);
+      const overflow: (string | null)[] = [];
+      for (const width of widths) {
+        overflow.push(await overflowAt(page, width));
+        if (width === 390) await page.screenshot({ path: join(pictures, `${screen.name}-phone.png`), fullPage: true });
+      }
+      expect({ light, dark, overflow: overflow.filter(Boolean), refused: await page.evaluate('globalThis.__refused'), errors }).toEqual({ light: [], dark: [], overflow: [], refused: [], errors: [] });
+    } finally {
+      await page.context().close();
+    }
+  });
+
+  it('the public stylesheet carries a page without script, in light, dark, narrow and print', async () => {
+    const context = await browser.newContext({ javaScriptEnabled: true, viewport: { width: 1280, height: 900 } });
+    await context.addInitScript(COLLECTOR);
+    const page = await context.newPage();
+    await page.goto(`${server.origin}/security`);
+    await page.screenshot({ path: join(pictures, 'public-light.png'), fullPage: true });
+    const light = await axeFindings(page);
+    await page.emulateMedia({ colorScheme: 'dark' });
+    await page.screenshot({ path: join(pictures, 'public-dark.png'), fullPage: true });
+    const dark = await axeFindings(page);
+    const overflow: (string | null)[] = [];
+    for (const width of widths) overflow.push(await overflowAt(page, width));
+    await page.setViewportSize({ width: 390, height: 860 });
+    await page.screenshot({ path: join(pictures, 'public-phone.png'), fullPage: true });
+    await page.setViewportSize({ width: 794, height: 1123 });
+    await page.emulateMedia({ media: 'print', colorScheme: 'dark' });
+    await page.screenshot({ path: join(pictures, 'public-print.png'), fullPage: true });
+    expect({ light, dark, overflow: overflow.filter(Boolean), refused: await page.evaluate('globalThis.__refused') }).toEqual({ light: [], dark: [], overflow: [], refused: [] });
+    await context.close();
+  });
+
+  it('an explicit theme wins over the system and is kept on this machine', async () => {
+    const page = await open(screens.find((screen) => screen.name === 'sign-in')!);
+    const paper = () => page.evaluate('getComputedStyle(document.body).backgroundColor');
+    const light = await paper();
+    await page.getByRole('button', { name: 'Theme' }).click();
+    await page.getByRole('menuitemcheckbox', { name: 'Dark' }).click();
+    const dark = await paper();
+    expect(dark).not.toBe(light);
+    await page.reload();
+    await page.locator('h1').waitFor();
+    expect(await paper()).toBe(dark);
+    await page.context().close();
+  });
+
+  it('a fragment token leaves the address at once and goes only into the body of the request', async () => {
+    const context = await contextFor('none');
+    const page = await context.newPage();
+    const token = 'Q'.repeat(43);
+    const urls: string[] = [];
+    page.on('request', (request) => urls.push(request.url()));
+    await page.goto(`${server.origin}/app/link#${token}`);
+    await page.getByRole('button', { name: 'Sign in by this link' }).waitFor();
+    expect(page.url()).toBe(`${server.origin}/app/link`);
+    const sent = page.waitForRequest((request) => request.url().endsWith('/api/identity/link'));
+    await page.getByRole('button', { name: 'Sign in by this link' }).click();
+    expect((await sent).postDataJSON()).toEqual({ token });
+    expect(urls.filter((url) => new URL(url).pathname.includes(token) || new URL(url).search.includes(token))).toEqual([]);
+    await context.close();
+  });
+
+  it('a journey by keyboard alone: search, rows, open, close, focus returns', async () => {
+    const page = await open(screens.find((screen) => screen.name === 'criteria')!);
+    await page.keyboard.press('Escape');
+    await page.locator('body').press('/');
+    expect(await page.evaluate('document.activeElement.getAttribute("aria-label")')).toBe('Search criteria');
+    await page.keyboard.type('least');
+    await page.getByText('8 criteria', { exact: true }).waitFor();
+    await page.evaluate('document.activeElement.blur()');
+    await page.keyboard.press('j');
+    await page.keyboard.press('j');
+    expect(await page.evaluate('document.activeElement.closest("tr").rowIndex')).toBe(2);
+    await page.keyboard.press('Enter');
+    await page.getByRole('dialog').waitFor();
+    expect(await page.evaluate('document.querySelector("[role=dialog]").contains(document.activeElement)')).toBe(true);
+    await page.keyboard.press('Escape');
+    await page.getByRole('dialog').waitFor({ state: 'detached' });
+    await page.keyboard.press('?');
+    await page.getByRole('heading', { name: 'Keyboard shortcuts' }).waitFor();
+    await page.context().close();
+  });
+
+  it('finalising shows what the server composed and sends the assertion over it', async () => {
+    const review = data.engagements[1]!;
+    const page = await open({ name: '', path: `/app/engagements/${review.id}`, role: 'lead', ready: 'text=Make final' });
+    const cdp = await page.context().newCDPSession(page);
+    await cdp.send('WebAuthn.enable');
+    const { authenticatorId } = (await cdp.send('WebAuthn.addVirtualAuthenticator', { options: { protocol: 'ctap2', transport: 'internal', hasResidentKey: true, hasUserVerification: true, isUserVerified: true, automaticPresenceSimulation: true } })) as { authenticatorId: string };
+    const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    await cdp.send('WebAuthn.addCredential', { authenticatorId, credential: { credentialId: Buffer.from('credential-one').toString('base64'), isResidentCredential: true, rpId: 'localhost', privateKey: privateKey.export({ type: 'pkcs8', format: 'der' }).toString('base64'), userHandle: Buffer.from('person').toString('base64'), signCount: 1 } });
+    await page.getByRole('button', { name: 'Make final…' }).click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByText('engagements.finalise').first().waitFor();
+    await dialog.getByText(review.id).first().waitFor();
+    await page.screenshot({ path: join(pictures, 'step-up-light.png') });
+    await dialog.getByRole('button', { name: 'Approve with passkey' }).click();
+    await page.getByText('The engagement is final').waitFor();
+    const header = JSON.parse(Buffer.from(server.stepUps.at(-1)!, 'base64url').toString('utf8')) as { challengeId: string; assertion: { type: string; response: { signature: string } } };
+    expect(header.challengeId).toBe('f4b0a1de-6e0b-4d56-9a53-6f5b2f3f7a11');
+    expect(header.assertion.response.signature.length).toBeGreaterThan(60);
+    expect(await page.evaluate('globalThis.__refused')).toEqual([]);
+    await page.context().close();
+  });
+
+  it('a link session is told which device it needs, and no challenge is made', async () => {
+    const before = server.log.length;
+    const page = await open({ name: '', path: `/app/engagements/${data.engagements[1]!.id}`, role: 'link', ready: 'text=Make final' });
+    await page.getByRole('button', { name: 'Make final…' }).click();
+    await page.getByText('This session cannot approve it').waitFor();
+    await page.screenshot({ path: join(pictures, 'step-up-link-light.png') });
+    expect(server.log.slice(before)).not.toContain('POST /api/access/step-up');
+    await page.context().close();
+  });
+
+  it('verifying in the browser says no to a changed entry and to a key that is not the log’s', async () => {
+    const entry = data.entries[1]!;
+    const path = `/app/audit-trail?entry=${entry.id}`;
+    const screen: Screen = { name: '', path, role: 'lead', ready: 'text=Proof that this entry' };
+    const changed = await (await contextFor('lead')).newPage();
+    await changed.route(`**/api/audit-trail/entries/${entry.id}`, async (route) => {
+      const response = await route.fetch();
+      const body = (await response.json()) as { leaf: string };
+      await route.fulfill({ response, json: { ...body, leaf: body.leaf.replace('"v":1', '"v":2') } });
+    });
+    await changed.goto(`${server.origin}${path}`);
+    await changed.getByRole('button', { name: 'Verify in your browser' }).click();
+    await changed.getByText('Not verified. Do not rely on this entry.').waitFor();
+    await changed.screenshot({ path: join(pictures, 'audit-entry-changed-light.png') });
+    await changed.context().close();
+
+    const page = await open(screen);
+    const other = sealSmallLog('auditrax.example/log/harbour', ['another log']);
+    await page.getByText('Use a log key that you got elsewhere').click();
+    await page.getByLabel('Verifier key').fill(other.vkey);
+    await page.getByRole('button', { name: 'Verify in your browser' }).click();
+    await page.getByText('Not verified. Do not rely on this entry.').waitFor();
+    await page.context().close();
+  });
+
+  it('an upload goes on after a torn line, and after a reload when the same file is chosen again', async () => {
+    const file = join(dist, 'logs.bin');
+    const other = join(dist, 'other.bin');
+    writeFileSync(file, Buffer.alloc(MOCK_PART_BYTES * 3 + 1000, 7));
+    writeFileSync(other, 'something else');
+    const page = await open({ name: '', path: `${engagementPath}?tab=criteria&criterion=${data.criteria[0]!.id}`, role: 'lead', ready: 'text=Add evidence' });
+    const dialog = page.getByRole('dialog');
+    server.tear(99);
+    await dialog.getByText('Add evidence').click();
+    await dialog.locator('input[type=file]').setInputFiles(file);
+    await dialog.getByRole('button', { name: 'Upload', exact: true }).click();
+    await dialog.getByText('the line is bad').first().waitFor();
+    await page.screenshot({ path: join(pictures, 'upload-waiting-light.png') });
+    server.tear(0);
+    const sentBefore = server.log.filter((line) => line.startsWith('PUT ')).length;
+    await page.reload();
+    await dialog.getByText('Choose logs.bin again to go on').waitFor();
+    const again = dialog.locator('.upload input[type=file]');
+    await again.setInputFiles(other);
+    await dialog.getByText('This is another file').waitFor();
+    await page.screenshot({ path: join(pictures, 'upload-resume-light.png') });
+    expect(server.log.filter((line) => line.startsWith('PUT ')).length).toBe(sentBefore);
+    await again.setInputFiles(file);
+    await page.getByText('Evidence received').waitFor({ timeout: 20_000 });
+    expect(server.log.some((line) => line.endsWith('/complete'))).toBe(true);
+    expect(await page.evaluate('Object.keys(localStorage).filter((key) => key.startsWith("auditrax.upload."))')).toEqual([]);
+    expect(await page.evaluate('globalThis.__refused')).toEqual([]);
+    await page.context().close();
+  });
+});
