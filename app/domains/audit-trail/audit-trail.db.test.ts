@@ -26,7 +26,9 @@ const PERSON = uuidV4(systemRandom);
 const SOMEBODY = uuidV4(systemRandom);
 const context: TenantContext = { tenantId: TENANT, tenantPart: 7, requestId: 'r-1' };
 const { privateKey } = generateKeyPairSync('ed25519');
-const SYSTEM_TABLES = ['log', 'log_index', 'log_tile', 'log_head', 'checkpoint', 'beat', 'pending'].map((name) => `audit.${name}`);
+const SYSTEM_TABLES = ['log', 'log_index', 'log_tile', 'log_head', 'checkpoint', 'beat', 'pending'].map(
+  (name) => `audit.${name}`,
+);
 const ANY = { type: undefined, person: undefined, outcome: undefined };
 
 let database: TestDatabase;
@@ -41,15 +43,35 @@ const keys = idKeys({ version: 1, key: systemRandom.bytes(32) });
 
 function asker(role: Caller['role'] = 'lead', personId: Uuid = PERSON): SteppingAsker & { asked: Json[] } {
   const asked: Json[] = [];
-  const caller = { tenant: context, tenantKind: 'sample', personId, role, sessionId: SOMEBODY, method: 'passkey', door: 'edge', routeClass: 'privileged', tokenHash: 'token' } as const;
-  return { caller, requestId: 'r-1', asked, stepUp: async (action) => { asked.push(action); return { assertionHash: 'assertion', credentialId: 'c' }; } };
+  const caller = {
+    tenant: context,
+    tenantKind: 'sample',
+    personId,
+    role,
+    sessionId: SOMEBODY,
+    method: 'passkey',
+    door: 'edge',
+    routeClass: 'privileged',
+    tokenHash: 'token',
+  } as const;
+  return {
+    caller,
+    requestId: 'r-1',
+    asked,
+    stepUp: async (action) => {
+      asked.push(action);
+      return { assertionHash: 'assertion', credentialId: 'c' };
+    },
+  };
 }
 
 /** The ledger's own routes, called without the network. */
 function client(): LedgerClient {
   return remoteLedger(async (path, body) => {
     const name = path.split('/').at(-1)!;
-    const handler = ledger.routes.handlers[name] as unknown as (call: { body: unknown }) => Promise<{ status: number; body: unknown }>;
+    const handler = ledger.routes.handlers[name] as unknown as (call: {
+      body: unknown;
+    }) => Promise<{ status: number; body: unknown }>;
     try {
       return await handler({ body });
     } catch (error) {
@@ -61,10 +83,21 @@ function client(): LedgerClient {
 
 const record = createRecorder({ sealer: { seal: async ({ value }) => Buffer.from(value).reverse() } });
 
-async function write(type: string, more: { personId?: Uuid; outcome?: 'allowed' | 'denied'; disclosures?: Record<string, string> } = {}): Promise<Uuid> {
+async function write(
+  type: string,
+  more: { personId?: Uuid; outcome?: 'allowed' | 'denied'; disclosures?: Record<string, string> } = {},
+): Promise<Uuid> {
   const { personId = PERSON, outcome = 'allowed', disclosures = {} } = more;
   const { entryId } = await workspace.tenant.transaction(context, (tx) =>
-    record(tx, { type, actor: { personId }, resource: ['thing', SOMEBODY], outcome, requestId: 'r-1', tokenHash: 'token', disclosures }),
+    record(tx, {
+      type,
+      actor: { personId },
+      resource: ['thing', SOMEBODY],
+      outcome,
+      requestId: 'r-1',
+      tokenHash: 'token',
+      disclosures,
+    }),
   );
   await deps.ledger.receipt({ tenantId: TENANT, entryId });
   return entryId;
@@ -72,9 +105,18 @@ async function write(type: string, more: { personId?: Uuid; outcome?: 'allowed' 
 
 beforeAll(async () => {
   database = await startTestDatabase();
-  await asSuperuser(database, `insert into platform.tenant (id, part, kind, slug, display_name) values ('${TENANT}', 7, 'sample', 'one', 'One')`);
+  await asSuperuser(
+    database,
+    `insert into platform.tenant (id, part, kind, slug, display_name) values ('${TENANT}', 7, 'sample', 'one', 'One')`,
+  );
   const open = (role: 'ax_workspace' | 'ax_ledger'): Database =>
-    openDatabase({ connection: database.connectionFor(role), poolSize: 4, clock: systemClock, onRefusal: async () => undefined, systemTables: role === 'ax_ledger' ? SYSTEM_TABLES : [] });
+    openDatabase({
+      connection: database.connectionFor(role),
+      poolSize: 4,
+      clock: systemClock,
+      onRefusal: async () => undefined,
+      systemTables: role === 'ax_ledger' ? SYSTEM_TABLES : [],
+    });
   workspace = open('ax_workspace');
   ledgerDb = open('ax_ledger');
   folder = mkdtempSync(join(tmpdir(), 'ax-trail-'));
@@ -92,7 +134,10 @@ beforeAll(async () => {
     formatId: (kind, tenant, id) => formatId(kind, tenant, id, keys),
   };
   reader = trailReader(deps);
-  for (let n = 0; n < 12; n += 1) await write(n % 2 === 0 ? 'engagement.created' : 'evidence.uploaded', { personId: n % 3 === 0 ? SOMEBODY : PERSON });
+  for (let n = 0; n < 12; n += 1)
+    await write(n % 2 === 0 ? 'engagement.created' : 'evidence.uploaded', {
+      personId: n % 3 === 0 ? SOMEBODY : PERSON,
+    });
 });
 
 afterAll(async () => {
@@ -119,12 +164,22 @@ describe('the list', () => {
     const person = await reader.list(asker(), { cursor: undefined, limit: 50, filter: { ...ANY, person: SOMEBODY } });
     expect(person.entries).toHaveLength(4);
     expect(person.entries[0]!.actor.label).toBe(formatId('mem', context, SOMEBODY, keys));
-    expect((await reader.list(asker(), { cursor: undefined, limit: 50, filter: { ...ANY, outcome: 'denied' } })).entries).toEqual([]);
+    expect(
+      (await reader.list(asker(), { cursor: undefined, limit: 50, filter: { ...ANY, outcome: 'denied' } })).entries,
+    ).toEqual([]);
   });
 
   it('shows an entry that is not sealed yet, without a position', async () => {
     await ledger.stop();
-    const { entryId } = await workspace.tenant.transaction(context, (tx) => record(tx, { type: 'a.denied', actor: { personId: PERSON }, resource: ['thing', SOMEBODY], outcome: 'denied', requestId: 'r' }));
+    const { entryId } = await workspace.tenant.transaction(context, (tx) =>
+      record(tx, {
+        type: 'a.denied',
+        actor: { personId: PERSON },
+        resource: ['thing', SOMEBODY],
+        outcome: 'denied',
+        requestId: 'r',
+      }),
+    );
     const page = await reader.list(asker(), { cursor: undefined, limit: 3, filter: ANY });
     expect(page.entries[0]).toMatchObject({ id: formatId('ent', context, entryId, keys), position: null });
     await ledger.start();
@@ -137,7 +192,13 @@ describe('one entry', () => {
     const entryId = await write('engagement.finalised');
     const entry = await reader.entry(asker(), entryId);
     const proof = await reader.proof(asker(), entryId);
-    const input = { leaf: entry.leaf, index: proof.index, proof: proof.path, checkpoint: proof.checkpoint, vkey: proof.vkey };
+    const input = {
+      leaf: entry.leaf,
+      index: proof.index,
+      proof: proof.path,
+      checkpoint: proof.checkpoint,
+      vkey: proof.vkey,
+    };
     expect(await verifyEntryInBrowser(input)).toMatchObject({ ok: true });
     for (const bad of [
       { ...input, leaf: entry.leaf.replace('finalised', 'finalized') },
@@ -146,14 +207,17 @@ describe('one entry', () => {
       { ...input, proof: ['x', ...input.proof.slice(1)] },
       { ...input, checkpoint: input.checkpoint.replace(String(proof.treeSize), String(proof.treeSize + 1)) },
       { ...input, vkey: 'x' },
-    ]) expect((await verifyEntryInBrowser(bad)).ok).toBe(false);
+    ])
+      expect((await verifyEntryInBrowser(bad)).ok).toBe(false);
   });
 
   it('opens withheld values for a lead only, and records that first', async () => {
     const entryId = await write('member.invited', { disclosures: { email: 'somebody@example.org' } });
     const seen = await reader.entry(asker('auditor'), entryId);
     expect(seen.disclosures).toMatchObject([{ value: null, state: 'withheld' }]);
-    expect((await reader.entry(asker('lead'), entryId)).disclosures).toMatchObject([{ name: 'email', value: 'somebody@example.org', state: 'open' }]);
+    expect((await reader.entry(asker('lead'), entryId)).disclosures).toMatchObject([
+      { name: 'email', value: 'somebody@example.org', state: 'open' },
+    ]);
     const [first] = (await reader.list(asker(), { cursor: undefined, limit: 1, filter: ANY })).entries;
     expect(first).toMatchObject({ type: 'audit-trail.disclosures.opened', resource: ['entry', entryId] });
     await asSuperuser(database, 'delete from audit.disclosure');
@@ -169,8 +233,18 @@ describe('one entry', () => {
     await write('a.b');
     const now = await reader.consistency(asker(), old.treeSize);
     const key = (await parseVerifierKey(now.vkey))!;
-    const opened = [await openCheckpoint(old.checkpoint, [key]), await openCheckpoint(now.checkpoint, [key])].map((verdict) => (verdict.ok ? verdict.checkpoint : undefined)!);
-    expect(await verifyConsistency({ size1: old.treeSize, size2: now.treeSize, root1: opened[0]!.root, root2: opened[1]!.root, proof: now.path.map((hash) => fromBase64(hash)!) })).toBe(true);
+    const opened = [await openCheckpoint(old.checkpoint, [key]), await openCheckpoint(now.checkpoint, [key])].map(
+      (verdict) => (verdict.ok ? verdict.checkpoint : undefined)!,
+    );
+    expect(
+      await verifyConsistency({
+        size1: old.treeSize,
+        size2: now.treeSize,
+        root1: opened[0]!.root,
+        root2: opened[1]!.root,
+        proof: now.path.map((hash) => fromBase64(hash)!),
+      }),
+    ).toBe(true);
   });
 });
 
@@ -224,14 +298,34 @@ describe('the export', () => {
   });
 
   it('does nothing without the step-up, without entries, or without a running log', async () => {
-    const count = async () => (await asSuperuser<{ n: string }>(database, 'select count(*) as n from audit.entry'))[0]!.n;
+    const count = async () =>
+      (await asSuperuser<{ n: string }>(database, 'select count(*) as n from audit.entry'))[0]!.n;
     const before = await count();
-    const refusing = { ...asker(), stepUp: async () => { throw new AppError('step_up_refused', 'no'); } };
+    const refusing = {
+      ...asker(),
+      stepUp: async () => {
+        throw new AppError('step_up_refused', 'no');
+      },
+    };
     await expect(exportIt(refusing as never)).rejects.toMatchObject({ code: 'step_up_refused' });
-    await expect(trailExporter(deps)(asker(), { from: '2001-01-01', to: '2001-01-02' })).rejects.toMatchObject({ code: 'export_empty' });
-    await expect(trailExporter(deps)(asker(), { from: '2001-01-02', to: '2001-01-01' })).rejects.toMatchObject({ code: 'export_period_invalid' });
+    await expect(trailExporter(deps)(asker(), { from: '2001-01-01', to: '2001-01-02' })).rejects.toMatchObject({
+      code: 'export_empty',
+    });
+    await expect(trailExporter(deps)(asker(), { from: '2001-01-02', to: '2001-01-01' })).rejects.toMatchObject({
+      code: 'export_period_invalid',
+    });
     expect(await count()).toBe(before);
-    const silent = { ...deps, ledger: { ...deps.ledger, receipt: async () => { throw new AppError('audit_receipt_timeout', 'no receipt'); } } };
-    await expect(trailExporter(silent as AuditTrailDeps)(asker(), { from: today, to: today })).rejects.toMatchObject({ code: 'audit_receipt_timeout' });
+    const silent = {
+      ...deps,
+      ledger: {
+        ...deps.ledger,
+        receipt: async () => {
+          throw new AppError('audit_receipt_timeout', 'no receipt');
+        },
+      },
+    };
+    await expect(trailExporter(silent as AuditTrailDeps)(asker(), { from: today, to: today })).rejects.toMatchObject({
+      code: 'audit_receipt_timeout',
+    });
   });
 });

@@ -32,7 +32,8 @@ export function unpackBundle(zip: Uint8Array): Map<string, Uint8Array> {
     const unpacked = unzipSync(zip, {
       filter: ({ compression, size, originalSize }) => {
         count += 1;
-        if (compression !== 0 || size !== originalSize || count > FILES_MAX) throw unreadable('it was packed by another program');
+        if (compression !== 0 || size !== originalSize || count > FILES_MAX)
+          throw unreadable('it was packed by another program');
         return true;
       },
     });

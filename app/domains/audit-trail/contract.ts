@@ -59,7 +59,10 @@ export const routes = defineRoutes({
     ids: { 'query.person': 'mem' },
     query: z.object({
       /** Where the last page ended: generation and index of the log, so that new entries do not shift the pages. */
-      cursor: z.string().regex(/^[1-9][0-9]{0,8}-[0-9]{1,15}$/).optional(),
+      cursor: z
+        .string()
+        .regex(/^[1-9][0-9]{0,8}-[0-9]{1,15}$/)
+        .optional(),
       limit: z.coerce.number().int().min(1).max(PAGE_ENTRIES_MAX).default(PAGE_ENTRIES_DEFAULT),
       /** The beginning of a type: `engagement.` finds all of them. */
       type: z.string().min(1).max(TYPE_CHARS_MAX).optional(),

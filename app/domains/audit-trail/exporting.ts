@@ -1,6 +1,13 @@
 import { AppError, uuidV4, type Uuid } from '@auditrax/base';
 import type { TenantContext } from '@auditrax/tenancy';
-import { BUNDLE_ENTRIES_MAX, beginBundle, completeBundle, fromBase64, verifierScript, type BundleBase } from '@auditrax/tlog';
+import {
+  BUNDLE_ENTRIES_MAX,
+  beginBundle,
+  completeBundle,
+  fromBase64,
+  verifierScript,
+  type BundleBase,
+} from '@auditrax/tlog';
 import { PROOFS_PER_CALL_MAX } from '../../platform/audit/index.ts';
 import { stepUpAction } from '../access/index.ts';
 import { packBundle } from './bundle-file.ts';
@@ -37,7 +44,11 @@ interface Range {
 }
 
 /** Every sealed entry of the period, as the shortest unbroken range of the log that holds them. */
-async function findRange(deps: AuditTrailDeps, context: TenantContext, period: Period): Promise<Range & { origin: string; verifierKey: string }> {
+async function findRange(
+  deps: AuditTrailDeps,
+  context: TenantContext,
+  period: Period,
+): Promise<Range & { origin: string; verifierKey: string }> {
   const fromMs = Date.parse(`${period.from}T00:00:00Z`);
   const toMs = Date.parse(`${period.to}T00:00:00Z`) + DAY_MS;
   if (!(fromMs < toMs)) throw refuse('export_period_invalid', 'the first day is after the last');
@@ -47,7 +58,8 @@ async function findRange(deps: AuditTrailDeps, context: TenantContext, period: P
   if (found?.first == null || found.last === null) throw refuse('export_empty', 'no sealed entries in this period');
   const from = Number(found.first);
   const to = Number(found.last) + 1;
-  if (to - from > BUNDLE_ENTRIES_MAX) throw refuse('export_too_large', `${to - from} entries; a bundle holds ${BUNDLE_ENTRIES_MAX}`);
+  if (to - from > BUNDLE_ENTRIES_MAX)
+    throw refuse('export_too_large', `${to - from} entries; a bundle holds ${BUNDLE_ENTRIES_MAX}`);
   return { generation, from, to, origin, verifierKey };
 }
 
@@ -55,7 +67,10 @@ async function readLeaves(deps: AuditTrailDeps, context: TenantContext, range: R
   const leaves: Uint8Array[] = [];
   for (let from = range.from; from < range.to; from += LEAVES_PER_READ_MAX) {
     const to = Math.min(from + LEAVES_PER_READ_MAX, range.to);
-    const rows = await deps.door.scoped(context, queries.leavesOfRange(context, { generation: range.generation, from, to }));
+    const rows = await deps.door.scoped(
+      context,
+      queries.leavesOfRange(context, { generation: range.generation, from, to }),
+    );
     if (rows.length !== to - from) throw new AppError('internal', `the log has a gap between ${from} and ${to}`);
     leaves.push(...rows.map((row) => row.leaf));
   }
@@ -78,14 +93,24 @@ async function logExport(
       tokenHash: caller.tokenHash,
       stepUpHash: assertionHash,
       requestId,
-      public: { bundle: base.digest, from: base.manifest.from, to: base.manifest.to, periodFrom: period.from, periodTo: period.to },
+      public: {
+        bundle: base.digest,
+        from: base.manifest.from,
+        to: base.manifest.to,
+        periodFrom: period.from,
+        periodTo: period.to,
+      },
     }),
   );
   const { index } = await deps.ledger.receipt({ tenantId: caller.tenant.tenantId, entryId });
   return { entryId, index };
 }
 
-async function proofsFor(deps: AuditTrailDeps, tenantId: Uuid, at: { size: number; indexes: readonly number[] }): Promise<Uint8Array[][]> {
+async function proofsFor(
+  deps: AuditTrailDeps,
+  tenantId: Uuid,
+  at: { size: number; indexes: readonly number[] },
+): Promise<Uint8Array[][]> {
   const proofs: Uint8Array[][] = [];
   for (let first = 0; first < at.indexes.length; first += PROOFS_PER_CALL_MAX) {
     const indexes = at.indexes.slice(first, first + PROOFS_PER_CALL_MAX);
@@ -104,11 +129,19 @@ async function proofsFor(deps: AuditTrailDeps, tenantId: Uuid, at: { size: numbe
 export function trailExporter(deps: AuditTrailDeps) {
   return async (asker: SteppingAsker, period: Period): Promise<ExportedBundle> => {
     const context = asker.caller.tenant;
-    const { assertionHash } = await asker.stepUp(stepUpAction(asker.caller, 'audit-trail.export', { from: period.from, to: period.to }));
+    const { assertionHash } = await asker.stepUp(
+      stepUpAction(asker.caller, 'audit-trail.export', { from: period.from, to: period.to }),
+    );
     const range = await findRange(deps, context, period);
     const leaves = await readLeaves(deps, context, range);
     const title = `Audit trail, ${period.from} to ${period.to}`;
-    const base = await beginBundle({ origin: range.origin, from: range.from, leaves, verifierKey: range.verifierKey, title });
+    const base = await beginBundle({
+      origin: range.origin,
+      from: range.from,
+      leaves,
+      verifierKey: range.verifierKey,
+      title,
+    });
     const { entryId, index } = await logExport(deps, asker, { period, base, assertionHash });
     const [own] = await deps.door.scoped(context, queries.entryById(context, entryId));
     const { size, note } = await deps.ledger.checkpoint(context.tenantId);

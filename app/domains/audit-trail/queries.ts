@@ -60,7 +60,10 @@ export function placeOfEntry({ tenantId }: TenantContext, entryId: Uuid): Statem
   return sql`select i.idx from audit.log_index i where i.tenant_id = ${tenantId} and i.entry_id = ${entryId}`;
 }
 
-export function disclosuresOf({ tenantId }: TenantContext, entryId: Uuid): Statement<{ digest: string; sealed: Buffer }> {
+export function disclosuresOf(
+  { tenantId }: TenantContext,
+  entryId: Uuid,
+): Statement<{ digest: string; sealed: Buffer }> {
   return sql`select d.digest, d.sealed from audit.disclosure d where d.tenant_id = ${tenantId} and d.entry_id = ${entryId}`;
 }
 

@@ -42,11 +42,8 @@ export interface ListInput {
   readonly filter: queries.Filter;
 }
 
-/** Everything that reads the trail. */
-export function trailReader(deps: AuditTrailDeps) {
-  const { door, ledger, formatId } = deps;
-
-  const present = (context: TenantContext, { id, leaf }: queries.EntryRow, position: number | null): Entry => {
+function presenter({ formatId }: AuditTrailDeps) {
+  return (context: TenantContext, { id, leaf }: queries.EntryRow, position: number | null): Entry => {
     const body = JSON.parse(leaf.toString('utf8')) as Leaf;
     const [kind, who] = body.actor;
     return {
@@ -61,22 +58,39 @@ export function trailReader(deps: AuditTrailDeps) {
       public: { ...body.public },
     };
   };
+}
 
-  const list = async ({ caller }: Asker, { cursor, limit, filter }: ListInput): Promise<{ entries: Entry[]; nextCursor: string | null }> => {
-    const context = caller.tenant;
-    const [generation, index] = (cursor ?? '').split('-').map(Number);
-    const before = cursor === undefined ? NEWEST : { generation: generation!, index: index! };
-    // Sealed first: what gets sealed between the two statements is then shown once or not yet, never twice.
-    const sealed = await door.scoped(context, queries.sealedEntries(context, { before, limit: limit + 1, filter }));
-    const since = idAt(deps.clock.nowMs() - UNSEALED_AGE_MS_MAX);
-    const fresh = cursor === undefined ? await door.scoped(context, queries.unsealedEntries(context, { since, limit, filter })) : [];
-    const shown = sealed.slice(0, limit);
-    const last = shown.at(-1);
-    return {
-      entries: [...fresh.map((row) => present(context, row, null)), ...shown.map((row) => present(context, row, Number(row.idx)))],
-      nextCursor: sealed.length > limit && last !== undefined ? `${last.generation}-${last.idx}` : null,
-    };
+async function listEntries(
+  deps: AuditTrailDeps,
+  { caller }: Asker,
+  { cursor, limit, filter }: ListInput,
+): Promise<{ entries: Entry[]; nextCursor: string | null }> {
+  const { door } = deps;
+  const present = presenter(deps);
+  const context = caller.tenant;
+  const [generation, index] = (cursor ?? '').split('-').map(Number);
+  const before = cursor === undefined ? NEWEST : { generation: generation!, index: index! };
+  // Sealed first: what gets sealed between the two statements is then shown once or not yet, never twice.
+  const sealed = await door.scoped(context, queries.sealedEntries(context, { before, limit: limit + 1, filter }));
+  const since = idAt(deps.clock.nowMs() - UNSEALED_AGE_MS_MAX);
+  const fresh =
+    cursor === undefined ? await door.scoped(context, queries.unsealedEntries(context, { since, limit, filter })) : [];
+  const shown = sealed.slice(0, limit);
+  const last = shown.at(-1);
+  return {
+    entries: [
+      ...fresh.map((row) => present(context, row, null)),
+      ...shown.map((row) => present(context, row, Number(row.idx))),
+    ],
+    nextCursor: sealed.length > limit && last !== undefined ? `${last.generation}-${last.idx}` : null,
   };
+}
+
+/** Everything that reads the trail. */
+export function trailReader(deps: AuditTrailDeps) {
+  const { door, ledger } = deps;
+  const present = presenter(deps);
+  const list = (asker: Asker, input: ListInput) => listEntries(deps, asker, input);
 
   const find = async (context: TenantContext, entryId: Uuid): Promise<queries.EntryRow> => {
     const [row] = await door.scoped(context, queries.entryById(context, entryId));
@@ -158,7 +172,12 @@ function disclosureOpener(deps: AuditTrailDeps) {
       digests.map(async (digest) => {
         const row = rows.find((candidate) => candidate.digest === digest);
         if (row === undefined) return { name: 'erased', value: null, digest, state: 'erased' as const };
-        const text = await deps.sealer.openText({ context, field: 'audit.disclosure.sealed', rowId: entryId, sealed: row.sealed });
+        const text = await deps.sealer.openText({
+          context,
+          field: 'audit.disclosure.sealed',
+          rowId: entryId,
+          sealed: row.sealed,
+        });
         if (disclosureDigest(text) !== digest) return { name: 'erased', value: null, digest, state: 'erased' as const };
         const [, name, value] = JSON.parse(Buffer.from(text, 'base64url').toString('utf8')) as [string, string, string];
         return { name, value, digest, state: 'open' as const };

@@ -13,7 +13,10 @@ export function auditTrailRoutes(deps: AuditTrailDeps): RoomRoutes {
       const { cursor, limit, type, outcome } = call.query;
       // The id gate leaves an absent place out.
       const person = call.ids['query.person'] as (typeof call.ids)['query.person'] | undefined;
-      return { status: 200 as const, body: await reader.list(call, { cursor, limit, filter: { type, person, outcome } }) };
+      return {
+        status: 200 as const,
+        body: await reader.list(call, { cursor, limit, filter: { type, person, outcome } }),
+      };
     },
     entry: async (call) => ({ status: 200 as const, body: await reader.entry(call, call.ids['params.entryId']) }),
     proof: async (call) => ({ status: 200 as const, body: await reader.proof(call, call.ids['params.entryId']) }),

@@ -49,7 +49,9 @@ export async function verifyBundle(zip: Uint8Array, { keys }: { keys: readonly s
 function readFolder(folder: string, prefix = ''): [string, Uint8Array][] {
   return readdirSync(join(folder, prefix), { withFileTypes: true }).flatMap((entry) => {
     const name = `${prefix}${entry.name}`;
-    return entry.isDirectory() ? readFolder(folder, `${name}/`) : [[name, readFileSync(join(folder, name))] as [string, Uint8Array]];
+    return entry.isDirectory()
+      ? readFolder(folder, `${name}/`)
+      : [[name, readFileSync(join(folder, name))] as [string, Uint8Array]];
   });
 }
 

@@ -4,17 +4,46 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock, systemRandom, uuidV4, type Uuid } from '@auditrax/base';
 import { openDatabase, type Database, type ScopedTransaction, type TenantContext } from '@auditrax/tenancy';
-import { consistencyProof, inclusionProof, leafHash, openCheckpoint, parseVerifierKey, verifyConsistency, verifyInclusion } from '@auditrax/tlog';
+import {
+  consistencyProof,
+  inclusionProof,
+  leafHash,
+  openCheckpoint,
+  parseVerifierKey,
+  verifyConsistency,
+  verifyInclusion,
+} from '@auditrax/tlog';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { startTestDatabase, type TestDatabase, type TestRole } from '../db/testing.ts';
-import { attemptRecorder, createRecorder, guardError, observationRecorder, readFeed, recordAudit, recordMint, reconcileMints, withGuardErrors, type AuditInput } from './index.ts';
+import {
+  attemptRecorder,
+  createRecorder,
+  guardError,
+  observationRecorder,
+  readFeed,
+  recordAudit,
+  recordMint,
+  reconcileMints,
+  withGuardErrors,
+  type AuditInput,
+} from './index.ts';
 import { createLedger, type Ledger } from './ledger.ts';
 import { createSequencer, type Sequencer } from './sequencer.ts';
 import { createSigner, type Signer } from './signer.ts';
 import { findLog, createTileStore } from './log-store.ts';
 import { asSuperuser, setBeat } from './testing.ts';
 
-const SYSTEM_TABLES = ['entry', 'log', 'log_index', 'log_tile', 'log_head', 'checkpoint', 'beat', 'pending', 'mint'].map((name) => `audit.${name}`);
+const SYSTEM_TABLES = [
+  'entry',
+  'log',
+  'log_index',
+  'log_tile',
+  'log_head',
+  'checkpoint',
+  'beat',
+  'pending',
+  'mint',
+].map((name) => `audit.${name}`);
 const PREFIX = 'test.example/log/';
 const TENANT = uuidV4(systemRandom);
 const OTHER = uuidV4(systemRandom);
@@ -42,12 +71,28 @@ function open(role: TestRole): Database {
 }
 
 function entryFor(id: Uuid, more: Partial<AuditInput> = {}): AuditInput {
-  return { type: 'thing.changed', actor: { personId: TENANT }, resource: ['thing', id], outcome: 'allowed', requestId: 'r-1', ...more };
+  return {
+    type: 'thing.changed',
+    actor: { personId: TENANT },
+    resource: ['thing', id],
+    outcome: 'allowed',
+    requestId: 'r-1',
+    ...more,
+  };
 }
 
-const insertThing = (id: Uuid) => ({ sql: 'insert into app.test_thing (tenant_id, id, n) values ($1, $2, 1)', parameters: [TENANT, id] });
-const updateThing = (id: Uuid) => ({ sql: 'update app.test_thing set n = n + 1 where tenant_id = $1 and id = $2', parameters: [TENANT, id] });
-const deleteThing = (id: Uuid) => ({ sql: 'delete from app.test_thing where tenant_id = $1 and id = $2', parameters: [TENANT, id] });
+const insertThing = (id: Uuid) => ({
+  sql: 'insert into app.test_thing (tenant_id, id, n) values ($1, $2, 1)',
+  parameters: [TENANT, id],
+});
+const updateThing = (id: Uuid) => ({
+  sql: 'update app.test_thing set n = n + 1 where tenant_id = $1 and id = $2',
+  parameters: [TENANT, id],
+});
+const deleteThing = (id: Uuid) => ({
+  sql: 'delete from app.test_thing where tenant_id = $1 and id = $2',
+  parameters: [TENANT, id],
+});
 
 beforeAll(async () => {
   database = await startTestDatabase();
@@ -75,7 +120,10 @@ afterAll(async () => {
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'ax-signer-'));
   signer = createSigner({ journalDirectory: folder, privateKey, originPrefix: PREFIX });
-  await asSuperuser(database, 'truncate audit.entry, audit.disclosure, audit.pending, audit.log, audit.log_index, audit.log_tile, audit.log_head, audit.checkpoint, audit.mint, app.test_thing cascade');
+  await asSuperuser(
+    database,
+    'truncate audit.entry, audit.disclosure, audit.pending, audit.log, audit.log_index, audit.log_tile, audit.log_head, audit.checkpoint, audit.mint, app.test_thing cascade',
+  );
   await setBeat(database, 'running');
   return async () => {
     await signer.close();
@@ -95,7 +143,10 @@ async function commit(id: Uuid, more: Partial<AuditInput> = {}): Promise<Uuid> {
 }
 
 async function expectRefused(work: (tx: ScopedTransaction) => Promise<unknown>, code: string): Promise<void> {
-  const error = await workspace.tenant.transaction(context, work).then(() => undefined, (reason: unknown) => reason);
+  const error = await workspace.tenant.transaction(context, work).then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
   expect(guardError(error)?.code).toBe(code);
 }
 
@@ -106,7 +157,10 @@ describe('A1: a privileged row commits with its entry or not at all', () => {
     await commit(id);
     await expectRefused((tx) => tx.query(updateThing(id)), 'audit_unlogged_commit');
     await expectRefused((tx) => tx.query(deleteThing(id)), 'audit_unlogged_commit');
-    const [row] = await workspace.tenant.scoped<{ n: number }>(context, { sql: 'select n from app.test_thing where tenant_id = $1 and id = $2', parameters: [TENANT, id] });
+    const [row] = await workspace.tenant.scoped<{ n: number }>(context, {
+      sql: 'select n from app.test_thing where tenant_id = $1 and id = $2',
+      parameters: [TENANT, id],
+    });
     expect(row?.n).toBe(1);
     for (const statement of [updateThing(id), deleteThing(id)]) {
       await workspace.tenant.transaction(context, async (tx) => {
@@ -132,11 +186,13 @@ describe('A1: a privileged row commits with its entry or not at all', () => {
 
   it('leaves neither row nor entry behind when the transaction fails', async () => {
     const id = uuidV4(systemRandom);
-    await expect(workspace.tenant.transaction(context, async (tx) => {
-      await tx.query(insertThing(id));
-      await recordAudit(tx, entryFor(id));
-      throw new Error('changed my mind');
-    })).rejects.toThrow('changed my mind');
+    await expect(
+      workspace.tenant.transaction(context, async (tx) => {
+        await tx.query(insertThing(id));
+        await recordAudit(tx, entryFor(id));
+        throw new Error('changed my mind');
+      }),
+    ).rejects.toThrow('changed my mind');
     expect(await asSuperuser(database, 'select 1 from audit.entry union all select 1 from audit.pending')).toEqual([]);
   });
 });
@@ -146,10 +202,12 @@ describe('A2: fail closed', () => {
     const id = uuidV4(systemRandom);
     await setBeat(database, 'stopped');
     const door = withGuardErrors(workspace.tenant);
-    await expect(door.transaction(context, async (tx) => {
-      await tx.query(insertThing(id));
-      await recordAudit(tx, entryFor(id));
-    })).rejects.toMatchObject({ code: 'audit_log_down' });
+    await expect(
+      door.transaction(context, async (tx) => {
+        await tx.query(insertThing(id));
+        await recordAudit(tx, entryFor(id));
+      }),
+    ).rejects.toMatchObject({ code: 'audit_log_down' });
     await asSuperuser(database, `update audit.beat set beat = now() - interval '3 seconds'`);
     await expect(commit(id)).rejects.toMatchObject({ code: 'database_rule', sqlState: 'AX102' });
     await asSuperuser(database, 'update audit.beat set beat = now()');
@@ -158,7 +216,12 @@ describe('A2: fail closed', () => {
 
   it('still records a denied attempt: evidence does not wait for the sequencer', async () => {
     await setBeat(database, 'stopped');
-    const { entryId } = await attemptRecorder(workspace.tenant).record(context, { ...entryFor(TENANT), type: 'tenant.attempt.refused', outcome: 'denied', public: { layer: 'guard' } });
+    const { entryId } = await attemptRecorder(workspace.tenant).record(context, {
+      ...entryFor(TENANT),
+      type: 'tenant.attempt.refused',
+      outcome: 'denied',
+      public: { layer: 'guard' },
+    });
     expect(entryId).toMatch(/^[0-9a-f-]{36}$/);
   });
 });
@@ -192,16 +255,29 @@ describe('A3: the writers cannot reach around it', () => {
   });
 
   it('a leaf that names another id, or is no JSON, is refused by the server', async () => {
-    const bad = (leaf: string) => workspace.tenant.scoped(context, { sql: 'insert into audit.entry (tenant_id, id, leaf) values ($1, $2, $3)', parameters: [TENANT, uuidV4(systemRandom), Buffer.from(leaf)] });
-    await expect(bad(`{"id":"${TENANT}","time":1,"type":"a.b","resource":["thing","${TENANT}"],"outcome":"allowed"}`)).rejects.toMatchObject({ code: 'database_check' });
+    const bad = (leaf: string) =>
+      workspace.tenant.scoped(context, {
+        sql: 'insert into audit.entry (tenant_id, id, leaf) values ($1, $2, $3)',
+        parameters: [TENANT, uuidV4(systemRandom), Buffer.from(leaf)],
+      });
+    await expect(
+      bad(`{"id":"${TENANT}","time":1,"type":"a.b","resource":["thing","${TENANT}"],"outcome":"allowed"}`),
+    ).rejects.toMatchObject({ code: 'database_check' });
     await expect(bad('no json')).rejects.toMatchObject({ code: 'database_input_invalid' });
   });
 
   it('a tenant sees its own entries only; ax_ledger sees no leaf', async () => {
     await commit(uuidV4(systemRandom));
     const foreign = { ...context, tenantId: OTHER };
-    expect(await workspace.tenant.scoped(foreign, { sql: 'select id from audit.entry where tenant_id = $1', parameters: [OTHER] })).toEqual([]);
-    await expect(ledgerDb.system.system({ sql: 'select leaf from audit.entry', parameters: [] })).rejects.toMatchObject({ code: 'tenant_grant_refused' });
+    expect(
+      await workspace.tenant.scoped(foreign, {
+        sql: 'select id from audit.entry where tenant_id = $1',
+        parameters: [OTHER],
+      }),
+    ).toEqual([]);
+    await expect(ledgerDb.system.system({ sql: 'select leaf from audit.entry', parameters: [] })).rejects.toMatchObject(
+      { code: 'tenant_grant_refused' },
+    );
   });
 });
 
@@ -213,14 +289,19 @@ describe('A4: the sequencer', () => {
     const writers = Array.from({ length: WRITERS }, async () => {
       for (let n = 0; n < EACH; n += 1) await commit(uuidV4(systemRandom));
     });
-    let writing = true;
-    const finished = Promise.all(writers).then(() => (writing = false));
+    const state = { writing: true };
+    const finished = Promise.all(writers).then(() => (state.writing = false));
     const seen: { index: number; entryId: string }[] = [];
-    while (writing || (await one.waiting())) seen.push(...(await one.sequenceBatch()));
+    while (state.writing || (await one.waiting())) seen.push(...(await one.sequenceBatch()));
     await finished;
-    expect(seen.map((entry) => entry.index).sort((a, b) => a - b)).toEqual(Array.from({ length: WRITERS * EACH }, (_, at) => at));
+    expect(seen.map((entry) => entry.index).sort((a, b) => a - b)).toEqual(
+      Array.from({ length: WRITERS * EACH }, (_, at) => at),
+    );
     expect(new Set(seen.map((entry) => entry.entryId)).size).toBe(WRITERS * EACH);
-    const rows = await asSuperuser<{ ok: boolean }>(database, 'select bool_and(e.leaf_hash = i.leaf_hash) as ok from audit.log_index i join audit.entry e on e.id = i.entry_id');
+    const rows = await asSuperuser<{ ok: boolean }>(
+      database,
+      'select bool_and(e.leaf_hash = i.leaf_hash) as ok from audit.log_index i join audit.entry e on e.id = i.entry_id',
+    );
     expect(rows[0]?.ok).toBe(true);
   });
 
@@ -229,13 +310,22 @@ describe('A4: the sequencer', () => {
     const refused: unknown[] = [];
     for (let round = 0; round < 8; round += 1) {
       await Promise.all([commit(uuidV4(systemRandom)), commit(uuidV4(systemRandom))]);
-      await Promise.all(pair.map((one) => one.sequenceBatch().catch((error: { code: string }) => refused.push(error.code))));
+      await Promise.all(
+        pair.map((one) => one.sequenceBatch().catch((error: { code: string }) => refused.push(error.code))),
+      );
     }
-    expect(refused.every((code) => ['audit_head_moved', 'audit_log_behind_signer', 'database_unique'].includes(code as string))).toBe(true);
+    expect(
+      refused.every((code) =>
+        ['audit_head_moved', 'audit_log_behind_signer', 'database_unique'].includes(code as string),
+      ),
+    ).toBe(true);
     const last = sequencer();
     await last.recover();
     while (await last.waiting()) await last.sequenceBatch();
-    const [row] = await asSuperuser<{ n: string; top: string; size: string }>(database, 'select count(*) as n, max(idx) + 1 as top, (select size from audit.log_head) as size from audit.log_index');
+    const [row] = await asSuperuser<{ n: string; top: string; size: string }>(
+      database,
+      'select count(*) as n, max(idx) + 1 as top, (select size from audit.log_head) as size from audit.log_index',
+    );
     expect(row).toEqual({ n: '16', top: '16', size: '16' });
   });
 
@@ -248,29 +338,51 @@ describe('A4: the sequencer', () => {
     const log = (await findLog(ledgerDb.system, TENANT))!;
     expect(log.size).toBe(700);
     const reader = createTileStore(ledgerDb.system).readerFor(log);
-    const notes = await asSuperuser<{ size: string; root: Buffer; note: string }>(database, 'select size, root, note from audit.checkpoint order by size');
+    const notes = await asSuperuser<{ size: string; root: Buffer; note: string }>(
+      database,
+      'select size, root, note from audit.checkpoint order by size',
+    );
     expect(notes.map((row) => Number(row.size))).toEqual([600, 700]);
     const key = (await parseVerifierKey((await signer.state(log.origin)).verifierKey))!;
-    for (const row of notes) expect(await openCheckpoint(row.note, [key])).toMatchObject({ ok: true, checkpoint: { size: Number(row.size) } });
-    const leaves = await asSuperuser<{ idx: string; leaf: Buffer }>(database, 'select i.idx, e.leaf from audit.log_index i join audit.entry e on e.id = i.entry_id order by idx');
+    for (const row of notes)
+      expect(await openCheckpoint(row.note, [key])).toMatchObject({ ok: true, checkpoint: { size: Number(row.size) } });
+    const leaves = await asSuperuser<{ idx: string; leaf: Buffer }>(
+      database,
+      'select i.idx, e.leaf from audit.log_index i join audit.entry e on e.id = i.entry_id order by idx',
+    );
     for (const { idx, leaf } of leaves.filter((_, at) => at % 37 === 0)) {
       const proof = await inclusionProof({ index: Number(idx), size: 700 }, reader);
-      expect(await verifyInclusion({ index: Number(idx), size: 700, leafHash: leafHash(leaf), proof, root: log.root })).toBe(true);
+      expect(
+        await verifyInclusion({ index: Number(idx), size: 700, leafHash: leafHash(leaf), proof, root: log.root }),
+      ).toBe(true);
     }
     const proof = await consistencyProof({ from: 600, to: 700 }, reader);
-    expect(await verifyConsistency({ size1: 600, size2: 700, root1: notes[0]!.root, root2: notes[1]!.root, proof })).toBe(true);
+    expect(
+      await verifyConsistency({ size1: 600, size2: 700, root1: notes[0]!.root, root2: notes[1]!.root, proof }),
+    ).toBe(true);
   });
 
   it('survives a crash between commit and signature, and between signature and publication', async () => {
     await commit(uuidV4(systemRandom));
-    const dead = { ...signer, addCheckpoint: async () => { throw new Error('killed before signing'); } };
+    const dead = {
+      ...signer,
+      addCheckpoint: async () => {
+        throw new Error('killed before signing');
+      },
+    };
     await expect(sequencer(dead).sequenceBatch()).rejects.toThrow('killed before signing');
     expect(await asSuperuser(database, 'select 1 from audit.checkpoint')).toEqual([]);
     await sequencer().recover();
     expect(await asSuperuser(database, 'select 1 from audit.checkpoint')).toHaveLength(1);
 
     await commit(uuidV4(systemRandom));
-    const lost = { ...signer, addCheckpoint: async (request: string) => { await signer.addCheckpoint(request); throw new Error('killed after signing'); } };
+    const lost = {
+      ...signer,
+      addCheckpoint: async (request: string) => {
+        await signer.addCheckpoint(request);
+        throw new Error('killed after signing');
+      },
+    };
     const half = sequencer(lost);
     await expect(half.sequenceBatch()).rejects.toThrow('killed after signing');
     await sequencer().recover();
@@ -279,11 +391,17 @@ describe('A4: the sequencer', () => {
 
   it('goes on after a lost reply without being restarted', async () => {
     let lose = true;
-    const flaky = { ...signer, addCheckpoint: async (request: string) => {
-      const verdict = await signer.addCheckpoint(request);
-      if (lose) { lose = false; throw new Error('reply lost'); }
-      return verdict;
-    } };
+    const flaky = {
+      ...signer,
+      addCheckpoint: async (request: string) => {
+        const verdict = await signer.addCheckpoint(request);
+        if (lose) {
+          lose = false;
+          throw new Error('reply lost');
+        }
+        return verdict;
+      },
+    };
     const s = sequencer(flaky);
     await commit(uuidV4(systemRandom));
     await expect(s.sequenceBatch()).rejects.toThrow('reply lost');
@@ -296,8 +414,14 @@ describe('A4: the sequencer', () => {
     await s.sequenceBatch();
     await commit(uuidV4(systemRandom));
     await s.sequenceBatch();
-    await asSuperuser(database, 'delete from audit.log_index where idx = 1; delete from audit.checkpoint where size = 2');
-    await asSuperuser(database, 'update audit.log_head set size = 1, root = (select root from audit.checkpoint where size = 1)');
+    await asSuperuser(
+      database,
+      'delete from audit.log_index where idx = 1; delete from audit.checkpoint where size = 2',
+    );
+    await asSuperuser(
+      database,
+      'update audit.log_head set size = 1, root = (select root from audit.checkpoint where size = 1)',
+    );
     await expect(sequencer().recover()).rejects.toMatchObject({ code: 'audit_log_behind_signer' });
     await commit(uuidV4(systemRandom));
     await expect(sequencer().sequenceBatch()).rejects.toMatchObject({ code: 'audit_log_behind_signer' });
@@ -316,7 +440,12 @@ describe('A7: receipts', () => {
   const troubles: unknown[] = [];
   beforeEach(() => {
     troubles.length = 0;
-    ledger = createLedger({ door: ledgerDb.system, sequencer: sequencer(), signer, onTrouble: (error) => troubles.push(error) });
+    ledger = createLedger({
+      door: ledgerDb.system,
+      sequencer: sequencer(),
+      signer,
+      onTrouble: (error) => troubles.push(error),
+    });
     return () => ledger.stop();
   });
 
@@ -329,7 +458,9 @@ describe('A7: receipts', () => {
     const again = createLedger({ door: ledgerDb.system, sequencer: sequencer(), signer, onTrouble: () => undefined });
     await again.start();
     expect(await again.receipt({ tenantId: TENANT, entryId })).toEqual({ index: 0, size: 1 });
-    await expect(again.receipt({ tenantId: TENANT, entryId: uuidV4(systemRandom), waitMs: 50 })).rejects.toMatchObject({ code: 'audit_receipt_timeout' });
+    await expect(again.receipt({ tenantId: TENANT, entryId: uuidV4(systemRandom), waitMs: 50 })).rejects.toMatchObject({
+      code: 'audit_receipt_timeout',
+    });
     await again.stop();
     expect(troubles).toEqual([]);
   });
@@ -349,21 +480,51 @@ describe('A7: receipts', () => {
 describe('A8: the sentinel sees, and writes under its own name only', () => {
   it('reads every tenant in one order and appends observations to the operator log', async () => {
     await commit(uuidV4(systemRandom));
-    const { entryId } = await observationRecorder(sentinel.system).record({ type: 'probe.run', resource: ['probe', OPERATOR], outcome: 'allowed', requestId: 'r-2', public: { green: true } });
+    const { entryId } = await observationRecorder(sentinel.system).record({
+      type: 'probe.run',
+      resource: ['probe', OPERATOR],
+      outcome: 'allowed',
+      requestId: 'r-2',
+      public: { green: true },
+    });
     await sequencer().sequenceBatch();
     const feed = await readFeed(sentinel.system, 0);
     expect(feed.map((entry) => entry.tenantId).sort()).toEqual([TENANT, OPERATOR].sort());
     expect(feed.find((entry) => entry.entryId === entryId)?.tenantId).toBe(OPERATOR);
-    const forged = Buffer.from(JSON.stringify({ id: uuidV4(systemRandom), time: 1, type: 'a.b', actor: ['person', TENANT], resource: ['thing', TENANT], outcome: 'allowed' }));
-    await expect(sentinel.system.system({ sql: 'select audit.append_observation($1) as id', parameters: [forged] })).rejects.toMatchObject({ sqlState: 'AX103' });
-    await expect(sentinel.system.system({ sql: 'insert into audit.entry (tenant_id, id, leaf) values ($1, $2, $3)', parameters: [OPERATOR, OPERATOR, forged] })).rejects.toMatchObject({ code: 'tenant_grant_refused' });
+    const forged = Buffer.from(
+      JSON.stringify({
+        id: uuidV4(systemRandom),
+        time: 1,
+        type: 'a.b',
+        actor: ['person', TENANT],
+        resource: ['thing', TENANT],
+        outcome: 'allowed',
+      }),
+    );
+    await expect(
+      sentinel.system.system({ sql: 'select audit.append_observation($1) as id', parameters: [forged] }),
+    ).rejects.toMatchObject({ sqlState: 'AX103' });
+    await expect(
+      sentinel.system.system({
+        sql: 'insert into audit.entry (tenant_id, id, leaf) values ($1, $2, $3)',
+        parameters: [OPERATOR, OPERATOR, forged],
+      }),
+    ).rejects.toMatchObject({ code: 'tenant_grant_refused' });
   });
 
   it('A9: finds each way of putting somebody else under a deed', async () => {
-    const mint = { tokenHash: 'good', tenantId: TENANT, personId: TENANT, sessionId: TENANT, expiresAtMs: Date.now() + 30_000 };
+    const mint = {
+      tokenHash: 'good',
+      tenantId: TENANT,
+      personId: TENANT,
+      sessionId: TENANT,
+      expiresAtMs: Date.now() + 30_000,
+    };
     await issuer.system.transaction((tx) => recordMint(tx, mint));
     await issuer.system.transaction((tx) => recordMint(tx, { ...mint, tokenHash: 'other-tenant', tenantId: OTHER }));
-    await issuer.system.transaction((tx) => recordMint(tx, { ...mint, tokenHash: 'over', expiresAtMs: Date.now() - 60_000 }));
+    await issuer.system.transaction((tx) =>
+      recordMint(tx, { ...mint, tokenHash: 'over', expiresAtMs: Date.now() - 60_000 }),
+    );
     await commit(uuidV4(systemRandom), { tokenHash: 'good' });
     await commit(uuidV4(systemRandom));
     await commit(uuidV4(systemRandom), { tokenHash: 'invented' });
@@ -373,7 +534,13 @@ describe('A8: the sentinel sees, and writes under its own name only', () => {
     await sequencer().sequenceBatch();
     const result = await reconcileMints(sentinel.system, 0);
     expect(result.checked).toBe(6);
-    expect(result.mismatches.map((mismatch) => mismatch.reason)).toEqual(['no-token', 'never-minted', 'other-tenant', 'other-person', 'outside-its-life']);
+    expect(result.mismatches.map((mismatch) => mismatch.reason)).toEqual([
+      'no-token',
+      'never-minted',
+      'other-tenant',
+      'other-person',
+      'outside-its-life',
+    ]);
     expect(await reconcileMints(sentinel.system, result.position)).toMatchObject({ checked: 0, mismatches: [] });
   });
 });
@@ -381,13 +548,23 @@ describe('A8: the sentinel sees, and writes under its own name only', () => {
 describe('A10: withheld values', () => {
   it('reach the leaf as salted digests only, the sealed value its own table', async () => {
     const sealed: string[] = [];
-    const record = createRecorder({ sealer: { seal: async ({ value }) => { sealed.push(value); return Buffer.from(`sealed:${value}`); } } });
+    const record = createRecorder({
+      sealer: {
+        seal: async ({ value }) => {
+          sealed.push(value);
+          return Buffer.from(`sealed:${value}`);
+        },
+      },
+    });
     const id = uuidV4(systemRandom);
     await workspace.tenant.transaction(context, async (tx) => {
       await tx.query(insertThing(id));
       await record(tx, entryFor(id, { disclosures: { email: 'somebody@example.org', reason: 'because' } }));
     });
-    const rows = await asSuperuser<{ leaf: Buffer; digest: string }>(database, 'select e.leaf, d.digest from audit.entry e join audit.disclosure d on d.entry_id = e.id');
+    const rows = await asSuperuser<{ leaf: Buffer; digest: string }>(
+      database,
+      'select e.leaf, d.digest from audit.entry e join audit.disclosure d on d.entry_id = e.id',
+    );
     expect(rows).toHaveLength(2);
     expect(rows[0]!.leaf.toString()).not.toContain('example.org');
     expect(JSON.parse(rows[0]!.leaf.toString())._sd.sort()).toEqual(rows.map((row) => row.digest).sort());
@@ -395,7 +572,11 @@ describe('A10: withheld values', () => {
   });
 
   async function expectRefusedSealer(id: Uuid): Promise<void> {
-    await expect(workspace.tenant.transaction(context, (tx) => createRecorder()(tx, entryFor(id, { disclosures: { email: 'x' } })))).rejects.toMatchObject({ code: 'audit_sealer_missing' });
+    await expect(
+      workspace.tenant.transaction(context, (tx) =>
+        createRecorder()(tx, entryFor(id, { disclosures: { email: 'x' } })),
+      ),
+    ).rejects.toMatchObject({ code: 'audit_sealer_missing' });
   }
 });
 

@@ -35,7 +35,11 @@ function entriesAfter(position: number, limit: number): Statement<FeedRow> {
 
 /** Sequenced entries of every tenant after `position`, in order, for ax_sentinel. Nothing is skipped: one sequencer
  * hands out positions, and an entry that is not sequenced yet has none. */
-export async function readFeed(door: SystemDoor, position: number, limit: number = FEED_ENTRIES_MAX): Promise<FeedEntry[]> {
+export async function readFeed(
+  door: SystemDoor,
+  position: number,
+  limit: number = FEED_ENTRIES_MAX,
+): Promise<FeedEntry[]> {
   const rows = await door.system(entriesAfter(position, limit));
   return rows.map((row) => ({
     position: Number(row.position),

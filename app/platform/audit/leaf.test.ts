@@ -7,13 +7,23 @@ import { LEAF_BYTES_MAX, buildLeaf, type AuditInput } from './leaf.ts';
 
 const id = uuidV4(systemRandom);
 const deps = { clock: manualClock(1_800_000_000_000), random: systemRandom };
-const input: AuditInput = { type: 'engagement.created', actor: { personId: id, sessionId: id }, resource: ['engagement', id], outcome: 'allowed', requestId: 'r-1' };
+const input: AuditInput = {
+  type: 'engagement.created',
+  actor: { personId: id, sessionId: id },
+  resource: ['engagement', id],
+  outcome: 'allowed',
+  requestId: 'r-1',
+};
 
 describe('A12: leaves', () => {
   it('are canonical JSON by an independent writer, small, and name their own id', () => {
     fc.assert(
       fc.property(
-        fc.dictionary(fc.stringMatching(/^[a-z][A-Za-z0-9_]{0,10}$/), fc.oneof(fc.string({ maxLength: 20, unit: 'grapheme' }), fc.maxSafeInteger(), fc.boolean()), { maxKeys: 5 }),
+        fc.dictionary(
+          fc.stringMatching(/^[a-z][A-Za-z0-9_]{0,10}$/),
+          fc.oneof(fc.string({ maxLength: 20, unit: 'grapheme' }), fc.maxSafeInteger(), fc.boolean()),
+          { maxKeys: 5 },
+        ),
         fc.dictionary(fc.stringMatching(/^[a-z]{1,8}$/), fc.string({ maxLength: 200 }), { maxKeys: 5 }),
         (facts, disclosures) => {
           const built = buildLeaf({ ...input, public: facts, disclosures }, deps);
@@ -32,7 +42,11 @@ describe('A12: leaves', () => {
     expect(one.disclosures[0]!.digest).not.toBe(two.disclosures[0]!.digest);
     const { digest, text } = one.disclosures[0]!;
     expect(hash('sha256', text, 'base64url')).toBe(digest);
-    expect(JSON.parse(Buffer.from(text, 'base64url').toString())).toEqual([expect.any(String), 'email', 'a@example.org']);
+    expect(JSON.parse(Buffer.from(text, 'base64url').toString())).toEqual([
+      expect.any(String),
+      'email',
+      'a@example.org',
+    ]);
     expect(one.leaf.toString()).not.toContain('example.org');
   });
 
@@ -42,12 +56,17 @@ describe('A12: leaves', () => {
       { resource: ['Engagement!', id] },
       { public: { n: 0.5 } },
       { public: { n: 2 ** 53 } },
-      { public: { 'é': 'x' } },
+      { public: { é: 'x' } },
       { public: { long: 'x'.repeat(401) } },
       { disclosures: { 'a b': 'x' } },
     ];
-    for (const part of bad) expect(() => buildLeaf({ ...input, ...part }, deps)).toThrowError(expect.objectContaining({ code: 'audit_input_invalid' }));
+    for (const part of bad)
+      expect(() => buildLeaf({ ...input, ...part }, deps)).toThrowError(
+        expect.objectContaining({ code: 'audit_input_invalid' }),
+      );
     const facts = Object.fromEntries(Array.from({ length: 20 }, (_, at) => [`k${at}`, 'x'.repeat(300)]));
-    expect(() => buildLeaf({ ...input, public: facts }, deps)).toThrowError(expect.objectContaining({ code: 'audit_leaf_too_large' }));
+    expect(() => buildLeaf({ ...input, public: facts }, deps)).toThrowError(
+      expect.objectContaining({ code: 'audit_leaf_too_large' }),
+    );
   });
 });

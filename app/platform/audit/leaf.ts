@@ -1,5 +1,15 @@
 import { hash } from 'node:crypto';
-import { AppError, canonicalJson, toBase64Url, uuidV7, type Clock, type Json, type Random, type ServiceName, type Uuid } from '@auditrax/base';
+import {
+  AppError,
+  canonicalJson,
+  toBase64Url,
+  uuidV7,
+  type Clock,
+  type Json,
+  type Random,
+  type ServiceName,
+  type Uuid,
+} from '@auditrax/base';
 import type { AuditCode } from './errors.ts';
 
 /** A leaf stays small, so that it can be public-safe by eye and a tile of entries stays downloadable. */
@@ -63,7 +73,8 @@ function checkFacts(facts: PublicFacts): void {
     if (!KEY_PATTERN.test(key)) throw invalid(`public.${key}`, 'is not an ASCII name');
     // JSON readers elsewhere lose digits above 2^53, and fractions print differently.
     if (typeof value === 'number' && !Number.isSafeInteger(value)) throw invalid(`public.${key}`, 'is no safe integer');
-    if (typeof value === 'string' && value.length > PUBLIC_TEXT_CHARS_MAX) throw invalid(`public.${key}`, 'is too long');
+    if (typeof value === 'string' && value.length > PUBLIC_TEXT_CHARS_MAX)
+      throw invalid(`public.${key}`, 'is too long');
   }
 }
 

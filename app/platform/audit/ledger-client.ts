@@ -31,7 +31,10 @@ export function remoteLedger(post: InternalPost): LedgerClient {
     }
     if (reply.status === 200) return reply.body as T;
     if (reply.status === 404) throw new AppError<AuditCode>('audit_entry_unknown', 'the ledger knows no such entry');
-    throw new AppError<AuditCode>(reply.status === 503 ? 'audit_receipt_timeout' : 'audit_log_down', `the ledger answered ${reply.status}`);
+    throw new AppError<AuditCode>(
+      reply.status === 503 ? 'audit_receipt_timeout' : 'audit_log_down',
+      `the ledger answered ${reply.status}`,
+    );
   };
   return {
     receipt: (input) => ask('receipt', input),

@@ -24,7 +24,11 @@ export const ledgerRoutes = defineRoutes({
     path: '/internal/ledger/receipt',
     access,
     ids: {},
-    body: z.strictObject({ tenantId: z.uuid(), entryId: z.uuid(), waitMs: z.number().int().min(0).max(RECEIPT_WAIT_MS_MAX).optional() }),
+    body: z.strictObject({
+      tenantId: z.uuid(),
+      entryId: z.uuid(),
+      waitMs: z.number().int().min(0).max(RECEIPT_WAIT_MS_MAX).optional(),
+    }),
     bodyBytesMax: 1024,
     replies: { 200: z.strictObject({ index: size, size }) },
   },
@@ -38,7 +42,9 @@ export const ledgerRoutes = defineRoutes({
     ids: {},
     body: z.strictObject({ tenantId: z.uuid() }),
     bodyBytesMax: 1024,
-    replies: { 200: z.strictObject({ origin: z.string(), size, root: hash, note: z.string(), verifierKey: z.string() }) },
+    replies: {
+      200: z.strictObject({ origin: z.string(), size, root: hash, note: z.string(), verifierKey: z.string() }),
+    },
   },
   /** Inclusion proofs of several entries in the tree of one size; that size must have a checkpoint or be smaller. */
   proofs: {

@@ -20,7 +20,10 @@ export interface PendingRow {
 /** Only one sequencer works at a time; a second one waits here until the first one's transaction is over. */
 export const SEQUENCER_LOCK = 7_204_115_001;
 
-export const lockSequencer: Statement = { sql: `select pg_advisory_xact_lock($1::bigint)`, parameters: [SEQUENCER_LOCK] };
+export const lockSequencer: Statement = {
+  sql: `select pg_advisory_xact_lock($1::bigint)`,
+  parameters: [SEQUENCER_LOCK],
+};
 
 /** Claim by deletion: an entry that commits late with a lower number is met later, never skipped. */
 export function claimPending(batch_entries_max: number): Statement<PendingRow> {
@@ -161,7 +164,10 @@ export function leafHashes(log: LogKey, range: { from: number; to: number }): St
 }
 
 /** Roots of full tiles at `level`: the hashes of the (partial) tile one level up. */
-export function tileRoots(log: LogKey, range: { level: number; from: number; to: number }): Statement<{ hash: Buffer }> {
+export function tileRoots(
+  log: LogKey,
+  range: { level: number; from: number; to: number },
+): Statement<{ hash: Buffer }> {
   return {
     sql: `select root as hash from audit.log_tile
           where tenant_id = $1 and generation = $2 and level = $3 and n >= $4 and n < $5 order by n`,

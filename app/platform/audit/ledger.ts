@@ -117,14 +117,22 @@ async function storedReceipt(door: SystemDoor, tenantId: Uuid, entryId: Uuid): P
 export function createLedger(deps: LedgerDeps): Ledger {
   const { door, sequencer } = deps;
   const receipts = createReceipts();
-  const loop: Loop = { running: false, stopped: false, trouble: 'not started', wake: () => undefined, done: Promise.resolve() };
+  const loop: Loop = {
+    running: false,
+    stopped: false,
+    trouble: 'not started',
+    wake: () => undefined,
+    done: Promise.resolve(),
+  };
 
   const receipt: Ledger['receipt'] = async ({ tenantId, entryId, waitMs = RECEIPT_WAIT_MS_MAX }) => {
     const known = receipts.known(tenantId, entryId);
     if (known !== undefined) return known;
     const arriving = receipts.next(tenantId, entryId, waitMs);
     loop.wake();
-    const found = (await Promise.race([arriving, storedReceipt(door, tenantId, entryId).then((stored) => stored ?? arriving)])) ?? (await storedReceipt(door, tenantId, entryId));
+    const found =
+      (await Promise.race([arriving, storedReceipt(door, tenantId, entryId).then((stored) => stored ?? arriving)])) ??
+      (await storedReceipt(door, tenantId, entryId));
     if (found !== undefined) return found;
     throw new AppError<AuditCode>('audit_receipt_timeout', `no signed checkpoint covers the entry after ${waitMs} ms`);
   };
@@ -153,7 +161,10 @@ export function createLedger(deps: LedgerDeps): Ledger {
 }
 
 /** No error ends the loop but a refusal of the signer: that one needs a person, and without beats the guard holds. */
-async function run(deps: LedgerDeps, { loop, publish }: { loop: Loop; publish: (entries: readonly SequencedEntry[]) => void }): Promise<void> {
+async function run(
+  deps: LedgerDeps,
+  { loop, publish }: { loop: Loop; publish: (entries: readonly SequencedEntry[]) => void },
+): Promise<void> {
   const { sequencer } = deps;
   let beatAt = 0;
   while (loop.running) {
@@ -166,7 +177,8 @@ async function run(deps: LedgerDeps, { loop, publish }: { loop: Loop; publish: (
       }
       await pause(busy ? TICK_MS : IDLE_POLL_MS, loop);
     } catch (error) {
-      const stopped = error instanceof AppError && ['audit_log_behind_signer', 'audit_head_corrupt'].includes(error.code);
+      const stopped =
+        error instanceof AppError && ['audit_log_behind_signer', 'audit_head_corrupt'].includes(error.code);
       loop.trouble = error instanceof Error ? error.message : String(error);
       if (stopped) loop.running = false;
       deps.onTrouble(error, stopped);
@@ -192,14 +204,23 @@ function ledgerServiceRoutes(deps: LedgerDeps & { receipt: Ledger['receipt'] }):
     receipt: async ({ body }) => {
       const { tenantId, entryId, waitMs } = body;
       const wait = waitMs === undefined ? {} : { waitMs };
-      return { status: 200 as const, body: await deps.receipt({ tenantId: uuid(tenantId), entryId: uuid(entryId), ...wait }) };
+      return {
+        status: 200 as const,
+        body: await deps.receipt({ tenantId: uuid(tenantId), entryId: uuid(entryId), ...wait }),
+      };
     },
     checkpoint: async ({ body }) => {
       const log = await needLog(door, uuid(body.tenantId));
       const [row] = await door.system(latestCheckpoint(log));
       if (row === undefined) throw new AppError<AuditCode>('audit_entry_unknown', 'this log has no checkpoint yet');
       const { verifierKey } = await deps.signer.state(log.origin);
-      const body200 = { origin: log.origin, size: Number(row.size), root: toBase64(row.root), note: row.note, verifierKey };
+      const body200 = {
+        origin: log.origin,
+        size: Number(row.size),
+        root: toBase64(row.root),
+        note: row.note,
+        verifierKey,
+      };
       return { status: 200 as const, body: body200 };
     },
     proofs: async ({ body }) => {
@@ -209,12 +230,14 @@ function ledgerServiceRoutes(deps: LedgerDeps & { receipt: Ledger['receipt'] }):
       }
       const reader = tiles.readerFor(log);
       const proofs: string[][] = [];
-      for (const index of body.indexes) proofs.push((await inclusionProof({ index, size: body.size }, reader)).map(toBase64));
+      for (const index of body.indexes)
+        proofs.push((await inclusionProof({ index, size: body.size }, reader)).map(toBase64));
       return { status: 200 as const, body: { proofs } };
     },
     consistency: async ({ body }) => {
       const log = await needLog(door, uuid(body.tenantId));
-      if (body.from > body.to || body.to > log.size) throw new AppError<AuditCode>('audit_entry_unknown', 'the log is not that long');
+      if (body.from > body.to || body.to > log.size)
+        throw new AppError<AuditCode>('audit_entry_unknown', 'the log is not that long');
       const proof = await consistencyProof({ from: body.from, to: body.to }, tiles.readerFor(log));
       return { status: 200 as const, body: { proof: proof.map(toBase64) } };
     },

@@ -15,7 +15,13 @@ export interface Log extends LogKey {
 }
 
 export function logFromRow(row: LogRow): Log {
-  return { tenantId: row.tenant_id, generation: row.generation, origin: row.origin, size: Number(row.size), root: row.root };
+  return {
+    tenantId: row.tenant_id,
+    generation: row.generation,
+    origin: row.origin,
+    size: Number(row.size),
+    root: row.root,
+  };
 }
 
 /** The newest generation of the tenant's log, undefined before its first entry was sequenced. */
@@ -36,9 +42,14 @@ export function createTileStore(door: SystemDoor): TileStore {
     if (cache.size > TILES_CACHED_MAX) cache.delete(cache.keys().next().value!);
     return data;
   };
-  const partial = async (log: LogKey, { level, n, width }: { level: number; n: number; width: number }): Promise<Uint8Array> => {
+  const partial = async (
+    log: LogKey,
+    { level, n, width }: { level: number; n: number; width: number },
+  ): Promise<Uint8Array> => {
     const range = { from: n * TILE_WIDTH, to: n * TILE_WIDTH + width };
-    const rows = await door.system(level === 0 ? leafHashes(log, range) : tileRoots(log, { level: level - 1, ...range }));
+    const rows = await door.system(
+      level === 0 ? leafHashes(log, range) : tileRoots(log, { level: level - 1, ...range }),
+    );
     return Buffer.concat(rows.map((row) => row.hash));
   };
   return {

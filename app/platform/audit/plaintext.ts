@@ -1,6 +1,9 @@
 /** Columns of the audit schema that are not sealed, and why (read by the schema lint). */
 export const plaintextColumns: readonly { column: string; reason: string }[] = [
-  { column: 'audit.entry.leaf', reason: 'public-safe by construction: ids, enumerations, hashes; withheld values only as salted digests' },
+  {
+    column: 'audit.entry.leaf',
+    reason: 'public-safe by construction: ids, enumerations, hashes; withheld values only as salted digests',
+  },
   { column: 'audit.entry.leaf_hash', reason: 'hash' },
   { column: 'audit.entry.type', reason: 'enumeration, derived from the leaf' },
   { column: 'audit.entry.resource_kind', reason: 'enumeration, derived from the leaf' },

@@ -9,7 +9,12 @@ export function insertEntry(row: { tenantId: Uuid; entryId: Uuid; leaf: Uint8Arr
   };
 }
 
-export function insertDisclosure(row: { tenantId: Uuid; entryId: Uuid; digest: string; sealed: Uint8Array }): Statement {
+export function insertDisclosure(row: {
+  tenantId: Uuid;
+  entryId: Uuid;
+  digest: string;
+  sealed: Uint8Array;
+}): Statement {
   return {
     sql: 'insert into audit.disclosure (tenant_id, entry_id, digest, sealed) values ($1, $2, $3, $4)',
     parameters: [row.tenantId, row.entryId, row.digest, row.sealed],

@@ -60,7 +60,10 @@ export function judgeActor(row: ReconcileRow): Mismatch['reason'] | undefined {
  * write any name into an entry; without a token of that person it cannot do so unseen. Call again with the returned
  * position until it stands still.
  */
-export async function reconcileMints(door: SystemDoor, position: number): Promise<{ position: number; checked: number; mismatches: Mismatch[] }> {
+export async function reconcileMints(
+  door: SystemDoor,
+  position: number,
+): Promise<{ position: number; checked: number; mismatches: Mismatch[] }> {
   const rows = await door.system(personEntries(position));
   const mismatches = rows.flatMap((row) => {
     const reason = judgeActor(row);

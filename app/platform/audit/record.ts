@@ -37,7 +37,10 @@ export function createRecorder(deps: RecorderDeps = {}): RecordAudit {
   return async (tx, input) => {
     const built = buildLeaf(input, { clock, random });
     if (built.disclosures.length > 0 && sealer === undefined) {
-      throw new AppError<AuditCode>('audit_sealer_missing', `audit entry ${input.type} withholds values without a sealer`);
+      throw new AppError<AuditCode>(
+        'audit_sealer_missing',
+        `audit entry ${input.type} withholds values without a sealer`,
+      );
     }
     await tx.query(insertEntry({ tenantId: tx.context.tenantId, entryId: built.entryId, leaf: built.leaf }));
     for (const disclosure of built.disclosures) {

@@ -79,92 +79,115 @@ export function assertNotBehind(log: Log, signed: { size: number; root: string }
   );
 }
 
-/** Makes the one sequencer. Its methods must not run at the same time (`runLedger` sees to that). */
+/** What the sequencer keeps between batches; all of it can be read again from the database and the signer. */
+interface Working {
+  readonly deps: SequencerDeps;
+  readonly tiles: TileStore;
+  readonly logs: Map<Uuid, OpenLog>;
+  /** Committed, but not yet covered by a published checkpoint. */
+  readonly unsigned: Map<Uuid, SequencedEntry[]>;
+}
+
+/** Makes the one sequencer. Its methods must not run at the same time (the ledger's loop sees to that). */
 export function createSequencer(deps: SequencerDeps): Sequencer {
-  const { door, signer, random = systemRandom } = deps;
-  const tiles = deps.tiles ?? createTileStore(door);
-  const state = { logs: new Map<Uuid, OpenLog>(), unsigned: new Map<Uuid, SequencedEntry[]>() };
-
-  const openLog = async (tx: SystemTransaction, tenantId: Uuid): Promise<OpenLog> => {
-    const known = state.logs.get(tenantId);
-    if (known !== undefined) return known;
-    const [row] = await tx.query(queries.logOf(tenantId));
-    if (row === undefined) return createLog(tx, { tenantId, originPrefix: deps.originPrefix, random });
-    const log = logFromRow(row);
-    const [signed, edge] = await Promise.all([signer.state(log.origin), loadEdge(log, tiles.readerFor(log))]);
-    assertNotBehind(log, signed);
-    return { log, edge, signed: signed.size };
-  };
-
-  const publish = async (open: OpenLog): Promise<void> => {
-    const note = await signHead(signer, open, tiles);
-    await door.system(queries.insertCheckpoint({ ...open.log, note }));
-    open.signed = open.log.size;
-  };
-
-  const grow = async (tx: SystemTransaction): Promise<Growth[]> => {
-    await tx.query(queries.lockSequencer);
-    const claimed = await tx.query(queries.claimPending(BATCH_ENTRIES_MAX));
-    await tx.query(queries.beat);
-    if (claimed.length === 0) return [];
-    const byTenant = Map.groupBy(claimed.sort((a, b) => Number(a.seq) - Number(b.seq)), (row) => row.tenant_id);
-    const growths: Growth[] = [];
-    for (const [tenantId, entries] of byTenant) growths.push(append(await openLog(tx, tenantId), entries));
-    await store(tx, growths);
-    return growths;
-  };
-
-  /** Commit is durable here; only now may anything be signed. Entries whose signing failed are reported by a later call. */
-  const settle = async (growths: readonly Growth[]): Promise<SequencedEntry[]> => {
-    for (const { open, edge, root, entries } of growths) {
-      const { tenantId } = open.log;
-      const size = edge.size;
-      const added = entries.map((row, at) => ({ tenantId, entryId: row.entry_id, index: open.log.size + at, size }));
-      open.log = { ...open.log, size, root };
-      open.edge = edge;
-      state.logs.set(tenantId, open);
-      state.unsigned.set(tenantId, [...(state.unsigned.get(tenantId) ?? []), ...added]);
-    }
-    const done: SequencedEntry[] = [];
-    for (const [tenantId, added] of state.unsigned) {
-      const open = state.logs.get(tenantId)!;
-      await publish(open);
-      state.unsigned.delete(tenantId);
-      done.push(...added.map((entry) => ({ ...entry, size: open.log.size })));
-    }
-    return done;
-  };
-
+  const { door } = deps;
+  const working: Working = { deps, tiles: deps.tiles ?? createTileStore(door), logs: new Map(), unsigned: new Map() };
   return {
-    recover: async () => {
-      state.logs.clear();
-      state.unsigned.clear();
-      for (const row of await door.system(queries.allLogs)) {
-        const log = logFromRow(row);
-        const signed = await signer.state(log.origin);
-        assertNotBehind(log, signed);
-        if (log.size === 0) continue;
-        const open = { log, edge: await loadEdge(log, tiles.readerFor(log)), signed: signed.size };
-        // Equal sizes are signed again: a crash may have come between the signature and its publication.
-        await publish(open);
-        state.logs.set(log.tenantId, open);
-      }
-    },
+    recover: () => recover(working),
     sequenceBatch: async () => {
-      let growths: Growth[];
-      try {
-        growths = state.unsigned.size > 0 ? [] : await door.transaction(grow);
-      } catch (error) {
-        state.logs.clear(); // whether the commit happened is unknown: read everything again
-        throw error;
+      // What is committed is signed first: an unsigned backlog must not grow while the signer is away.
+      if (working.unsigned.size === 0) {
+        try {
+          adopt(working, await door.transaction((tx) => grow(working, tx)));
+        } catch (error) {
+          working.logs.clear(); // whether the commit happened is unknown: read everything again
+          throw error;
+        }
       }
-      return settle(growths);
+      return publishAll(working);
     },
     beat: async () => {
       await door.system(queries.beat);
     },
     waiting: async () => (await door.system(queries.anyPending))[0]?.waiting === true,
   };
+}
+
+async function recover(working: Working): Promise<void> {
+  const { door, signer } = working.deps;
+  working.logs.clear();
+  working.unsigned.clear();
+  for (const row of await door.system(queries.allLogs)) {
+    const log = logFromRow(row);
+    const signed = await signer.state(log.origin);
+    assertNotBehind(log, signed);
+    if (log.size === 0) continue;
+    const open = { log, edge: await loadEdge(log, working.tiles.readerFor(log)), signed: signed.size };
+    // Equal sizes are signed again: a crash may have come between the signature and its publication.
+    await publish(working, open);
+    working.logs.set(log.tenantId, open);
+  }
+}
+
+async function openLog(working: Working, tx: SystemTransaction, tenantId: Uuid): Promise<OpenLog> {
+  const known = working.logs.get(tenantId);
+  if (known !== undefined) return known;
+  const { originPrefix, random = systemRandom, signer } = working.deps;
+  const [row] = await tx.query(queries.logOf(tenantId));
+  if (row === undefined) return createLog(tx, { tenantId, originPrefix, random });
+  const log = logFromRow(row);
+  const [signed, edge] = await Promise.all([signer.state(log.origin), loadEdge(log, working.tiles.readerFor(log))]);
+  assertNotBehind(log, signed);
+  return { log, edge, signed: signed.size };
+}
+
+async function grow(working: Working, tx: SystemTransaction): Promise<Growth[]> {
+  await tx.query(queries.lockSequencer);
+  const claimed = await tx.query(queries.claimPending(BATCH_ENTRIES_MAX));
+  await tx.query(queries.beat);
+  if (claimed.length === 0) return [];
+  const ordered = claimed.sort((a, b) => Number(a.seq) - Number(b.seq));
+  const growths: Growth[] = [];
+  for (const [tenantId, entries] of Map.groupBy(ordered, (row) => row.tenant_id)) {
+    growths.push(append(await openLog(working, tx, tenantId), entries));
+  }
+  await store(tx, growths);
+  return growths;
+}
+
+/** The commit is durable: what was computed becomes what is remembered. */
+function adopt(working: Working, growths: readonly Growth[]): void {
+  for (const { open, edge, root, entries } of growths) {
+    const { tenantId } = open.log;
+    const size = edge.size;
+    const added = entries.map((row, at) => ({ tenantId, entryId: row.entry_id, index: open.log.size + at, size }));
+    open.log = { ...open.log, size, root };
+    open.edge = edge;
+    working.logs.set(tenantId, open);
+    working.unsigned.set(tenantId, [...(working.unsigned.get(tenantId) ?? []), ...added]);
+  }
+}
+
+async function publish(working: Working, open: OpenLog): Promise<void> {
+  const note = await signHead(working.deps.signer, open, working.tiles);
+  await working.deps.door.system(queries.insertCheckpoint({ ...open.log, note }));
+  open.signed = open.log.size;
+}
+
+/** Signs and publishes every log that grew; what fails stays unsigned and is tried again by the next batch. */
+async function publishAll(working: Working): Promise<SequencedEntry[]> {
+  const done: SequencedEntry[] = [];
+  for (const [tenantId, added] of working.unsigned) {
+    try {
+      await publish(working, working.logs.get(tenantId)!);
+    } catch (error) {
+      if (done.length === 0) throw error;
+      break; // those who are done get their receipts now; the next batch meets this log first
+    }
+    working.unsigned.delete(tenantId);
+    done.push(...added);
+  }
+  return done;
 }
 
 async function createLog(
@@ -181,21 +204,36 @@ async function createLog(
 }
 
 function append(open: OpenLog, entries: readonly queries.PendingRow[]): Growth {
-  const { edge, full } = appendLeaves(open.edge, entries.map((row) => row.leaf_hash));
+  const { edge, full } = appendLeaves(
+    open.edge,
+    entries.map((row) => row.leaf_hash),
+  );
   return { open, edge, root: edgeRoot(edge), full, entries };
 }
 
 async function store(tx: SystemTransaction, growths: readonly Growth[]): Promise<void> {
   const rows = growths.flatMap(({ open, entries }) =>
-    entries.map((row, at) => ({ ...open.log, index: open.log.size + at, entryId: row.entry_id, leafHash: row.leaf_hash })),
+    entries.map((row, at) => ({
+      ...open.log,
+      index: open.log.size + at,
+      entryId: row.entry_id,
+      leafHash: row.leaf_hash,
+    })),
   );
   await tx.query(queries.insertIndexRows(rows));
   for (const { open, full } of growths) {
-    for (const tile of full) await tx.query(queries.insertTile({ ...tile, tenantId: open.log.tenantId, generation: open.log.generation }));
+    for (const tile of full)
+      await tx.query(queries.insertTile({ ...tile, tenantId: open.log.tenantId, generation: open.log.generation }));
   }
-  const moves = growths.map(({ open, edge, root }) => ({ ...open.log, oldSize: open.log.size, newSize: edge.size, root }));
+  const moves = growths.map(({ open, edge, root }) => ({
+    ...open.log,
+    oldSize: open.log.size,
+    newSize: edge.size,
+    root,
+  }));
   const moved = await tx.query(queries.moveHeads(moves));
-  if (moved.length !== moves.length) throw new AppError<AuditCode>('audit_head_moved', 'another sequencer moved a head');
+  if (moved.length !== moves.length)
+    throw new AppError<AuditCode>('audit_head_moved', 'another sequencer moved a head');
 }
 
 /**
@@ -210,7 +248,10 @@ async function signHead(signer: SignerClient, open: OpenLog, tiles: TileStore): 
     verdict = await askSigner(signer, open, tiles);
   }
   if (verdict.ok) return verdict.note;
-  throw new AppError<AuditCode>('audit_log_behind_signer', `${log.origin}: the signer refused size ${log.size}: ${verdict.reason}`);
+  throw new AppError<AuditCode>(
+    'audit_log_behind_signer',
+    `${log.origin}: the signer refused size ${log.size}: ${verdict.reason}`,
+  );
 }
 
 async function askSigner(signer: SignerClient, { log, signed }: OpenLog, tiles: TileStore): Promise<SignerVerdict> {

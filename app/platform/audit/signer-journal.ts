@@ -29,7 +29,10 @@ function formatLine(origin: string, state: SignedState): string {
  * Last whole line. A torn last line is what a crash between write and fsync leaves: nothing was signed for it, so it is
  * dropped. Any other fault means the file was meddled with, and the log must not be signed from memory we do not have.
  */
-function lastState(content: string, origin: string): { state: SignedState | undefined; whole_bytes: number; lines: number } {
+function lastState(
+  content: string,
+  origin: string,
+): { state: SignedState | undefined; whole_bytes: number; lines: number } {
   const end = content.lastIndexOf('\n') + 1;
   const lines = content.slice(0, end).split('\n').slice(0, -1);
   let state: SignedState | undefined;
@@ -38,7 +41,8 @@ function lastState(content: string, origin: string): { state: SignedState | unde
     if (!match || checkOf(line.slice(0, -CHECK_CHARS - 1)) !== match[4]) {
       throw new AppError<SignerCode>('signer_journal_corrupt', `the signer's journal of ${origin} has a damaged line`);
     }
-    if (match[1] !== origin) throw new AppError<SignerCode>('signer_journal_foreign', `the journal of ${origin} belongs to ${match[1]}`);
+    if (match[1] !== origin)
+      throw new AppError<SignerCode>('signer_journal_foreign', `the journal of ${origin} belongs to ${match[1]}`);
     const next = { size: Number(match[2]), root: match[3]! };
     if (state !== undefined && next.size < state.size) {
       throw new AppError<SignerCode>('signer_journal_corrupt', `the signer's journal of ${origin} goes backwards`);

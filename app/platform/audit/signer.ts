@@ -103,7 +103,7 @@ export function createSigner(deps: SignerDeps): Signer {
       });
     },
     close: async () => {
-      await Promise.allSettled([...turns.values()]);
+      await Promise.allSettled(turns.values());
       for (const log of logs.values()) await (await log).journal.close();
     },
   };
@@ -118,7 +118,10 @@ async function loadLog(deps: SignerDeps, origin: string): Promise<Log> {
 }
 
 /** Journal first, signature after: a signature that left the process is never forgotten. */
-async function sign(log: Log, { request, checkpoint }: { request: AddCheckpoint; checkpoint: Checkpoint }): Promise<SignerVerdict> {
+async function sign(
+  log: Log,
+  { request, checkpoint }: { request: AddCheckpoint; checkpoint: Checkpoint },
+): Promise<SignerVerdict> {
   const last = log.journal.current() ?? NEVER_SEEN;
   const verdict = await judgeGrowth(last, { request, checkpoint });
   if (verdict === 'inconsistent') return { ok: false, reason: verdict };

@@ -15,5 +15,7 @@ export async function asSuperuser<Row>(database: TestDatabase, text: string, val
 
 /** Sets the sequencer's heartbeat: `running` never grows old, `stopped` is older than any bound. */
 export async function setBeat(database: TestDatabase, state: 'running' | 'stopped'): Promise<void> {
-  await asSuperuser(database, 'update audit.beat set beat = $1::timestamptz', [state === 'running' ? 'infinity' : '-infinity']);
+  await asSuperuser(database, 'update audit.beat set beat = $1::timestamptz', [
+    state === 'running' ? 'infinity' : '-infinity',
+  ]);
 }

@@ -38,7 +38,12 @@ export async function beginBundle(input: BundleInput): Promise<BundleBase> {
   const files = new Map<string, Uint8Array>([
     ['README.md', bytesOf(readme(input, manifest))],
     ['manifest.json', bytesOf(formatManifest(manifest))],
-    ['policy', bytesOf(`# The log's key, as the log itself says it. Compare it with one from elsewhere.\nlog ${input.verifierKey}\nquorum none\n`)],
+    [
+      'policy',
+      bytesOf(
+        `# The log's key, as the log itself says it. Compare it with one from elsewhere.\nlog ${input.verifierKey}\nquorum none\n`,
+      ),
+    ],
     ['verify.mjs', bytesOf(verifierScript())],
     ['verify.sh', bytesOf(SHELL_VERIFIER)],
   ]);
@@ -56,7 +61,10 @@ export interface BundleProofs {
 }
 
 /** Second half: all files of the bundle, in the order in which they are packed. */
-export function completeBundle(base: BundleBase, { checkpoint, proofs, exported }: BundleProofs): Map<string, Uint8Array> {
+export function completeBundle(
+  base: BundleBase,
+  { checkpoint, proofs, exported }: BundleProofs,
+): Map<string, Uint8Array> {
   const files = new Map(base.files);
   files.set('SHA256SUMS', bytesOf(base.sums));
   files.set('checkpoint', bytesOf(checkpoint));
@@ -66,7 +74,10 @@ export function completeBundle(base: BundleBase, { checkpoint, proofs, exported 
     files.set(proofName(index), bytesOf(formatLogProof({ extra, index, proof, checkpoint })));
   }
   files.set('export.json', exported.leaf);
-  files.set('export.tlog-proof', bytesOf(formatLogProof({ extra: exported.leaf, index: exported.index, proof: exported.proof, checkpoint })));
+  files.set(
+    'export.tlog-proof',
+    bytesOf(formatLogProof({ extra: exported.leaf, index: exported.index, proof: exported.proof, checkpoint })),
+  );
   return new Map([...files].sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 

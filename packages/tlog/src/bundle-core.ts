@@ -159,7 +159,11 @@ async function openBundleCheckpoint(run: Run, outside: readonly string[]): Promi
   if (policy === undefined) refuse(run, 'policy is malformed');
   if (note === undefined || policy === undefined) return undefined;
   const source = outside.length > 0 ? 'outside' : 'bundle';
-  const keys = await parseKeys(run, source === 'outside' ? outside : policy.logs, source === 'outside' ? '--key' : 'policy');
+  const keys = await parseKeys(
+    run,
+    source === 'outside' ? outside : policy.logs,
+    source === 'outside' ? '--key' : 'policy',
+  );
   const opened = await openCheckpointWith(run.crypto, note, keys);
   if (!opened.ok) {
     refuse(run, `checkpoint: ${opened.reason}`);
@@ -174,7 +178,11 @@ interface ProvenLeaf {
 }
 
 /** A leaf counts only with a proof that ends in the very checkpoint whose signature was checked. */
-async function checkLeaf(run: Run, trust: Trust, names: { entry: string; proof: string }): Promise<ProvenLeaf | undefined> {
+async function checkLeaf(
+  run: Run,
+  trust: Trust,
+  names: { entry: string; proof: string },
+): Promise<ProvenLeaf | undefined> {
   const leaf = run.files.get(names.entry);
   const text = leaf === undefined ? undefined : fileText(run, names.proof);
   if (leaf === undefined || text === undefined) {
@@ -228,7 +236,10 @@ async function checkDisclosures(run: Run, index: number, leaf: Uint8Array): Prom
 }
 
 function toBase64UrlText(bytes: Uint8Array): string {
-  return btoa(String.fromCharCode(...bytes)).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '');
+  return btoa(String.fromCharCode(...bytes))
+    .replaceAll('+', '-')
+    .replaceAll('/', '_')
+    .replaceAll('=', '');
 }
 
 /** The export was logged before it was handed out; its entry names the digest of all that the bundle holds. */
@@ -241,7 +252,11 @@ async function checkExportEntry(run: Run, trust: Trust, sums: string): Promise<v
   }
 }
 
-async function checkEntries(run: Run, trust: Trust, manifest: BundleManifest): Promise<{ verified: number; missing: number; opened: number }> {
+async function checkEntries(
+  run: Run,
+  trust: Trust,
+  manifest: BundleManifest,
+): Promise<{ verified: number; missing: number; opened: number }> {
   const counts = { verified: 0, missing: 0, opened: 0 };
   for (let index = manifest.from; index < manifest.to; index += 1) {
     if (!run.files.has(entryName(index))) counts.missing += 1;
@@ -278,7 +293,8 @@ export async function verifyBundleFiles(
     await checkExportEntry(run, trust, sums);
   }
   const expected = manifest === undefined ? 0 : manifest.to - manifest.from;
-  if (manifest !== undefined && counts.verified !== expected && run.problems.length === 0) refuse(run, 'entries are missing');
+  if (manifest !== undefined && counts.verified !== expected && run.problems.length === 0)
+    refuse(run, 'entries are missing');
   const refused = run.problems.length > 0 || manifest === undefined || trust === undefined;
   const verdict = refused ? 'refused' : trust.source === 'outside' ? 'verified' : 'verified-with-own-key-only';
   return {
@@ -301,7 +317,9 @@ export function formatReport(report: BundleReport): string {
   const lines = [
     `verdict: ${report.verdict}`,
     `log: ${report.origin ?? 'unknown'}`,
-    ...report.keysUsed.map((key) => `key (${report.keySource === 'outside' ? 'given by you' : 'from the bundle itself'}): ${key}`),
+    ...report.keysUsed.map(
+      (key) => `key (${report.keySource === 'outside' ? 'given by you' : 'from the bundle itself'}): ${key}`,
+    ),
     `${report.witnesses} independent witness${report.witnesses === 1 ? '' : 'es'}`,
     `entries: ${report.entries.expected} expected, ${report.entries.verified} verified, ${report.entries.missing} missing`,
     report.range === undefined
@@ -311,7 +329,9 @@ export function formatReport(report: BundleReport): string {
     ...report.problems.map((problem) => `refused: ${problem}`),
   ];
   if (report.exitCode === 2) {
-    lines.push('This only shows that the bundle agrees with itself. Get the key of the log elsewhere and pass it with --key.');
+    lines.push(
+      'This only shows that the bundle agrees with itself. Get the key of the log elsewhere and pass it with --key.',
+    );
   }
   return `${lines.join('\n')}\n`;
 }

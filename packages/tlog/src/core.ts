@@ -5,7 +5,11 @@
 export interface Primitives {
   sha256(data: Uint8Array): Uint8Array | Promise<Uint8Array>;
   /** RFC 8032. Returns false, never throws, for a key or signature of a wrong shape. */
-  ed25519Verify(input: { publicKey: Uint8Array; message: Uint8Array; signature: Uint8Array }): boolean | Promise<boolean>;
+  ed25519Verify(input: {
+    publicKey: Uint8Array;
+    message: Uint8Array;
+    signature: Uint8Array;
+  }): boolean | Promise<boolean>;
 }
 
 /** A tree of 2^53 entries is beyond every clock; 64 hashes are more than any proof needs. */
@@ -52,7 +56,8 @@ export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
 export function toBase64(bytes: Uint8Array): string {
   const CHUNK_BYTES = 8192; // an argument list has a limit
   let binary = '';
-  for (let at = 0; at < bytes.length; at += CHUNK_BYTES) binary += String.fromCharCode(...bytes.subarray(at, at + CHUNK_BYTES));
+  for (let at = 0; at < bytes.length; at += CHUNK_BYTES)
+    binary += String.fromCharCode(...bytes.subarray(at, at + CHUNK_BYTES));
   return btoa(binary);
 }
 
@@ -127,7 +132,10 @@ export async function rootFromInclusion(crypto: Primitives, input: InclusionInpu
 }
 
 /** True only when the leaf is at `index` of the tree with `size` leaves and this root. */
-export async function verifyInclusionWith(crypto: Primitives, input: InclusionInput & { root: Uint8Array }): Promise<boolean> {
+export async function verifyInclusionWith(
+  crypto: Primitives,
+  input: InclusionInput & { root: Uint8Array },
+): Promise<boolean> {
   const root = await rootFromInclusion(crypto, input);
   return root !== undefined && equalBytes(root, input.root);
 }
@@ -206,14 +214,19 @@ export interface SignedNote {
   readonly signatures: readonly NoteSignature[];
 }
 
-const KEY_NAME = /^[^\s+\u0000-\u001f\u007f]+$/u;
+const KEY_NAME = /^[^\s+\p{Cc}]+$/u;
 
 export function isKeyName(name: string): boolean {
   return KEY_NAME.test(name);
 }
 
-export async function keyIdWith(crypto: Primitives, key: { name: string; type: number; publicKey: Uint8Array }): Promise<string> {
-  const digest = await crypto.sha256(concatBytes(bytesOf(`${key.name}${LINE_FEED}`), Uint8Array.of(key.type), key.publicKey));
+export async function keyIdWith(
+  crypto: Primitives,
+  key: { name: string; type: number; publicKey: Uint8Array },
+): Promise<string> {
+  const digest = await crypto.sha256(
+    concatBytes(bytesOf(`${key.name}${LINE_FEED}`), Uint8Array.of(key.type), key.publicKey),
+  );
   return toHex(digest.subarray(0, 4));
 }
 
@@ -240,7 +253,7 @@ function parseSignatureLine(line: string): NoteSignature | undefined {
 
 /** Splits a note; undefined for anything that is not one (control characters, no signature, a stray line). */
 export function parseNote(note: string): SignedNote | undefined {
-  if (/[\u0000-\u0009\u000b-\u001f]/.test(note)) return undefined;
+  if (/[^\P{Cc}\n]/u.test(note)) return undefined;
   const split = note.lastIndexOf(`${LINE_FEED}${LINE_FEED}`);
   if (split < 0 || !note.endsWith(LINE_FEED)) return undefined;
   const lines = note.slice(split + 2, -1).split(LINE_FEED);
@@ -255,13 +268,20 @@ export function parseNote(note: string): SignedNote | undefined {
 }
 
 /** A witness signs its own time along (C2SP tlog-cosignature): 8 bytes of seconds, then the signature. */
-function cosignedMessage(text: string, signature: Uint8Array): { message: Uint8Array; signature: Uint8Array } | undefined {
+function cosignedMessage(
+  text: string,
+  signature: Uint8Array,
+): { message: Uint8Array; signature: Uint8Array } | undefined {
   if (signature.length !== 72) return undefined;
   const view = new DataView(signature.buffer, signature.byteOffset, signature.byteLength);
   return { message: bytesOf(`cosignature/v1\ntime ${view.getBigUint64(0)}\n${text}`), signature: signature.slice(8) };
 }
 
-async function signatureHolds(crypto: Primitives, key: VerifierKey, { text, signature }: { text: string; signature: Uint8Array }): Promise<boolean> {
+async function signatureHolds(
+  crypto: Primitives,
+  key: VerifierKey,
+  { text, signature }: { text: string; signature: Uint8Array },
+): Promise<boolean> {
   if (key.type === SIGNATURE_ED25519) {
     return crypto.ed25519Verify({ publicKey: key.publicKey, message: bytesOf(text), signature });
   }
@@ -278,7 +298,11 @@ export type NoteVerdict =
  * Signatures of unknown keys are ignored, even when they share a name or an id with a known one; a known key whose
  * signature does not hold refuses the whole note; a note without any known key is refused.
  */
-export async function verifyNoteWith(crypto: Primitives, note: SignedNote, keys: readonly VerifierKey[]): Promise<NoteVerdict> {
+export async function verifyNoteWith(
+  crypto: Primitives,
+  note: SignedNote,
+  keys: readonly VerifierKey[],
+): Promise<NoteVerdict> {
   const verified: VerifierKey[] = [];
   for (const signature of note.signatures) {
     const key = keys.find((candidate) => candidate.name === signature.name && candidate.id === signature.id);
@@ -318,7 +342,11 @@ export type CheckpointVerdict =
   | { readonly ok: false; readonly reason: 'malformed' | 'no-known-signature' | 'bad-signature' | 'not-signed-by-log' };
 
 /** Opens a checkpoint: at least one of `keys` named like the origin must have signed it as the log. */
-export async function openCheckpointWith(crypto: Primitives, note: string, keys: readonly VerifierKey[]): Promise<CheckpointVerdict> {
+export async function openCheckpointWith(
+  crypto: Primitives,
+  note: string,
+  keys: readonly VerifierKey[],
+): Promise<CheckpointVerdict> {
   const parsed = parseNote(note);
   const checkpoint = parsed && parseCheckpointText(parsed.text);
   if (parsed === undefined || checkpoint === undefined) return { ok: false, reason: 'malformed' };

@@ -21,7 +21,11 @@ function install(): void {
   if (hasGo() || process.getuid?.() !== 0 || !existsSync('/usr/bin/apt-get')) return;
   const options = { env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } };
   spawnSync('apt-get', ['update', '-qq'], options);
-  spawnSync('apt-get', ['install', '-y', '-qq', '--no-install-recommends', 'golang-go', 'golang-golang-x-mod-dev'], options);
+  spawnSync(
+    'apt-get',
+    ['install', '-y', '-qq', '--no-install-recommends', 'golang-go', 'golang-golang-x-mod-dev'],
+    options,
+  );
 }
 
 describe("T13: Go's sumdb packages accept what this log signs and proves, and nothing else", () => {
@@ -60,7 +64,11 @@ describe("T13: Go's sumdb packages accept what this log signs and proves, and no
     expect(verify(otherKey).status).toBe(1);
     const name = tlog.proofName(260);
     const text = Buffer.from(files.get(name)!).toString();
-    for (const bad of [text.replace('index 260', 'index 261'), text.replace('extra e', 'extra f'), text.replace('\n700\n', '\n701\n')]) {
+    for (const bad of [
+      text.replace('index 260', 'index 261'),
+      text.replace('extra e', 'extra f'),
+      text.replace('\n700\n', '\n701\n'),
+    ]) {
       expect(bad).not.toBe(text);
       writeFileSync(join(bundle, name), bad);
       expect(verify(key).status).toBe(1);
@@ -71,14 +79,29 @@ describe("T13: Go's sumdb packages accept what this log signs and proves, and no
     const signer = await tlog.createNoteSigner(ORIGIN, signing);
     const other = await tlog.createNoteSigner(ORIGIN, generateKeyPairSync('ed25519').privateKey);
     const leaves = Array.from({ length: 700 }, (_, at) => Buffer.from(JSON.stringify({ n: at })));
-    const base = await tlog.beginBundle({ origin: ORIGIN, from: 230, leaves: leaves.slice(230, 280), verifierKey: signer.verifierKey, title: 'Example' });
+    const base = await tlog.beginBundle({
+      origin: ORIGIN,
+      from: 230,
+      leaves: leaves.slice(230, 280),
+      verifierKey: signer.verifierKey,
+      title: 'Example',
+    });
     leaves[699] = Buffer.from(JSON.stringify({ public: { bundle: base.digest } }));
     const { edge, full } = tlog.appendLeaves(tlog.EMPTY_EDGE, leaves.map(tlog.leafHash));
-    const reader: tlog.TileReader = async ({ level, n }) => full.find((tile) => tile.level === level && tile.n === n)?.data ?? Buffer.concat(edge.partial[level] as Uint8Array[]);
+    const reader: tlog.TileReader = async ({ level, n }) =>
+      full.find((tile) => tile.level === level && tile.n === n)?.data ??
+      Buffer.concat(edge.partial[level] as Uint8Array[]);
     const proofOf = (index: number) => tlog.inclusionProof({ index, size: 700 }, reader);
-    const checkpoint = tlog.signNote(tlog.formatCheckpointText({ origin: ORIGIN, size: 700, root: tlog.edgeRoot(edge) }), [signer]);
+    const checkpoint = tlog.signNote(
+      tlog.formatCheckpointText({ origin: ORIGIN, size: 700, root: tlog.edgeRoot(edge) }),
+      [signer],
+    );
     const proofs = await Promise.all(Array.from({ length: 50 }, (_, at) => proofOf(230 + at)));
-    const files = tlog.completeBundle(base, { checkpoint, proofs, exported: { leaf: leaves[699]!, index: 699, proof: await proofOf(699) } });
+    const files = tlog.completeBundle(base, {
+      checkpoint,
+      proofs,
+      exported: { leaf: leaves[699]!, index: 699, proof: await proofOf(699) },
+    });
     return { files, key: signer.verifierKey, otherKey: other.verifierKey };
   }
 });

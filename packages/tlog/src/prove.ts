@@ -17,7 +17,8 @@ function treeOf(size: number, tiles: TileReader): Tree {
     const width = Math.min(TILE_WIDTH, Math.floor(size / TILE_WIDTH ** level) - n * TILE_WIDTH);
     if (width <= 0) throw new AppError<TlogCode>('tlog_tile_missing', `no tile ${level}/${n} in a tree of ${size}`);
     const data = await tiles({ level, n, width });
-    if (data.length < width * 32) throw new AppError<TlogCode>('tlog_tile_malformed', `tile ${level}/${n} is cut short`);
+    if (data.length < width * 32)
+      throw new AppError<TlogCode>('tlog_tile_malformed', `tile ${level}/${n} is cut short`);
     return tileHashes(data.subarray(0, width * 32), width);
   };
   return {
@@ -64,7 +65,10 @@ export async function rootFromTiles(size: number, tiles: TileReader): Promise<Ui
 /** Inclusion proof for `index` in the tree of `size` leaves (RFC 9162 section 2.1.3.1), leaf's sibling first. */
 export async function inclusionProof(place: { index: number; size: number }, tiles: TileReader): Promise<Uint8Array[]> {
   const { index, size } = place;
-  checkRange(Number.isSafeInteger(index) && Number.isSafeInteger(size) && index >= 0 && index < size, `no leaf ${index} in ${size}`);
+  checkRange(
+    Number.isSafeInteger(index) && Number.isSafeInteger(size) && index >= 0 && index < size,
+    `no leaf ${index} in ${size}`,
+  );
   const tree = treeOf(size, tiles);
   const siblings: Promise<Uint8Array>[] = [];
   let start = 0;
@@ -81,7 +85,10 @@ export async function inclusionProof(place: { index: number; size: number }, til
 /** Consistency proof between the trees of `from` and `to` leaves (RFC 9162 section 2.1.4.1); empty when equal. */
 export async function consistencyProof(range: { from: number; to: number }, tiles: TileReader): Promise<Uint8Array[]> {
   const { from, to } = range;
-  checkRange(Number.isSafeInteger(from) && Number.isSafeInteger(to) && from >= 1 && from <= to, `no proof from ${from} to ${to}`);
+  checkRange(
+    Number.isSafeInteger(from) && Number.isSafeInteger(to) && from >= 1 && from <= to,
+    `no proof from ${from} to ${to}`,
+  );
   const tree = treeOf(to, tiles);
   const nodes: Promise<Uint8Array>[] = [];
   let start = 0;

@@ -99,7 +99,7 @@ if [ -f "$key" ]; then
   openssl pkey -pubin -in "$key" -outform DER > "$work/key" 2>/dev/null || refuse "$key is no public key"
 else
   printf '\060\052\060\005\006\003\053\145\160\003\041\000' > "$work/key"
-  rest=${"$"}{key#*+}; printf %s "${"$"}{rest#*+}" | base64 -d 2>/dev/null | tail -c +2 >> "$work/key" || refuse 'the key is malformed'
+  rest=${'$'}{key#*+}; printf %s "${'$'}{rest#*+}" | base64 -d 2>/dev/null | tail -c +2 >> "$work/key" || refuse 'the key is malformed'
 fi
 [ "$(wc -c < "$work/key")" -eq 44 ] || refuse 'the key is malformed'
 
@@ -122,9 +122,9 @@ check() { # proof file, entry file, expected index or -
   { read -r head; read -r extra; read -r index; } < "$1" || refuse "$1 is malformed"
   [ "$head" = c2sp.org/tlog-proof@v1 ] || refuse "$1 is malformed"
   case $extra in 'extra '*) ;; *) refuse "$1 is malformed" ;; esac
-  case $index in 'index '*) index=${"$"}{index#index } ;; *) refuse "$1 is malformed" ;; esac
+  case $index in 'index '*) index=${'$'}{index#index } ;; *) refuse "$1 is malformed" ;; esac
   [ "$3" = - ] || [ "$index" = "$3" ] || refuse "$1 proves index $index"
-  [ "${"$"}{extra#extra }" = "$(base64 -w 0 < "$2")" ] || refuse "$1 carries another entry"
+  [ "${'$'}{extra#extra }" = "$(base64 -w 0 < "$2")" ] || refuse "$1 carries another entry"
   { printf '\000'; cat "$2"; } | sum > "$work/node"
   [ "$index" -lt "$size" ] || refuse "$1 points behind the log"
   fn=$index; sn=$((size - 1)); lines=3
@@ -149,14 +149,14 @@ check() { # proof file, entry file, expected index or -
 }
 
 sha256sum --check --quiet --strict SHA256SUMS > /dev/null 2>&1 || refuse 'SHA256SUMS does not fit the files'
-digest=$(sha256sum < SHA256SUMS); digest=${"$"}{digest%% *}
+digest=$(sha256sum < SHA256SUMS); digest=${'$'}{digest%% *}
 case $(cat export.json) in *"\"bundle\":\"$digest\""*) ;; *) refuse 'the log entry of this export names another bundle' ;; esac
 check export.tlog-proof export.json -
 
 # The range that the manifest (covered by the sums) promises.
 manifest=$(cat manifest.json)
-from=${"$"}{manifest#*\"from\":}; from=${"$"}{from%%,*}
-to=${"$"}{manifest#*\"to\":}; to=${"$"}{to%%\}*}
+from=${'$'}{manifest#*\"from\":}; from=${'$'}{from%%,*}
+to=${'$'}{manifest#*\"to\":}; to=${'$'}{to%%\}*}
 case $manifest in *"\"origin\":\"$origin\""*) ;; *) refuse 'manifest.json names another log' ;; esac
 index=$from; verified=0
 while [ "$index" -lt "$to" ]; do
