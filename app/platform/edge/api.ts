@@ -4,7 +4,14 @@ import type { IdKeys } from '@auditrax/tenancy/ids';
 import type { WorkloadPools } from '@auditrax/workload';
 import { attemptsContract } from '../http/attempts-contract.ts';
 import type { InternalClient } from '../http/client.ts';
-import { CLIENT_HEADER, COOKIE_HEADER, DOOR_HEADER, REQUEST_ID_HEADER, STEP_UP_HEADER, TOKEN_HEADER } from '../http/headers.ts';
+import {
+  CLIENT_HEADER,
+  COOKIE_HEADER,
+  DOOR_HEADER,
+  REQUEST_ID_HEADER,
+  STEP_UP_HEADER,
+  TOKEN_HEADER,
+} from '../http/headers.ts';
 import type { CoreCode } from '../http/problems.ts';
 import type { Log } from '../http/request-log.ts';
 import { BODY_BYTES_MAX } from '../http/route-check.ts';
@@ -49,12 +56,14 @@ export function handleApi(parts: ApiParts, exchange: Exchange): void {
   if (match === undefined) return sendNotFound(exchange);
   const { contract } = match;
   exchange.operation = contract.operation;
-  if (!checkOrigin(exchange.method, exchange.request.headers, parts.origins[exchange.door])) return sendProblem(exchange, 'origin_refused');
+  if (!checkOrigin(exchange.method, exchange.request.headers, parts.origins[exchange.door]))
+    return sendProblem(exchange, 'origin_refused');
   const cookie = readCookie(exchange.request.headers.cookie, exchange.cookieName);
   if (contract.access.kind === 'public') return handlePublic(parts, exchange, { match, cookie });
   if (cookie === undefined) return sendProblem(exchange, 'session_required');
   const question = questionOf(exchange, contract, cookie);
-  if (!parts.sessionBuckets.take(question.cookieHash)) return sendProblem(exchange, 'rate_limited', { retryAfter_seconds: 1 });
+  if (!parts.sessionBuckets.take(question.cookieHash))
+    return sendProblem(exchange, 'rate_limited', { retryAfter_seconds: 1 });
   const session = parts.tokens.get(question);
   const go = (found: SessionToken | undefined) => {
     if (found === undefined) return sendProblem(exchange, 'session_required');
@@ -78,12 +87,23 @@ function questionOf(exchange: Exchange, contract: RouteContract, cookie: string)
   };
 }
 
-function handlePublic(parts: ApiParts, exchange: Exchange, { match, cookie }: { match: Match; cookie: string | undefined }): void {
+function handlePublic(
+  parts: ApiParts,
+  exchange: Exchange,
+  { match, cookie }: { match: Match; cookie: string | undefined },
+): void {
   const address = exchange.request.socket.remoteAddress ?? 'unknown';
-  if (exchange.method !== 'GET' && !parts.signInBuckets.take(address)) return sendProblem(exchange, 'rate_limited', { retryAfter_seconds: 5 });
-  const headers: Record<string, string> = cookie !== undefined && match.contract.service === 'issuer' ? { [COOKIE_HEADER]: cookie } : {};
-  withBody(parts, exchange, match.contract, (body) =>
-    send(parts, exchange, { contract: match.contract, headers, body, cookieHash: cookie === undefined ? undefined : hash('sha256', cookie, 'base64url') }),
+  if (exchange.method !== 'GET' && !parts.signInBuckets.take(address))
+    return sendProblem(exchange, 'rate_limited', { retryAfter_seconds: 5 });
+  const headers: Record<string, string> =
+    cookie !== undefined && match.contract.service === 'issuer' ? { [COOKIE_HEADER]: cookie } : {};
+  withBody({ parts, exchange, contract: match.contract }, (body) =>
+    send(parts, exchange, {
+      contract: match.contract,
+      headers,
+      body,
+      cookieHash: cookie === undefined ? undefined : hash('sha256', cookie, 'base64url'),
+    }),
   );
 }
 
@@ -98,7 +118,9 @@ function handleSession(parts: ApiParts, journey: Journey): void {
   if (header.length > TOKEN_HEADER_CHARACTERS_MAX) return sendProblem(exchange, 'step_up_refused');
   parts.tokens
     .stepUp({ ...journey.question, routeClass: 'privileged', stepUp: header })
-    .then((session) => (session === undefined ? sendProblem(exchange, 'session_required') : carry(parts, { ...journey, session })))
+    .then((session) =>
+      session === undefined ? sendProblem(exchange, 'session_required') : carry(parts, { ...journey, session }),
+    )
     .catch((error: unknown) => fail(parts, exchange, error));
 }
 
@@ -106,7 +128,7 @@ function handleSession(parts: ApiParts, journey: Journey): void {
 function carry(parts: ApiParts, journey: Journey): void {
   const { exchange, match, session, question } = journey;
   const { contract } = match;
-  withBody(parts, exchange, contract, (body) => {
+  withBody({ parts, exchange, contract }, (body) => {
     const places = bodyPlaces(contract);
     if (places !== undefined && Buffer.isBuffer(body)) {
       const verdict = checkBodyTags(parts, journey, body);
@@ -114,9 +136,18 @@ function carry(parts: ApiParts, journey: Journey): void {
       if (!verdict.ok) return refuseId(parts, journey, verdict);
     }
     const header = exchange.request.headers[STEP_UP_HEADER];
-    const stepUp: Record<string, string> = contract.access.kind === 'session' && contract.access.stepUp === true && typeof header === 'string' ? { [STEP_UP_HEADER]: header } : {};
+    const stepUp: Record<string, string> =
+      contract.access.kind === 'session' && contract.access.stepUp === true && typeof header === 'string'
+        ? { [STEP_UP_HEADER]: header }
+        : {};
     const headers = { ...stepUp, [TOKEN_HEADER]: session.token };
-    return send(parts, exchange, { contract, headers, body, cookieHash: question.cookieHash, personId: session.personId });
+    return send(parts, exchange, {
+      contract,
+      headers,
+      body,
+      cookieHash: question.cookieHash,
+      personId: session.personId,
+    });
   });
 }
 
@@ -127,7 +158,11 @@ function checkBodyTags(parts: ApiParts, journey: Journey, body: Buffer): TagVerd
   } catch {
     return 'unreadable';
   }
-  return checkTenantTag(bodyPlaces(journey.match.contract)!, (place) => memberAt(value, place.split('.').slice(1)), tagsOf(parts, journey));
+  return checkTenantTag(
+    bodyPlaces(journey.match.contract)!,
+    (place) => memberAt(value, place.split('.').slice(1)),
+    tagsOf(parts, journey),
+  );
 }
 
 function memberAt(value: unknown, names: readonly string[]): unknown {
@@ -200,7 +235,10 @@ function refuseId(parts: ApiParts, journey: Journey, verdict: Exclude<TagVerdict
 }
 
 /** Gives `use` the body in the form that the contract declares, or answers why not. */
-function withBody(parts: ApiParts, exchange: Exchange, contract: RouteContract, use: (body: Upstream['body']) => void): void {
+function withBody(
+  { parts, exchange, contract }: { parts: ApiParts; exchange: Exchange; contract: RouteContract },
+  use: (body: Upstream['body']) => void,
+): void {
   const { request } = exchange;
   const length = request.headers['content-length'];
   const present = (length !== undefined && length !== '0') || request.headers['transfer-encoding'] !== undefined;
@@ -210,14 +248,18 @@ function withBody(parts: ApiParts, exchange: Exchange, contract: RouteContract, 
   }
   const bytes_max = contract.bodyBytesMax ?? BODY_BYTES_MAX;
   const wanted = contract.body === 'stream' ? 'application/octet-stream' : 'application/json';
-  if (request.headers['content-type']?.split(';', 1)[0]?.trim().toLowerCase() !== wanted) return sendProblem(exchange, 'content_type_refused', { detail: `send ${wanted}` });
-  if (length !== undefined && Number(length) > bytes_max) return sendProblem(exchange, 'body_too_large', { detail: `at most ${bytes_max} bytes` });
+  if (request.headers['content-type']?.split(';', 1)[0]?.trim().toLowerCase() !== wanted)
+    return sendProblem(exchange, 'content_type_refused', { detail: `send ${wanted}` });
+  if (length !== undefined && Number(length) > bytes_max)
+    return sendProblem(exchange, 'body_too_large', { detail: `at most ${bytes_max} bytes` });
   if (contract.body === 'stream') return use(length === undefined ? limitStream(request, bytes_max) : request);
   readBody(request, bytes_max)
     .then((outcome) => {
-      if (outcome.ok) use(outcome.bytes);
-      else if (outcome.reason === 'too-large') sendProblem(exchange, 'body_too_large', { detail: `at most ${bytes_max} bytes` });
-      else exchange.response.destroy();
+      if (outcome.ok) return use(outcome.bytes);
+      if (outcome.reason === 'too-large')
+        return sendProblem(exchange, 'body_too_large', { detail: `at most ${bytes_max} bytes` });
+      exchange.response.destroy();
+      return undefined;
     })
     .catch((error: unknown) => fail(parts, exchange, error));
 }
@@ -242,23 +284,34 @@ function send(parts: ApiParts, exchange: Exchange, { contract, headers, body, co
   const forgetCookie = () => {
     if (cookieHash !== undefined) parts.tokens.forgetCookie(cookieHash);
   };
-  relay(exchange, { service: contract.service === 'issuer' ? 'issuer' : 'workspace', headers, body }, {
-    pools: parts.pools,
-    onUnauthorised: forgetCookie,
-    onSessionChange(kind) {
-      forgetCookie();
-      if (kind === 'clear' && personId !== undefined) parts.tokens.forgetPerson(personId);
+  relay(
+    exchange,
+    { service: contract.service === 'issuer' ? 'issuer' : 'workspace', headers, body },
+    {
+      pools: parts.pools,
+      onUnauthorised: forgetCookie,
+      onSessionChange(kind) {
+        forgetCookie();
+        if (kind === 'clear' && personId !== undefined) parts.tokens.forgetPerson(personId);
+      },
+      onRevoke(personIds) {
+        for (const id of personIds) parts.tokens.forgetPerson(id);
+      },
     },
-    onRevoke(personIds) {
-      for (const id of personIds) parts.tokens.forgetPerson(id);
-    },
-  });
+  );
 }
 
 /** Refusals of the issuer are passed on by their code; anything else means that it cannot say. */
 function fail(parts: ApiParts, exchange: Exchange, error: unknown): void {
-  const passed: readonly CoreCode[] = ['step_up_refused', 'step_up_required', 'rate_limited', 'database_unavailable', 'operation_refused'];
+  const passed: readonly CoreCode[] = [
+    'step_up_refused',
+    'step_up_required',
+    'rate_limited',
+    'database_unavailable',
+    'operation_refused',
+  ];
   const code = passed.find((candidate) => isAppError(error, candidate));
-  if (code === undefined) parts.log.error('edge-failed', { requestId: exchange.requestId, operation: exchange.operation, error });
+  if (code === undefined)
+    parts.log.error('edge-failed', { requestId: exchange.requestId, operation: exchange.operation, error });
   sendProblem(exchange, code ?? 'service_unavailable', code === undefined ? { retryAfter_seconds: 1 } : {});
 }

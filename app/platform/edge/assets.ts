@@ -4,7 +4,8 @@ import { gzipSync } from 'node:zlib';
 
 /** Below this a compressed body saves no packet. */
 const GZIP_BYTES_MIN = 1400;
-const COMPRESSIBLE = /^(?:text\/|application\/(?:json|javascript|atom\+xml|oscal\+json|manifest\+json)|image\/svg\+xml)/;
+const COMPRESSIBLE =
+  /^(?:text\/|application\/(?:json|javascript|atom\+xml|oscal\+json|manifest\+json)|image\/svg\+xml)/;
 
 /** Bytes kept in memory, ready to be sent. */
 export interface Asset {
@@ -16,7 +17,12 @@ export interface Asset {
 }
 
 export function makeAsset(bytes: Buffer, mediaType: string): Asset {
-  return { bytes, mediaType, etag: `"${createHash('sha256').update(bytes).digest('base64url').slice(0, 27)}"`, gzip: undefined };
+  return {
+    bytes,
+    mediaType,
+    etag: `"${createHash('sha256').update(bytes).digest('base64url').slice(0, 27)}"`,
+    gzip: undefined,
+  };
 }
 
 export interface AssetReply {
@@ -33,12 +39,17 @@ export function sendAsset(request: IncomingMessage, response: ServerResponse, { 
     response.end();
     return;
   }
-  const compress = asset.bytes.length >= GZIP_BYTES_MIN && COMPRESSIBLE.test(asset.mediaType) && /\bgzip\b/.test(request.headers['accept-encoding'] ?? '');
+  const compress =
+    asset.bytes.length >= GZIP_BYTES_MIN &&
+    COMPRESSIBLE.test(asset.mediaType) &&
+    /\bgzip\b/.test(request.headers['accept-encoding'] ?? '');
   const body = compress ? (asset.gzip ??= gzipSync(asset.bytes)) : asset.bytes;
   response.writeHead(200, [
     ...common,
-    'content-type', asset.mediaType,
-    'content-length', String(body.length),
+    'content-type',
+    asset.mediaType,
+    'content-length',
+    String(body.length),
     ...(compress ? ['content-encoding', 'gzip'] : []),
   ]);
   response.end(request.method === 'HEAD' ? undefined : body);

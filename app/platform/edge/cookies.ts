@@ -19,7 +19,9 @@ function sessionCookie(name: string, value: string, maxAge_seconds: number): str
   return `${name}=${value}; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=${maxAge_seconds}`;
 }
 
-export type SessionChange = { readonly kind: 'set'; readonly cookie: string } | { readonly kind: 'clear'; readonly cookie: string };
+export type SessionChange =
+  | { readonly kind: 'set'; readonly cookie: string }
+  | { readonly kind: 'clear'; readonly cookie: string };
 
 /** Turns the issuer's `x-auditrax-session` reply header into a cookie; undefined when it has another form. */
 export function sessionChange(header: string, name: string): SessionChange | undefined {

@@ -6,17 +6,41 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { connect } from 'node:tls';
-import { AppError, defineRoutes, manualClock, parseUuid, systemClock, systemRandom, uuidV4, type Uuid } from '@auditrax/base';
+import {
+  AppError,
+  defineRoutes,
+  manualClock,
+  parseUuid,
+  systemClock,
+  systemRandom,
+  uuidV4,
+  type Uuid,
+} from '@auditrax/base';
 import { issueEdgeCertificate, type EdgeCertificate } from '@auditrax/workload';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import type { AttemptEvent } from '../http/attempts.ts';
 import { attemptsRoutes } from '../http/attempts-routes.ts';
 import { bindRoutes } from '../http/handler.ts';
-import { COOKIE_HEADER, DOOR_HEADER, REVOKE_HEADER, SESSION_HEADER, clearSession, setSession } from '../http/headers.ts';
+import {
+  COOKIE_HEADER,
+  DOOR_HEADER,
+  REVOKE_HEADER,
+  SESSION_HEADER,
+  clearSession,
+  setSession,
+} from '../http/headers.ts';
 import { silentLog } from '../http/request-log.ts';
 import { startService, type RunningService } from '../http/service.ts';
-import { OTHER_PART, TENANT_PART, forged, idOf, openTestHouse, testFacts, type TestHouse } from '../http/testing/workloads.ts';
+import {
+  OTHER_PART,
+  TENANT_PART,
+  forged,
+  idOf,
+  openTestHouse,
+  testFacts,
+  type TestHouse,
+} from '../http/testing/workloads.ts';
 import { NOT_FOUND_FLOOR_MS } from './exchange.ts';
 import { startEdge, type EdgeOptions, type RunningEdge } from './index.ts';
 import { publishedMessage } from './published-signature.ts';
@@ -26,17 +50,99 @@ const engId = z.string().regex(/^eng_[A-Za-z0-9_-]{38}$/);
 const memId = z.string().regex(/^mem_[A-Za-z0-9_-]{38}$/);
 const session = (routeClass: 'read' | 'write' | 'privileged') => ({ kind: 'session', class: routeClass }) as const;
 const work = defineRoutes({
-  list: { operation: 'work.list', service: 'workspace', method: 'GET', path: '/api/work', access: session('read'), ids: { 'query.after': 'eng' }, query: z.strictObject({ after: engId.optional() }), replies: { 200: z.strictObject({ door: z.string(), requestId: z.string() }) } },
-  read: { operation: 'work.read', service: 'workspace', method: 'GET', path: '/api/work/:engagementId', access: session('read'), ids: { 'params.engagementId': 'eng' }, params: z.strictObject({ engagementId: engId }), replies: { 200: z.strictObject({ ok: z.boolean() }) } },
-  assign: { operation: 'work.assign', service: 'workspace', method: 'POST', path: '/api/work/:engagementId/contacts', access: session('write'), ids: { 'params.engagementId': 'eng', 'body.memberId': 'mem' }, params: z.strictObject({ engagementId: engId }), body: z.strictObject({ memberId: memId }), bodyBytesMax: 1000, replies: { 200: z.strictObject({ ok: z.boolean() }) } },
-  finalise: { operation: 'work.finalise', service: 'workspace', method: 'POST', path: '/api/work/:engagementId/finalise', access: { kind: 'session', class: 'privileged', stepUp: true }, ids: { 'params.engagementId': 'eng' }, params: z.strictObject({ engagementId: engId }), body: z.strictObject({ revision: z.number() }), replies: { 200: z.strictObject({ hash: z.string() }) } },
-  upload: { operation: 'work.upload', service: 'workspace', method: 'PUT', path: '/api/upload', access: session('write'), ids: {}, body: 'stream', bodyBytesMax: 70_000_000, replies: { 200: z.strictObject({ bytes: z.number() }) } },
-  download: { operation: 'work.download', service: 'workspace', method: 'GET', path: '/api/download', access: session('read'), ids: {}, replies: { 200: 'stream' } },
+  list: {
+    operation: 'work.list',
+    service: 'workspace',
+    method: 'GET',
+    path: '/api/work',
+    access: session('read'),
+    ids: { 'query.after': 'eng' },
+    query: z.strictObject({ after: engId.optional() }),
+    replies: { 200: z.strictObject({ door: z.string(), requestId: z.string() }) },
+  },
+  read: {
+    operation: 'work.read',
+    service: 'workspace',
+    method: 'GET',
+    path: '/api/work/:engagementId',
+    access: session('read'),
+    ids: { 'params.engagementId': 'eng' },
+    params: z.strictObject({ engagementId: engId }),
+    replies: { 200: z.strictObject({ ok: z.boolean() }) },
+  },
+  assign: {
+    operation: 'work.assign',
+    service: 'workspace',
+    method: 'POST',
+    path: '/api/work/:engagementId/contacts',
+    access: session('write'),
+    ids: { 'params.engagementId': 'eng', 'body.memberId': 'mem' },
+    params: z.strictObject({ engagementId: engId }),
+    body: z.strictObject({ memberId: memId }),
+    bodyBytesMax: 1000,
+    replies: { 200: z.strictObject({ ok: z.boolean() }) },
+  },
+  finalise: {
+    operation: 'work.finalise',
+    service: 'workspace',
+    method: 'POST',
+    path: '/api/work/:engagementId/finalise',
+    access: { kind: 'session', class: 'privileged', stepUp: true },
+    ids: { 'params.engagementId': 'eng' },
+    params: z.strictObject({ engagementId: engId }),
+    body: z.strictObject({ revision: z.number() }),
+    replies: { 200: z.strictObject({ hash: z.string() }) },
+  },
+  upload: {
+    operation: 'work.upload',
+    service: 'workspace',
+    method: 'PUT',
+    path: '/api/upload',
+    access: session('write'),
+    ids: {},
+    body: 'stream',
+    bodyBytesMax: 70_000_000,
+    replies: { 200: z.strictObject({ bytes: z.number() }) },
+  },
+  download: {
+    operation: 'work.download',
+    service: 'workspace',
+    method: 'GET',
+    path: '/api/download',
+    access: session('read'),
+    ids: {},
+    replies: { 200: 'stream' },
+  },
 });
 const people = defineRoutes({
-  signIn: { operation: 'people.sign-in', service: 'issuer', method: 'POST', path: '/api/people/sign-in', access: { kind: 'public' }, ids: {}, body: z.strictObject({ who: z.string() }), replies: { 200: z.strictObject({ previous: z.string(), door: z.string() }) } },
-  signOut: { operation: 'people.sign-out', service: 'issuer', method: 'POST', path: '/api/people/sign-out', access: session('write'), ids: {}, replies: { 200: z.strictObject({}) } },
-  suspend: { operation: 'people.suspend', service: 'issuer', method: 'POST', path: '/api/people/suspend', access: session('write'), ids: {}, replies: { 200: z.strictObject({}) } },
+  signIn: {
+    operation: 'people.sign-in',
+    service: 'issuer',
+    method: 'POST',
+    path: '/api/people/sign-in',
+    access: { kind: 'public' },
+    ids: {},
+    body: z.strictObject({ who: z.string() }),
+    replies: { 200: z.strictObject({ previous: z.string(), door: z.string() }) },
+  },
+  signOut: {
+    operation: 'people.sign-out',
+    service: 'issuer',
+    method: 'POST',
+    path: '/api/people/sign-out',
+    access: session('write'),
+    ids: {},
+    replies: { 200: z.strictObject({}) },
+  },
+  suspend: {
+    operation: 'people.suspend',
+    service: 'issuer',
+    method: 'POST',
+    path: '/api/people/suspend',
+    access: session('write'),
+    ids: {},
+    replies: { 200: z.strictObject({}) },
+  },
 });
 
 const GOOD = 'good-cookie-good-cookie-1';
@@ -61,7 +167,11 @@ const workRoom = bindRoutes(work, {
   list: async (call) => ({ status: 200, body: { door: call.headers[DOOR_HEADER] ?? '', requestId: call.requestId } }),
   read: async (call) => {
     if (call.ids['params.engagementId'].startsWith('00')) throw new AppError('not_found', 'no such row');
-    return { status: 200, body: { ok: true }, headers: { ...setSession('stolen-stolen-stolen', 60), 'x-inner': 'secret' } };
+    return {
+      status: 200,
+      body: { ok: true },
+      headers: { ...setSession('stolen-stolen-stolen', 60), 'x-inner': 'secret' },
+    };
   },
   assign: async () => ({ status: 200, body: { ok: true } }),
   finalise: async (call) => ({ status: 200, body: { hash: (await call.stepUp({})).assertionHash } }),
@@ -73,14 +183,23 @@ const workRoom = bindRoutes(work, {
   },
   download: async () => ({
     status: 200,
-    body: Readable.from((function* pieces() { for (downloaded = 0; downloaded < 640; downloaded += 1) yield Buffer.alloc(100_000, 1); })()),
+    body: Readable.from(
+      (function* pieces() {
+        for (downloaded = 0; downloaded < 320; downloaded += 1) yield Buffer.alloc(100_000, 1);
+      })(),
+    ),
     headers: { 'content-type': 'application/octet-stream', 'content-disposition': 'attachment' },
   }),
 });
 
 async function startRooms(): Promise<void> {
   const base = {
-    clock: systemClock, log: silentLog, tagKeys: house.keys, problems: [], policy: { has: () => true, allows: () => true }, readiness: async () => [],
+    clock: systemClock,
+    log: silentLog,
+    tagKeys: house.keys,
+    problems: [],
+    policy: { has: () => true, allows: () => true },
+    readiness: async () => [],
     onAttempt: async (event: AttemptEvent) => void attempts.push(event),
     stepUp: async (_claims: unknown, header: string) => ({ assertionHash: header, credentialId: 'c' }),
   };
@@ -93,14 +212,31 @@ async function startRooms(): Promise<void> {
     mint: async (call) => {
       mints += 1;
       const personId = sessions.get(call.body.cookie);
-      if (personId === undefined || call.body.door !== (call.body.cookie.endsWith('tryout') ? 'tryout' : 'edge')) throw new AppError('session_required', 'unknown');
+      if (personId === undefined || call.body.door !== (call.body.cookie.endsWith('tryout') ? 'tryout' : 'edge'))
+        throw new AppError('session_required', 'unknown');
       if (call.body.stepUp === 'bad') throw new AppError('step_up_refused', 'no');
-      const { compact, expiresAtMs } = await house.mint({ aud: call.body.destination, scope: call.body.routeClass }, { personId });
-      return { status: 200, body: { token: compact, expiresAt: expiresAtMs, tenantId: testFacts.tenantId, tenantPart: TENANT_PART, personId } };
+      const { compact, expiresAtMs } = await house.mint(
+        { aud: call.body.destination, scope: call.body.routeClass },
+        { personId },
+      );
+      return {
+        status: 200,
+        body: {
+          token: compact,
+          expiresAt: expiresAtMs,
+          tenantId: testFacts.tenantId,
+          tenantPart: TENANT_PART,
+          personId,
+        },
+      };
     },
   });
   const peopleRoom = bindRoutes(people, {
-    signIn: async (call) => ({ status: 200, body: { previous: call.headers[COOKIE_HEADER] ?? 'none', door: call.headers[DOOR_HEADER] ?? '' }, headers: setSession(GOOD, 3600) }),
+    signIn: async (call) => ({
+      status: 200,
+      body: { previous: call.headers[COOKIE_HEADER] ?? 'none', door: call.headers[DOOR_HEADER] ?? '' },
+      headers: setSession(GOOD, 3600),
+    }),
     signOut: async (call) => {
       for (const [cookie, person] of sessions) if (person === call.caller.personId) sessions.delete(cookie);
       return { status: 200, body: {}, headers: clearSession };
@@ -111,8 +247,20 @@ async function startRooms(): Promise<void> {
       return { status: 200, body: {}, headers: { [REVOKE_HEADER]: person } };
     },
   });
-  const workspace = await startService({ ...base, name: 'workspace', identity: await house.identity('workspace'), tokenVerifier: house.verifier('workspace'), rooms: [workRoom, recorder] });
-  const issuer = await startService({ ...base, name: 'issuer', identity: await house.identity('issuer'), tokenVerifier: house.verifier('issuer'), rooms: [minting, peopleRoom] });
+  const workspace = await startService({
+    ...base,
+    name: 'workspace',
+    identity: await house.identity('workspace'),
+    tokenVerifier: house.verifier('workspace'),
+    rooms: [workRoom, recorder],
+  });
+  const issuer = await startService({
+    ...base,
+    name: 'issuer',
+    identity: await house.identity('issuer'),
+    tokenVerifier: house.verifier('issuer'),
+    rooms: [minting, peopleRoom],
+  });
   services.push(workspace, issuer);
   house.ports.set('workspace', workspace.port);
   house.ports.set('issuer', issuer.port);
@@ -134,10 +282,16 @@ beforeAll(async () => {
   certificate = await issueEdgeCertificate({ clock: systemClock, name: 'Test edge' });
   const identity = await house.identity('gateway');
   options = {
-    clock: systemClock, log: silentLog, pools: house.pools(identity), tagKeys: house.keys,
+    clock: systemClock,
+    log: silentLog,
+    pools: house.pools(identity),
+    tagKeys: house.keys,
     contracts: [...Object.values(work), ...Object.values(people), ...Object.values(tokenRoutes)],
-    edge: { port: 0, hostNames: ['127.0.0.1', 'localhost'], ...certificate }, tryout: { port: 0 },
-    staticFolder: staticFolder(), publishedFolder: mkdtempSync(join(tmpdir(), 'published-')), pageSigningKey: pageKeys.publicKey,
+    edge: { port: 0, hostNames: ['127.0.0.1', 'localhost'], ...certificate },
+    tryout: { port: 0 },
+    staticFolder: staticFolder(),
+    publishedFolder: mkdtempSync(join(tmpdir(), 'published-')),
+    pageSigningKey: pageKeys.publicKey,
     readiness: async () => [],
   };
   edge = await startEdge(options);
@@ -155,8 +309,23 @@ beforeEach(() => {
   sessions.set(GOOD, testFacts.personId).set(OTHER, uuidV4(systemRandom)).set(`${GOOD}tryout`, testFacts.personId);
 });
 
-interface Shot { method?: string; cookie?: string | null; json?: unknown; body?: Buffer | Readable | string; headers?: Record<string, string | undefined>; door?: 'edge' | 'tryout'; port?: number }
-interface Seen { status: number; text: string; json: Record<string, unknown>; headers: IncomingHttpHeaders; raw: string[]; elapsed_ms: number }
+interface Shot {
+  method?: string;
+  cookie?: string | null;
+  json?: unknown;
+  body?: Buffer | Readable | string;
+  headers?: Record<string, string | undefined>;
+  door?: 'edge' | 'tryout';
+  port?: number;
+}
+interface Seen {
+  status: number;
+  text: string;
+  json: Record<string, unknown>;
+  headers: IncomingHttpHeaders;
+  raw: string[];
+  elapsed_ms: number;
+}
 
 function shoot(path: string, shot: Shot = {}): Promise<Seen> {
   const door = shot.door ?? 'edge';
@@ -167,17 +336,26 @@ function shoot(path: string, shot: Shot = {}): Promise<Seen> {
   const method = shot.method ?? (body === undefined ? 'GET' : 'POST');
   const headers: Record<string, string | undefined> = {
     host,
-    ...(cookie === null ? {} : { cookie: `${door === 'edge' ? '__Host-auditrax' : '__Host-auditrax-tryout'}=${cookie}` }),
-    ...(method === 'GET' ? {} : { origin: `${door === 'edge' ? 'https' : 'http'}://${host}`, 'sec-fetch-site': 'same-origin' }),
+    ...(cookie === null
+      ? {}
+      : { cookie: `${door === 'edge' ? '__Host-auditrax' : '__Host-auditrax-tryout'}=${cookie}` }),
+    ...(method === 'GET'
+      ? {}
+      : { origin: `${door === 'edge' ? 'https' : 'http'}://${host}`, 'sec-fetch-site': 'same-origin' }),
     ...(shot.json === undefined ? {} : { 'content-type': 'application/json' }),
     ...(typeof body === 'string' || Buffer.isBuffer(body) ? { 'content-length': String(Buffer.byteLength(body)) } : {}),
     ...shot.headers,
   };
-  const set = Object.fromEntries(Object.entries(headers).filter((entry): entry is [string, string] => entry[1] !== undefined));
+  const set = Object.fromEntries(
+    Object.entries(headers).filter((entry): entry is [string, string] => entry[1] !== undefined),
+  );
   const began = performance.now();
   return new Promise((resolve, reject) => {
     const common = { host: '127.0.0.1', port, path, method, headers: set };
-    const request = door === 'edge' ? httpsRequest({ ...common, agent, ca: certificate.authorityPem, servername: '' }) : httpRequest(common);
+    const request =
+      door === 'edge'
+        ? httpsRequest({ ...common, agent, ca: certificate.authorityPem, servername: '' })
+        : httpRequest(common);
     request.on('error', reject);
     request.on('response', (response) => {
       const pieces: Buffer[] = [];
@@ -186,7 +364,14 @@ function shoot(path: string, shot: Shot = {}): Promise<Seen> {
       response.on('end', () => {
         const text = Buffer.concat(pieces).toString('utf8');
         const json = text.startsWith('{') ? (JSON.parse(text) as Record<string, unknown>) : {};
-        resolve({ status: response.statusCode!, text, json, headers: response.headers, raw: response.rawHeaders, elapsed_ms: performance.now() - began });
+        resolve({
+          status: response.statusCode!,
+          text,
+          json,
+          headers: response.headers,
+          raw: response.rawHeaders,
+          elapsed_ms: performance.now() - began,
+        });
       });
     });
     if (body instanceof Readable) body.pipe(request);
@@ -202,7 +387,13 @@ describe('the way in', () => {
     expect(parseUuid(seen.headers['x-request-id'] as string)).toBeDefined();
   });
   it('E1 ignores a request id, a token and a door that a browser sends', async () => {
-    const seen = await shoot('/api/work', { headers: { 'x-request-id': '01890000-0000-7000-8000-000000000000', 'txn-token': 'x', 'x-auditrax-door': 'tryout' } });
+    const seen = await shoot('/api/work', {
+      headers: {
+        'x-request-id': '01890000-0000-7000-8000-000000000000',
+        'txn-token': 'x',
+        'x-auditrax-door': 'tryout',
+      },
+    });
     expect(seen).toMatchObject({ status: 200, json: { door: 'edge' } });
     expect(seen.json['requestId']).not.toBe('01890000-0000-7000-8000-000000000000');
   });
@@ -215,14 +406,34 @@ describe('the way in', () => {
     await Promise.all(Array.from({ length: 20 }, () => shoot('/api/work', { cookie: 'fresh-cookie-fresh-cookie' })));
     expect(mints - before).toBe(1);
   });
-  it.each([['no cookie', null], ['an unknown cookie', 'unknown-unknown-unknown'], ['a cookie of another form', 'a b'], ['a cookie of the other door', `${GOOD}tryout`]])('E3 answers 401 to %s', async (_what, cookie) => {
+  it.each([
+    ['no cookie', null],
+    ['an unknown cookie', 'unknown-unknown-unknown'],
+    ['a cookie of another form', 'a b'],
+    ['a cookie of the other door', `${GOOD}tryout`],
+  ])('E3 answers 401 to %s', async (_what, cookie) => {
     expect(await shoot('/api/work', { cookie })).toMatchObject({ status: 401, json: { code: 'session_required' } });
   });
   it('E3 answers 401 to two cookies of the name', async () => {
-    expect(await shoot('/api/work', { cookie: null, headers: { cookie: `__Host-auditrax=${GOOD}; __Host-auditrax=${OTHER}` } })).toMatchObject({ status: 401 });
+    expect(
+      await shoot('/api/work', {
+        cookie: null,
+        headers: { cookie: `__Host-auditrax=${GOOD}; __Host-auditrax=${OTHER}` },
+      }),
+    ).toMatchObject({ status: 401 });
   });
   it('E4 serves nothing that no contract names', async () => {
-    for (const path of ['/internal/attempts', '/internal/identity/token', '/api/', '/api/nothing', '/api/work/%2e%2e/x', '/api//work', '/nothing', '/.env', '/app/assets/../index.html']) {
+    for (const path of [
+      '/internal/attempts',
+      '/internal/identity/token',
+      '/api/',
+      '/api/nothing',
+      '/api/work/%2e%2e/x',
+      '/api//work',
+      '/nothing',
+      '/.env',
+      '/app/assets/../index.html',
+    ]) {
       expect((await shoot(path)).status, path).toBe(404);
     }
     expect((await shoot('/api/work', { method: 'DELETE' })).status).toBe(404);
@@ -234,25 +445,43 @@ describe('the way in', () => {
     ['a sibling site', { 'sec-fetch-site': 'same-site' }],
     ['no word on the site', { 'sec-fetch-site': undefined }],
   ])('E5 refuses a change sent with %s', async (_what, headers) => {
-    expect(await shoot('/api/people/sign-out', { method: 'POST', headers })).toMatchObject({ status: 403, json: { code: 'origin_refused' } });
+    expect(await shoot('/api/people/sign-out', { method: 'POST', headers })).toMatchObject({
+      status: 403,
+      json: { code: 'origin_refused' },
+    });
   });
   it('E5 refuses to be read by another site', async () => {
     expect(await shoot('/api/work', { headers: { 'sec-fetch-site': 'cross-site' } })).toMatchObject({ status: 403 });
     expect(await shoot('/api/work', { headers: { 'sec-fetch-site': 'none' } })).toMatchObject({ status: 200 });
   });
   it('E6 answers for its own hosts only', async () => {
-    for (const host of ['evil.example', 'localhost', `evil.example:${edge.edgePort}`]) expect(await shoot('/api/work', { headers: { host } })).toMatchObject({ status: 421 });
-    expect(await shoot('/security', { door: 'tryout', headers: { host: `127.0.0.1:${edge.tryoutPort}` } })).toMatchObject({ status: 421 });
+    for (const host of ['evil.example', 'localhost', `evil.example:${edge.edgePort}`])
+      expect(await shoot('/api/work', { headers: { host } })).toMatchObject({ status: 421 });
+    expect(
+      await shoot('/security', { door: 'tryout', headers: { host: `127.0.0.1:${edge.tryoutPort}` } }),
+    ).toMatchObject({ status: 421 });
   });
   it('E7 speaks TLS 1.3 and nothing older', async () => {
-    const dial = (options_: object) => new Promise<string | null>((resolve, reject) => {
-      const socket = connect({ host: '127.0.0.1', port: edge.edgePort, ca: certificate.authorityPem, servername: 'localhost', ...options_ });
-      socket.on('error', reject);
-      socket.on('secureConnect', () => { resolve(socket.getProtocol()); socket.destroy(); });
-    });
+    const dial = (options_: object) =>
+      new Promise<string | null>((resolve, reject) => {
+        const socket = connect({
+          host: '127.0.0.1',
+          port: edge.edgePort,
+          ca: certificate.authorityPem,
+          servername: 'localhost',
+          ...options_,
+        });
+        socket.on('error', reject);
+        socket.on('secureConnect', () => {
+          resolve(socket.getProtocol());
+          socket.destroy();
+        });
+      });
     expect(await dial({})).toBe('TLSv1.3');
     await expect(dial({ maxVersion: 'TLSv1.2' })).rejects.toThrow();
-    edge.renewCertificate(await issueEdgeCertificate({ clock: systemClock, name: 'Test edge' }).then((next) => (certificate = next)));
+    edge.renewCertificate(
+      await issueEdgeCertificate({ clock: systemClock, name: 'Test edge' }).then((next) => (certificate = next)),
+    );
     await expect(dial({ maxVersion: 'TLSv1.2' })).rejects.toThrow();
     expect(await dial({})).toBe('TLSv1.3');
     options = { ...options, edge: { ...options.edge, ...certificate } };
@@ -261,7 +490,9 @@ describe('the way in', () => {
 
 describe('ids of other tenants', () => {
   it('E8 missing, malformed, forged and foreign look the same and take the same time; the last two are recorded before', async () => {
-    const paths = [forged(idOf(house, 'eng')), idOf(house, 'eng', OTHER_PART), idOf(house, 'mem'), 'eng_x'].map((id) => `/api/work/${id}`);
+    const paths = [forged(idOf(house, 'eng')), idOf(house, 'eng', OTHER_PART), idOf(house, 'mem'), 'eng_x'].map(
+      (id) => `/api/work/${id}`,
+    );
     const seen: Seen[] = [];
     for (const path of [...paths, '/api/nothing', `/api/work/${await missingId()}`]) seen.push(await shoot(path));
     const plain = ({ status, text, raw, headers }: Seen) => {
@@ -273,7 +504,11 @@ describe('ids of other tenants', () => {
       expect(plain(one)).toEqual(plain(seen[0]!));
       expect(one.elapsed_ms).toBeGreaterThanOrEqual(NOT_FOUND_FLOOR_MS - 2);
     }
-    expect(attempts.map((event) => ('layer' in event ? [event.layer, event.reason, event.foreignPart, event.operation] : []))).toEqual([
+    expect(
+      attempts.map((event) =>
+        'layer' in event ? [event.layer, event.reason, event.foreignPart, event.operation] : [],
+      ),
+    ).toEqual([
       ['gateway', 'forged', undefined, 'work.read'],
       ['gateway', 'foreign', OTHER_PART, 'work.read'],
     ]);
@@ -288,24 +523,33 @@ describe('ids of other tenants', () => {
     const mine = idOf(house, 'eng');
     expect((await shoot(`/api/work?after=${idOf(house, 'eng', OTHER_PART)}`)).status).toBe(404);
     expect((await shoot(`/api/work?after=${mine}&after=${mine}`)).status).toBe(404);
-    expect((await shoot(`/api/work/${mine}/contacts`, { json: { memberId: idOf(house, 'mem', OTHER_PART) } })).status).toBe(404);
+    expect(
+      (await shoot(`/api/work/${mine}/contacts`, { json: { memberId: idOf(house, 'mem', OTHER_PART) } })).status,
+    ).toBe(404);
     expect((await shoot(`/api/work/${mine}/contacts`, { json: { memberId: idOf(house, 'mem') } })).status).toBe(200);
     expect(attempts.map((event) => event.operation)).toEqual(['work.list', 'work.assign']);
   });
   it('E9 answers 503 while attempts cannot be recorded', async () => {
     recordFails = true;
-    expect(await shoot(`/api/work/${idOf(house, 'eng', OTHER_PART)}`)).toMatchObject({ status: 503, json: { code: 'attempt_not_recorded' } });
+    expect(await shoot(`/api/work/${idOf(house, 'eng', OTHER_PART)}`)).toMatchObject({
+      status: 503,
+      json: { code: 'attempt_not_recorded' },
+    });
   });
   it('E9 a step-up route tells nothing of a foreign id either', async () => {
-    expect((await shoot(`/api/work/${idOf(house, 'eng', OTHER_PART)}/finalise`, { json: { revision: 1 } })).status).toBe(404);
+    expect(
+      (await shoot(`/api/work/${idOf(house, 'eng', OTHER_PART)}/finalise`, { json: { revision: 1 } })).status,
+    ).toBe(404);
     expect(attempts).toHaveLength(1);
   });
 });
 
 describe('sessions', () => {
-  it('E10 turns the issuer\'s word into the door\'s cookie, and the workspace\'s into nothing', async () => {
+  it("E10 turns the issuer's word into the door's cookie, and the workspace's into nothing", async () => {
     const seen = await shoot('/api/people/sign-in', { json: { who: 'x' } });
-    expect(seen.headers['set-cookie']).toEqual([`__Host-auditrax=${GOOD}; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=3600`]);
+    expect(seen.headers['set-cookie']).toEqual([
+      `__Host-auditrax=${GOOD}; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=3600`,
+    ]);
     expect(seen).toMatchObject({ json: { previous: GOOD, door: 'edge' } });
     expect(seen.headers[SESSION_HEADER]).toBeUndefined();
     const stolen = await shoot(`/api/work/${idOf(house, 'eng')}`);
@@ -335,8 +579,18 @@ describe('sessions', () => {
   it('E13 the try-out door has its own cookie, host and origin, on loopback, and can be left out', async () => {
     expect(await shoot('/api/work', { door: 'tryout' })).toMatchObject({ status: 200, json: { door: 'tryout' } });
     expect(await shoot('/api/work', { door: 'tryout', cookie: GOOD })).toMatchObject({ status: 401 });
-    expect(await shoot('/api/people/sign-out', { door: 'tryout', method: 'POST', headers: { origin: `https://127.0.0.1:${edge.edgePort}` } })).toMatchObject({ status: 403 });
-    const without = await startEdge({ ...options, tryout: false, publishedFolder: mkdtempSync(join(tmpdir(), 'published-')) });
+    expect(
+      await shoot('/api/people/sign-out', {
+        door: 'tryout',
+        method: 'POST',
+        headers: { origin: `https://127.0.0.1:${edge.edgePort}` },
+      }),
+    ).toMatchObject({ status: 403 });
+    const without = await startEdge({
+      ...options,
+      tryout: false,
+      publishedFolder: mkdtempSync(join(tmpdir(), 'published-')),
+    });
     expect(without.tryoutPort).toBeUndefined();
     await without.drain();
   });
@@ -344,10 +598,18 @@ describe('sessions', () => {
 
 describe('limits', () => {
   it('E14 slows down a client, a session and guesses at signing in', async () => {
-    const tight = (limits: Partial<EdgeOptions['limits']>) => startEdge({
-      ...options, tryout: false, publishedFolder: mkdtempSync(join(tmpdir(), 'published-')),
-      limits: { client: { burst: 100, perSecond: 0 }, session: { burst: 100, perSecond: 0 }, signIn: { burst: 100, perSecond: 0 }, ...limits },
-    });
+    const tight = (limits: Partial<EdgeOptions['limits']>) =>
+      startEdge({
+        ...options,
+        tryout: false,
+        publishedFolder: mkdtempSync(join(tmpdir(), 'published-')),
+        limits: {
+          client: { burst: 100, perSecond: 0 },
+          session: { burst: 100, perSecond: 0 },
+          signIn: { burst: 100, perSecond: 0 },
+          ...limits,
+        },
+      });
     const cases: [Partial<EdgeOptions['limits']>, (port: number) => Promise<Seen>][] = [
       [{ client: { burst: 2, perSecond: 0 } }, (port) => shoot('/healthz', { port })],
       [{ session: { burst: 2, perSecond: 0 } }, (port) => shoot('/api/work', { port })],
@@ -355,49 +617,82 @@ describe('limits', () => {
     ];
     for (const [limits, go] of cases) {
       const limited = await tight(limits);
-      expect([(await go(limited.edgePort)).status, (await go(limited.edgePort)).status, (await go(limited.edgePort)).status]).toEqual([200, 200, 429]);
+      expect([
+        (await go(limited.edgePort)).status,
+        (await go(limited.edgePort)).status,
+        (await go(limited.edgePort)).status,
+      ]).toEqual([200, 200, 429]);
       await limited.drain();
     }
   });
   it('E15 refuses oversize, other types and unexpected bodies before anything is passed on', async () => {
     const path = `/api/work/${idOf(house, 'eng')}/contacts`;
     expect(await shoot(path, { json: { memberId: 'x'.repeat(2000) } })).toMatchObject({ status: 413 });
-    expect(await shoot(path, { body: 'memberId=x', headers: { 'content-type': 'application/x-www-form-urlencoded' } })).toMatchObject({ status: 415 });
-    expect(await shoot(path, { body: '{"memberId":', headers: { 'content-type': 'application/json' } })).toMatchObject({ status: 400 });
+    expect(
+      await shoot(path, { body: 'memberId=x', headers: { 'content-type': 'application/x-www-form-urlencoded' } }),
+    ).toMatchObject({ status: 415 });
+    expect(await shoot(path, { body: '{"memberId":', headers: { 'content-type': 'application/json' } })).toMatchObject({
+      status: 400,
+    });
     expect(await shoot('/api/people/sign-out', { json: {} })).toMatchObject({ status: 400 });
     const chunked = Readable.from(Array.from({ length: 20 }, () => Buffer.alloc(100, 32)));
-    expect(await shoot(path, { method: 'POST', body: chunked, headers: { 'content-type': 'application/json' } })).toMatchObject({ status: 413 });
+    expect(
+      await shoot(path, { method: 'POST', body: chunked, headers: { 'content-type': 'application/json' } }),
+    ).toMatchObject({ status: 413 });
     expect(await shoot(`/api/work?x=${'y'.repeat(5000)}`)).toMatchObject({ status: 404 });
   });
   it('E16 streams both ways without keeping what passes', async () => {
-    const pieces = Readable.from((function* () { for (let n = 0; n < 600; n += 1) yield Buffer.alloc(100_000, 1); })());
-    const up = await shoot('/api/upload', { method: 'PUT', body: pieces, headers: { 'content-type': 'application/octet-stream' } });
-    expect(up).toMatchObject({ status: 200, json: { bytes: 60_000_000 } });
+    const pieces = Readable.from(
+      (function* () {
+        for (let n = 0; n < 300; n += 1) yield Buffer.alloc(100_000, 1);
+      })(),
+    );
+    const up = await shoot('/api/upload', {
+      method: 'PUT',
+      body: pieces,
+      headers: { 'content-type': 'application/octet-stream' },
+    });
+    expect(up).toMatchObject({ status: 200, json: { bytes: 30_000_000 } });
     const down = await shoot('/api/download');
-    expect(down.text.length).toBe(64_000_000);
+    expect(down.text.length).toBe(32_000_000);
     expect(down.headers['content-disposition']).toBe('attachment');
     expect(down.headers['content-security-policy']).toMatch(/sandbox/);
   });
   it('E16 stops reading from the browser when the service does not', async () => {
     let sent = 0;
     held = new Promise<void>((done) => (letGo = done));
-    const pieces = Readable.from((function* () { for (; sent < 600; sent += 1) yield Buffer.alloc(100_000, 1); })());
-    const up = shoot('/api/upload', { method: 'PUT', body: pieces, headers: { 'content-type': 'application/octet-stream' } });
+    const pieces = Readable.from(
+      (function* () {
+        for (; sent < 300; sent += 1) yield Buffer.alloc(100_000, 1);
+      })(),
+    );
+    const up = shoot('/api/upload', {
+      method: 'PUT',
+      body: pieces,
+      headers: { 'content-type': 'application/octet-stream' },
+    });
     await new Promise((done) => setTimeout(done, 600));
     expect(sent).toBeGreaterThan(0);
-    expect(sent).toBeLessThan(300);
+    expect(sent).toBeLessThan(200);
     letGo();
-    expect(await up).toMatchObject({ status: 200, json: { bytes: 60_000_000 } });
+    expect(await up).toMatchObject({ status: 200, json: { bytes: 30_000_000 } });
   });
   it('E16 stops asking the service for more when the browser does not read', async () => {
     await new Promise<void>((resolve, reject) => {
-      const request = httpsRequest({ host: '127.0.0.1', port: edge.edgePort, path: '/api/download', ca: certificate.authorityPem, servername: '', headers: { host: `127.0.0.1:${edge.edgePort}`, cookie: `__Host-auditrax=${GOOD}` } });
+      const request = httpsRequest({
+        host: '127.0.0.1',
+        port: edge.edgePort,
+        path: '/api/download',
+        ca: certificate.authorityPem,
+        servername: '',
+        headers: { host: `127.0.0.1:${edge.edgePort}`, cookie: `__Host-auditrax=${GOOD}` },
+      });
       request.on('error', reject);
       request.on('response', (response) => {
         response.pause();
         setTimeout(() => {
           expect(downloaded).toBeGreaterThan(0);
-          expect(downloaded).toBeLessThan(500);
+          expect(downloaded).toBeLessThan(250);
           request.destroy();
           resolve();
         }, 700);
@@ -417,9 +712,14 @@ describe('limits', () => {
 describe('pages', () => {
   const publish = (revision: number, change: Record<string, unknown> = {}) => {
     const body = {
-      revision, validUntil: pageClock.nowMs() + 60_000,
+      revision,
+      validUntil: pageClock.nowMs() + 60_000,
       files: [
-        { path: '/security', mediaType: 'text/html; charset=utf-8' as const, content: '<!doctype html><p class="validity">valid</p>' },
+        {
+          path: '/security',
+          mediaType: 'text/html; charset=utf-8' as const,
+          content: '<!doctype html><p class="validity">valid</p>',
+        },
         { path: '/security.json', mediaType: 'application/json' as const, content: '{"state":"current","a":1}' },
         { path: '/security/manifest.json', mediaType: 'application/json' as const, content: '{"signed":true}' },
         { path: '/security/manifest.sig', mediaType: 'text/plain; charset=utf-8' as const, content: 'sig' },
@@ -430,7 +730,10 @@ describe('pages', () => {
   };
   let folder: string;
   let own: RunningEdge;
-  const pages = () => ({ replace: (body: { revision: number; validUntil: number; files: unknown[]; signature: string }) => (own.internalRoutes.handlers['replace'] as unknown as (call: object) => Promise<unknown>)({ body }) });
+  const pages = () => ({
+    replace: (body: { revision: number; validUntil: number; files: unknown[]; signature: string }) =>
+      (own.internalRoutes.handlers['replace'] as unknown as (call: object) => Promise<unknown>)({ body }),
+  });
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), 'published-'));
     own = await startEdge({ ...options, clock: pageClock, publishedFolder: folder, tryout: false });
@@ -443,12 +746,19 @@ describe('pages', () => {
     expect((await own.findings()).every((finding) => finding.ok)).toBe(false);
     await pages().replace(publish(2));
     const page = await look('/security');
-    expect(page).toMatchObject({ status: 200, headers: { 'x-auditrax-state': 'current', 'content-type': 'text/html; charset=utf-8' } });
+    expect(page).toMatchObject({
+      status: 200,
+      headers: { 'x-auditrax-state': 'current', 'content-type': 'text/html; charset=utf-8' },
+    });
     expect(page.headers['content-security-policy']).toMatch(/^default-src 'none'; style-src 'self'/);
     expect(page.headers['content-security-policy']).not.toMatch(/script/);
     expect((await look('/security', { headers: { 'if-none-match': page.headers.etag } })).status).toBe(304);
-    await expect(pages().replace(publish(3, { validUntil: 9e15 }))).rejects.toMatchObject({ code: 'publication_refused' });
-    await expect(pages().replace(publish(3, { signature: 'A'.repeat(86) }))).rejects.toMatchObject({ code: 'publication_refused' });
+    await expect(pages().replace(publish(3, { validUntil: 9e15 }))).rejects.toMatchObject({
+      code: 'publication_refused',
+    });
+    await expect(pages().replace(publish(3, { signature: 'A'.repeat(86) }))).rejects.toMatchObject({
+      code: 'publication_refused',
+    });
     await expect(pages().replace(publish(2))).rejects.toMatchObject({ code: 'publication_refused' });
     expect((await look('/security')).text).toMatch(/valid</);
     expect(await look('/')).toMatchObject({ status: 302, headers: { location: '/security' } });
@@ -477,12 +787,22 @@ describe('pages', () => {
   it('E20 serves the app from memory: assets for good, its start page for its own paths, nothing else', async () => {
     const start = await look('/app/enrol');
     expect(start).toMatchObject({ status: 200, headers: { 'cache-control': 'no-cache' } });
-    expect(start.headers['content-security-policy']).toBe("default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'");
+    expect(start.headers['content-security-policy']).toBe(
+      "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
+    );
     const asset = await look('/app/assets/app-1.js', { headers: { 'accept-encoding': 'gzip' } });
-    expect(asset.headers).toMatchObject({ 'cache-control': 'public, max-age=31536000, immutable', 'content-encoding': 'gzip', 'x-content-type-options': 'nosniff', 'strict-transport-security': expect.stringMatching(/max-age/) });
-    for (const path of ['/app/assets/app-2.js', '/app/assets/app-1.js.map', '/app/missing.png']) expect((await look(path)).status).toBe(404);
+    expect(asset.headers).toMatchObject({
+      'cache-control': 'public, max-age=31536000, immutable',
+      'content-encoding': 'gzip',
+      'x-content-type-options': 'nosniff',
+      'strict-transport-security': expect.stringMatching(/max-age/),
+    });
+    for (const path of ['/app/assets/app-2.js', '/app/assets/app-1.js.map', '/app/missing.png'])
+      expect((await look(path)).status).toBe(404);
     const local = await look('/app/', { headers: { host: `localhost:${own.edgePort}` } });
     expect(local.headers['strict-transport-security']).toBeUndefined();
-    await expect(startEdge({ ...options, staticFolder: join(tmpdir(), randomBytes(8).toString('hex')), tryout: false })).rejects.toMatchObject({ code: 'static_missing' });
+    await expect(
+      startEdge({ ...options, staticFolder: join(tmpdir(), randomBytes(8).toString('hex')), tryout: false }),
+    ).rejects.toMatchObject({ code: 'static_missing' });
   });
 });

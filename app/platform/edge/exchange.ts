@@ -35,7 +35,11 @@ export interface ProblemExtra {
 }
 
 /** Answers with a problem, unless an answer has begun (then the connection is all that can be ended). */
-export function sendProblem(exchange: Exchange, code: CoreCode, { retryAfter_seconds, ...extra }: ProblemExtra = {}): void {
+export function sendProblem(
+  exchange: Exchange,
+  code: CoreCode,
+  { retryAfter_seconds, ...extra }: ProblemExtra = {},
+): void {
   const { request, response, headers, requestId } = exchange;
   if (response.headersSent) {
     response.destroy();
@@ -45,9 +49,12 @@ export function sendProblem(exchange: Exchange, code: CoreCode, { retryAfter_sec
   const body = JSON.stringify(problem);
   response.writeHead(problem.status, [
     ...headers.api,
-    'content-type', PROBLEM_MEDIA_TYPE,
-    'content-length', String(Buffer.byteLength(body)),
-    REQUEST_ID_HEADER, requestId,
+    'content-type',
+    PROBLEM_MEDIA_TYPE,
+    'content-length',
+    String(Buffer.byteLength(body)),
+    REQUEST_ID_HEADER,
+    requestId,
     ...(retryAfter_seconds === undefined ? [] : ['retry-after', String(retryAfter_seconds)]),
     // Whoever is refused in the middle of a body must not keep the connection busy with the rest of it.
     ...(request.complete ? [] : ['connection', 'close']),

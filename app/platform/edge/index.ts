@@ -1,5 +1,10 @@
 import type { KeyObject } from 'node:crypto';
-import { type IncomingMessage, type Server as HttpServer, type ServerResponse, createServer as createHttpServer } from 'node:http';
+import {
+  type IncomingMessage,
+  type Server as HttpServer,
+  type ServerResponse,
+  createServer as createHttpServer,
+} from 'node:http';
 import { type Server as HttpsServer, createServer as createHttpsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { type Clock, type Random, type RouteContract, systemRandom, uuidV7 } from '@auditrax/base';
@@ -94,8 +99,16 @@ interface Door {
  */
 export async function startEdge(options: EdgeOptions): Promise<RunningEdge> {
   const limits = options.limits ?? EDGE_LIMITS;
-  const client = createInternalClient({ pools: options.pools, ...(options.clockSkew === undefined ? {} : { clockSkew: options.clockSkew }) });
-  const published = openPublishedPages({ folder: options.publishedFolder, signingKey: options.pageSigningKey, clock: options.clock, log: options.log });
+  const client = createInternalClient({
+    pools: options.pools,
+    ...(options.clockSkew === undefined ? {} : { clockSkew: options.clockSkew }),
+  });
+  const published = openPublishedPages({
+    folder: options.publishedFolder,
+    signingKey: options.pageSigningKey,
+    clock: options.clock,
+    log: options.log,
+  });
   const findings = async () => [published.finding(), ...(await options.readiness())];
   const origins: { edge: ReadonlySet<string>; tryout: ReadonlySet<string> } = { edge: new Set(), tryout: new Set() };
   const api: ApiParts = {
@@ -115,13 +128,17 @@ export async function startEdge(options: EdgeOptions): Promise<RunningEdge> {
   const handle = (door: Door) => (request: IncomingMessage, response: ServerResponse) => {
     const exchange = openExchange(options, door, { request, response });
     if (!checkHost(request.headers.host, door.hosts)) return sendProblem(exchange, 'host_refused');
-    if (!clientBuckets.take(request.socket.remoteAddress ?? 'unknown')) return sendProblem(exchange, 'rate_limited', { retryAfter_seconds: 1 });
+    if (!clientBuckets.take(request.socket.remoteAddress ?? 'unknown'))
+      return sendProblem(exchange, 'rate_limited', { retryAfter_seconds: 1 });
     if (exchange.path.startsWith('/api/')) return handleApi(api, exchange);
     return handlePage(pages, exchange);
   };
   const edgeServer = createHttpsServer({ ...edgeTls(options.edge), maxHeaderSize: HEADER_BYTES_MAX });
   const edgePort = await openDoor(edgeServer, { host: options.edge.host ?? '127.0.0.1', port: options.edge.port });
-  const edgeHosts = [...options.edge.hostNames.map((name) => withPort(name, edgePort)), ...(options.edge.publicHosts ?? [])];
+  const edgeHosts = [
+    ...options.edge.hostNames.map((name) => withPort(name, edgePort)),
+    ...(options.edge.publicHosts ?? []),
+  ];
   origins.edge = new Set(edgeHosts.map((host) => `https://${host}`));
   const edgeDoor = doorOf('edge', edgeHosts);
   const edgeDrain = drainable(edgeServer);
@@ -145,13 +162,20 @@ function edgeContracts(contracts: readonly RouteContract[]): RouteContract[] {
   const outward = contracts.filter((contract) => contract.access.kind !== 'internal');
   for (const { operation, path, service } of outward) {
     if (!path.startsWith('/api/')) throw new Error(`${operation}: ${path} is not under /api/`);
-    if (service !== 'issuer' && service !== 'workspace') throw new Error(`${operation}: the edge does not reach ${service}`);
+    if (service !== 'issuer' && service !== 'workspace')
+      throw new Error(`${operation}: the edge does not reach ${service}`);
   }
   return outward;
 }
 
 function edgeTls(material: { readonly keyPem: string; readonly certificatePem: string }) {
-  return { ...strictTls(), key: material.keyPem, cert: material.certificatePem, ALPNProtocols: ['http/1.1'], handshakeTimeout: HANDSHAKE_MS_MAX };
+  return {
+    ...strictTls(),
+    key: material.keyPem,
+    cert: material.certificatePem,
+    ALPNProtocols: ['http/1.1'],
+    handshakeTimeout: HANDSHAKE_MS_MAX,
+  };
 }
 
 /** As browsers write it: the port of https is left out. */
@@ -160,11 +184,18 @@ function withPort(name: string, port: number): string {
 }
 
 function doorOf(kind: EdgeDoor, hosts: readonly string[]): Door {
-  return { kind, hosts: new Set(hosts), headers: new Map(hosts.map((host) => [host, securityHeaders({ tls: kind === 'edge', host })])) };
+  return {
+    kind,
+    hosts: new Set(hosts),
+    headers: new Map(hosts.map((host) => [host, securityHeaders({ tls: kind === 'edge', host })])),
+  };
 }
 
 /** Loopback only, whatever anybody configures: there is no TLS here. */
-async function openTryout(port: number, handle: (door: Door) => (request: IncomingMessage, response: ServerResponse) => void): Promise<{ port: number; drain: () => Promise<void> }> {
+async function openTryout(
+  port: number,
+  handle: (door: Door) => (request: IncomingMessage, response: ServerResponse) => void,
+): Promise<{ port: number; drain: () => Promise<void> }> {
   const server = createHttpServer({ maxHeaderSize: HEADER_BYTES_MAX });
   const chosen = await openDoor(server, { host: '127.0.0.1', port });
   const drain = drainable(server);
@@ -172,7 +203,10 @@ async function openTryout(port: number, handle: (door: Door) => (request: Incomi
   return { port: chosen, drain: () => drain(() => closed(server)) };
 }
 
-async function openDoor(server: HttpServer | HttpsServer, { host, port }: { host: string; port: number }): Promise<number> {
+async function openDoor(
+  server: HttpServer | HttpsServer,
+  { host, port }: { host: string; port: number },
+): Promise<number> {
   server.headersTimeout = HEADERS_MS_MAX;
   server.requestTimeout = REQUEST_MS_MAX;
   server.keepAliveTimeout = IDLE_MS_MAX;
@@ -192,7 +226,11 @@ function closed(server: HttpServer | HttpsServer): Promise<void> {
   return new Promise((resolve) => server.close(() => resolve()));
 }
 
-function openExchange(options: EdgeOptions, door: Door, { request, response }: { request: IncomingMessage; response: ServerResponse }): Exchange {
+function openExchange(
+  options: EdgeOptions,
+  door: Door,
+  { request, response }: { request: IncomingMessage; response: ServerResponse },
+): Exchange {
   const url = request.url ?? '/';
   const question = url.indexOf('?');
   const tooLong = url.length > URL_CHARACTERS_MAX;

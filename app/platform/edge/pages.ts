@@ -24,7 +24,10 @@ export function handlePage(parts: PageParts, exchange: Exchange): void {
   if (path === '/healthz') return sendStatus(exchange, 200, 'ok');
   if (path === '/readyz') {
     parts.findings().then(
-      (findings) => (findings.every((finding) => finding.ok) ? sendStatus(exchange, 200, 'ready') : sendStatus(exchange, 503, 'not-ready')),
+      (findings) =>
+        findings.every((finding) => finding.ok)
+          ? sendStatus(exchange, 200, 'ready')
+          : sendStatus(exchange, 503, 'not-ready'),
       () => sendStatus(exchange, 503, 'not-ready'),
     );
     return;
@@ -33,14 +36,25 @@ export function handlePage(parts: PageParts, exchange: Exchange): void {
     const file = parts.app.lookup(path);
     if (file === undefined) return sendNotFound(exchange);
     const cache = file.immutable ? 'public, max-age=31536000, immutable' : 'no-cache';
-    return sendAsset(request, response, { asset: file.asset, headers: [...headers.app, 'cache-control', cache, REQUEST_ID_HEADER, requestId] });
+    return sendAsset(request, response, {
+      asset: file.asset,
+      headers: [...headers.app, 'cache-control', cache, REQUEST_ID_HEADER, requestId],
+    });
   }
   const page = parts.published.lookup(path);
   if (page === undefined) return sendNotFound(exchange);
   const state = page.stale ? 'stale' : 'current';
   return sendAsset(request, response, {
     asset: page.asset,
-    headers: [...headers.page, 'cache-control', page.stale ? 'no-cache' : PUBLISHED_CACHE, 'x-auditrax-state', state, REQUEST_ID_HEADER, requestId],
+    headers: [
+      ...headers.page,
+      'cache-control',
+      page.stale ? 'no-cache' : PUBLISHED_CACHE,
+      'x-auditrax-state',
+      state,
+      REQUEST_ID_HEADER,
+      requestId,
+    ],
   });
 }
 
@@ -52,6 +66,14 @@ function redirect({ headers, response, requestId }: Exchange, to: string): void 
 /** One word for the public; the findings behind it are told inside only. */
 function sendStatus({ headers, method, response, requestId }: Exchange, status: number, word: string): void {
   const body = JSON.stringify({ status: word });
-  response.writeHead(status, [...headers.api, 'content-type', 'application/json', 'content-length', String(body.length), REQUEST_ID_HEADER, requestId]);
+  response.writeHead(status, [
+    ...headers.api,
+    'content-type',
+    'application/json',
+    'content-length',
+    String(body.length),
+    REQUEST_ID_HEADER,
+    requestId,
+  ]);
   response.end(method === 'HEAD' ? undefined : body);
 }

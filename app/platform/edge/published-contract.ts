@@ -7,7 +7,11 @@ export const PUBLISHED_FILES_MAX = 2000;
 
 export const publishedFile = z.strictObject({
   /** Absolute path at the edge, such as `/security` or `/security/claims/crypto.tls13-only.json`. */
-  path: z.string().min(2).max(200).regex(/^(?:\/[A-Za-z0-9._-]+)+$/),
+  path: z
+    .string()
+    .min(2)
+    .max(200)
+    .regex(/^(?:\/[A-Za-z0-9._-]+)+$/),
   mediaType: z.enum([
     'text/html; charset=utf-8',
     'text/plain; charset=utf-8',

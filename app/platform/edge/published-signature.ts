@@ -33,5 +33,7 @@ export function publishedMessage(publication: Publication): Uint8Array {
     mediaType: file.mediaType,
     sha256: createHash('sha256').update(publishedBytes(file)).digest('hex'),
   }));
-  return Buffer.from(CONTEXT + canonicalJson({ revision: publication.revision, validUntil: publication.validUntil, files }));
+  return Buffer.from(
+    CONTEXT + canonicalJson({ revision: publication.revision, validUntil: publication.validUntil, files }),
+  );
 }

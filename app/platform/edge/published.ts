@@ -55,7 +55,8 @@ export function openPublishedPages(options: PublishedOptions): PublishedPages {
   let writing: Promise<void> = Promise.resolve();
   const accept = async (body: PublishedBody) => {
     const next = check(body, options);
-    if (served !== undefined && body.revision <= served.revision) throw refused(`revision ${body.revision} is not newer than ${served.revision}`);
+    if (served !== undefined && body.revision <= served.revision)
+      throw refused(`revision ${body.revision} is not newer than ${served.revision}`);
     if (body.validUntil <= options.clock.nowMs()) throw refused('its validity has ended already');
     await store(file, JSON.stringify(body));
     served = next;
@@ -77,7 +78,10 @@ export function openPublishedPages(options: PublishedOptions): PublishedPages {
     finding: () => ({
       check: 'published-pages',
       ok: served !== undefined && options.clock.nowMs() < served.validUntil,
-      detail: served === undefined ? 'none yet' : `revision ${served.revision}, valid until ${new Date(served.validUntil).toISOString()}`,
+      detail:
+        served === undefined
+          ? 'none yet'
+          : `revision ${served.revision}, valid until ${new Date(served.validUntil).toISOString()}`,
     }),
     routes: bindRoutes(publishedRoutes, {
       replace: async (call) => {
@@ -95,13 +99,16 @@ function refused(why: string): AppError<EdgeCode> {
 /** Signature first: nothing of an unsigned publication is looked at. */
 function check(body: PublishedBody, options: PublishedOptions): Served {
   const signature = fromBase64Url(body.signature);
-  if (signature === undefined || !verify(null, publishedMessage(body), options.signingKey, signature)) throw refused('the signature does not verify');
+  if (signature === undefined || !verify(null, publishedMessage(body), options.signingKey, signature))
+    throw refused('the signature does not verify');
   const current = new Map<string, Asset>();
   for (const file of body.files) {
     if (RESERVED.test(file.path)) throw refused(`${file.path} belongs to the edge`);
-    if (file.path.split('/').some((segment) => segment === '.' || segment === '..')) throw refused(`${file.path} is no plain path`);
+    if (file.path.split('/').some((segment) => segment === '.' || segment === '..'))
+      throw refused(`${file.path} is no plain path`);
     if (current.has(file.path)) throw refused(`${file.path} occurs twice`);
-    if (file.mediaType.startsWith('text/html') && !VALIDITY.test(file.content)) throw refused(`${file.path} has no place for its validity`);
+    if (file.mediaType.startsWith('text/html') && !VALIDITY.test(file.content))
+      throw refused(`${file.path} has no place for its validity`);
     current.set(file.path, makeAsset(publishedBytes(file), file.mediaType));
   }
   return { revision: body.revision, validUntil: body.validUntil, current, stale: undefined };

@@ -34,7 +34,11 @@ export function relay(exchange: Exchange, upstream: Upstream, options: RelayOpti
   dispatch(exchange, upstream, { options, retry: exchange.method === 'GET' && upstream.body === null });
 }
 
-function dispatch(exchange: Exchange, upstream: Upstream, state: { readonly options: RelayOptions; readonly retry: boolean }): void {
+function dispatch(
+  exchange: Exchange,
+  upstream: Upstream,
+  state: { readonly options: RelayOptions; readonly retry: boolean },
+): void {
   const { request, response } = exchange;
   let controller: Dispatcher.DispatchController | undefined;
   let masked = false;
@@ -51,7 +55,10 @@ function dispatch(exchange: Exchange, upstream: Upstream, state: { readonly opti
     if (response.destroyed) return;
     if (!response.headersSent && state.retry && error.code === 'UND_ERR_SOCKET') {
       dispatch(exchange, upstream, { ...state, retry: false });
-    } else sendProblem(exchange, error.code === 'body_too_large' ? 'body_too_large' : 'service_unavailable', { retryAfter_seconds: 1 });
+    } else
+      sendProblem(exchange, error.code === 'body_too_large' ? 'body_too_large' : 'service_unavailable', {
+        retryAfter_seconds: 1,
+      });
   };
   const handler: Dispatcher.DispatchHandler = {
     onRequestStart(started) {
@@ -79,7 +86,9 @@ function dispatch(exchange: Exchange, upstream: Upstream, state: { readonly opti
     onResponseError: (_controller, error) => fail(error),
   };
   try {
-    state.options.pools.to(upstream.service).dispatch({ method: request.method as 'GET', path, headers: upstream.headers, body: upstream.body }, handler);
+    state.options.pools
+      .to(upstream.service)
+      .dispatch({ method: request.method as 'GET', path, headers: upstream.headers, body: upstream.body }, handler);
   } catch (error) {
     fail(error as Error);
   }
@@ -88,7 +97,11 @@ function dispatch(exchange: Exchange, upstream: Upstream, state: { readonly opti
 function writeHead(
   exchange: Exchange,
   status: number,
-  { headers, upstream, options }: { headers: Record<string, string | string[] | undefined>; upstream: Upstream; options: RelayOptions },
+  {
+    headers,
+    upstream,
+    options,
+  }: { headers: Record<string, string | string[] | undefined>; upstream: Upstream; options: RelayOptions },
 ): void {
   const list: string[] = [...exchange.headers.api, REQUEST_ID_HEADER, exchange.requestId];
   for (const name of PASSED_ON) {

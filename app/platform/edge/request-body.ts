@@ -3,7 +3,9 @@ import type { IncomingMessage } from 'node:http';
 /** A JSON body arrives in one go; somebody who takes longer is holding memory on purpose. */
 const BODY_MS_MAX = 15_000;
 
-export type BodyOutcome = { readonly ok: true; readonly bytes: Buffer } | { readonly ok: false; readonly reason: 'too-large' | 'gone' };
+export type BodyOutcome =
+  | { readonly ok: true; readonly bytes: Buffer }
+  | { readonly ok: false; readonly reason: 'too-large' | 'gone' };
 
 /** Reads a whole small body, never more than `bytes_max` of it. */
 export function readBody(request: IncomingMessage, bytes_max: number): Promise<BodyOutcome> {

@@ -23,7 +23,8 @@ export function createRouter(contracts: readonly RouteContract[]): (method: stri
   const fixed = new Map<string, Match>();
   const root = newNode();
   for (const contract of contracts) {
-    if (pathParams(contract.path).length === 0) fixed.set(`${contract.method} ${contract.path}`, { contract, params: NO_PARAMS });
+    if (pathParams(contract.path).length === 0)
+      fixed.set(`${contract.method} ${contract.path}`, { contract, params: NO_PARAMS });
     else insert(root, contract);
   }
   return (method, path) => {
@@ -52,7 +53,8 @@ function insert(root: Node, contract: RouteContract): void {
       const name = segment.slice(1);
       // Fastify would tell them apart by backtracking; an id must not be read under another name than it was checked.
       node.param ??= { name, node: newNode() };
-      if (node.param.name !== name) throw new Error(`${contract.path}: the parameter ${name} is called ${node.param.name} in another route`);
+      if (node.param.name !== name)
+        throw new Error(`${contract.path}: the parameter ${name} is called ${node.param.name} in another route`);
       node = node.param.node;
     } else {
       if (!node.children.has(segment)) node.children.set(segment, newNode());

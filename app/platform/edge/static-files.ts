@@ -36,11 +36,13 @@ export function loadStaticFiles(folder: string): StaticFiles {
     if (mediaType === undefined) continue;
     const content = readFileSync(join(folder, name));
     bytes += content.length;
-    if (bytes > STATIC_BYTES_MAX) throw new AppError<EdgeCode>('static_missing', `${folder} is too large to be the browser part`);
+    if (bytes > STATIC_BYTES_MAX)
+      throw new AppError<EdgeCode>('static_missing', `${folder} is too large to be the browser part`);
     files.set(`/app/${relative('', name).split(sep).join('/')}`, makeAsset(content, mediaType));
   }
   const start = files.get('/app/index.html');
-  if (start === undefined) throw new AppError<EdgeCode>('static_missing', `no index.html in ${folder}: build the browser part first`);
+  if (start === undefined)
+    throw new AppError<EdgeCode>('static_missing', `no index.html in ${folder}: build the browser part first`);
   return {
     lookup(path) {
       const file = files.get(path);
@@ -59,6 +61,8 @@ function listFiles(folder: string): string[] {
       .filter((entry) => entry.isFile())
       .map((entry) => relative(folder, join(entry.parentPath, entry.name)));
   } catch (error) {
-    throw new AppError<EdgeCode>('static_missing', `the browser part is not in ${folder}: build it first`, { cause: error });
+    throw new AppError<EdgeCode>('static_missing', `the browser part is not in ${folder}: build it first`, {
+      cause: error,
+    });
   }
 }

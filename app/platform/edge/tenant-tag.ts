@@ -21,7 +21,10 @@ export function checkTenantTag(
     if (text === undefined) continue;
     if (typeof text !== 'string') return { ok: false, reason: 'malformed' };
     const id = parseId(places[place]!, text, whose, whose.keys);
-    if (!id.ok) return id.reason === 'foreign' ? { ok: false, reason: 'foreign', foreignPart: id.tenantPart } : { ok: false, reason: id.reason };
+    if (!id.ok)
+      return id.reason === 'foreign'
+        ? { ok: false, reason: 'foreign', foreignPart: id.tenantPart }
+        : { ok: false, reason: id.reason };
   }
   return { ok: true };
 }

@@ -41,7 +41,13 @@ interface Entry extends SessionToken {
 }
 
 /** One mint per session, destination and class in 30 seconds, however many requests ask at once. */
-export function createTokenCache({ client, clock }: { readonly client: InternalClient; readonly clock: Clock }): TokenCache {
+export function createTokenCache({
+  client,
+  clock,
+}: {
+  readonly client: InternalClient;
+  readonly clock: Clock;
+}): TokenCache {
   const entries = new Map<string, Entry>();
   const minting = new Map<string, Promise<SessionToken | undefined>>();
   // Counts forgettings: a token whose minting began before one must not be kept after it.

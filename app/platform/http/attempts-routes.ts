@@ -9,7 +9,15 @@ export function attemptsRoutes(record: (event: AttemptEvent) => Promise<{ readon
     record: async (call) => {
       const { layer, reason, operation, foreignPart } = call.body;
       const part = foreignPart === undefined ? {} : { foreignPart };
-      const { entryId } = await record({ kind: 'tenant-id', layer, reason, operation, caller: call.caller, requestId: call.requestId, ...part });
+      const { entryId } = await record({
+        kind: 'tenant-id',
+        layer,
+        reason,
+        operation,
+        caller: call.caller,
+        requestId: call.requestId,
+        ...part,
+      });
       return { status: 200, body: { entryId } };
     },
   });

@@ -9,7 +9,9 @@ import type { CoreCode } from './problems.ts';
 /** Internal replies are small; a stream is read by `stream`. */
 export const REPLY_BYTES_MAX = 16 * 1024 * 1024;
 
-type Given<T, Key extends string> = T extends ZodType ? { readonly [K in Key]: input<T> } : { readonly [K in Key]?: undefined };
+type Given<T, Key extends string> = T extends ZodType
+  ? { readonly [K in Key]: input<T> }
+  : { readonly [K in Key]?: undefined };
 
 export type CallInput<C extends RouteContract> = {
   readonly requestId: string;
@@ -49,7 +51,10 @@ interface LooseInput {
 }
 
 /** A client of the other services over `pools`. `clockSkew` learns from each reply's `Date`. */
-export function createInternalClient(options: { readonly pools: WorkloadPools; readonly clockSkew?: ClockSkewWatch }): InternalClient {
+export function createInternalClient(options: {
+  readonly pools: WorkloadPools;
+  readonly clockSkew?: ClockSkewWatch;
+}): InternalClient {
   const call = async (contract: RouteContract, request: LooseInput) => {
     const reply = await send(options.pools, contract, request);
     const date = Date.parse(reply.headers['date'] ?? '');
@@ -74,14 +79,19 @@ export function addressOf(contract: RouteContract, request: Pick<LooseInput, 'pa
   const values: Readonly<Record<string, unknown>> = { ...request.pathIds, ...request.params };
   const path = contract.path.replaceAll(/:([A-Za-z][A-Za-z0-9]*)/g, (_all, name: string) => {
     const value = Object.hasOwn(values, name) ? values[name] : undefined;
-    if (typeof value !== 'string' && typeof value !== 'number') throw new TypeError(`${contract.operation}: no path parameter ${name}`);
+    if (typeof value !== 'string' && typeof value !== 'number')
+      throw new TypeError(`${contract.operation}: no path parameter ${name}`);
     return encodeURIComponent(value);
   });
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries(request.query ?? {})) {
-    if (value !== undefined) query.set(name, String(value));
+    if (value === undefined) continue;
+    if (typeof value !== 'string' && typeof value !== 'number' && typeof value !== 'boolean') {
+      throw new TypeError(`${contract.operation}: ${name} has no form in a query`);
+    }
+    query.set(name, String(value));
   }
-  return query.size === 0 ? path : `${path}?${query}`;
+  return query.size === 0 ? path : `${path}?${query.toString()}`;
 }
 
 interface RawReply {
@@ -91,7 +101,6 @@ interface RawReply {
 }
 
 async function send(pools: WorkloadPools, contract: RouteContract, request: LooseInput): Promise<RawReply> {
-  const streamed = request.body instanceof Readable;
   try {
     const reply = await pools.to(contract.service).request({
       method: contract.method,
@@ -100,9 +109,13 @@ async function send(pools: WorkloadPools, contract: RouteContract, request: Loos
         ...request.headers,
         [REQUEST_ID_HEADER]: request.requestId,
         ...(request.token === undefined ? {} : { [TOKEN_HEADER]: request.token }),
-        ...(request.body === undefined ? {} : { 'content-type': streamed ? 'application/octet-stream' : 'application/json' }),
+        ...(request.body === undefined
+          ? {}
+          : { 'content-type': request.body instanceof Readable ? 'application/octet-stream' : 'application/json' }),
       },
-      ...(request.body === undefined ? {} : { body: streamed ? (request.body as Readable) : JSON.stringify(request.body) }),
+      ...(request.body === undefined
+        ? {}
+        : { body: request.body instanceof Readable ? request.body : JSON.stringify(request.body) }),
     });
     return { status: reply.statusCode, headers: reply.headers as RawReply['headers'], body: reply.body };
   } catch (error) {

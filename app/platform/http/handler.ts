@@ -69,6 +69,7 @@ export interface RoomRoutes {
   readonly handlers: Readonly<Record<string, Handler<never>>>;
 }
 
+// oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- H keeps literal types, as said below
 export function bindRoutes<T extends Readonly<Record<string, RouteContract>>, H extends Handlers<T>>(
   contract: T,
   // A type of its own: inferred together with T, a handler's `status: 200` would widen to a number.

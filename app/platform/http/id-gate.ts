@@ -29,7 +29,11 @@ export function valueAt(sources: IdSources, place: string): unknown {
  * Parses the tagged ids at `places`; a place that is absent is left out (the schema says whether it may be). An id of
  * another tenant, however genuine, and one whose tag does not verify are told apart for the record, never outward.
  */
-export function readIds(places: IdPlaces, sources: IdSources, whose: { readonly context: Pick<TenantContext, 'tenantPart'>; readonly keys: IdKeys }): IdVerdict {
+export function readIds(
+  places: IdPlaces,
+  sources: IdSources,
+  whose: { readonly context: Pick<TenantContext, 'tenantPart'>; readonly keys: IdKeys },
+): IdVerdict {
   const ids: Record<string, Uuid> = {};
   for (const [place, kind] of Object.entries(places)) {
     const text = valueAt(sources, place);

@@ -13,6 +13,7 @@ export type PolicyVerdict = 'allowed' | 'role' | 'operator-only';
 /** May the caller's role do this operation at all? */
 export function requirePolicy(policy: RoutePolicy, contract: RouteContract, caller: Caller): PolicyVerdict {
   if (contract.access.kind !== 'session') return 'allowed';
-  if (contract.access.operatorOnly === true && !(caller.role === 'operator' && caller.tenantKind === 'operator')) return 'operator-only';
+  if (contract.access.operatorOnly === true && !(caller.role === 'operator' && caller.tenantKind === 'operator'))
+    return 'operator-only';
   return policy.allows(contract.operation, caller) ? 'allowed' : 'role';
 }

@@ -55,14 +55,19 @@ export function mergeProblems(...tables: readonly ProblemTable[]): ProblemTable 
   const merged: Record<string, ProblemKind> = { ...coreProblems };
   for (const [code, kind] of tables.flatMap((table) => Object.entries(table))) {
     if (Object.hasOwn(merged, code)) throw new Error(`problem code ${code} is defined twice`);
-    if (!Number.isInteger(kind.status) || kind.status < 400 || kind.status > 599) throw new Error(`problem code ${code} has no error status`);
+    if (!Number.isInteger(kind.status) || kind.status < 400 || kind.status > 599)
+      throw new Error(`problem code ${code} has no error status`);
     merged[code] = kind;
   }
   return merged;
 }
 
 /** The problem of a core code. */
-export function coreProblem(code: CoreCode, requestId: string, extra: { detail?: string; field?: string } = {}): Problem {
+export function coreProblem(
+  code: CoreCode,
+  requestId: string,
+  extra: { detail?: string; field?: string } = {},
+): Problem {
   return { type: `urn:auditrax:problem:${code}`, ...coreProblems[code], code, requestId, ...extra };
 }
 
@@ -101,7 +106,11 @@ export function toProblem(error: unknown, requestId: string, table: ProblemTable
 interface FrameworkError {
   readonly code?: unknown;
   readonly statusCode?: unknown;
-  readonly validation?: readonly { readonly instancePath?: string; readonly message?: string; readonly keyword?: string }[];
+  readonly validation?: readonly {
+    readonly instancePath?: string;
+    readonly message?: string;
+    readonly keyword?: string;
+  }[];
   readonly validationContext?: string;
 }
 
@@ -111,12 +120,18 @@ function fromFramework(error: unknown): AppError<CoreCode> | undefined {
   const { code, statusCode, validation, validationContext } = error as FrameworkError;
   const first = validation?.[0];
   if (first !== undefined) {
-    const place = { body: 'body', querystring: 'query', params: 'params', headers: 'headers' }[validationContext ?? 'body'] ?? 'body';
+    const place =
+      { body: 'body', querystring: 'query', params: 'params', headers: 'headers' }[validationContext ?? 'body'] ??
+      'body';
     const field = `${place}${(first.instancePath ?? '').replaceAll('/', '.')}`.replace(/\.$/, '');
-    return new AppError<CoreCode>('input_invalid', `invalid ${field}`, { field, publicDetail: first.message ?? 'not valid' });
+    return new AppError<CoreCode>('input_invalid', `invalid ${field}`, {
+      field,
+      publicDetail: first.message ?? 'not valid',
+    });
   }
   if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return new AppError<CoreCode>('body_too_large', 'body too large');
-  if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') return new AppError<CoreCode>('content_type_refused', 'media type refused');
+  if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE')
+    return new AppError<CoreCode>('content_type_refused', 'media type refused');
   if (statusCode === 400) return new AppError<CoreCode>('body_unreadable', 'body unreadable');
   return undefined;
 }

@@ -36,7 +36,9 @@ export function describeRoutes(contracts: readonly Readonly<Record<string, Route
       ...(route.params === undefined ? {} : { params: describe(route.params, 'input') }),
       ...(route.query === undefined ? {} : { query: describe(route.query, 'input') }),
       ...(route.body === undefined ? {} : { body: describe(route.body, 'input') }),
-      replies: Object.fromEntries(Object.entries(route.replies).map(([status, schema]) => [status, describe(schema, 'output')])),
+      replies: Object.fromEntries(
+        Object.entries(route.replies).map(([status, schema]) => [status, describe(schema, 'output')]),
+      ),
     }))
     .sort((a, b) => (a.operation < b.operation ? -1 : 1));
 }

@@ -20,7 +20,18 @@ export interface LogFields {
   readonly error?: unknown;
 }
 
-const FREE_OF_CONTENT = ['requestId', 'operation', 'peer', 'status', 'duration_ms', 'bytes', 'count', 'code', 'reason', 'check'] as const;
+const FREE_OF_CONTENT = [
+  'requestId',
+  'operation',
+  'peer',
+  'status',
+  'duration_ms',
+  'bytes',
+  'count',
+  'code',
+  'reason',
+  'check',
+] as const;
 const TEXT_CHARACTERS_MAX = 200;
 const STACK_FRAMES_MAX = 12;
 
@@ -33,7 +44,12 @@ export interface Log {
 /** A log of JSON lines; `event` is a fixed name such as `request` or `renewal-failed`. */
 export function createLog(options: { readonly service: string; readonly destination: DestinationStream }): Log {
   const lines = pino(
-    { base: { service: options.service }, messageKey: 'event', timestamp: pino.stdTimeFunctions.isoTime, formatters: { level: (label) => ({ level: label }) } },
+    {
+      base: { service: options.service },
+      messageKey: 'event',
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+    },
     options.destination,
   );
   return {
@@ -62,7 +78,10 @@ function describeError(error: unknown): Record<string, string> {
   return {
     errorName: error.name.slice(0, TEXT_CHARACTERS_MAX),
     ...(typeof code === 'string' ? { errorCode: code.slice(0, TEXT_CHARACTERS_MAX) } : {}),
-    stack: frames.slice(0, STACK_FRAMES_MAX).map((line) => line.trim()).join(' | '),
+    stack: frames
+      .slice(0, STACK_FRAMES_MAX)
+      .map((line) => line.trim())
+      .join(' | '),
   };
 }
 

@@ -4,7 +4,17 @@ import type { AddressInfo } from 'node:net';
 import type { Readable } from 'node:stream';
 import { AppError, parseUuid, systemRandom, uuidV7, type Clock, type Json, type ServiceName } from '@auditrax/base';
 import type { IdKeys } from '@auditrax/tenancy/ids';
-import { capConnectionAge, followIdentity, peerService, serverTls, type ConnectionAges, type TokenClaims, type TokenVerifier, type WorkloadIdentity } from '@auditrax/workload';
+import {
+  capConnectionAge,
+  followIdentity,
+  peerService,
+  serverTls,
+  type ConnectionAges,
+  type TokenClaims,
+  type TokenVerdict,
+  type TokenVerifier,
+  type WorkloadIdentity,
+} from '@auditrax/workload';
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
 import { validatorCompiler } from 'fastify-type-provider-zod';
 import { safeEncode } from 'zod';
@@ -17,7 +27,14 @@ import { REQUEST_ID_HEADER, STEP_UP_HEADER, TOKEN_HEADER } from './headers.ts';
 import { readIds, type IdSources } from './id-gate.ts';
 import { requirePeer } from './peer-gate.ts';
 import { requirePolicy, type RoutePolicy } from './policy-gate.ts';
-import { PROBLEM_MEDIA_TYPE, isUnforeseen, mergeProblems, toProblem, type CoreCode, type ProblemTable } from './problems.ts';
+import {
+  PROBLEM_MEDIA_TYPE,
+  isUnforeseen,
+  mergeProblems,
+  toProblem,
+  type CoreCode,
+  type ProblemTable,
+} from './problems.ts';
 import type { Finding } from './readiness.ts';
 import { describeRoutes, type RouteDescription } from './registry.ts';
 import type { Log } from './request-log.ts';
@@ -131,7 +148,12 @@ function createApp(identity: WorkloadIdentity): FastifyInstance {
     bodyLimit: BODY_BYTES_MAX,
     onProtoPoisoning: 'error',
     onConstructorPoisoning: 'error',
-    routerOptions: { caseSensitive: true, ignoreTrailingSlash: false, ignoreDuplicateSlashes: false, maxParamLength: PARAM_CHARACTERS_MAX },
+    routerOptions: {
+      caseSensitive: true,
+      ignoreTrailingSlash: false,
+      ignoreDuplicateSlashes: false,
+      maxParamLength: PARAM_CHARACTERS_MAX,
+    },
     genReqId: (request: IncomingMessage) => requestIdOf(request),
   }) as unknown as FastifyInstance; // the framework's type names the kind of server; nothing below depends on it
   app.setValidatorCompiler(validatorCompiler as never);
@@ -146,10 +168,11 @@ function requestIdOf(request: IncomingMessage): string {
 
 function reportProblems(app: FastifyInstance, floor: Floor): void {
   app.setErrorHandler((error, request, reply) => {
-    if (isUnforeseen(error, floor.table)) floor.log.error('request-failed', { requestId: request.id, operation: operationOf(request), error });
-    return sendProblem(error, request, reply, floor);
+    if (isUnforeseen(error, floor.table))
+      floor.log.error('request-failed', { requestId: request.id, operation: operationOf(request), error });
+    return sendProblem(error, reply, floor);
   });
-  app.setNotFoundHandler((request, reply) => sendProblem(refuse('not_found', 'no such route'), request, reply, floor));
+  app.setNotFoundHandler((_request, reply) => sendProblem(refuse('not_found', 'no such route'), reply, floor));
   app.addHook('onResponse', (request, reply, done) => {
     floor.log.info('request', {
       requestId: request.id,
@@ -166,11 +189,16 @@ function operationOf(request: FastifyRequest): string {
   return (request.routeOptions.config as { operation?: string }).operation ?? 'none';
 }
 
-function sendProblem(error: unknown, request: FastifyRequest, reply: FastifyReply, floor: Floor): FastifyReply {
+function sendProblem(error: unknown, reply: FastifyReply, floor: Floor): FastifyReply {
+  const { request } = reply;
   const problem = toProblem(error, request.id, floor.table);
   // Whoever is refused in the middle of a body must not keep the connection busy with the rest of it.
   if (!request.raw.complete) reply.header('connection', 'close');
-  return reply.code(problem.status).header('content-type', PROBLEM_MEDIA_TYPE).header(REQUEST_ID_HEADER, request.id).send(JSON.stringify(problem));
+  return reply
+    .code(problem.status)
+    .header('content-type', PROBLEM_MEDIA_TYPE)
+    .header(REQUEST_ID_HEADER, request.id)
+    .send(JSON.stringify(problem));
 }
 
 /** JSON and raw bytes; every other content type is refused with 415, forms above all (they need no preflight). */
@@ -231,88 +259,132 @@ function addRoute(app: FastifyInstance, floor: Floor, { contract, handler }: Ser
       if (contract.access.kind === 'session' && contract.access.stepUp === true && !steppedUp()) {
         throw new Error(`${contract.operation} answered without verifying its step-up assertion`);
       }
-      return sendReply(contract, result, request, reply);
+      return sendReply(contract, result, reply);
     },
   });
 }
 
 type Hook = (request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void) => void;
+/** Undefined lets the request through. */
+type Verdict = Error | undefined;
+type Gate = (request: FastifyRequest, reply: FastifyReply) => Verdict | Promise<Verdict>;
 
-/** The gates in front of one route. They run without a promise whenever nothing has to be waited for. */
-function gatesOf(floor: Floor, contract: ServedRoute['contract']): { admit: Hook; readAddressIds: Hook; readBodyIds: Hook } {
-  const needed = tokenClassOf(contract);
+/** Runs a gate as a hook, without waiting where nothing has to be waited for (most requests). */
+function hookOf(gate: Gate): Hook {
+  return (request, reply, proceed) => {
+    const verdict = gate(request, reply);
+    if (verdict instanceof Promise) void verdict.then(proceed, proceed);
+    else proceed(verdict);
+  };
+}
+
+/** The gates in front of one route. */
+function gatesOf(
+  floor: Floor,
+  contract: ServedRoute['contract'],
+): { admit: Hook; readAddressIds: Hook; readBodyIds: Hook } {
   const places = Object.entries(contract.ids);
   const bodyPlaces = Object.fromEntries(places.filter(([place]) => place.startsWith('body.')));
   const addressPlaces = Object.fromEntries(places.filter(([place]) => !place.startsWith('body.')));
-  const checkIds = (placesHere: Record<string, string>, sourcesOf: (request: FastifyRequest) => IdSources): Hook => {
-    if (Object.keys(placesHere).length === 0) return (_request, _reply, done) => done();
-    return (request, _reply, done) => {
-      const admission = floor.admissions.get(request)!; // set by `admit`, which has let this request in
-      const caller = admission.caller;
-      if (caller === undefined) return done(refuse('token_refused', 'ids without a caller'));
-      const verdict = readIds(placesHere, sourcesOf(request), { context: caller.tenant, keys: floor.tagKeys });
-      if (verdict.ok) {
-        Object.assign(admission.ids, verdict.ids);
-        return done();
-      }
-      if (verdict.reason === 'malformed') return done(refuse('not_found', 'malformed id'));
-      const event = { kind: 'tenant-id', layer: 'parser', operation: contract.operation, caller, requestId: request.id } as const;
-      const part = verdict.foreignPart === undefined ? {} : { foreignPart: verdict.foreignPart };
-      recordThen(floor, { ...event, reason: verdict.reason, ...part }, refuse('not_found', `${verdict.reason} id`), done);
-    };
-  };
+  const checkIds = (placesHere: Record<string, string>, sourcesOf: (request: FastifyRequest) => IdSources): Hook =>
+    Object.keys(placesHere).length === 0
+      ? (_request, _reply, done) => done()
+      : hookOf((request) => idVerdict(floor, contract, { request, places: placesHere, sources: sourcesOf(request) }));
   return {
-    admit(request, reply, done) {
-      const peer = peerOf(request, floor);
-      if (!requirePeer(contract, peer)) return done(refuse('peer_refused', `${peer ?? 'nobody'} may not call ${contract.operation}`));
-      const admission: Admission = { peer, caller: undefined, claims: undefined, ids: {} };
-      floor.admissions.set(request, admission);
-      if (floor.draining || floor.ages.aged(request.raw.socket)) reply.header('connection', 'close');
-      const form = bodyFormFault(contract, request);
-      if (form !== undefined) return done(form);
-      if (needed === undefined) return done();
-      const compact = request.headers[TOKEN_HEADER];
-      const verdict = requireToken(floor.tokenVerifier, needed, { compact: typeof compact === 'string' ? compact : undefined, peer });
-      const judge = (settled: Awaited<typeof verdict>) => admitCaller(floor, contract, { request, admission, verdict: settled, done });
-      if (verdict instanceof Promise) verdict.then(judge).catch(done);
-      else judge(verdict);
-    },
+    admit: admission(floor, contract),
     readAddressIds: checkIds(addressPlaces, (request) => ({ params: request.params, query: request.query })),
     readBodyIds: checkIds(bodyPlaces, (request) => ({ body: request.body })),
   };
 }
 
-function admitCaller(
+function idVerdict(
   floor: Floor,
   contract: ServedRoute['contract'],
-  at: { request: FastifyRequest; admission: Admission; verdict: Awaited<ReturnType<TokenVerifier['verify']>>; done: (error?: Error) => void },
-): void {
-  const { request, admission, verdict, done } = at;
-  if (!verdict.ok) {
-    if (verdict.skewSeconds !== undefined) floor.clockSkew.observe(floor.clock.nowMs() + verdict.skewSeconds * 1000, 1000);
-    floor.log.warn('token-refused', { requestId: request.id, operation: contract.operation, peer: admission.peer, reason: verdict.reason });
-    return done(refuse('token_refused', `token refused: ${verdict.reason}`));
+  { request, places, sources }: { request: FastifyRequest; places: Record<string, string>; sources: IdSources },
+): Verdict | Promise<Verdict> {
+  const admitted = floor.admissions.get(request)!; // set by `admission`, which has let this request in
+  const { caller } = admitted;
+  if (caller === undefined) return refuse('token_refused', 'ids without a caller');
+  const verdict = readIds(places, sources, { context: caller.tenant, keys: floor.tagKeys });
+  if (verdict.ok) {
+    Object.assign(admitted.ids, verdict.ids);
+    return undefined;
   }
-  const caller = callerFromClaims(verdict.claims, verdict.hash, request.id);
-  if (caller === undefined) return done(refuse('token_refused', 'token with facts unknown here'));
-  admission.caller = caller;
-  admission.claims = verdict.claims;
-  const allowed = requirePolicy(floor.policy, contract, caller);
-  if (allowed === 'allowed') return done();
-  // An operator's operation does not exist for anybody else; a role's limits are known to its holder.
-  const refusal = allowed === 'operator-only' ? refuse('not_found', 'operator only') : refuse('operation_refused', 'role');
-  recordThen(floor, { kind: 'operation', reason: allowed, operation: contract.operation, caller, requestId: request.id }, refusal, done);
+  if (verdict.reason === 'malformed') return refuse('not_found', 'malformed id');
+  const event = {
+    kind: 'tenant-id',
+    layer: 'parser',
+    operation: contract.operation,
+    caller,
+    requestId: request.id,
+  } as const;
+  const part = verdict.foreignPart === undefined ? {} : { foreignPart: verdict.foreignPart };
+  return recorded(floor, { ...event, reason: verdict.reason, ...part }, refuse('not_found', `${verdict.reason} id`));
 }
 
-/** Answers with `refusal` once the attempt is durable, with 503 when it cannot be made so: seen, or not answered. */
-function recordThen(floor: Floor, event: Parameters<RecordAttempt>[0], refusal: Error, done: (error?: Error) => void): void {
-  floor.onAttempt(event).then(
-    () => done(refusal),
-    (error: unknown) => {
-      floor.log.error('attempt-not-recorded', { requestId: event.requestId, operation: event.operation, error });
-      done(refuse('attempt_not_recorded', 'the attempt could not be recorded'));
-    },
+/** Peer, outer form, token, policy: what can be decided before a byte of the body is read. */
+function admission(floor: Floor, contract: ServedRoute['contract']): Hook {
+  const needed = tokenClassOf(contract);
+  return hookOf((request, reply) => {
+    const peer = peerOf(request, floor);
+    if (!requirePeer(contract, peer))
+      return refuse('peer_refused', `${peer ?? 'nobody'} may not call ${contract.operation}`);
+    const admitted: Admission = { peer, caller: undefined, claims: undefined, ids: {} };
+    floor.admissions.set(request, admitted);
+    if (floor.draining || floor.ages.aged(request.raw.socket)) reply.header('connection', 'close');
+    const form = bodyFormFault(contract, request);
+    if (form !== undefined || needed === undefined) return form;
+    const compact = request.headers[TOKEN_HEADER];
+    const verdict = requireToken(floor.tokenVerifier, needed, {
+      compact: typeof compact === 'string' ? compact : undefined,
+      peer,
+    });
+    const judge = (settled: TokenVerdict) => callerVerdict(floor, contract, { request, admitted, verdict: settled });
+    return verdict instanceof Promise ? verdict.then(judge) : judge(verdict);
+  });
+}
+
+function callerVerdict(
+  floor: Floor,
+  contract: ServedRoute['contract'],
+  { request, admitted, verdict }: { request: FastifyRequest; admitted: Admission; verdict: TokenVerdict },
+): Verdict | Promise<Verdict> {
+  if (!verdict.ok) {
+    if (verdict.skewSeconds !== undefined)
+      floor.clockSkew.observe(floor.clock.nowMs() + verdict.skewSeconds * 1000, 1000);
+    floor.log.warn('token-refused', {
+      requestId: request.id,
+      operation: contract.operation,
+      peer: admitted.peer,
+      reason: verdict.reason,
+    });
+    return refuse('token_refused', `token refused: ${verdict.reason}`);
+  }
+  const caller = callerFromClaims(verdict.claims, verdict.hash, request.id);
+  if (caller === undefined) return refuse('token_refused', 'token with facts unknown here');
+  admitted.caller = caller;
+  admitted.claims = verdict.claims;
+  const allowed = requirePolicy(floor.policy, contract, caller);
+  if (allowed === 'allowed') return undefined;
+  // An operator's operation does not exist for anybody else; a role's limits are known to its holder.
+  const refusal =
+    allowed === 'operator-only' ? refuse('not_found', 'operator only') : refuse('operation_refused', 'role');
+  return recorded(
+    floor,
+    { kind: 'operation', reason: allowed, operation: contract.operation, caller, requestId: request.id },
+    refusal,
   );
+}
+
+/** Resolves to `refusal` once the attempt is durable, to a 503 when it cannot be made so: seen, or not answered. */
+async function recorded(floor: Floor, event: Parameters<RecordAttempt>[0], refusal: Error): Promise<Error> {
+  try {
+    await floor.onAttempt(event);
+    return refusal;
+  } catch (error) {
+    floor.log.error('attempt-not-recorded', { requestId: event.requestId, operation: event.operation, error });
+    return refuse('attempt_not_recorded', 'the attempt could not be recorded');
+  }
 }
 
 /** Faults of a body's outer form, before a byte of it is read. */
@@ -321,17 +393,26 @@ function bodyFormFault(contract: ServedRoute['contract'], request: FastifyReques
   const present = (length !== undefined && length !== '0') || chunked !== undefined;
   if (!present) {
     if (contract.body === undefined) return undefined;
-    return contract.body === 'stream' ? undefined : refuse('input_invalid', 'no body', { field: 'body', publicDetail: 'a body is needed' });
+    return contract.body === 'stream'
+      ? undefined
+      : refuse('input_invalid', 'no body', { field: 'body', publicDetail: 'a body is needed' });
   }
-  if (contract.body === undefined) return refuse('input_invalid', 'unexpected body', { field: 'body', publicDetail: 'no body is expected' });
+  if (contract.body === undefined)
+    return refuse('input_invalid', 'unexpected body', { field: 'body', publicDetail: 'no body is expected' });
   const wanted = contract.body === 'stream' ? 'application/octet-stream' : 'application/json';
-  if (type?.split(';', 1)[0]?.trim().toLowerCase() !== wanted) return refuse('content_type_refused', 'content type', { publicDetail: `send ${wanted}` });
-  if (length !== undefined && Number(length) > (contract.bodyBytesMax ?? BODY_BYTES_MAX)) return refuse('body_too_large', 'announced length');
+  if (type?.split(';', 1)[0]?.trim().toLowerCase() !== wanted)
+    return refuse('content_type_refused', 'content type', { publicDetail: `send ${wanted}` });
+  if (length !== undefined && Number(length) > (contract.bodyBytesMax ?? BODY_BYTES_MAX))
+    return refuse('body_too_large', 'announced length');
   return undefined;
 }
 
-function callOf(floor: Floor, contract: ServedRoute['contract'], request: FastifyRequest): { call: Call; steppedUp: () => boolean } {
-  const admission = floor.admissions.get(request)!; // set by `admit`, which has let this request in
+function callOf(
+  floor: Floor,
+  contract: ServedRoute['contract'],
+  request: FastifyRequest,
+): { call: Call; steppedUp: () => boolean } {
+  const admission = floor.admissions.get(request)!; // set by `admission`, which has let this request in
   if (contract.query === undefined && Object.keys(request.query as object).length > 0) {
     throw refuse('input_invalid', 'unexpected query', { field: 'query', publicDetail: 'no query is expected' });
   }
@@ -347,7 +428,8 @@ function callOf(floor: Floor, contract: ServedRoute['contract'], request: Fastif
     headers: request.headers as Readonly<Record<string, string | undefined>>,
     async stepUp(action: Json): Promise<StepUp> {
       const header = request.headers[STEP_UP_HEADER];
-      if (typeof header !== 'string' || admission.claims === undefined) throw refuse('step_up_required', 'no step-up assertion');
+      if (typeof header !== 'string' || admission.claims === undefined)
+        throw refuse('step_up_required', 'no step-up assertion');
       const result = await floor.stepUp(admission.claims, header, action);
       verified = true;
       return result;
@@ -365,19 +447,22 @@ function streamBody(contract: ServedRoute['contract'], request: FastifyRequest):
 function sendReply(
   contract: ServedRoute['contract'],
   result: { readonly status: number; readonly body: unknown; readonly headers?: Readonly<Record<string, string>> },
-  request: FastifyRequest,
   reply: FastifyReply,
 ): FastifyReply {
   const schema = contract.replies[result.status];
-  if (schema === undefined) throw new Error(`${contract.operation} answered ${result.status}, which its contract does not declare`);
-  reply.code(result.status).header(REQUEST_ID_HEADER, request.id);
-  if (result.headers !== undefined) reply.headers(result.headers as Record<string, string>);
+  if (schema === undefined)
+    throw new Error(`${contract.operation} answered ${result.status}, which its contract does not declare`);
+  reply.code(result.status).header(REQUEST_ID_HEADER, reply.request.id);
+  if (result.headers !== undefined) reply.headers(result.headers);
   if (schema === 'stream') {
     if (reply.getHeader('content-type') === undefined) reply.header('content-type', 'application/octet-stream');
     return reply.send(result.body);
   }
   const encoded = safeEncode(schema, result.body as never);
-  if (!encoded.success) throw new Error(`${contract.operation} answered a body that its contract does not declare`, { cause: encoded.error });
+  if (!encoded.success)
+    throw new Error(`${contract.operation} answered a body that its contract does not declare`, {
+      cause: encoded.error,
+    });
   if (encoded.data === undefined) return reply.send();
   return reply.header('content-type', 'application/json; charset=utf-8').send(JSON.stringify(encoded.data));
 }

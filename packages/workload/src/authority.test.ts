@@ -15,8 +15,11 @@ import { serviceFromAltName, spiffeId } from './spiffe.ts';
 
 async function request(names: string[] = []): Promise<string> {
   const keys = await generateKeys(true);
-  const extensions = names.length === 0 ? [] : [new SubjectAlternativeNameExtension(names.map((value) => ({ type: 'url', value })))];
-  return (await Pkcs10CertificateRequestGenerator.create({ name: '', keys, signingAlgorithm: SIGNING_ALGORITHM, extensions })).toString('pem');
+  const extensions =
+    names.length === 0 ? [] : [new SubjectAlternativeNameExtension(names.map((value) => ({ type: 'url', value })))];
+  return (
+    await Pkcs10CertificateRequestGenerator.create({ name: '', keys, signingAlgorithm: SIGNING_ALGORITHM, extensions })
+  ).toString('pem');
 }
 
 function openssl(...args: string[]): string {
@@ -48,9 +51,21 @@ describe('the workload authority', () => {
     writeFileSync(join(folder, 'ca.pem'), bundlePem);
     writeFileSync(join(folder, 'leaf.pem'), certificatePem);
     for (const purpose of ['sslserver', 'sslclient']) {
-      expect(openssl('verify', '-x509_strict', '-CAfile', join(folder, 'ca.pem'), '-purpose', purpose, join(folder, 'leaf.pem'))).toMatch(/OK/);
+      expect(
+        openssl(
+          'verify',
+          '-x509_strict',
+          '-CAfile',
+          join(folder, 'ca.pem'),
+          '-purpose',
+          purpose,
+          join(folder, 'leaf.pem'),
+        ),
+      ).toMatch(/OK/);
     }
-    expect(openssl('x509', '-in', join(folder, 'leaf.pem'), '-noout', '-text')).toMatch(/Alternative Name: critical\s+URI:spiffe:\/\/example\/gateway/);
+    expect(openssl('x509', '-in', join(folder, 'leaf.pem'), '-noout', '-text')).toMatch(
+      /Alternative Name: critical\s+URI:spiffe:\/\/example\/gateway/,
+    );
   });
 
   it('W9 is the same after a restart, replaced at half life with an overlap, and never silently made anew', async () => {
@@ -65,7 +80,9 @@ describe('the workload authority', () => {
     expect(second.bundlePem.endsWith(first.bundlePem)).toBe(true);
     expect(second.bundlePem).not.toBe(first.bundlePem);
     writeFileSync(file, readFileSync(file, 'utf8').slice(0, 100));
-    await expect(openAuthority({ folder, trustDomain: 'example', clock })).rejects.toMatchObject({ code: 'authority_unreadable' });
+    await expect(openAuthority({ folder, trustDomain: 'example', clock })).rejects.toMatchObject({
+      code: 'authority_unreadable',
+    });
   });
 });
 
@@ -84,7 +101,10 @@ describe('the process identity', () => {
   it('W10 renews by itself at half life', async () => {
     const authority = await createAuthority({ trustDomain: 'example', clock: systemClock, leafLife_seconds: 2 });
     const identity = await startIdentity({
-      service: 'gateway', trustDomain: 'example', clock: systemClock, onFailure: () => undefined,
+      service: 'gateway',
+      trustDomain: 'example',
+      clock: systemClock,
+      onFailure: () => undefined,
       obtain: (csrPem) => authority.sign({ csrPem, service: 'gateway' }),
     });
     const first = identity.current();
@@ -120,13 +140,25 @@ describe('the local edge authority', () => {
     const edge = await issueEdgeCertificate({ clock: systemClock, name: 'Example local edge' });
     writeFileSync(join(folder, 'ca.pem'), edge.authorityPem);
     writeFileSync(join(folder, 'leaf.pem'), edge.certificatePem);
-    const verify = (...args: string[]) => openssl('verify', '-x509_strict', '-CAfile', join(folder, 'ca.pem'), '-purpose', 'sslserver', ...args, join(folder, 'leaf.pem'));
+    const verify = (...args: string[]) =>
+      openssl(
+        'verify',
+        '-x509_strict',
+        '-CAfile',
+        join(folder, 'ca.pem'),
+        '-purpose',
+        'sslserver',
+        ...args,
+        join(folder, 'leaf.pem'),
+      );
     expect(verify('-verify_hostname', 'localhost')).toMatch(/OK/);
     expect(verify('-verify_ip', '127.0.0.1')).toMatch(/OK/);
     expect(verify('-verify_ip', '::1')).toMatch(/OK/);
     expect(() => verify('-verify_hostname', 'example.org')).toThrow();
     const text = openssl('x509', '-in', join(folder, 'ca.pem'), '-noout', '-text');
-    expect(text).toMatch(/Name Constraints: critical\s+Permitted:\s+DNS:localhost\s+IP:127\.0\.0\.1\/255\.255\.255\.255\s+IP:0:0:0:0:0:0:0:1\/FFFF/);
+    expect(text).toMatch(
+      /Name Constraints: critical\s+Permitted:\s+DNS:localhost\s+IP:127\.0\.0\.1\/255\.255\.255\.255\s+IP:0:0:0:0:0:0:0:1\/FFFF/,
+    );
     expect(text).toMatch(/CA:TRUE, pathlen:0/);
     expect(Object.keys(edge)).toEqual(['keyPem', 'certificatePem', 'authorityPem', 'notAfterMs']);
   });

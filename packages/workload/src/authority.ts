@@ -18,7 +18,14 @@ import {
   X509CertificateGenerator,
 } from '@peculiar/x509';
 import { NAME_CONSTRAINTS_OID, nameConstraints } from './der.ts';
-import { KEY_ALGORITHM, SIGNING_ALGORITHM, generateKeys, importPrivateKey, privateKeyPem, serialNumber } from './keys.ts';
+import {
+  KEY_ALGORITHM,
+  SIGNING_ALGORITHM,
+  generateKeys,
+  importPrivateKey,
+  privateKeyPem,
+  serialNumber,
+} from './keys.ts';
 import { spiffeId } from './spiffe.ts';
 
 /** Short enough that a stolen key dies by itself; long enough to survive an issuer that is down for half of it. */
@@ -69,7 +76,9 @@ export async function createAuthority(options: AuthorityOptions): Promise<Certif
  * is replaced; certificates signed by the old one stay trusted until they expire. Throws `authority_unreadable` when
  * the file is damaged: a new authority is never made silently beside services that trust the old one.
  */
-export async function openAuthority(options: AuthorityOptions & { readonly folder: string }): Promise<CertificateAuthority> {
+export async function openAuthority(
+  options: AuthorityOptions & { readonly folder: string },
+): Promise<CertificateAuthority> {
   await mkdir(options.folder, { recursive: true, mode: 0o700 });
   const file = join(options.folder, 'workload-authority.json');
   const stored = await readStored(file);
@@ -79,7 +88,11 @@ export async function openAuthority(options: AuthorityOptions & { readonly folde
   }
   const fresh = await newAuthorityKey(options, true);
   const previous = stored === undefined || stored.certificate.notAfter.getTime() <= now ? [] : [stored.certificate];
-  await writeStored(file, { key: await privateKeyPem(fresh.key), certificate: fresh.certificate.toString('pem'), previous: previous.map((one) => one.toString('pem')) });
+  await writeStored(file, {
+    key: await privateKeyPem(fresh.key),
+    certificate: fresh.certificate.toString('pem'),
+    previous: previous.map((one) => one.toString('pem')),
+  });
   return authorityOf(fresh, previous, options);
 }
 
@@ -107,7 +120,11 @@ async function newAuthorityKey(options: AuthorityOptions, extractable: boolean):
   return { key: keys.privateKey, certificate };
 }
 
-function authorityOf(own: AuthorityKey, previous: readonly X509Certificate[], options: AuthorityOptions): CertificateAuthority {
+function authorityOf(
+  own: AuthorityKey,
+  previous: readonly X509Certificate[],
+  options: AuthorityOptions,
+): CertificateAuthority {
   const bundlePem = [own.certificate, ...previous].map((certificate) => `${certificate.toString('pem')}\n`).join('');
   const life_seconds = options.leafLife_seconds ?? LEAF_LIFE_SECONDS;
   return {
@@ -178,10 +195,17 @@ async function readStored(file: string): Promise<StoredAuthority | undefined> {
 }
 
 function unreadable(file: string, cause: unknown): AppError<WorkloadErrorCode> {
-  return new AppError('authority_unreadable', `the workload authority in ${file} cannot be read; restore it or remove it while nothing runs`, { cause });
+  return new AppError(
+    'authority_unreadable',
+    `the workload authority in ${file} cannot be read; restore it or remove it while nothing runs`,
+    { cause },
+  );
 }
 
-async function writeStored(file: string, content: { key: string; certificate: string; previous: string[] }): Promise<void> {
+async function writeStored(
+  file: string,
+  content: { key: string; certificate: string; previous: string[] },
+): Promise<void> {
   const handle = await open(`${file}.new`, 'w', 0o600);
   try {
     await handle.writeFile(JSON.stringify(content));

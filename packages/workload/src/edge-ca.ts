@@ -35,10 +35,19 @@ export interface EdgeCertificate {
  * 127.0.0.1 and ::1, unable to sign other authorities, and its key (never extractable) is dropped before this returns.
  * So an installed authority can vouch for nothing else, even to somebody who has read the whole disk.
  */
-export async function issueEdgeCertificate({ clock, name: label }: { clock: Clock; name: string }): Promise<EdgeCertificate> {
+export async function issueEdgeCertificate({
+  clock,
+  name: label,
+}: {
+  clock: Clock;
+  name: string;
+}): Promise<EdgeCertificate> {
   const authorityKeys = await generateKeys(false);
   const now = clock.nowMs();
-  const times = { notBefore: new Date(now - BACKDATE_SECONDS * 1000), notAfter: new Date(now + EDGE_LIFE_SECONDS * 1000) };
+  const times = {
+    notBefore: new Date(now - BACKDATE_SECONDS * 1000),
+    notAfter: new Date(now + EDGE_LIFE_SECONDS * 1000),
+  };
   const name = `CN=${label} ${serialNumber().slice(0, 8)}, OU=localhost only`;
   const authority = await X509CertificateGenerator.create({
     serialNumber: serialNumber(),
@@ -51,7 +60,11 @@ export async function issueEdgeCertificate({ clock, name: label }: { clock: Cloc
     extensions: [
       new BasicConstraintsExtension(true, 0, true),
       new KeyUsagesExtension(KeyUsageFlags.keyCertSign, true),
-      new Extension(NAME_CONSTRAINTS_OID, true, nameConstraints({ dns: ['localhost'], addresses: [LOOPBACK_V4, LOOPBACK_V6] })),
+      new Extension(
+        NAME_CONSTRAINTS_OID,
+        true,
+        nameConstraints({ dns: ['localhost'], addresses: [LOOPBACK_V4, LOOPBACK_V6] }),
+      ),
       await SubjectKeyIdentifierExtension.create(authorityKeys.publicKey),
     ],
   });

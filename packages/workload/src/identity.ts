@@ -80,13 +80,20 @@ export async function startIdentity(options: IdentityOptions): Promise<WorkloadI
 
 async function obtainMaterial(options: IdentityOptions): Promise<TlsMaterial> {
   const keys = await generateKeys(true);
-  const request = await Pkcs10CertificateRequestGenerator.create({ name: '', keys, signingAlgorithm: SIGNING_ALGORITHM });
+  const request = await Pkcs10CertificateRequestGenerator.create({
+    name: '',
+    keys,
+    signingAlgorithm: SIGNING_ALGORITHM,
+  });
   const keyPem = await privateKeyPem(keys.privateKey);
   const { certificatePem, bundlePem } = await options.obtain(request.toString('pem'));
   const certificate = new NodeCertificate(certificatePem);
   const named = serviceFromAltName(certificate.subjectAltName, options.trustDomain);
   if (named !== options.service || !certificate.checkPrivateKey(createPrivateKey(keyPem))) {
-    throw new AppError<WorkloadErrorCode>('certificate_refused', `the certificate received is not for ${options.service} and its key`);
+    throw new AppError<WorkloadErrorCode>(
+      'certificate_refused',
+      `the certificate received is not for ${options.service} and its key`,
+    );
   }
   return {
     service: options.service,

@@ -10,7 +10,7 @@ export const SIGNING_ALGORITHM = { name: 'ECDSA', hash: 'SHA-256' } as const;
 
 /** A fresh key pair; `extractable: false` for keys that must die with the process. */
 export async function generateKeys(extractable: boolean): Promise<webcrypto.CryptoKeyPair> {
-  return (await webcrypto.subtle.generateKey(KEY_ALGORITHM, extractable, ['sign', 'verify'])) as webcrypto.CryptoKeyPair;
+  return webcrypto.subtle.generateKey(KEY_ALGORITHM, extractable, ['sign', 'verify']);
 }
 
 /** PKCS #8 in PEM. */
@@ -21,7 +21,7 @@ export async function privateKeyPem(key: webcrypto.CryptoKey): Promise<string> {
 /** Reads what `privateKeyPem` wrote. */
 export async function importPrivateKey(pem: string): Promise<webcrypto.CryptoKey> {
   const bytes = PemConverter.decodeFirst(pem);
-  return (await webcrypto.subtle.importKey('pkcs8', bytes, KEY_ALGORITHM, false, ['sign'])) as webcrypto.CryptoKey;
+  return webcrypto.subtle.importKey('pkcs8', bytes, KEY_ALGORITHM, false, ['sign']);
 }
 
 /** Positive, 127 random bits: unpredictable serial numbers (CA/Browser Forum baseline asks for 64). */

@@ -18,7 +18,13 @@ let port: number;
 
 async function identityFor(service: string, from: CertificateAuthority = authority): Promise<WorkloadIdentity> {
   const obtain = (csrPem: string) => from.sign({ csrPem, service });
-  return startIdentity({ service, trustDomain: from.trustDomain, clock: systemClock, obtain, onFailure: () => undefined });
+  return startIdentity({
+    service,
+    trustDomain: from.trustDomain,
+    clock: systemClock,
+    obtain,
+    onFailure: () => undefined,
+  });
 }
 
 beforeAll(async () => {
@@ -84,7 +90,9 @@ describe('mutual TLS between services', () => {
     const okay = await identityFor('workspace', fresh);
     // The listener trusts the very authority that signed the expired certificate: only its age is wrong.
     const bundlePem = past.bundlePem + fresh.bundlePem;
-    const listener = createServer(serverTls({ ...okay.current(), bundlePem }), (_request, response) => response.end('in'));
+    const listener = createServer(serverTls({ ...okay.current(), bundlePem }), (_request, response) =>
+      response.end('in'),
+    );
     await new Promise<void>((done) => listener.listen(0, '127.0.0.1', done));
     const options = { ...clientTls({ ...good.current(), bundlePem }, 'workspace') };
     await expect(ask(options, (listener.address() as AddressInfo).port)).rejects.toThrow(/expired|closed/i);
@@ -149,7 +157,11 @@ describe('mutual TLS between services', () => {
     const client = await identityFor('gateway', brief);
     const closedAfter_ms = await new Promise<number>((resolve, reject) => {
       const began = Date.now();
-      const socket = connect({ host: '127.0.0.1', port: (listener.address() as AddressInfo).port, ...clientTls(client.current(), 'workspace') });
+      const socket = connect({
+        host: '127.0.0.1',
+        port: (listener.address() as AddressInfo).port,
+        ...clientTls(client.current(), 'workspace'),
+      });
       socket.on('error', reject);
       socket.on('close', () => resolve(Date.now() - began));
     });
@@ -161,7 +173,7 @@ describe('mutual TLS between services', () => {
 });
 
 describe('pools', () => {
-  it('W7 replaces its connections at each renewal, and refuses a service at another one\'s address', async () => {
+  it("W7 replaces its connections at each renewal, and refuses a service at another one's address", async () => {
     const gateway = await identityFor('gateway');
     const pools = createPools({ identity: gateway, clock: systemClock, address: () => ({ host: '127.0.0.1', port }) });
     const first = pools.to('workspace');

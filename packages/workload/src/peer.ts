@@ -15,7 +15,10 @@ const peers = new WeakMap<Socket, Peer>();
  * The service at the other end of a mutually authenticated connection; undefined without an accepted certificate, for
  * names outside the trust domain, for more than one name, and once the certificate has expired.
  */
-export function peerService(socket: Socket, options: { readonly trustDomain: string; readonly clock: Clock }): string | undefined {
+export function peerService(
+  socket: Socket,
+  options: { readonly trustDomain: string; readonly clock: Clock },
+): string | undefined {
   let peer = peers.get(socket);
   if (peer === undefined) {
     peer = readPeer(socket, options.trustDomain);

@@ -55,7 +55,8 @@ export function createPools(options: PoolOptions): WorkloadPools {
   return {
     to(service) {
       const address = options.address(service);
-      if (address === undefined) throw new AppError<WorkloadErrorCode>('service_unavailable', `${service} has no address yet`);
+      if (address === undefined)
+        throw new AppError<WorkloadErrorCode>('service_unavailable', `${service} has no address yet`);
       const known = open.get(service);
       if (known !== undefined && known.port === address.port && known.host === address.host) return known.pool;
       if (known !== undefined) retire(known.pool);

@@ -8,7 +8,13 @@ const START_MS = 1_800_000_000_000;
 const pair = generateKeyPairSync('ed25519');
 const jwk: JWK = { ...(pair.publicKey.export({ format: 'jwk' }) as JWK), kid: 'k1' };
 const claims: Omit<TokenClaims, 'iss' | 'iat' | 'exp'> = {
-  aud: 'workspace', azp: 'gateway', sub: 'person', txn: 't1', scope: 'write', tctx: { tenant: 'a' }, rctx: {},
+  aud: 'workspace',
+  azp: 'gateway',
+  sub: 'person',
+  txn: 't1',
+  scope: 'write',
+  tctx: { tenant: 'a' },
+  rctx: {},
 };
 let clock: ReturnType<typeof manualClock>;
 let verifier: TokenVerifier;
@@ -27,9 +33,13 @@ const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('ba
 function craft(header: object, payload: object, signWith?: KeyObject | 'hmac'): string {
   const input = `${part(header)}.${part(payload)}`;
   const signature =
-    signWith === undefined ? '' :
-    signWith === 'hmac' ? createHmac('sha256', pair.publicKey.export({ format: 'der', type: 'spki' })).update(input).digest('base64url') :
-    sign(null, Buffer.from(input), signWith).toString('base64url');
+    signWith === undefined
+      ? ''
+      : signWith === 'hmac'
+        ? createHmac('sha256', pair.publicKey.export({ format: 'der', type: 'spki' }))
+            .update(input)
+            .digest('base64url')
+        : sign(null, Buffer.from(input), signWith).toString('base64url');
   return `${input}.${signature}`;
 }
 
@@ -95,7 +105,10 @@ describe('transaction tokens', () => {
     ['an unknown class', craft(header, { ...payload, scope: 'root' }, pair.privateKey)],
     ['nothing', undefined],
     ['an overlong text', 'a'.repeat(9000)],
-    ['a payload changed after signing', craft(header, payload, pair.privateKey).replace(/\.[^.]+\./, `.${part({ ...payload, sub: 'other' })}.`)],
+    [
+      'a payload changed after signing',
+      craft(header, payload, pair.privateKey).replace(/\.[^.]+\./, `.${part({ ...payload, sub: 'other' })}.`),
+    ],
   ])('W25 refuses %s', async (_what, compact) => {
     expect(await ask(compact)).toMatchObject({ ok: false });
   });

@@ -50,13 +50,16 @@ export function tokenHash(compact: string): string {
 
 export interface TokenMinter {
   /** Returns the compact token and the end of its life (ms since the epoch). */
-  mint(claims: Omit<TokenClaims, 'iss' | 'iat' | 'exp'>): Promise<{ compact: string; expiresAtMs: number; hash: string }>;
+  mint(
+    claims: Omit<TokenClaims, 'iss' | 'iat' | 'exp'>,
+  ): Promise<{ compact: string; expiresAtMs: number; hash: string }>;
 }
 
 /** Signs with an Ed25519 private key; `kid` names it among the verifier's keys. */
 export function createTokenMinter(options: { key: KeyObject; kid: string; issuer: string; clock: Clock }): TokenMinter {
   const { key, kid, issuer, clock } = options;
-  if (key.type !== 'private' || key.asymmetricKeyType !== 'ed25519') throw new TypeError('an Ed25519 private key is needed');
+  if (key.type !== 'private' || key.asymmetricKeyType !== 'ed25519')
+    throw new TypeError('an Ed25519 private key is needed');
   return {
     async mint(claims) {
       const iat = Math.floor(clock.nowMs() / 1000);

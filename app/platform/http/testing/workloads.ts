@@ -1,7 +1,18 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { systemClock, systemRandom, uuidV4, type Clock, type ServiceName } from '@auditrax/base';
 import { idKeys, formatId } from '@auditrax/tenancy/ids';
-import { createAuthority, createPools, createTokenMinter, createTokenVerifier, startIdentity, type CertificateAuthority, type TokenClaims, type TokenVerifier, type WorkloadIdentity, type WorkloadPools } from '@auditrax/workload';
+import {
+  createAuthority,
+  createPools,
+  createTokenMinter,
+  createTokenVerifier,
+  startIdentity,
+  type CertificateAuthority,
+  type TokenClaims,
+  type TokenVerifier,
+  type WorkloadIdentity,
+  type WorkloadPools,
+} from '@auditrax/workload';
 import type { JWK } from 'jose';
 import { callerClaims, type CallerFacts } from '../caller.ts';
 
@@ -13,7 +24,10 @@ export interface TestHouse {
   identity(service: ServiceName): Promise<WorkloadIdentity>;
   pools(from: WorkloadIdentity): WorkloadPools;
   verifier(audience: ServiceName, clock?: Clock): TokenVerifier;
-  mint(claims?: Partial<TokenClaims>, facts?: Partial<CallerFacts>): Promise<{ compact: string; expiresAtMs: number; hash: string }>;
+  mint(
+    claims?: Partial<TokenClaims>,
+    facts?: Partial<CallerFacts>,
+  ): Promise<{ compact: string; expiresAtMs: number; hash: string }>;
   close(): Promise<void>;
 }
 
@@ -45,19 +59,34 @@ export async function openTestHouse(): Promise<TestHouse> {
     keys: idKeys({ version: 1, key: systemRandom.bytes(32) }),
     async identity(service) {
       const obtain = (csrPem: string) => authority.sign({ csrPem, service });
-      const identity = await startIdentity({ service, trustDomain: 'auditrax', clock: systemClock, obtain, onFailure: () => undefined });
+      const identity = await startIdentity({
+        service,
+        trustDomain: 'auditrax',
+        clock: systemClock,
+        obtain,
+        onFailure: () => undefined,
+      });
       identities.push(identity);
       return identity;
     },
     pools(from) {
-      const address = (service: string) => (ports.has(service) ? { host: '127.0.0.1', port: ports.get(service)! } : undefined);
+      const address = (service: string) =>
+        ports.has(service) ? { host: '127.0.0.1', port: ports.get(service)! } : undefined;
       const pools = createPools({ identity: from, clock: systemClock, address });
       opened.push(pools);
       return pools;
     },
-    verifier: (audience, clock = systemClock) => createTokenVerifier({ keys: () => [jwk], issuer: 'issuer', audience, clock }),
+    verifier: (audience, clock = systemClock) =>
+      createTokenVerifier({ keys: () => [jwk], issuer: 'issuer', audience, clock }),
     mint: (claims = {}, facts = {}) =>
-      minter.mint({ ...callerClaims({ ...testFacts, ...facts }), aud: 'workspace', azp: 'gateway', txn: uuidV4(systemRandom), scope: 'privileged', ...claims }),
+      minter.mint({
+        ...callerClaims({ ...testFacts, ...facts }),
+        aud: 'workspace',
+        azp: 'gateway',
+        txn: uuidV4(systemRandom),
+        scope: 'privileged',
+        ...claims,
+      }),
     async close() {
       await Promise.all(opened.map((pools) => pools.close()));
       for (const identity of identities) identity.close();
