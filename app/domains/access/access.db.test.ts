@@ -38,7 +38,10 @@ interface Signed {
 
 async function signIn(person: Enrolled): Promise<Signed> {
   const { challengeId, options } = await identity.beginSignIn(house.deps, at());
-  const { opened } = await identity.signInWithPasskey(house.deps, at(), { challengeId, response: person.device.authenticate(options) });
+  const { opened } = await identity.signInWithPasskey(house.deps, at(), {
+    challengeId,
+    response: person.device.authenticate(options),
+  });
   return { caller: await house.callerOf(opened.token), cookie: opened.token, person };
 }
 
@@ -50,7 +53,11 @@ async function confirm(signed: Signed, operation: string, input: Readonly<Record
 }
 
 const mintWith = (cookie: string, stepUp: string, operation: string) =>
-  mintToken(house.deps, { cookie, door: 'edge', destination: 'workspace', routeClass: 'privileged', operation, stepUp }, 'request-1');
+  mintToken(
+    house.deps,
+    { cookie, door: 'edge', destination: 'workspace', routeClass: 'privileged', operation, stepUp },
+    'request-1',
+  );
 
 /** The whole way: confirm, mint, verify in the service. */
 async function verified(signed: Signed, operation: string, input: Readonly<Record<string, Json>>) {
@@ -96,7 +103,9 @@ describe('step-up', () => {
     const { header, cookie } = await confirm(signed, 'access.invite', input);
     const claims = await house.claimsOf((await mintWith(cookie, header, 'access.invite')).token);
     const verify = createStepUpVerifier({ doors, clock });
-    await expect(verify(claims, header, stepUpAction(signed.caller, operation, other))).rejects.toEqual(withCode('step_up_refused'));
+    await expect(verify(claims, header, stepUpAction(signed.caller, operation, other))).rejects.toEqual(
+      withCode('step_up_refused'),
+    );
   });
 
   it('the service refuses another tenant or person than signed', async () => {
@@ -105,7 +114,10 @@ describe('step-up', () => {
     const claims = await house.claimsOf((await mintWith(cookie, header, 'access.invite')).token);
     const verify = createStepUpVerifier({ doors, clock });
     const action = stepUpAction(signed.caller, 'access.invite', input);
-    for (const swapped of [{ ...action, tenant: stranger.personId }, { ...action, person: client.personId }]) {
+    for (const swapped of [
+      { ...action, tenant: stranger.personId },
+      { ...action, person: client.personId },
+    ]) {
       await expect(verify(claims, header, swapped)).rejects.toEqual(withCode('step_up_refused'));
     }
   });
@@ -133,12 +145,27 @@ describe('step-up', () => {
     await expect(mintWith(begun.opened!.token, header, 'access.invite')).rejects.toEqual(withCode('step_up_refused'));
   });
 
+  it('an answer for one purpose is worth nothing for another', async () => {
+    const signed = await signIn(lead);
+    const begun = await access.beginStepUp(house.deps, signed.caller, { operation: 'access.invite', input });
+    const answer = { challengeId: begun.challengeId, response: lead.device.authenticate(begun.options) };
+    await expect(identity.signInWithPasskey(house.deps, at(), answer)).rejects.toEqual(withCode('challenge_unusable'));
+    const plain = await identity.beginSignIn(house.deps, at());
+    const header = encode({ challengeId: plain.challengeId, assertion: lead.device.authenticate(plain.options) });
+    await expect(mintWith(begun.opened!.token, header, 'access.invite')).rejects.toEqual(withCode('step_up_refused'));
+    expect((await house.audited('step-up.refused')).at(-1)!.leaf).toMatchObject({ public: { reason: 'challenge' } });
+  });
+
   it('refuses without user verification', async () => {
     const signed = await signIn(lead);
     lead.device.behaviour.userVerified = false;
-    const { header, cookie } = await confirm(signed, 'access.invite', input).finally(() => (lead.device.behaviour.userVerified = true));
+    const { header, cookie } = await confirm(signed, 'access.invite', input).finally(
+      () => (lead.device.behaviour.userVerified = true),
+    );
     await expect(mintWith(cookie, header, 'access.invite')).rejects.toEqual(withCode('step_up_refused'));
-    expect((await house.audited('step-up.refused')).at(-1)!.leaf).toMatchObject({ public: { reason: 'user-verification' } });
+    expect((await house.audited('step-up.refused')).at(-1)!.leaf).toMatchObject({
+      public: { reason: 'user-verification' },
+    });
   });
 
   it('refuses an answer that comes too late', async () => {
@@ -153,19 +180,35 @@ describe('step-up', () => {
     const claims = await house.claimsOf((await mintWith(cookie, header, 'access.invite')).token);
     const verify = createStepUpVerifier({ doors, clock });
     const action = stepUpAction(signed.caller, 'access.invite', input);
-    const bare = await house.claimsOf((await mintToken(house.deps, { cookie, door: 'edge', destination: 'workspace', routeClass: 'privileged', operation: 'access.invite' }, 'r')).token);
+    const bare = await house.claimsOf(
+      (
+        await mintToken(
+          house.deps,
+          { cookie, door: 'edge', destination: 'workspace', routeClass: 'privileged', operation: 'access.invite' },
+          'r',
+        )
+      ).token,
+    );
     await expect(verify(bare, header, action)).rejects.toEqual(withCode('step_up_refused'));
     await expect(verify(claims, 'e30', action)).rejects.toEqual(withCode('step_up_refused'));
-    await expect(verify({ ...claims, rctx: { ...claims.rctx, amr: 'link' } }, header, action)).rejects.toEqual(withCode('step_up_refused'));
-    await expect(verify({ ...claims, rctx: { ...claims.rctx, door: 'tryout' } }, header, action)).rejects.toEqual(withCode('step_up_refused'));
+    await expect(verify({ ...claims, rctx: { ...claims.rctx, amr: 'link' } }, header, action)).rejects.toEqual(
+      withCode('step_up_refused'),
+    );
+    await expect(verify({ ...claims, rctx: { ...claims.rctx, door: 'tryout' } }, header, action)).rejects.toEqual(
+      withCode('step_up_refused'),
+    );
   });
 
   it('a link session is never offered one, and cannot use anybody’s answer', async () => {
     const people = (await house.reseed()).people;
-    const token = people.find(({ tenantSlug, role }) => tenantSlug === 'harbour' && role === 'lead')!.signInPath!.split('#')[1]!;
+    const token = people
+      .find(({ tenantSlug, role }) => tenantSlug === 'harbour' && role === 'lead')!
+      .signInPath!.split('#')[1]!;
     const { opened } = await identity.signInWithLink(house.deps, at(), token);
     const caller = await house.callerOf(opened.token);
-    await expect(access.beginStepUp(house.deps, caller, { operation: 'access.invite', input })).rejects.toEqual(withCode('step_up_not_offered'));
+    await expect(access.beginStepUp(house.deps, caller, { operation: 'access.invite', input })).rejects.toEqual(
+      withCode('step_up_not_offered'),
+    );
     const { header } = await confirm(await signIn(lead), 'access.invite', input);
     await expect(mintWith(opened.token, header, 'access.invite')).rejects.toEqual(withCode('step_up_refused'));
     expect((await house.audited('step-up.refused')).at(-1)!.leaf).toMatchObject({ public: { reason: 'method' } });
@@ -176,7 +219,11 @@ describe('step-up', () => {
     const { cookie } = await confirm(signed, 'access.invite', input);
     expect(cookie).not.toBe(signed.cookie);
     const ask = (value: string, routeClass: 'read' | 'write') =>
-      mintToken(house.deps, { cookie: value, door: 'edge', destination: 'workspace', routeClass, operation: 'x.y' }, 'r');
+      mintToken(
+        house.deps,
+        { cookie: value, door: 'edge', destination: 'workspace', routeClass, operation: 'x.y' },
+        'r',
+      );
     await ask(signed.cookie, 'read');
     await expect(ask(signed.cookie, 'write')).rejects.toEqual(withCode('session_required'));
     await ask(cookie, 'write');
@@ -187,13 +234,18 @@ describe('step-up', () => {
 
   it('is not offered for what the role may not do', async () => {
     const { caller } = await signIn(client);
-    await expect(access.beginStepUp(house.deps, caller, { operation: 'access.invite', input })).rejects.toEqual(withCode('step_up_not_offered'));
-    await expect(access.beginStepUp(house.deps, caller, { operation: 'nothing.known', input })).rejects.toEqual(withCode('step_up_not_offered'));
+    await expect(access.beginStepUp(house.deps, caller, { operation: 'access.invite', input })).rejects.toEqual(
+      withCode('step_up_not_offered'),
+    );
+    await expect(access.beginStepUp(house.deps, caller, { operation: 'nothing.known', input })).rejects.toEqual(
+      withCode('step_up_not_offered'),
+    );
   });
 });
 
 describe('members', () => {
-  const ask = async (signed: Signed, operation: string, input: Readonly<Record<string, Json>>) => verified(signed, operation, input);
+  const ask = async (signed: Signed, operation: string, input: Readonly<Record<string, Json>>) =>
+    verified(signed, operation, input);
 
   async function invited(role: Role): Promise<{ person: Enrolled; signed: Signed }> {
     const signed = await signIn(lead);
@@ -203,7 +255,11 @@ describe('members', () => {
     const { createSoftwareAuthenticator } = await import('../identity/testing/software-authenticator.ts');
     const device = createSoftwareAuthenticator({ origin: doors.edge.origins[0]! });
     const { challengeId, options } = await identity.beginEnrolment(house.deps, at(), token);
-    const { opened, session } = await identity.enrol(house.deps, at(), { token, challengeId, response: device.register(options) });
+    const { opened, session } = await identity.enrol(house.deps, at(), {
+      token,
+      challengeId,
+      response: device.register(options),
+    });
     const person = { device, cookie: opened.token, personId: session.personId, sessionId: session.sessionId };
     return { person, signed };
   }
@@ -211,7 +267,13 @@ describe('members', () => {
   it('invited people enrol with their link, and everything about it is in the log', async () => {
     const { person } = await invited('auditor');
     expect(await house.callerOf(person.cookie)).toMatchObject({ role: 'auditor', method: 'passkey' });
-    for (const type of ['member.invited', 'invitation.created', 'invitation.accepted', 'passkey.registered', 'link.used']) {
+    for (const type of [
+      'member.invited',
+      'invitation.created',
+      'invitation.accepted',
+      'passkey.registered',
+      'link.used',
+    ]) {
       expect((await house.audited(type)).length, type).toBeGreaterThan(0);
     }
     const invitedEntry = (await house.audited('member.invited')).at(-1)!;
@@ -224,20 +286,28 @@ describe('members', () => {
     const who = await ask(signed, 'access.change-role', { memberId: 'mem_x', role: 'auditor' });
     await access.changeRole(house.deps, who, { memberId: person.personId, role: 'auditor' });
     expect((await house.callerOf(person.cookie)).role).toBe('auditor');
-    expect((await house.audited('member.role-changed')).at(-1)!.leaf).toMatchObject({ public: { from: 'client', to: 'auditor' } });
+    expect((await house.audited('member.role-changed')).at(-1)!.leaf).toMatchObject({
+      public: { from: 'client', to: 'auditor' },
+    });
   });
 
   it('nobody becomes operator of a customer’s tenant', async () => {
     const signed = await signIn(lead);
     const who = await ask(signed, 'access.invite', { label: 'x', role: 'operator' });
-    await expect(access.invite(house.deps, who, { label: 'x', role: 'operator' })).rejects.toEqual(withCode('role_not_assignable'));
-    await expect(access.changeRole(house.deps, who, { memberId: client.personId, role: 'operator' })).rejects.toEqual(withCode('role_not_assignable'));
+    await expect(access.invite(house.deps, who, { label: 'x', role: 'operator' })).rejects.toEqual(
+      withCode('role_not_assignable'),
+    );
+    await expect(access.changeRole(house.deps, who, { memberId: client.personId, role: 'operator' })).rejects.toEqual(
+      withCode('role_not_assignable'),
+    );
   });
 
-  it('nobody raises or removes themselves, and the last manager stays', async () => {
+  it('nobody raises or removes themselves, and of two managers removing each other one stays', async () => {
     const signed = await signIn(lead);
     const who = await ask(signed, 'access.change-role', { memberId: 'mem_x', role: 'client' });
-    await expect(access.changeRole(house.deps, who, { memberId: lead.personId, role: 'client' })).rejects.toEqual(withCode('own_membership'));
+    await expect(access.changeRole(house.deps, who, { memberId: lead.personId, role: 'client' })).rejects.toEqual(
+      withCode('own_membership'),
+    );
     await expect(access.suspendMember(house.deps, who, lead.personId)).rejects.toEqual(withCode('own_membership'));
     // A second manager whose token is still warm must not be able to remove the first at the same moment.
     const second = (await invited('lead')).person;
@@ -247,14 +317,22 @@ describe('members', () => {
       access.suspendMember(house.deps, { ...who, caller: other }, lead.personId),
     ]);
     expect(results.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
-    const active = await house.rows(`select m.id from identity.member m join platform.tenant t on t.id = m.tenant_id where t.slug = 'harbour' and role = 'lead' and state = 'active'`);
+    const active = await house.rows(
+      `select m.id from identity.member m join platform.tenant t on t.id = m.tenant_id where t.slug = 'harbour' and role = 'lead' and state = 'active'`,
+    );
     expect(active).toHaveLength(1);
     // Whoever lost is suspended, and their warm token lets them change nothing more.
     const loser = results[0]!.status === 'fulfilled' ? other : signed.caller;
-    await expect(access.invite(house.deps, { ...who, caller: loser }, { label: 'x', role: 'lead' })).rejects.toEqual(withCode('operation_refused'));
-    await expect(access.changeRole(house.deps, { ...who, caller: loser }, { memberId: client.personId, role: 'lead' })).rejects.toEqual(withCode('operation_refused'));
+    await expect(access.invite(house.deps, { ...who, caller: loser }, { label: 'x', role: 'lead' })).rejects.toEqual(
+      withCode('operation_refused'),
+    );
+    await expect(
+      access.changeRole(house.deps, { ...who, caller: loser }, { memberId: client.personId, role: 'lead' }),
+    ).rejects.toEqual(withCode('operation_refused'));
     await house.rows(`alter table identity.member disable trigger user`);
-    await house.rows(`update identity.member set state = 'active' where id = any($1)`, [[lead.personId, second.personId]]);
+    await house.rows(`update identity.member set state = 'active' where id = any($1)`, [
+      [lead.personId, second.personId],
+    ]);
     await house.rows(`alter table identity.member enable trigger user`);
   });
 
@@ -269,15 +347,27 @@ describe('members', () => {
     await expect(house.callerOf(before.cookie)).rejects.toEqual(withCode('session_required'));
     const answer = { challengeId: begun.challengeId, response: person.device.authenticate(begun.options) };
     await expect(identity.signInWithPasskey(house.deps, at(), answer)).rejects.toEqual(withCode('sign_in_refused'));
-    expect(await house.rows('select 1 from identity.one_time_link where member_id = $1', [person.personId])).toHaveLength(0);
-    await expect(access.changeRole(house.deps, who, { memberId: person.personId, role: 'lead' })).rejects.toEqual(withCode('member_suspended'));
+    expect(
+      await house.rows('select 1 from identity.session where member_id = $1 and closed_at is null', [person.personId]),
+    ).toHaveLength(0);
+    expect(
+      await house.rows('select 1 from identity.one_time_link where member_id = $1', [person.personId]),
+    ).toHaveLength(0);
+    await expect(access.changeRole(house.deps, who, { memberId: person.personId, role: 'lead' })).rejects.toEqual(
+      withCode('member_suspended'),
+    );
   });
 
   it('a member of another tenant does not exist here', async () => {
     const who = await ask(await signIn(lead), 'access.suspend-member', { memberId: 'mem_x' });
     await expect(access.suspendMember(house.deps, who, stranger.personId)).rejects.toEqual(withCode('not_found'));
-    await expect(access.changeRole(house.deps, who, { memberId: stranger.personId, role: 'client' })).rejects.toEqual(withCode('not_found'));
-    const [row] = await house.rows<{ state: string; role: string }>('select state, role from identity.member where id = $1', [stranger.personId]);
+    await expect(access.changeRole(house.deps, who, { memberId: stranger.personId, role: 'client' })).rejects.toEqual(
+      withCode('not_found'),
+    );
+    const [row] = await house.rows<{ state: string; role: string }>(
+      'select state, role from identity.member where id = $1',
+      [stranger.personId],
+    );
     expect(row).toEqual({ state: 'active', role: 'lead' });
   });
 

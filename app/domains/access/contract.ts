@@ -5,7 +5,10 @@ import { z } from 'zod';
 const LABEL_CHARACTERS_MAX = 120;
 const label = z.string().trim().min(1).max(LABEL_CHARACTERS_MAX);
 const role = z.enum(['lead', 'auditor', 'client', 'operator']);
-const memberId = z.string().max(64).regex(/^mem_[A-Za-z0-9_-]+$/);
+const memberId = z
+  .string()
+  .max(64)
+  .regex(/^mem_[A-Za-z0-9_-]+$/);
 const member = z.strictObject({
   id: z.string(),
   label: z.string(),
@@ -84,7 +87,11 @@ export const routes = defineRoutes({
     access: { kind: 'session', class: 'write' },
     ids: {},
     body: z.strictObject({
-      operation: z.string().min(3).max(100).regex(/^[a-z-]+\.[a-z-]+$/),
+      operation: z
+        .string()
+        .min(3)
+        .max(100)
+        .regex(/^[a-z-]+\.[a-z-]+$/),
       /** Path parameters and body of the call to be confirmed, in one object. */
       input: z.record(z.string().max(100), z.json()),
     }),

@@ -3,7 +3,6 @@ export type AccessCode =
   | 'member_limit_reached'
   | 'role_not_assignable'
   | 'own_membership'
-  | 'last_lead'
   | 'member_suspended'
   | 'step_up_not_offered'
   | 'no_passkey_for_step_up';
@@ -13,8 +12,10 @@ export const problems: Readonly<Record<AccessCode, { status: number; title: stri
   member_limit_reached: { status: 409, title: 'No more people can be invited' },
   role_not_assignable: { status: 400, title: 'This role does not exist here' },
   own_membership: { status: 409, title: 'You cannot change your own membership' },
-  last_lead: { status: 409, title: 'Somebody must remain who can manage this' },
   member_suspended: { status: 409, title: 'This person is suspended' },
   step_up_not_offered: { status: 403, title: 'Your role does not include this' },
-  no_passkey_for_step_up: { status: 409, title: 'This needs a passkey: a phone, a security key or this computer with a screen lock' },
+  no_passkey_for_step_up: {
+    status: 409,
+    title: 'This needs a passkey: a phone, a security key or this computer with a screen lock',
+  },
 };

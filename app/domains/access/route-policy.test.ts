@@ -40,7 +40,9 @@ function room(name: string, policy: string, schema?: string): string {
 }
 
 const own = ['identity', 'access', 'tenants'].map((name) => join(DOMAINS, name, 'policy.cedar'));
-const contracts: readonly RouteContract[] = [identityRoutes, accessRoutes, tenantsRoutes].flatMap((routes) => Object.values(routes));
+const contracts: readonly RouteContract[] = [identityRoutes, accessRoutes, tenantsRoutes].flatMap((routes) =>
+  Object.values(routes),
+);
 const operations = new Set(contracts.map(({ operation }) => operation as string));
 const code = (work: () => unknown): string => {
   try {
@@ -55,7 +57,8 @@ describe('the role gate', () => {
   const policy = loadRoutePolicy(own, { operations });
 
   it('has a policy for every session route of these rooms, and none for unknown ones', () => {
-    for (const { operation, access } of contracts) if (access.kind === 'session') expect(policy.has(operation), operation).toBe(true);
+    for (const { operation, access } of contracts)
+      if (access.kind === 'session') expect(policy.has(operation), operation).toBe(true);
     expect(policy.has('nothing.known')).toBe(false);
     expect(policy.allows('nothing.known', caller('lead'))).toBe(false);
   });
@@ -71,7 +74,9 @@ describe('the role gate', () => {
     ['identity.sign-out-everywhere', 'lead auditor client operator'],
     ['identity.add-passkey', 'lead auditor client operator'],
   ])('%s is for: %s', (operation, roles) => {
-    const allowed = (['lead', 'auditor', 'client', 'operator'] as const).filter((role) => policy.allows(operation, caller(role)));
+    const allowed = (['lead', 'auditor', 'client', 'operator'] as const).filter((role) =>
+      policy.allows(operation, caller(role)),
+    );
     expect(allowed.join(' ')).toBe(roles);
   });
 
@@ -88,12 +93,21 @@ describe('the role gate', () => {
 
 describe('a house without valid policies does not start', () => {
   it.each([
-    ['an operation that no route has', '@id("a") permit(principal is Person, action == Action::"access.raed", resource is Tenant);'],
+    [
+      'an operation that no route has',
+      '@id("a") permit(principal is Person, action == Action::"access.raed", resource is Tenant);',
+    ],
     ['no @id', 'permit(principal is Person, action == Action::"access.invite", resource is Tenant);'],
     ['no action', '@id("a") permit(principal is Person, action, resource is Tenant);'],
     ['no resource type', '@id("a") permit(principal is Person, action == Action::"access.invite", resource);'],
-    ['a row type that nobody declares', '@id("a") permit(principal is Person, action == Action::"access.invite", resource is Paper);'],
-    ['a misspelt attribute', '@id("a") permit(principal is Person, action == Action::"access.invite", resource is Tenant) when { principal.rolle == "lead" };'],
+    [
+      'a row type that nobody declares',
+      '@id("a") permit(principal is Person, action == Action::"access.invite", resource is Paper);',
+    ],
+    [
+      'a misspelt attribute',
+      '@id("a") permit(principal is Person, action == Action::"access.invite", resource is Tenant) when { principal.rolle == "lead" };',
+    ],
   ])('%s', (name, text) => {
     expect(code(() => loadRoutePolicy([room(name.replaceAll(' ', '-'), text)], { operations }))).toBe('policy_invalid');
   });
@@ -110,7 +124,11 @@ describe('rows', () => {
     'entity Paper = { state: String, contacts: Set<Person> };',
   );
   const policy = loadRoutePolicy([...own, file]);
-  const paper = (contacts: string[], state = 'review') => ({ type: 'Paper', id: OTHER, attributes: { state, contacts, title: 'ignored' } });
+  const paper = (contacts: string[], state = 'review') => ({
+    type: 'Paper',
+    id: OTHER,
+    attributes: { state, contacts, title: 'ignored' },
+  });
 
   it('a client contact sees only what they are assigned to, and no drafts', () => {
     expect(policy.decide('papers.read', caller('client'), paper([PERSON]))).toBe(true);
@@ -121,7 +139,10 @@ describe('rows', () => {
   });
 
   it('the list’s filter binds the person and names the columns', () => {
-    const filter = policy.filter('papers.list', caller('client'), { type: 'Paper', columns: { state: 'p.state', contacts: 'p.contact_ids' } });
+    const filter = policy.filter('papers.list', caller('client'), {
+      type: 'Paper',
+      columns: { state: 'p.state', contacts: 'p.contact_ids' },
+    });
     expect(filter.sql).toContain('p.contact_ids');
     expect(filter.sql).not.toContain(PERSON);
     expect(filter.parameters).toContain(PERSON);
@@ -140,7 +161,11 @@ describe('the whole house', () => {
       const module = (await import(pathToFileURL(join(DOMAINS, '..', path)).href)) as Record<string, unknown>;
       for (const table of Object.values(module)) {
         if (typeof table !== 'object' || table === null) continue;
-        found.push(...(Object.values(table) as RouteContract[]).filter((route) => typeof route?.operation === 'string' && 'access' in route));
+        found.push(
+          ...(Object.values(table) as RouteContract[]).filter(
+            (route) => typeof route?.operation === 'string' && 'access' in route,
+          ),
+        );
       }
     }
     return found;

@@ -1,7 +1,14 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { AppError } from '@auditrax/base';
-import { loadPolicies, namedIn, splitPolicies, type PolicySet, type PolicySource, type RowFilter } from '@auditrax/policy';
+import {
+  loadPolicies,
+  namedIn,
+  splitPolicies,
+  type PolicySet,
+  type PolicySource,
+  type RowFilter,
+} from '@auditrax/policy';
 import type { Caller } from '../../platform/http/handler.ts';
 import type { RoutePolicy } from '../../platform/http/policy-gate.ts';
 
@@ -104,7 +111,8 @@ export function loadRoutePolicy(
     has: (operation) => set.granted.has(operation),
     allows: roleGate(set),
     decide: (operation, caller, resource) =>
-      set.schema.actions.has(operation) && set.decide({ principal: personOf(caller), action: operation, resource, context: {} }).allowed,
+      set.schema.actions.has(operation) &&
+      set.decide({ principal: personOf(caller), action: operation, resource, context: {} }).allowed,
     filter(operation, caller, { type, columns, idColumn }) {
       return set.compileFilter({
         action: operation,

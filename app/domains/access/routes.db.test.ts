@@ -15,7 +15,9 @@ import { createStepUpVerifier } from './step-up-verifier.ts';
 interface Reply {
   readonly status: number;
   /** Members differ by route; each test knows which. */
-  readonly body: Readonly<Record<'action' | 'challengeId' | 'cookie' | 'members' | 'options' | 'passkeys' | 'token', never>>;
+  readonly body: Readonly<
+    Record<'action' | 'challengeId' | 'cookie' | 'members' | 'options' | 'passkeys' | 'token', never>
+  >;
   readonly headers: Record<string, string>;
 }
 
@@ -27,7 +29,13 @@ let cookie = '';
 beforeAll(async () => {
   house = await startSeededIssuer(systemClock);
   const { deps } = house;
-  rooms = [identityRoutes(deps), canaryIdentityRoutes(deps), tokenMintRoutes(deps), accessRoutes(deps), tenantsRoutes(deps)];
+  rooms = [
+    identityRoutes(deps),
+    canaryIdentityRoutes(deps),
+    tokenMintRoutes(deps),
+    accessRoutes(deps),
+    tenantsRoutes(deps),
+  ];
   device = createSoftwareAuthenticator({ origin: doors.edge.origins[0]! });
 });
 afterAll(() => house?.stop());
@@ -42,12 +50,22 @@ interface Shot {
 /** What the gateway and the harness do between them, without a wire. */
 async function shoot(operation: string, shot: Shot = {}): Promise<Reply> {
   const room = rooms.find(({ contract }) => Object.values(contract).some((route) => route.operation === operation))!;
-  const [name, contract] = Object.entries(room.contract).find(([, route]) => route.operation === operation)! as [string, RouteContract];
+  const [name, contract] = Object.entries(room.contract).find(([, route]) => route.operation === operation)! as [
+    string,
+    RouteContract,
+  ];
   const requestId = uuidV4(systemRandom);
   let caller: Caller | undefined;
   let claims: Awaited<ReturnType<SeededIssuer['claimsOf']>> | undefined;
   if (contract.access.kind === 'session') {
-    const mint = { cookie, door: 'edge', destination: 'workspace', routeClass: contract.access.class, operation, ...(shot.stepUp === undefined ? {} : { stepUp: shot.stepUp }) };
+    const mint = {
+      cookie,
+      door: 'edge',
+      destination: 'workspace',
+      routeClass: contract.access.class,
+      operation,
+      ...(shot.stepUp === undefined ? {} : { stepUp: shot.stepUp }),
+    };
     const { body } = await shoot('identity.mint-token', { body: mint });
     claims = await house.claimsOf(body['token'] as unknown as string);
     caller = { ...(await house.callerOf(cookie)), routeClass: contract.access.class };
@@ -65,7 +83,11 @@ async function shoot(operation: string, shot: Shot = {}): Promise<Reply> {
     headers: { [DOOR_HEADER]: 'edge', ...(cookie === '' ? {} : { [COOKIE_HEADER]: cookie }) },
     stepUp: (action: never) => verify(claims!, shot.stepUp ?? '', action),
   };
-  const reply = (await room.handlers[name]!(call as never)) as { status: number; body: unknown; headers?: Record<string, string> };
+  const reply = (await room.handlers[name]!(call as never)) as {
+    status: number;
+    body: unknown;
+    headers?: Record<string, string>;
+  };
   const checked = safeEncode(contract.replies[reply.status] as ZodType, reply.body as never);
   expect(checked.error, operation).toBeUndefined();
   const session = reply.headers?.[SESSION_HEADER];
@@ -94,14 +116,23 @@ describe('the journey of a lead auditor, over the routes', () => {
     const response = device.register(body['options']);
     const reply = await shoot('identity.enrol', { body: { token, challengeId: body['challengeId'], response } });
     expect(reply.headers[SESSION_HEADER]).toMatch(/^set;[A-Za-z0-9_-]{43};43200$/);
-    expect(reply.body).toMatchObject({ signedIn: true, role: 'lead', method: 'passkey', door: 'edge', passkeys: 1, tenant: { slug: 'harbour' } });
+    expect(reply.body).toMatchObject({
+      signedIn: true,
+      role: 'lead',
+      method: 'passkey',
+      door: 'edge',
+      passkeys: 1,
+      tenant: { slug: 'harbour' },
+    });
     expect((await shoot('identity.session')).body).toEqual(reply.body);
   });
 
   it('signing in again closes the session before', async () => {
     const before = cookie;
     const { body } = await shoot('identity.sign-in-options');
-    await shoot('identity.sign-in', { body: { challengeId: body['challengeId'], response: device.authenticate(body['options']) } });
+    await shoot('identity.sign-in', {
+      body: { challengeId: body['challengeId'], response: device.authenticate(body['options']) },
+    });
     expect(cookie).not.toBe(before);
     await expect(house.callerOf(before)).rejects.toMatchObject({ code: 'session_required' });
   });
@@ -110,7 +141,10 @@ describe('the journey of a lead auditor, over the routes', () => {
     const input = { label: 'New auditor', role: 'auditor' };
     const reply = await shoot('access.invite', { body: input, stepUp: await confirm('access.invite', input) });
     expect(reply.status).toBe(201);
-    expect(reply.body).toMatchObject({ invitation: { label: 'New auditor', state: 'open' }, enrolmentUrl: expect.stringMatching(/^\/app\/enrol#/) });
+    expect(reply.body).toMatchObject({
+      invitation: { label: 'New auditor', state: 'open' },
+      enrolmentUrl: expect.stringMatching(/^\/app\/enrol#/),
+    });
     expect((await shoot('access.list-invitations')).body).toMatchObject({ invitations: [{ label: 'New auditor' }] });
   });
 
@@ -126,22 +160,35 @@ describe('the journey of a lead auditor, over the routes', () => {
     const [row] = await house.rows<{ id: string }>(`select member_id as id from identity.invitation`);
     const change = { memberId: memberTag, role: 'client' };
     const ids = { 'params.memberId': row!.id };
-    const changed = await shoot('access.change-role', { params: { memberId: memberTag }, body: { role: 'client' }, ids, stepUp: await confirm('access.change-role', change) });
+    const changed = await shoot('access.change-role', {
+      params: { memberId: memberTag },
+      body: { role: 'client' },
+      ids,
+      stepUp: await confirm('access.change-role', change),
+    });
     expect(changed.headers[REVOKE_HEADER]).toBe(row!.id);
     expect(changed.body).toMatchObject({ member: { id: memberTag, role: 'client' } });
-    const suspended = await shoot('access.suspend-member', { params: { memberId: memberTag }, ids, stepUp: await confirm('access.suspend-member', { memberId: memberTag }) });
+    const suspended = await shoot('access.suspend-member', {
+      params: { memberId: memberTag },
+      ids,
+      stepUp: await confirm('access.suspend-member', { memberId: memberTag }),
+    });
     expect(suspended.body).toMatchObject({ member: { state: 'suspended' }, sessionsClosed: 0 });
   });
 
   it('an answer for one role does not confirm another', async () => {
     const stepUp = await confirm('access.invite', { label: 'X', role: 'client' });
-    await expect(shoot('access.invite', { body: { label: 'X', role: 'lead' }, stepUp })).rejects.toMatchObject({ code: 'step_up_refused' });
+    await expect(shoot('access.invite', { body: { label: 'X', role: 'lead' }, stepUp })).rejects.toMatchObject({
+      code: 'step_up_refused',
+    });
   });
 
   it('adds a further passkey, lists them, and signs out everywhere', async () => {
     const { body } = await shoot('identity.add-passkey-options');
     const second = createSoftwareAuthenticator({ origin: doors.edge.origins[0]! });
-    const added = await shoot('identity.add-passkey', { body: { challengeId: body['challengeId'], response: second.register(body['options']) } });
+    const added = await shoot('identity.add-passkey', {
+      body: { challengeId: body['challengeId'], response: second.register(body['options']) },
+    });
     expect(added.body).toEqual({ passkeys: 2 });
     expect((await shoot('identity.list-passkeys')).body['passkeys']).toHaveLength(2);
     const out = await shoot('identity.sign-out-everywhere');
@@ -152,7 +199,11 @@ describe('the journey of a lead auditor, over the routes', () => {
   it('a sentinel gets canary cookies over its own route', async () => {
     const { body } = await shoot('identity.canary-session', { body: { tenant: 'canary-a', role: 'client' } });
     cookie = body['cookie'];
-    expect((await shoot('identity.session')).body).toMatchObject({ signedIn: true, method: 'canary', tenant: { kind: 'canary' } });
+    expect((await shoot('identity.session')).body).toMatchObject({
+      signedIn: true,
+      method: 'canary',
+      tenant: { kind: 'canary' },
+    });
     expect((await shoot('identity.sign-out')).headers[SESSION_HEADER]).toBe('clear');
   });
 });

@@ -9,7 +9,11 @@ import { stepUpAction } from './step-up-action.ts';
 type StepUpCall = Pick<Call, 'caller' | 'requestId' | 'stepUp'>;
 
 /** Verifies the confirmation of exactly this operation with exactly this input, before anything is looked at. */
-async function confirmed(call: StepUpCall, operation: string, input: Readonly<Record<string, Json | undefined>>): Promise<Asker> {
+async function confirmed(
+  call: StepUpCall,
+  operation: string,
+  input: Readonly<Record<string, Json | undefined>>,
+): Promise<Asker> {
   const stepUp = await call.stepUp(stepUpAction(call.caller, operation, input));
   return { caller: call.caller, requestId: call.requestId, stepUp };
 }
@@ -46,7 +50,10 @@ export function accessRoutes(deps: AccessDeps): RoomRoutes {
     async invite(call) {
       const who = await confirmed(call, 'access.invite', call.body);
       const made = await service.invite(deps, who, call.body);
-      return { status: 201 as const, body: { invitation: invitation(call, made.invitation), enrolmentUrl: made.enrolmentPath } };
+      return {
+        status: 201 as const,
+        body: { invitation: invitation(call, made.invitation), enrolmentUrl: made.enrolmentPath },
+      };
     },
     async changeRole(call) {
       const who = await confirmed(call, 'access.change-role', { ...call.params, ...call.body });
@@ -58,7 +65,11 @@ export function accessRoutes(deps: AccessDeps): RoomRoutes {
       const who = await confirmed(call, 'access.suspend-member', { ...call.params });
       const memberId = call.ids['params.memberId'];
       const { person: suspended, sessionsClosed } = await service.suspendMember(deps, who, memberId);
-      return { status: 200 as const, body: { member: person(call, suspended), sessionsClosed }, headers: { [REVOKE_HEADER]: memberId } };
+      return {
+        status: 200 as const,
+        body: { member: person(call, suspended), sessionsClosed },
+        headers: { [REVOKE_HEADER]: memberId },
+      };
     },
     async stepUp(call) {
       const { challengeId, options, action, opened } = await service.beginStepUp(deps, call.caller, call.body);

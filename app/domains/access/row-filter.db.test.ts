@@ -13,9 +13,20 @@ entity Paper = { state: String, contacts: Set<Person>, owner?: Person, size: Lon
 action "read" appliesTo { principal: [Person], resource: [Paper], context: { night: Bool, hour: Long } };
 `;
 const COLUMNS = {
-  state: 'p.state', contacts: 'p.contacts', owner: 'p.owner', size: 'p.size', note: 'p.note', title: 'p.title', open: 'p.open', tags: 'p.tags',
+  state: 'p.state',
+  contacts: 'p.contacts',
+  owner: 'p.owner',
+  size: 'p.size',
+  note: 'p.note',
+  title: 'p.title',
+  open: 'p.open',
+  tags: 'p.tags',
 };
-const IDS = ['11111111-1111-4111-8111-111111111111', '22222222-2222-4222-8222-222222222222', '33333333-3333-4333-8333-333333333333'];
+const IDS = [
+  '11111111-1111-4111-8111-111111111111',
+  '22222222-2222-4222-8222-222222222222',
+  '33333333-3333-4333-8333-333333333333',
+];
 const STATES = ['draft', 'review', "fi'nal"];
 const TEXTS = ['', 'a', 'ab', 'a%b', 'a_b', 'a\\b', "it's", 'ä', 'draft', '%', '\\'];
 const ROWS = 60;
@@ -31,23 +42,51 @@ const textValue = fc.oneof(
   fc.constantFrom('(if resource.open then resource.state else resource.title)'),
 );
 const longValue = fc.oneof(number.map(String), fc.constantFrom('resource.size', 'principal.level', 'context.hour'));
-const setOfText = fc.oneof(fc.constant('resource.tags'), fc.array(text.map(quoted), { minLength: 1, maxLength: 3 }).map((items) => `[${items.join(', ')}]`));
-const personValue = fc.oneof(fc.constant('principal'), person.map((id) => `Person::"${id}"`));
-const setOfPersons = fc.oneof(fc.constant('resource.contacts'), fc.array(personValue, { minLength: 1, maxLength: 3 }).map((items) => `[${items.join(', ')}]`));
+const setOfText = fc.oneof(
+  fc.constant('resource.tags'),
+  fc.array(text.map(quoted), { minLength: 1, maxLength: 3 }).map((items) => `[${items.join(', ')}]`),
+);
+const personValue = fc.oneof(
+  fc.constant('principal'),
+  person.map((id) => `Person::"${id}"`),
+);
+const setOfPersons = fc.oneof(
+  fc.constant('resource.contacts'),
+  fc.array(personValue, { minLength: 1, maxLength: 3 }).map((items) => `[${items.join(', ')}]`),
+);
 const pattern = fc.constantFrom('*', 'a*', '*b', 'a%b', 'a_b', 'a\\\\b', '*%*', '*_*', 'dra*t', '\\*', '*\\\\*');
 
 const leaf = fc.oneof(
   fc.tuple(textValue, fc.constantFrom('==', '!='), textValue).map(([a, operator, b]) => `${a} ${operator} ${b}`),
-  fc.tuple(longValue, fc.constantFrom('==', '!=', '<', '<=', '>', '>='), longValue).map(([a, operator, b]) => `${a} ${operator} ${b}`),
+  fc
+    .tuple(longValue, fc.constantFrom('==', '!=', '<', '<=', '>', '>='), longValue)
+    .map(([a, operator, b]) => `${a} ${operator} ${b}`),
   fc.tuple(textValue, pattern).map(([a, like]) => `${a} like "${like}"`),
   fc.tuple(setOfText, textValue).map(([set, item]) => `${set}.contains(${item})`),
-  fc.tuple(setOfText, fc.constantFrom('containsAll', 'containsAny'), setOfText).map(([a, operator, b]) => `${a}.${operator}(${b})`),
+  fc
+    .tuple(setOfText, fc.constantFrom('containsAll', 'containsAny'), setOfText)
+    .map(([a, operator, b]) => `${a}.${operator}(${b})`),
   fc.tuple(setOfPersons, personValue).map(([set, item]) => `${set}.contains(${item})`),
-  fc.tuple(setOfPersons, fc.constantFrom('containsAll', 'containsAny'), setOfPersons).map(([a, operator, b]) => `${a}.${operator}(${b})`),
+  fc
+    .tuple(setOfPersons, fc.constantFrom('containsAll', 'containsAny'), setOfPersons)
+    .map(([a, operator, b]) => `${a}.${operator}(${b})`),
   fc.tuple(personValue, setOfPersons).map(([item, set]) => `${item} in ${set}`),
   fc.tuple(setOfText, fc.constantFrom('==', '!='), setOfText).map(([a, operator, b]) => `${a} ${operator} ${b}`),
-  fc.constantFrom('resource.tags.isEmpty()', 'resource.contacts.isEmpty()', 'resource.open', 'context.night', 'true', 'false'),
-  fc.constantFrom('resource has note', 'resource has owner', 'principal has team', 'resource has title', 'resource is Paper'),
+  fc.constantFrom(
+    'resource.tags.isEmpty()',
+    'resource.contacts.isEmpty()',
+    'resource.open',
+    'context.night',
+    'true',
+    'false',
+  ),
+  fc.constantFrom(
+    'resource has note',
+    'resource has owner',
+    'principal has team',
+    'resource has title',
+    'resource is Paper',
+  ),
   personValue.map((item) => `(resource has owner && resource.owner == ${item})`),
   personValue.map((item) => `(!(resource has owner) || resource.owner != ${item})`),
   setOfPersons.map((set) => `(resource has owner && ${set}.contains(resource.owner))`),
@@ -60,7 +99,9 @@ const condition: fc.Arbitrary<string> = fc.letrec<{ node: string }>((tie) => ({
   node: fc.oneof(
     { maxDepth: 3 },
     leaf,
-    fc.tuple(tie('node'), fc.constantFrom('&&', '||'), tie('node')).map(([a, operator, b]) => `(${a}) ${operator} (${b})`),
+    fc
+      .tuple(tie('node'), fc.constantFrom('&&', '||'), tie('node'))
+      .map(([a, operator, b]) => `(${a}) ${operator} (${b})`),
     tie('node').map((a) => `!(${a})`),
     fc.tuple(tie('node'), tie('node'), tie('node')).map(([a, b, c]) => `(if ${a} then ${b} else ${c})`),
   ),
@@ -98,11 +139,23 @@ beforeAll(async () => {
   database = await startTestDatabase({ roots: [] });
   client = new Client(database.connectionFor('superuser'));
   await client.connect();
-  await client.query(`create temp table paper (id text, state text, contacts uuid[], owner uuid, size bigint, note text, title text, open boolean, tags text[])`);
+  await client.query(
+    `create temp table paper (id text, state text, contacts uuid[], owner uuid, size bigint, note text, title text, open boolean, tags text[])`,
+  );
   const samples = fc.sample(row, { numRuns: ROWS, seed: 20_261_122 });
   rows = samples.map((attributes, index) => ({ id: String(index), attributes }));
   for (const { id, attributes: a } of rows) {
-    await client.query('insert into paper values ($1,$2,$3,$4,$5,$6,$7,$8,$9)', [id, a['state'], a['contacts'], a['owner'], a['size'], a['note'], a['title'], a['open'], a['tags']]);
+    await client.query('insert into paper values ($1,$2,$3,$4,$5,$6,$7,$8,$9)', [
+      id,
+      a['state'],
+      a['contacts'],
+      a['owner'],
+      a['size'],
+      a['note'],
+      a['title'],
+      a['open'],
+      a['tags'],
+    ]);
   }
 });
 afterAll(async () => {
@@ -127,16 +180,33 @@ describe('the compiled filter selects what Cedar permits', () => {
     const principals = fc.record({ role: text, team: fc.option(text, { nil: undefined }), level: number });
     await fc.assert(
       fc.asyncProperty(
-        fc.array(policy, { minLength: 1, maxLength: 4 }).map(load).filter((set) => set !== undefined),
+        fc
+          .array(policy, { minLength: 1, maxLength: 4 })
+          .map(load)
+          .filter((set) => set !== undefined),
         fc.record({ id: person, attributes: principals, night: fc.boolean(), hour: number }),
         async (set, who) => {
           const principal = { type: 'Person', id: who.id, attributes: who.attributes };
           const context = { night: who.night, hour: who.hour };
-          const filter = set.compileFilter({ action: 'read', principal, context, resourceType: 'Paper', columns: COLUMNS, idColumn: 'p.id' });
-          const found = await client.query<{ id: string }>(`select p.id from paper p where ${filter.sql}`, [...filter.parameters]);
+          const filter = set.compileFilter({
+            action: 'read',
+            principal,
+            context,
+            resourceType: 'Paper',
+            columns: COLUMNS,
+            idColumn: 'p.id',
+          });
+          const found = await client.query<{ id: string }>(`select p.id from paper p where ${filter.sql}`, [
+            ...filter.parameters,
+          ]);
           const selected = new Set(found.rows.map(({ id }) => id));
           for (const { id, attributes } of rows) {
-            const { allowed } = set.decide({ principal, action: 'read', context, resource: { type: 'Paper', id, attributes } });
+            const { allowed } = set.decide({
+              principal,
+              action: 'read',
+              context,
+              resource: { type: 'Paper', id, attributes },
+            });
             decisions += 1;
             permitted += allowed ? 1 : 0;
             expect(selected.has(id), `row ${id} of ${filter.sql}`).toBe(allowed);
@@ -157,7 +227,13 @@ describe('the compiled filter selects what Cedar permits', () => {
       'forbid(principal, action == Action::"read", resource is Paper) when { resource has owner && resource.owner == principal && resource.tags.isEmpty() };',
     ])!;
     const principal = { type: 'Person', id: IDS[0]!, attributes: { role: 'x', level: 1 } };
-    const filter = set.compileFilter({ action: 'read', principal, context: { night: true, hour: 1 }, resourceType: 'Paper', columns: COLUMNS });
+    const filter = set.compileFilter({
+      action: 'read',
+      principal,
+      context: { night: true, hour: 1 },
+      resourceType: 'Paper',
+      columns: COLUMNS,
+    });
     const condition = sql(filter.strings as unknown as TemplateStringsArray, ...filter.values);
     const statement = sql`select p.id from app.paper p where p.tenant_id = ${'t'} and ${condition}`;
     expect(checkStatement(statement.sql)).toMatchObject({ allowed: true, tenantParameters: [1] });

@@ -55,7 +55,12 @@ export function roleExistsIn(kind: Caller['tenantKind'], role: Role): boolean {
 }
 
 async function toPerson(deps: AccessDeps, caller: Caller, row: MemberRow): Promise<Person> {
-  const label = await deps.sealer.openText({ context: caller.tenant, field: 'identity.member.label', rowId: row.id, sealed: row.label });
+  const label = await deps.sealer.openText({
+    context: caller.tenant,
+    field: 'identity.member.label',
+    rowId: row.id,
+    sealed: row.label,
+  });
   return { id: row.id, label, role: row.role, state: row.state };
 }
 
@@ -76,12 +81,20 @@ async function toInvitation(deps: AccessDeps, caller: Caller, row: InvitationRow
     deps.sealer.openText({ context: caller.tenant, field: `identity.invitation.${field}`, rowId: row.id, sealed });
   const expired = row.expires_at.getTime() <= deps.clock.nowMs();
   const state = row.accepted_at !== null ? 'accepted' : expired ? 'expired' : 'open';
-  return { ...row, label: await open('label', row.label), name: row.name === null ? null : await open('name', row.name), state };
+  return {
+    ...row,
+    label: await open('label', row.label),
+    name: row.name === null ? null : await open('name', row.name),
+    state,
+  };
 }
 
 /** Invitations of the caller's tenant, newest first. */
 export async function listInvitations(deps: AccessDeps, caller: Caller): Promise<Invitation[]> {
-  const rows = await deps.tenant.scoped(caller.tenant, queries.listInvitations(caller.tenant.tenantId, INVITATIONS_SHOWN_MAX));
+  const rows = await deps.tenant.scoped(
+    caller.tenant,
+    queries.listInvitations(caller.tenant.tenantId, INVITATIONS_SHOWN_MAX),
+  );
   return Promise.all(rows.map((row) => toInvitation(deps, caller, row)));
 }
 
@@ -104,8 +117,11 @@ export async function invite(
   const memberId = uuidV7(deps.clock, deps.random);
   const id = uuidV7(deps.clock, deps.random);
   const now = deps.clock.nowMs();
-  const seal = (field: 'identity.member.label' | 'identity.invitation.label' | 'identity.invitation.name', rowId: Uuid, value: string) =>
-    deps.sealer.seal({ context, field, rowId, value });
+  const seal = (
+    field: 'identity.member.label' | 'identity.invitation.label' | 'identity.invitation.name',
+    rowId: Uuid,
+    value: string,
+  ) => deps.sealer.seal({ context, field, rowId, value });
   const row = {
     id,
     member_id: memberId,
@@ -122,7 +138,13 @@ export async function invite(
     await requireManager(tx, caller);
     const [count] = await tx.query(queries.countMembers(context.tenantId));
     if (Number(count?.members ?? 0) >= MEMBERS_MAX) throw refuse('member_limit_reached', `${MEMBERS_MAX} members`);
-    const member = { id: memberId, role: input.role, state: 'invited', label: memberLabel, created_at: row.created_at } as const;
+    const member = {
+      id: memberId,
+      role: input.role,
+      state: 'invited',
+      label: memberLabel,
+      created_at: row.created_at,
+    } as const;
     await tx.query(queries.insertMember(context.tenantId, member));
     await tx.query(queries.insertInvitation(context.tenantId, row));
     const facts = { ...auditOf(who), public: { role: input.role } };
@@ -144,7 +166,10 @@ export async function requireManager(tx: ScopedTransaction, caller: Caller): Pro
   throw new AppError<'operation_refused'>('operation_refused', 'the caller manages this tenant no more');
 }
 
-/** The member that a change is about, locked. A person changes nobody's membership but others'. */
+/**
+ * The member that a change is about, locked. Nobody changes their own membership, and whoever changes another's is a
+ * manager who stays: so a tenant never loses its last one.
+ */
 async function memberToChange(tx: ScopedTransaction, caller: Caller, memberId: Uuid): Promise<MemberRow> {
   await requireManager(tx, caller);
   const row = (await tx.query(memberForUpdate(caller.tenant.tenantId, memberId)))[0];
@@ -154,24 +179,21 @@ async function memberToChange(tx: ScopedTransaction, caller: Caller, memberId: U
   return row;
 }
 
-/** Somebody who can manage the tenant must remain after `row` stops being one. */
-async function requireOtherManager(tx: ScopedTransaction, caller: Caller, row: MemberRow): Promise<void> {
-  if (row.state !== 'active' || (row.role !== 'lead' && row.role !== 'operator')) return;
-  const managers = await tx.query(queries.lockManagers(caller.tenant.tenantId));
-  if (!managers.some(({ id }) => id !== row.id)) throw refuse('last_lead', 'the last manager');
-}
-
 /**
  * Gives a member another role; it holds from the next token on (the gateway is told to drop the cached ones). Throws
- * `not_found`, `own_membership`, `role_not_assignable`, `member_suspended`, `last_lead`.
+ * `not_found`, `own_membership`, `role_not_assignable`, `member_suspended`,
+ * `operation_refused`.
  */
-export async function changeRole(deps: AccessDeps, who: Asker, input: { readonly memberId: Uuid; readonly role: Role }): Promise<Person> {
+export async function changeRole(
+  deps: AccessDeps,
+  who: Asker,
+  input: { readonly memberId: Uuid; readonly role: Role },
+): Promise<Person> {
   const { caller } = who;
   if (!roleExistsIn(caller.tenantKind, input.role)) throw refuse('role_not_assignable', input.role);
   const changed = await deps.tenant.transaction(caller.tenant, async (tx) => {
     const row = await memberToChange(tx, caller, input.memberId);
     if (row.state === 'suspended') throw refuse('member_suspended', 'a suspended member has no role to change');
-    if (input.role !== 'lead' && input.role !== 'operator') await requireOtherManager(tx, caller, row);
     await tx.query(queries.setMemberRole(caller.tenant.tenantId, row.id, input.role));
     await deps.recordAudit(tx, {
       ...auditOf(who),
@@ -188,16 +210,24 @@ export async function changeRole(deps: AccessDeps, who: Asker, input: { readonly
  * Suspends a member: no session, token, link or step-up of theirs works any more once this returns (tokens already
  * handed out live for 30 seconds at most and the gateway is told to drop them). Throws as `changeRole` does.
  */
-export async function suspendMember(deps: AccessDeps, who: Asker, memberId: Uuid): Promise<{ readonly person: Person; readonly sessionsClosed: number }> {
+export async function suspendMember(
+  deps: AccessDeps,
+  who: Asker,
+  memberId: Uuid,
+): Promise<{ readonly person: Person; readonly sessionsClosed: number }> {
   const { caller } = who;
   const { row, closed } = await deps.tenant.transaction(caller.tenant, async (tx) => {
     const found = await memberToChange(tx, caller, memberId);
-    await requireOtherManager(tx, caller, found);
     await tx.query(setMemberState(caller.tenant.tenantId, found.id, 'suspended'));
     await tx.query(deleteLinksOf(caller.tenant.tenantId, found.id));
     const { actor } = auditFromCall(who);
     const count = await closeSessionsOf(deps, tx, { memberId: found.id, reason: 'suspended', actor });
-    await deps.recordAudit(tx, { ...auditOf(who), type: 'member.suspended', resource: ['member', found.id], public: { sessions: count } });
+    await deps.recordAudit(tx, {
+      ...auditOf(who),
+      type: 'member.suspended',
+      resource: ['member', found.id],
+      public: { sessions: count },
+    });
     return { row: { ...found, state: 'suspended' as const }, closed: count };
   });
   return { person: await toPerson(deps, caller, row), sessionsClosed: closed };

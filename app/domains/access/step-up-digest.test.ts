@@ -7,12 +7,20 @@ import { actionHash, stepUpDigest } from './step-up-digest.ts';
 describe('the digest that a passkey signs', () => {
   it('is SHA-256(label || nonce || SHA-256(JCS(action))), with an independent canonicaliser', () => {
     fc.assert(
-      fc.property(fc.uint8Array({ minLength: 32, maxLength: 32 }), fc.dictionary(fc.string({ unit: 'grapheme' }), fc.jsonValue()), (nonce, input) => {
-        const action = JSON.parse(JSON.stringify({ operation: 'x.y', input })) as never;
-        const inner = createHash('sha256').update(canonicalize(action) as string).digest();
-        const expected = createHash('sha256').update(Buffer.concat([Buffer.from('auditrax-stepup-v1\0'), nonce, inner])).digest();
-        expect(stepUpDigest(nonce, action).equals(expected)).toBe(true);
-      }),
+      fc.property(
+        fc.uint8Array({ minLength: 32, maxLength: 32 }),
+        fc.dictionary(fc.string({ unit: 'grapheme' }), fc.jsonValue()),
+        (nonce, input) => {
+          const action = JSON.parse(JSON.stringify({ operation: 'x.y', input })) as never;
+          const inner = createHash('sha256')
+            .update(canonicalize(action) as string)
+            .digest();
+          const expected = createHash('sha256')
+            .update(Buffer.concat([Buffer.from('auditrax-stepup-v1\0'), nonce, inner]))
+            .digest();
+          expect(stepUpDigest(nonce, action).equals(expected)).toBe(true);
+        },
+      ),
     );
   });
 

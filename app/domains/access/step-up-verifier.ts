@@ -42,7 +42,8 @@ export function createStepUpVerifier(deps: {
     if (claims.rctx['amr'] !== 'passkey' || (door !== 'edge' && door !== 'tryout')) throw refuse('method');
     const header = readStepUpHeader(headerText);
     const vouched = readStepUpClaims(claims.tctx['stepUp']);
-    if (header === undefined || vouched === undefined || header.hash !== vouched.assertionHash) throw refuse('not-vouched-for');
+    if (header === undefined || vouched === undefined || header.hash !== vouched.assertionHash)
+      throw refuse('not-vouched-for');
     const nonce = fromBase64Url(vouched.nonce);
     const publicKey = fromBase64Url(vouched.publicKey);
     if (nonce?.length !== 32 || publicKey === undefined) throw refuse('malformed');

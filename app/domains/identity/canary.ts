@@ -13,16 +13,26 @@ import { findTenantBySlug } from './tenant-lookup.ts';
 const SENTINEL = { service: 'sentinel' } as const;
 
 /** Finds the canary person of a role. Any other tenant, and one that does not exist, give `canary_tenant_required`. */
-async function canaryPerson(deps: IdentityDeps, arrival: Arrival, wanted: { readonly tenant: string; readonly role: Role }) {
+async function canaryPerson(
+  deps: IdentityDeps,
+  arrival: Arrival,
+  wanted: { readonly tenant: string; readonly role: Role },
+) {
   const tenant = await findTenantBySlug(deps, wanted.tenant, arrival.requestId);
-  if (tenant?.kind !== 'canary') throw new AppError<IdentityCode>('canary_tenant_required', `${wanted.tenant} is no canary tenant`);
+  if (tenant?.kind !== 'canary')
+    throw new AppError<IdentityCode>('canary_tenant_required', `${wanted.tenant} is no canary tenant`);
   const member = (await deps.tenant.scoped(tenant.context, memberByRole(tenant.context.tenantId, wanted.role)))[0];
-  if (member === undefined) throw new AppError<IdentityCode>('canary_tenant_required', `no ${wanted.role} in ${wanted.tenant}`);
+  if (member === undefined)
+    throw new AppError<IdentityCode>('canary_tenant_required', `no ${wanted.role} in ${wanted.tenant}`);
   return { tenant, member };
 }
 
 /** A session for the sentinel's attempts, without proof of a person: canary tenants only, at the edge only. */
-export async function openCanarySession(deps: IdentityDeps, arrival: Arrival, wanted: { readonly tenant: string; readonly role: Role }) {
+export async function openCanarySession(
+  deps: IdentityDeps,
+  arrival: Arrival,
+  wanted: { readonly tenant: string; readonly role: Role },
+) {
   const { tenant, member } = await canaryPerson(deps, arrival, wanted);
   if (!doorAdmits(arrival.door, 'canary', tenant.kind) || member.state !== 'active') {
     throw new AppError<IdentityCode>('canary_tenant_required', 'not open at this door');
@@ -37,7 +47,11 @@ export async function openCanarySession(deps: IdentityDeps, arrival: Arrival, wa
  * A fresh enrolment link for a canary person, for probes that go through the real passkey ceremonies. Earlier passkeys
  * of that person are removed, so that probing all day leaves no pile.
  */
-export async function issueCanaryEnrolment(deps: IdentityDeps, arrival: Arrival, wanted: { readonly tenant: string; readonly role: Role }) {
+export async function issueCanaryEnrolment(
+  deps: IdentityDeps,
+  arrival: Arrival,
+  wanted: { readonly tenant: string; readonly role: Role },
+) {
   const { tenant, member } = await canaryPerson(deps, arrival, wanted);
   const link = await deps.tenant.transaction(tenant.context, async (tx) => {
     await tx.query(deleteLinksOf(tenant.context.tenantId, member.id));

@@ -2,9 +2,16 @@ import { defineRoutes } from '@auditrax/base/route';
 import { z } from 'zod';
 
 /** base64url of an authenticator's answer; the largest (attestation with certificates) stay well below. */
-const base64url = z.string().min(1).max(16_384).regex(/^[A-Za-z0-9_-]+$/);
+const base64url = z
+  .string()
+  .min(1)
+  .max(16_384)
+  .regex(/^[A-Za-z0-9_-]+$/);
 const uuid = z.uuid();
-const oneTimeToken = z.string().length(43).regex(/^[A-Za-z0-9_-]+$/);
+const oneTimeToken = z
+  .string()
+  .length(43)
+  .regex(/^[A-Za-z0-9_-]+$/);
 const transports = z.array(z.string().max(32)).max(16);
 
 // Browsers add members to these over time, so unknown ones are dropped instead of refused.
@@ -32,7 +39,11 @@ export const assertionResponse = z.object({
     clientDataJSON: base64url,
     authenticatorData: base64url,
     signature: base64url,
-    userHandle: z.string().max(128).regex(/^[A-Za-z0-9_-]*$/).nullish(),
+    userHandle: z
+      .string()
+      .max(128)
+      .regex(/^[A-Za-z0-9_-]*$/)
+      .nullish(),
   }),
 });
 
@@ -44,7 +55,11 @@ const signedIn = z.strictObject({
   signedIn: z.literal(true),
   person: z.strictObject({ id: z.string(), label: z.string() }),
   role,
-  tenant: z.strictObject({ slug: z.string(), name: z.string(), kind: z.enum(['sample', 'canary', 'operator', 'customer']) }),
+  tenant: z.strictObject({
+    slug: z.string(),
+    name: z.string(),
+    kind: z.enum(['sample', 'canary', 'operator', 'customer']),
+  }),
   method: z.enum(['passkey', 'link', 'canary']),
   door: z.enum(['edge', 'tryout']),
   /** Absolute end, RFC 3339 in UTC. */
@@ -57,7 +72,13 @@ const CEREMONY_BYTES_MAX = 65_536;
 const publicRoute = { service: 'issuer', method: 'POST', access: { kind: 'public' }, ids: {} } as const;
 
 export const routes = defineRoutes({
-  session: { ...publicRoute, operation: 'identity.session', method: 'GET', path: '/api/identity/session', replies: { 200: session } },
+  session: {
+    ...publicRoute,
+    operation: 'identity.session',
+    method: 'GET',
+    path: '/api/identity/session',
+    replies: { 200: session },
+  },
   signInOptions: {
     ...publicRoute,
     operation: 'identity.sign-in-options',
@@ -94,7 +115,12 @@ export const routes = defineRoutes({
     body: z.strictObject({ token: oneTimeToken }),
     replies: { 200: signedIn },
   },
-  signOut: { ...publicRoute, operation: 'identity.sign-out', path: '/api/identity/sign-out', replies: { 200: z.strictObject({ signedIn: z.literal(false) }) } },
+  signOut: {
+    ...publicRoute,
+    operation: 'identity.sign-out',
+    path: '/api/identity/sign-out',
+    replies: { 200: z.strictObject({ signedIn: z.literal(false) }) },
+  },
   signOutEverywhere: {
     operation: 'identity.sign-out-everywhere',
     service: 'issuer',
@@ -145,7 +171,11 @@ export const routes = defineRoutes({
   },
 });
 
-const canaryTenant = z.strictObject({ tenant: z.string().min(1).max(63), role: z.enum(['lead', 'auditor', 'client']), door: z.enum(['edge', 'tryout']).default('edge') });
+const canaryTenant = z.strictObject({
+  tenant: z.string().min(1).max(63),
+  role: z.enum(['lead', 'auditor', 'client']),
+  door: z.enum(['edge', 'tryout']).default('edge'),
+});
 const canaryPerson = { tenantId: uuid, tenantPart: z.number().int().min(0).max(0xffff_ffff), personId: uuid };
 
 /** Ways in for the sentinel's attempts: canary tenants only, whatever it asks for. */

@@ -5,7 +5,8 @@ import { judgeSession, SESSION_IDLE_SECONDS_MAX } from './session-rules.ts';
 import { readStepUpHeader } from './step-up-header.ts';
 
 const KINDS = ['sample', 'canary', 'operator', 'customer'] as const;
-const admitted = (door: EdgeDoor, method: SignInMethod) => KINDS.filter((kind) => doorAdmits(door, method, kind)).join(' ');
+const admitted = (door: EdgeDoor, method: SignInMethod) =>
+  KINDS.filter((kind) => doorAdmits(door, method, kind)).join(' ');
 
 describe('doors', () => {
   it('the try-out door carries sample data only', () => {
@@ -21,7 +22,13 @@ describe('doors', () => {
 });
 
 describe('a session is live only when everything is', () => {
-  const live = { door: 'edge', expiresAtMs: 10_000_000, lastSeenAtMs: 0, closed: false, memberState: 'active' } as const;
+  const live = {
+    door: 'edge',
+    expiresAtMs: 10_000_000,
+    lastSeenAtMs: 0,
+    closed: false,
+    memberState: 'active',
+  } as const;
   it.each([
     ['live', {}, 1],
     ['closed', { closed: true }, 1],
@@ -36,10 +43,14 @@ describe('a session is live only when everything is', () => {
 });
 
 describe('the step-up header', () => {
-  it.each(['', 'e30', '!!!', Buffer.from('[]').toString('base64url'), Buffer.from('{"challengeId":"x"}').toString('base64url'), 'A'.repeat(9000)])(
-    'is refused, not half read: %s',
-    (header) => {
-      expect(readStepUpHeader(header)).toBeUndefined();
-    },
-  );
+  it.each([
+    '',
+    'e30',
+    '!!!',
+    Buffer.from('[]').toString('base64url'),
+    Buffer.from('{"challengeId":"x"}').toString('base64url'),
+    'A'.repeat(9000),
+  ])('is refused, not half read: %s', (header) => {
+    expect(readStepUpHeader(header)).toBeUndefined();
+  });
 });

@@ -14,7 +14,9 @@ export type IdentityCode =
   | 'step_up_refused';
 
 /** Status of each code (RFC 9457) but those the floor defines; merged into the house's table by the composition root. */
-export const problems: Readonly<Record<Exclude<IdentityCode, 'session_required' | 'step_up_refused'>, { status: number; title: string }>> = {
+export const problems: Readonly<
+  Record<Exclude<IdentityCode, 'session_required' | 'step_up_refused'>, { status: number; title: string }>
+> = {
   sign_in_refused: { status: 401, title: 'Sign-in was refused' },
   link_unusable: { status: 404, title: 'This link is unknown, used or expired' },
   challenge_unusable: { status: 409, title: 'This took too long or was already used; start again' },

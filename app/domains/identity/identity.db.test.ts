@@ -26,7 +26,11 @@ beforeEach(async () => {
 const withCode = (code: string) => expect.objectContaining({ code });
 const at = (door: EdgeDoor = 'edge') => ({ door, requestId: uuidV4(systemRandom) });
 const mint = (cookie: string, door: EdgeDoor = 'edge') =>
-  mintToken(house.deps, { cookie, door, destination: 'workspace', routeClass: 'read', operation: 'engagements.list' }, 'request-1');
+  mintToken(
+    house.deps,
+    { cookie, door, destination: 'workspace', routeClass: 'read', operation: 'engagements.list' },
+    'request-1',
+  );
 
 async function assertionFor(person: Enrolled, door: EdgeDoor = 'edge') {
   const { challengeId, options } = await service.beginSignIn(house.deps, at(door));
@@ -48,9 +52,13 @@ describe('sign-in with a passkey', () => {
     const two = await signIn(lead);
     expect(one.opened.token).not.toBe(two.opened.token);
     expect(one.session).toMatchObject({ personId: lead.personId, role: 'lead', method: 'passkey', door: 'edge' });
-    const dump = JSON.stringify(await house.rows('select encode(token_hash, $1) as h from identity.session_index', ['hex']));
+    const dump = JSON.stringify(
+      await house.rows('select encode(token_hash, $1) as h from identity.session_index', ['hex']),
+    );
     expect(dump).not.toContain(Buffer.from(one.opened.token, 'base64url').toString('hex'));
-    expect((await house.audited('session.opened')).some(({ resource_id }) => resource_id === two.opened.sessionId)).toBe(true);
+    expect(
+      (await house.audited('session.opened')).some(({ resource_id }) => resource_id === two.opened.sessionId),
+    ).toBe(true);
   });
 
   it('refuses the same answer twice', async () => {
@@ -73,7 +81,9 @@ describe('sign-in with a passkey', () => {
 
   it('refuses a challenge of the other door', async () => {
     const answer = await assertionFor(lead, 'tryout');
-    await expect(service.signInWithPasskey(house.deps, at('edge'), answer)).rejects.toEqual(withCode('challenge_unusable'));
+    await expect(service.signInWithPasskey(house.deps, at('edge'), answer)).rejects.toEqual(
+      withCode('challenge_unusable'),
+    );
   });
 
   it('refuses without user verification, and logs it under the person', async () => {
@@ -92,7 +102,9 @@ describe('sign-in with a passkey', () => {
     const clone = { ...person, device: person.device.clone() };
     await signIn(person);
     await expect(signIn(clone)).rejects.toEqual(withCode('sign_in_refused'));
-    expect((await house.audited('passkey.clone-suspected')).at(-1)!.leaf).toMatchObject({ public: { reason: 'counter' } });
+    expect((await house.audited('passkey.clone-suspected')).at(-1)!.leaf).toMatchObject({
+      public: { reason: 'counter' },
+    });
   });
 
   it('refuses a passkey that nobody registered, and one that claims to be of somebody else', async () => {
@@ -137,7 +149,9 @@ describe('sessions', () => {
     await closeSession(house.deps, session, 'sign-out');
     await closeSession(house.deps, session, 'sign-out');
     await expect(mint(opened.token)).rejects.toEqual(withCode('session_required'));
-    expect((await house.audited('session.closed')).filter(({ resource_id }) => resource_id === opened.sessionId)).toHaveLength(1);
+    expect(
+      (await house.audited('session.closed')).filter(({ resource_id }) => resource_id === opened.sessionId),
+    ).toHaveLength(1);
   });
 
   it('end everywhere', async () => {
@@ -146,15 +160,21 @@ describe('sessions', () => {
     for (const token of tokens) await expect(mint(token)).rejects.toEqual(withCode('session_required'));
   });
 
-  it.each(['', 'x', 'A'.repeat(43), '../../etc/passwd'])('no cookie but a real one is a session: %s', async (cookie) => {
-    expect(await findSession(house.deps, cookie, at())).toBeUndefined();
-  });
+  it.each(['', 'x', 'A'.repeat(43), '../../etc/passwd'])(
+    'no cookie but a real one is a session: %s',
+    async (cookie) => {
+      expect(await findSession(house.deps, cookie, at())).toBeUndefined();
+    },
+  );
 
   it('changing the row without an entry is impossible, even for the issuer', async () => {
     const { session, opened } = await signIn(lead);
     const { context } = session.tenant;
     const sneak = house.deps.tenant.transaction(context, (tx) =>
-      tx.query({ sql: 'update identity.session set closed_at = now() where tenant_id = $1 and id = $2', parameters: [context.tenantId, opened.sessionId] }),
+      tx.query({
+        sql: 'update identity.session set closed_at = now() where tenant_id = $1 and id = $2',
+        parameters: [context.tenantId, opened.sessionId],
+      }),
     );
     await expect(sneak).rejects.toMatchObject({ sqlState: 'AX101' });
   });
@@ -166,16 +186,28 @@ describe('one-time links', () => {
     const device = createSoftwareAuthenticator({ origin: 'https://localhost:8443' });
     const first = await service.beginEnrolment(house.deps, at(), token);
     const second = await service.beginEnrolment(house.deps, at(), token);
-    await service.enrol(house.deps, at(), { token, challengeId: first.challengeId, response: device.register(first.options) });
-    const again = service.enrol(house.deps, at(), { token, challengeId: second.challengeId, response: device.register(second.options) });
+    await service.enrol(house.deps, at(), {
+      token,
+      challengeId: first.challengeId,
+      response: device.register(first.options),
+    });
+    const again = service.enrol(house.deps, at(), {
+      token,
+      challengeId: second.challengeId,
+      response: device.register(second.options),
+    });
     await expect(again).rejects.toEqual(withCode('link_unusable'));
   });
 
   it('refuse options that were fetched with somebody else’s link', async () => {
     const mine = await linkOf('harbour', 'client', 'enrolmentPath');
     const { people } = await house.reseed();
-    const theirs = people.find(({ tenantSlug, role }) => tenantSlug === 'lakeside' && role === 'lead')!.enrolmentPath!.split('#')[1]!;
-    const own = people.find(({ tenantSlug, role }) => tenantSlug === 'harbour' && role === 'client')!.enrolmentPath!.split('#')[1]!;
+    const theirs = people
+      .find(({ tenantSlug, role }) => tenantSlug === 'lakeside' && role === 'lead')!
+      .enrolmentPath!.split('#')[1]!;
+    const own = people
+      .find(({ tenantSlug, role }) => tenantSlug === 'harbour' && role === 'client')!
+      .enrolmentPath!.split('#')[1]!;
     expect(own).not.toBe(mine);
     const device = createSoftwareAuthenticator({ origin: 'https://localhost:8443' });
     const { challengeId, options } = await service.beginEnrolment(house.deps, at(), own);
@@ -190,16 +222,32 @@ describe('one-time links', () => {
     await expect(service.signInWithLink(house.deps, at('tryout'), token)).rejects.toEqual(withCode('link_unusable'));
   });
 
+  it('open one session, however many try at once', async () => {
+    const token = await linkOf('lakeside', 'client', 'signInPath');
+    const results = await Promise.allSettled(
+      [1, 2, 3].map(() => service.signInWithLink(house.deps, at('tryout'), token)),
+    );
+    expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+  });
+
   it('of one kind do not work as the other, nor after their time', async () => {
-    await expect(service.signInWithLink(house.deps, at(), await linkOf('lakeside', 'client', 'enrolmentPath'))).rejects.toEqual(withCode('link_unusable'));
-    await expect(service.beginEnrolment(house.deps, at(), await linkOf('lakeside', 'client', 'signInPath'))).rejects.toEqual(withCode('link_unusable'));
+    await expect(
+      service.signInWithLink(house.deps, at(), await linkOf('lakeside', 'client', 'enrolmentPath')),
+    ).rejects.toEqual(withCode('link_unusable'));
+    await expect(
+      service.beginEnrolment(house.deps, at(), await linkOf('lakeside', 'client', 'signInPath')),
+    ).rejects.toEqual(withCode('link_unusable'));
     const late = await linkOf('lakeside', 'client', 'signInPath');
     clock.advance(86_400_000);
     await expect(service.signInWithLink(house.deps, at(), late)).rejects.toEqual(withCode('link_unusable'));
   });
 
   it('never add a passkey, so a link session cannot grow into one that satisfies step-up', async () => {
-    const { opened } = await service.signInWithLink(house.deps, at('tryout'), await linkOf('lakeside', 'lead', 'signInPath'));
+    const { opened } = await service.signInWithLink(
+      house.deps,
+      at('tryout'),
+      await linkOf('lakeside', 'lead', 'signInPath'),
+    );
     const caller = await house.callerOf(opened.token, 'tryout');
     await expect(service.beginAddPasskey(house.deps, caller)).rejects.toEqual(withCode('passkey_sign_in_required'));
   });
@@ -212,10 +260,17 @@ describe('further passkeys', () => {
     const { challengeId, options } = await service.beginAddPasskey(house.deps, caller);
     const response = createSoftwareAuthenticator({ origin: 'https://localhost:8443' }).register(options);
     const other = await house.callerOf((await signIn(lead)).opened.token);
-    await expect(service.addPasskey(house.deps, other, { challengeId, response })).rejects.toEqual(withCode('challenge_unusable'));
+    await expect(service.addPasskey(house.deps, other, { challengeId, response })).rejects.toEqual(
+      withCode('challenge_unusable'),
+    );
     const again = await service.beginAddPasskey(house.deps, caller);
     const device = createSoftwareAuthenticator({ origin: 'https://localhost:8443' });
-    expect(await service.addPasskey(house.deps, caller, { challengeId: again.challengeId, response: device.register(again.options) })).toBe(2);
+    expect(
+      await service.addPasskey(house.deps, caller, {
+        challengeId: again.challengeId,
+        response: device.register(again.options),
+      }),
+    ).toBe(2);
     expect((await signIn({ ...lead, device })).session.personId).toBe(lead.personId);
     clock.advance(service.FRESH_SIGN_IN_SECONDS_MAX * 1000 + 1000);
     await expect(service.beginAddPasskey(house.deps, caller)).rejects.toEqual(withCode('fresh_sign_in_required'));
@@ -229,7 +284,12 @@ describe('tokens', () => {
     expect(personId).toBe(lead.personId);
     const claims = await house.claimsOf(token);
     expect(claims).toMatchObject({ aud: 'workspace', azp: 'gateway', scope: 'read', sub: lead.personId });
-    expect(claims.tctx).toEqual({ tenant: session.tenant.context.tenantId, part: session.tenant.context.tenantPart, kind: 'sample', role: 'lead' });
+    expect(claims.tctx).toEqual({
+      tenant: session.tenant.context.tenantId,
+      part: session.tenant.context.tenantPart,
+      kind: 'sample',
+      role: 'lead',
+    });
     expect(claims.rctx).toEqual({ sid: opened.sessionId, amr: 'passkey', door: 'edge' });
     const recorded = await house.rows<{ session_id: Uuid }>('select session_id from audit.mint');
     expect(recorded.some(({ session_id }) => session_id === opened.sessionId)).toBe(true);
@@ -238,7 +298,13 @@ describe('tokens', () => {
   it('do not leave when the mint cannot be recorded', async () => {
     const { opened } = await signIn(lead);
     const deps = { ...house.deps, recordMint: async () => Promise.reject(new Error('log down')) };
-    const request = { cookie: opened.token, door: 'edge', destination: 'workspace', routeClass: 'read', operation: 'x.y' } as const;
+    const request = {
+      cookie: opened.token,
+      door: 'edge',
+      destination: 'workspace',
+      routeClass: 'read',
+      operation: 'x.y',
+    } as const;
     await expect(mintToken(deps, request, 'r')).rejects.toThrow('log down');
   });
 });
@@ -247,12 +313,18 @@ describe('canaries', () => {
   it('get sessions without proof, at the edge only', async () => {
     const { opened } = await openCanarySession(house.deps, at(), { tenant: 'canary-a', role: 'lead' });
     expect(await house.callerOf(opened.token)).toMatchObject({ method: 'canary', tenantKind: 'canary' });
-    await expect(openCanarySession(house.deps, at('tryout'), { tenant: 'canary-a', role: 'lead' })).rejects.toEqual(withCode('canary_tenant_required'));
+    await expect(openCanarySession(house.deps, at('tryout'), { tenant: 'canary-a', role: 'lead' })).rejects.toEqual(
+      withCode('canary_tenant_required'),
+    );
   });
 
   it.each(['harbour', 'operator', 'nowhere'])('are nobody in %s', async (tenant) => {
-    await expect(openCanarySession(house.deps, at(), { tenant, role: 'lead' })).rejects.toEqual(withCode('canary_tenant_required'));
-    await expect(issueCanaryEnrolment(house.deps, at(), { tenant, role: 'lead' })).rejects.toEqual(withCode('canary_tenant_required'));
+    await expect(openCanarySession(house.deps, at(), { tenant, role: 'lead' })).rejects.toEqual(
+      withCode('canary_tenant_required'),
+    );
+    await expect(issueCanaryEnrolment(house.deps, at(), { tenant, role: 'lead' })).rejects.toEqual(
+      withCode('canary_tenant_required'),
+    );
   });
 
   it('go through the real ceremonies with an enrolment link, and leave one passkey', async () => {
@@ -260,9 +332,15 @@ describe('canaries', () => {
       const { token, personId } = await issueCanaryEnrolment(house.deps, at(), { tenant: 'canary-b', role: 'lead' });
       const device = createSoftwareAuthenticator({ origin: 'https://localhost:8443' });
       const { challengeId, options } = await service.beginEnrolment(house.deps, at(), token);
-      const { session } = await service.enrol(house.deps, at(), { token, challengeId, response: device.register(options) });
+      const { session } = await service.enrol(house.deps, at(), {
+        token,
+        challengeId,
+        response: device.register(options),
+      });
       expect(session).toMatchObject({ personId, method: 'passkey' });
-      const rows = await house.rows('select credential_id from identity.credential_index where member_id = $1', [personId]);
+      const rows = await house.rows('select credential_id from identity.credential_index where member_id = $1', [
+        personId,
+      ]);
       expect(rows).toHaveLength(1);
     }
   });

@@ -7,7 +7,15 @@ export { issueChallenge } from './challenges.ts';
 export { assertionOptions, CEREMONY_SECONDS_MAX, verifyAssertion, type DoorSettings } from './passkey.ts';
 export { passkeysOfMember, removePasskeysOf } from './passkeys.ts';
 export { plaintextColumns } from './plaintext.ts';
-export { deleteLinksOf, memberById, memberByRole, memberForUpdate, setMemberState, type MemberRow, type MemberState } from './queries.ts';
+export {
+  deleteLinksOf,
+  memberById,
+  memberByRole,
+  memberForUpdate,
+  setMemberState,
+  type MemberRow,
+  type MemberState,
+} from './queries.ts';
 export { canaryIdentityRoutes, identityRoutes } from './routes.ts';
 export { sealedFields } from './sealed-fields.ts';
 export { type Arrival, sweepIdentity } from './service.ts';

@@ -44,8 +44,16 @@ describe('registration', () => {
 
   it('refuses an answer to another challenge', async () => {
     const device = createSoftwareAuthenticator({ origin: ORIGIN });
-    const options = await registrationOptions({ door, challenge: systemRandom.bytes(32), userId, label: 'x', existing: [] });
-    expect(await verifyRegistration({ response: device.register(options), challenge: systemRandom.bytes(32), door })).toEqual({ ok: false, reason: 'challenge' });
+    const options = await registrationOptions({
+      door,
+      challenge: systemRandom.bytes(32),
+      userId,
+      label: 'x',
+      existing: [],
+    });
+    expect(
+      await verifyRegistration({ response: device.register(options), challenge: systemRandom.bytes(32), door }),
+    ).toEqual({ ok: false, reason: 'challenge' });
   });
 });
 
@@ -65,7 +73,10 @@ describe('assertion', () => {
   it('refuses a replayed answer under a new challenge', async () => {
     const { device, passkey } = await registered();
     const used = await assertion(device, passkey);
-    expect(await verifyAssertion({ ...used, challenge: systemRandom.bytes(32) })).toEqual({ ok: false, reason: 'challenge' });
+    expect(await verifyAssertion({ ...used, challenge: systemRandom.bytes(32) })).toEqual({
+      ok: false,
+      reason: 'challenge',
+    });
   });
 
   it('refuses a counter that did not grow: the key exists twice', async () => {
@@ -73,13 +84,18 @@ describe('assertion', () => {
     const copy = device.clone();
     const verdict = await verifyAssertion(await assertion(device, passkey));
     const counter = verdict.ok ? verdict.counter : 0;
-    expect(await verifyAssertion(await assertion(copy, { ...passkey, counter }))).toEqual({ ok: false, reason: 'counter' });
+    expect(await verifyAssertion(await assertion(copy, { ...passkey, counter }))).toEqual({
+      ok: false,
+      reason: 'counter',
+    });
   });
 
   it('refuses a signature by another key under the same id', async () => {
     const { device, passkey } = await registered();
     const other = await registered();
-    expect(await verifyAssertion(await assertion(device, { ...passkey, publicKey: other.passkey.publicKey }))).toMatchObject({ ok: false });
+    expect(
+      await verifyAssertion(await assertion(device, { ...passkey, publicKey: other.passkey.publicKey })),
+    ).toMatchObject({ ok: false });
   });
 
   it('refuses when one bit of the signed data changes', async () => {

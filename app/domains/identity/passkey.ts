@@ -101,12 +101,18 @@ export function assertionOptions(input: {
     userVerification: 'required',
     ...(input.allowed === undefined
       ? {}
-      : { allowCredentials: input.allowed.map(({ id, transports }) => ({ id, transports: [...transports] as never })) }),
+      : {
+          allowCredentials: input.allowed.map(({ id, transports }) => ({ id, transports: [...transports] as never })),
+        }),
   });
 }
 
 /** Checks what the browser wrote, by name, so that a refusal can be told apart in the log. */
-function judgeClientData(clientDataJson: string, type: string, expected: { challenge: Uint8Array; door: DoorSettings }): PasskeyRefusal | undefined {
+function judgeClientData(
+  clientDataJson: string,
+  type: string,
+  expected: { challenge: Uint8Array; door: DoorSettings },
+): PasskeyRefusal | undefined {
   const bytes = fromBase64Url(clientDataJson);
   if (bytes === undefined) return 'malformed';
   let data: unknown;
@@ -196,7 +202,8 @@ export async function verifyAssertion(input: {
   const data = fromBase64Url(response.response.authenticatorData);
   if (data === undefined) return { ok: false, reason: 'malformed' };
   const early =
-    judgeClientData(response.response.clientDataJSON, 'webauthn.get', input) ?? judgeAuthenticatorData(data, input.door.rpId);
+    judgeClientData(response.response.clientDataJSON, 'webauthn.get', input) ??
+    judgeAuthenticatorData(data, input.door.rpId);
   if (early !== undefined) return { ok: false, reason: early };
   const counter = data.readUInt32BE(33);
   if ((counter > 0 || passkey.counter > 0) && counter <= passkey.counter) return { ok: false, reason: 'counter' };

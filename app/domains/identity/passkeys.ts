@@ -48,9 +48,17 @@ export async function beginRegistration(
   const { context } = input.tenant;
   const existing = await passkeysOfMember(deps, context.tenantId, input.memberId);
   if (existing.length >= PASSKEYS_PER_MEMBER_MAX) {
-    throw new AppError<IdentityCode>('passkey_limit_reached', `a member has at most ${PASSKEYS_PER_MEMBER_MAX} passkeys`);
+    throw new AppError<IdentityCode>(
+      'passkey_limit_reached',
+      `a member has at most ${PASSKEYS_PER_MEMBER_MAX} passkeys`,
+    );
   }
-  const label = await deps.sealer.openText({ context, field: 'identity.member.label', rowId: input.memberId, sealed: input.sealedLabel });
+  const label = await deps.sealer.openText({
+    context,
+    field: 'identity.member.label',
+    rowId: input.memberId,
+    sealed: input.sealedLabel,
+  });
   const { id, challenge } = await issueChallenge(deps, {
     ...input.bind,
     door: input.door,
@@ -68,7 +76,11 @@ export async function checkRegistration(
   challenge: Pick<ChallengeRow, 'challenge' | 'door'>,
   response: RegistrationResponseJSON,
 ): Promise<{ readonly passkey: PasskeyRecord; readonly deviceType: string }> {
-  const verdict = await verifyRegistration({ response, challenge: challenge.challenge, door: deps.doors[challenge.door] });
+  const verdict = await verifyRegistration({
+    response,
+    challenge: challenge.challenge,
+    door: deps.doors[challenge.door],
+  });
   if (!verdict.ok) throw new AppError<IdentityCode>('passkey_refused', `registration refused: ${verdict.reason}`);
   return verdict;
 }
@@ -77,15 +89,29 @@ export async function checkRegistration(
 export async function storePasskey(
   deps: Pick<IdentityDeps, 'clock' | 'random' | 'recordAudit'>,
   tx: ScopedTransaction,
-  input: { readonly memberId: Uuid; readonly passkey: PasskeyRecord; readonly deviceType: string; readonly actor: AuditActor },
+  input: {
+    readonly memberId: Uuid;
+    readonly passkey: PasskeyRecord;
+    readonly deviceType: string;
+    readonly actor: AuditActor;
+  },
 ): Promise<Uuid> {
   const { tenantId, requestId } = tx.context;
   const id = uuidV7(deps.clock, deps.random);
   const hash = credentialHash(input.passkey.id);
   const externalId = fromBase64Url(input.passkey.id);
-  if (hash === undefined || externalId === undefined) throw new AppError<IdentityCode>('passkey_refused', 'credential id');
+  if (hash === undefined || externalId === undefined)
+    throw new AppError<IdentityCode>('passkey_refused', 'credential id');
   const now = new Date(deps.clock.nowMs());
-  await tx.query(queries.insertCredential(tenantId, { id, memberId: input.memberId, credentialHash: hash, deviceType: input.deviceType, now }));
+  await tx.query(
+    queries.insertCredential(tenantId, {
+      id,
+      memberId: input.memberId,
+      credentialHash: hash,
+      deviceType: input.deviceType,
+      now,
+    }),
+  );
   await tx.query(
     queries.insertCredentialIndex({
       credentialHash: hash,
@@ -119,13 +145,29 @@ export async function removePasskeysOf(
   for (const { id } of await tx.query(queries.credentialsOf(tenantId, input.memberId))) {
     await tx.query(queries.removeCredential(tenantId, id, new Date(deps.clock.nowMs())));
     await tx.query(queries.deleteCredentialIndex(tenantId, id));
-    await deps.recordAudit(tx, { type: 'passkey.removed', actor: input.actor, resource: ['credential', id], outcome: 'allowed', requestId });
+    await deps.recordAudit(tx, {
+      type: 'passkey.removed',
+      actor: input.actor,
+      resource: ['credential', id],
+      outcome: 'allowed',
+      requestId,
+    });
   }
 }
 
 export type AssertionOutcome =
-  | { readonly ok: true; readonly tenant: KnownTenant; readonly memberId: Uuid; readonly credentialId: Uuid; readonly passkey: PasskeyRecord }
-  | { readonly ok: false; readonly reason: PasskeyRefusal | 'unknown-passkey'; readonly known?: { readonly context: TenantContext; readonly memberId: Uuid; readonly credentialId: Uuid } };
+  | {
+      readonly ok: true;
+      readonly tenant: KnownTenant;
+      readonly memberId: Uuid;
+      readonly credentialId: Uuid;
+      readonly passkey: PasskeyRecord;
+    }
+  | {
+      readonly ok: false;
+      readonly reason: PasskeyRefusal | 'unknown-passkey';
+      readonly known?: { readonly context: TenantContext; readonly memberId: Uuid; readonly credentialId: Uuid };
+    };
 
 /**
  * Takes the challenge, verifies the answer with the stored public key and moves the counter on. The challenge is used
@@ -164,5 +206,8 @@ export async function acceptAssertion(
   if (!verdict.ok) return { challenge, outcome: { ok: false, reason: verdict.reason, known } };
   const moved = await deps.system.system(queries.advanceCounter(hash, verdict.counter, new Date(deps.clock.nowMs())));
   if (moved.length === 0) return { challenge, outcome: { ok: false, reason: 'counter', known } };
-  return { challenge, outcome: { ok: true, tenant, memberId: row.member_id, credentialId: row.credential_id, passkey } };
+  return {
+    challenge,
+    outcome: { ok: true, tenant, memberId: row.member_id, credentialId: row.credential_id, passkey },
+  };
 }

@@ -95,7 +95,9 @@ export const touchSession = (tokenHash: Uint8Array, now: Date): Statement =>
   sql`update identity.session_index set last_seen_at = ${now} where token_hash = ${tokenHash}`;
 
 export const supersedeSession = (tenantId: Uuid, sessionId: Uuid, until: Date): Statement<{ session_id: Uuid }> =>
-  sql<{ session_id: Uuid }>`update identity.session_index set superseded = true, expires_at = least(expires_at, ${until})
+  sql<{
+    session_id: Uuid;
+  }>`update identity.session_index set superseded = true, expires_at = least(expires_at, ${until})
     where tenant_id = ${tenantId} and session_id = ${sessionId} and not superseded returning session_id`;
 
 export const insertSessionIndex = (row: {
@@ -159,8 +161,7 @@ export const takeChallenge = (id: Uuid): Statement<ChallengeRow> =>
   sql<ChallengeRow>`delete from identity.challenge where id = ${id}
     returning id, purpose, door, challenge, expires_at, tenant_id, member_id, session_id, link_hash, nonce, action_hash, operation`;
 
-export const sweepChallenges = (now: Date): Statement =>
-  sql`delete from identity.challenge where expires_at < ${now}`;
+export const sweepChallenges = (now: Date): Statement => sql`delete from identity.challenge where expires_at < ${now}`;
 
 export const insertLink = (row: Omit<LinkRow, 'used_at'>): Statement =>
   sql`insert into identity.one_time_link (token_hash, kind, tenant_id, member_id, expires_at)
@@ -208,7 +209,10 @@ export const insertSession = (tenantId: Uuid, row: Omit<SessionRow, 'closed_at'>
   sql`insert into identity.session (tenant_id, id, member_id, door, method, auth_time, expires_at)
     values (${tenantId}, ${row.id}, ${row.member_id}, ${row.door}, ${row.method}, ${row.auth_time}, ${row.expires_at})`;
 
-export const sessionWithMember = (tenantId: Uuid, sessionId: Uuid): Statement<SessionRow & { role: Role; state: MemberState; label: Uint8Array }> =>
+export const sessionWithMember = (
+  tenantId: Uuid,
+  sessionId: Uuid,
+): Statement<SessionRow & { role: Role; state: MemberState; label: Uint8Array }> =>
   sql<SessionRow & { role: Role; state: MemberState; label: Uint8Array }>`
     select s.id, s.member_id, s.door, s.method, s.auth_time, s.expires_at, s.closed_at, m.role, m.state, m.label
     from identity.session s
@@ -220,7 +224,11 @@ export const openSessionsOf = (tenantId: Uuid, memberId: Uuid): Statement<{ id: 
     where s.tenant_id = ${tenantId} and s.member_id = ${memberId} and s.closed_at is null
     order by s.auth_time desc, s.id`;
 
-export const closeSession = (tenantId: Uuid, id: Uuid, closed: { at: Date; reason: ClosedReason }): Statement<{ id: Uuid }> =>
+export const closeSession = (
+  tenantId: Uuid,
+  id: Uuid,
+  closed: { at: Date; reason: ClosedReason },
+): Statement<{ id: Uuid }> =>
   sql<{ id: Uuid }>`update identity.session set closed_at = ${closed.at}, closed_reason = ${closed.reason}
     where tenant_id = ${tenantId} and id = ${id} and closed_at is null returning id`;
 

@@ -1,7 +1,14 @@
 import { AppError, parseUuid, type Uuid } from '@auditrax/base';
 import type { AuthenticationResponseJSON, RegistrationResponseJSON } from '@simplewebauthn/server';
 import { bindRoutes, type EdgeDoor, type RoomRoutes } from '../../platform/http/handler.ts';
-import { CLIENT_HEADER, clearSession, COOKIE_HEADER, DOOR_HEADER, REVOKE_HEADER, setSession } from '../../platform/http/headers.ts';
+import {
+  CLIENT_HEADER,
+  clearSession,
+  COOKIE_HEADER,
+  DOOR_HEADER,
+  REVOKE_HEADER,
+  setSession,
+} from '../../platform/http/headers.ts';
 import { createAttemptLimit } from './attempt-limit.ts';
 import { issueCanaryEnrolment, openCanarySession } from './canary.ts';
 import { canaryRoutes, routes } from './contract.ts';
@@ -30,7 +37,12 @@ function arrivalOf(call: PublicCall): Arrival {
 
 async function describe(deps: IdentityDeps, session: LiveSession) {
   const { context, slug, displayName, kind } = session.tenant;
-  const label = await deps.sealer.openText({ context, field: 'identity.member.label', rowId: session.personId, sealed: session.label });
+  const label = await deps.sealer.openText({
+    context,
+    field: 'identity.member.label',
+    rowId: session.personId,
+    sealed: session.label,
+  });
   return {
     signedIn: true as const,
     person: { id: deps.formatId('mem', context, session.personId), label },
@@ -47,7 +59,11 @@ async function describe(deps: IdentityDeps, session: LiveSession) {
 async function welcome(deps: IdentityDeps, call: PublicCall, { opened, session }: SignedIn) {
   const previous = await findSession(deps, call.headers[COOKIE_HEADER], arrivalOf(call));
   if (previous !== undefined && previous.sessionId !== opened.sessionId) await closeSession(deps, previous, 'replaced');
-  return { status: 200 as const, body: await describe(deps, session), headers: setSession(opened.token, opened.maxAgeSeconds) };
+  return {
+    status: 200 as const,
+    body: await describe(deps, session),
+    headers: setSession(opened.token, opened.maxAgeSeconds),
+  };
 }
 
 function requireUuid(text: string): Uuid {
@@ -76,7 +92,10 @@ function withoutNulls(value: unknown): unknown {
 
 /** The library's option types have no index signature, which the reply's schema wants. */
 function ceremony(begun: { readonly challengeId: Uuid; readonly options: { readonly challenge: string } }) {
-  return { challengeId: begun.challengeId, options: { ...begun.options } as { challenge: string; [name: string]: unknown } };
+  return {
+    challengeId: begun.challengeId,
+    options: { ...begun.options } as { challenge: string; [name: string]: unknown },
+  };
 }
 
 /** Sign-in, enrolment, sessions and passkeys of people, as routes of the issuer. */
@@ -90,7 +109,10 @@ export function identityRoutes(deps: IdentityDeps): RoomRoutes {
   return bindRoutes(routes, {
     async session(call) {
       const session = await findSession(deps, call.headers[COOKIE_HEADER], arrivalOf(call));
-      return { status: 200 as const, body: session === undefined ? { signedIn: false } : await describe(deps, session) };
+      return {
+        status: 200 as const,
+        body: session === undefined ? { signedIn: false } : await describe(deps, session),
+      };
     },
     async signInOptions(call) {
       return { status: 200 as const, body: ceremony(await service.beginSignIn(deps, limited(call))) };
@@ -100,7 +122,10 @@ export function identityRoutes(deps: IdentityDeps): RoomRoutes {
       return welcome(deps, call, await service.signInWithPasskey(deps, limited(call), input));
     },
     async enrolmentOptions(call) {
-      return { status: 200 as const, body: ceremony(await service.beginEnrolment(deps, limited(call), call.body.token)) };
+      return {
+        status: 200 as const,
+        body: ceremony(await service.beginEnrolment(deps, limited(call), call.body.token)),
+      };
     },
     async enrol(call) {
       const { token, challengeId, response } = call.body;
@@ -117,7 +142,11 @@ export function identityRoutes(deps: IdentityDeps): RoomRoutes {
     },
     async signOutEverywhere(call) {
       const closed = await service.signOutEverywhere(deps, call.caller);
-      return { status: 200 as const, body: { closed }, headers: { ...clearSession, [REVOKE_HEADER]: call.caller.personId } };
+      return {
+        status: 200 as const,
+        body: { closed },
+        headers: { ...clearSession, [REVOKE_HEADER]: call.caller.personId },
+      };
     },
     async listPasskeys(call) {
       const { tenant, personId } = call.caller;

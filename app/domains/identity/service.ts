@@ -50,7 +50,11 @@ export async function beginSignIn(deps: IdentityDeps, arrival: Arrival) {
 }
 
 /** Logs a refused sign-in where it belongs; an unknown passkey belongs to nobody's log. */
-async function logRefusal(deps: IdentityDeps, known: Extract<AssertionOutcome, { ok: false }>['known'], reason: string): Promise<void> {
+async function logRefusal(
+  deps: IdentityDeps,
+  known: Extract<AssertionOutcome, { ok: false }>['known'],
+  reason: string,
+): Promise<void> {
   if (known === undefined) return;
   await deps.attempts.record(known.context, {
     type: reason === 'counter' ? 'passkey.clone-suspected' : 'sign-in.refused',
@@ -109,11 +113,16 @@ interface UsableLink {
 }
 
 /** The link behind a token, when it may still be used at this door. Throws `link_unusable`, always the same. */
-async function usableLink(deps: IdentityDeps, arrival: Arrival, token: string, kind: LinkRow['kind']): Promise<UsableLink> {
+async function usableLink(
+  deps: IdentityDeps,
+  arrival: Arrival,
+  { token, kind }: { readonly token: string; readonly kind: LinkRow['kind'] },
+): Promise<UsableLink> {
   const bytes = fromBase64Url(token);
   const hash = bytes === undefined ? undefined : createHash('sha256').update(bytes).digest();
   const link = hash === undefined ? undefined : (await deps.system.system(queries.linkByHash(hash)))[0];
-  const live = link !== undefined && link.kind === kind && link.used_at === null && link.expires_at.getTime() > deps.clock.nowMs();
+  const live =
+    link !== undefined && link.kind === kind && link.used_at === null && link.expires_at.getTime() > deps.clock.nowMs();
   const tenant = live ? await findTenant(deps, link.tenant_id, arrival.requestId) : undefined;
   if (!live || tenant === undefined) throw refuse('link_unusable', 'no live link of this token');
   const method = kind === 'enrol' ? 'passkey' : 'link';
@@ -126,7 +135,7 @@ async function usableLink(deps: IdentityDeps, arrival: Arrival, token: string, k
 
 /** Options for the first passkey behind a one-time enrolment link; the link is not used up yet. */
 export async function beginEnrolment(deps: IdentityDeps, arrival: Arrival, token: string) {
-  const { link, tenant, member } = await usableLink(deps, arrival, token, 'enrol');
+  const { link, tenant, member } = await usableLink(deps, arrival, { token, kind: 'enrol' });
   return beginRegistration(deps, {
     tenant,
     memberId: member.id,
@@ -156,7 +165,13 @@ async function redeem(deps: IdentityDeps, tx: ScopedTransaction, link: LinkRow):
     public: { kind: link.kind, activated: member.state === 'invited' },
   });
   for (const { id } of await tx.query(queries.acceptInvitations(tenantId, member.id, now))) {
-    await deps.recordAudit(tx, { type: 'invitation.accepted', actor, resource: ['invitation', id], outcome: 'allowed', requestId });
+    await deps.recordAudit(tx, {
+      type: 'invitation.accepted',
+      actor,
+      resource: ['invitation', id],
+      outcome: 'allowed',
+      requestId,
+    });
   }
 }
 
@@ -167,7 +182,7 @@ export async function enrol(
   input: { readonly token: string; readonly challengeId: Uuid; readonly response: RegistrationResponseJSON },
 ): Promise<SignedIn> {
   const challenge = await consumeChallenge(deps, input.challengeId, { purpose: 'enrol', door: arrival.door });
-  const { link, tenant, member } = await usableLink(deps, arrival, input.token, 'enrol');
+  const { link, tenant, member } = await usableLink(deps, arrival, { token: input.token, kind: 'enrol' });
   // Options fetched with one person's link must not enrol a passkey for another.
   if (challenge.link_hash === null || !Buffer.from(challenge.link_hash).equals(Buffer.from(link.token_hash))) {
     throw refuse('challenge_unusable', 'the challenge belongs to another link');
@@ -183,7 +198,7 @@ export async function enrol(
 
 /** Signs in with a one-time link (sample tenants only). Such a session can never satisfy step-up nor add a passkey. */
 export async function signInWithLink(deps: IdentityDeps, arrival: Arrival, token: string): Promise<SignedIn> {
-  const { link, tenant, member } = await usableLink(deps, arrival, token, 'sign-in');
+  const { link, tenant, member } = await usableLink(deps, arrival, { token, kind: 'sign-in' });
   const opened = await deps.tenant.transaction(tenant.context, async (tx) => {
     await redeem(deps, tx, link);
     return openSession(deps, tx, { memberId: member.id, door: arrival.door, method: 'link' });
@@ -192,7 +207,11 @@ export async function signInWithLink(deps: IdentityDeps, arrival: Arrival, token
 }
 
 /** Signs out the session behind a cookie; an unknown cookie is signed out already. */
-export async function signOut(deps: IdentityDeps, arrival: Arrival, cookie: string | undefined): Promise<LiveSession | undefined> {
+export async function signOut(
+  deps: IdentityDeps,
+  arrival: Arrival,
+  cookie: string | undefined,
+): Promise<LiveSession | undefined> {
   const session = await findSession(deps, cookie, arrival);
   if (session !== undefined) await closeSession(deps, session, 'sign-out');
   return session;
@@ -211,7 +230,8 @@ export function signOutEverywhere(deps: IdentityDeps, caller: Caller): Promise<n
 
 /** The caller's own session row, when it was opened with a passkey just now. */
 async function requireFreshPasskey(deps: IdentityDeps, caller: Caller): Promise<{ label: Uint8Array }> {
-  if (caller.method !== 'passkey') throw refuse('passkey_sign_in_required', `the session was opened by ${caller.method}`);
+  if (caller.method !== 'passkey')
+    throw refuse('passkey_sign_in_required', `the session was opened by ${caller.method}`);
   const { tenantId } = caller.tenant;
   const row = (await deps.tenant.scoped(caller.tenant, queries.sessionWithMember(tenantId, caller.sessionId)))[0];
   if (row === undefined || row.closed_at !== null) throw refuse('session_required', 'the session is closed');
@@ -250,7 +270,9 @@ export async function addPasskey(
   }
   const verified = await checkRegistration(deps, challenge, input.response);
   const actor = { personId: caller.personId, sessionId: caller.sessionId };
-  await deps.tenant.transaction(caller.tenant, (tx) => storePasskey(deps, tx, { memberId: caller.personId, ...verified, actor }));
+  await deps.tenant.transaction(caller.tenant, (tx) =>
+    storePasskey(deps, tx, { memberId: caller.personId, ...verified, actor }),
+  );
   return (await passkeysOfMember(deps, caller.tenant.tenantId, caller.personId)).length;
 }
 

@@ -1,7 +1,11 @@
 import type { EdgeDoor, SignInMethod } from '../../platform/http/handler.ts';
 
 /** No session outlives this, however busy: a stolen cookie is worth half a day at most. */
-export const SESSION_SECONDS_MAX: Readonly<Record<SignInMethod, number>> = { passkey: 43_200, link: 14_400, canary: 3600 };
+export const SESSION_SECONDS_MAX: Readonly<Record<SignInMethod, number>> = {
+  passkey: 43_200,
+  link: 14_400,
+  canary: 3600,
+};
 /** A browser left alone is signed out after half an hour. */
 export const SESSION_IDLE_SECONDS_MAX = 1800;
 /** The last use is written at most this often, so that reading does not become writing. */

@@ -155,7 +155,9 @@ export async function findSession(
   if (index === undefined) return undefined;
   const tenant = await findTenant(deps, index.tenant_id, at.requestId);
   if (tenant === undefined) return undefined;
-  const row = (await deps.tenant.scoped(tenant.context, queries.sessionWithMember(index.tenant_id, index.session_id)))[0];
+  const row = (
+    await deps.tenant.scoped(tenant.context, queries.sessionWithMember(index.tenant_id, index.session_id))
+  )[0];
   if (row === undefined) return undefined;
   const now = deps.clock.nowMs();
   const expiresAtMs = Math.min(row.expires_at.getTime(), index.expires_at.getTime());

@@ -19,11 +19,19 @@ function toKnown(row: TenantRow | undefined, requestId: string): KnownTenant | u
 }
 
 /** By id, as stored beside a cookie, a passkey or a link. */
-export async function findTenant(deps: Pick<IdentityDeps, 'system'>, id: Uuid, requestId: string): Promise<KnownTenant | undefined> {
+export async function findTenant(
+  deps: Pick<IdentityDeps, 'system'>,
+  id: Uuid,
+  requestId: string,
+): Promise<KnownTenant | undefined> {
   return toKnown((await deps.system.system(tenantById(id)))[0], requestId);
 }
 
 /** By its public short name. */
-export async function findTenantBySlug(deps: Pick<IdentityDeps, 'system'>, slug: string, requestId: string): Promise<KnownTenant | undefined> {
+export async function findTenantBySlug(
+  deps: Pick<IdentityDeps, 'system'>,
+  slug: string,
+  requestId: string,
+): Promise<KnownTenant | undefined> {
   return toKnown((await deps.system.system(tenantBySlug(slug)))[0], requestId);
 }

@@ -36,7 +36,10 @@ export async function mintToken(deps: MintDeps, request: MintRequest, requestId:
   if (session === undefined || (session.superseded && request.routeClass !== 'read')) {
     throw new AppError<IdentityCode>('session_required', 'no live session behind this cookie');
   }
-  const stepUp = request.stepUp === undefined ? undefined : await acceptStepUp(deps, session, { ...request, stepUp: request.stepUp, requestId });
+  const stepUp =
+    request.stepUp === undefined
+      ? undefined
+      : await acceptStepUp(deps, session, { ...request, stepUp: request.stepUp, requestId });
   const { tenantId, tenantPart } = session.tenant.context;
   const claims = callerClaims({
     tenantId,
@@ -63,7 +66,11 @@ export async function mintToken(deps: MintDeps, request: MintRequest, requestId:
 }
 
 /** Logs a refused confirmation under the person whose session tried it. */
-async function refuseStepUp(deps: IdentityDeps, session: LiveSession, refusal: { operation: string; reason: string }): Promise<never> {
+async function refuseStepUp(
+  deps: IdentityDeps,
+  session: LiveSession,
+  refusal: { operation: string; reason: string },
+): Promise<never> {
   await deps.attempts.record(session.tenant.context, {
     type: 'step-up.refused',
     actor: { personId: session.personId, sessionId: session.sessionId },
@@ -102,9 +109,12 @@ async function acceptStepUp(
   if (accepted === undefined) return refuse('challenge');
   const { challenge, outcome } = accepted;
   if (!outcome.ok) return refuse(outcome.reason);
-  const own = outcome.memberId === session.personId && outcome.tenant.context.tenantId === session.tenant.context.tenantId;
-  if (!own || challenge.session_id !== session.sessionId || challenge.member_id !== session.personId) return refuse('other-person');
-  if (challenge.operation !== operation || challenge.nonce === null || challenge.action_hash === null) return refuse('other-operation');
+  const own =
+    outcome.memberId === session.personId && outcome.tenant.context.tenantId === session.tenant.context.tenantId;
+  if (!own || challenge.session_id !== session.sessionId || challenge.member_id !== session.personId)
+    return refuse('other-person');
+  if (challenge.operation !== operation || challenge.nonce === null || challenge.action_hash === null)
+    return refuse('other-operation');
   return stepUpClaims({
     operation,
     nonce: challenge.nonce,

@@ -2,7 +2,14 @@ import { uuidV7, type Uuid } from '@auditrax/base';
 import type { ScopedTransaction } from '@auditrax/tenancy';
 import type { Role } from '../../platform/http/handler.ts';
 import { insertMember } from '../access/index.ts';
-import { deleteLinksOf, type IdentityDeps, issueLink, type KnownTenant, memberByRole, passkeysOfMember } from '../identity/index.ts';
+import {
+  deleteLinksOf,
+  type IdentityDeps,
+  issueLink,
+  type KnownTenant,
+  memberByRole,
+  passkeysOfMember,
+} from '../identity/index.ts';
 import type { TenantKind } from './queries.ts';
 import { createTenant } from './service.ts';
 
@@ -61,9 +68,23 @@ async function findOrMakePerson(
   const found = (await tx.query(memberByRole(context.tenantId, wanted.role)))[0];
   if (found !== undefined) return { id: found.id, made: false };
   const id = uuidV7(deps.clock, deps.random);
-  const label = await deps.sealer.seal({ context, field: 'identity.member.label', rowId: id, value: LABELS[wanted.role], tx });
+  const label = await deps.sealer.seal({
+    context,
+    field: 'identity.member.label',
+    rowId: id,
+    value: LABELS[wanted.role],
+    tx,
+  });
   const created_at = new Date(deps.clock.nowMs());
-  await tx.query(insertMember(context.tenantId, { id, role: wanted.role, state: wanted.active ? 'active' : 'invited', label, created_at }));
+  await tx.query(
+    insertMember(context.tenantId, {
+      id,
+      role: wanted.role,
+      state: wanted.active ? 'active' : 'invited',
+      label,
+      created_at,
+    }),
+  );
   await deps.recordAudit(tx, {
     type: 'member.created',
     actor: ISSUER,
@@ -76,7 +97,11 @@ async function findOrMakePerson(
 }
 
 /** Fresh links for a sample person; those printed before stop working. */
-async function issueLinks(deps: IdentityDeps, tx: ScopedTransaction, person: { readonly id: Uuid; readonly hasPasskey: boolean }) {
+async function issueLinks(
+  deps: IdentityDeps,
+  tx: ScopedTransaction,
+  person: { readonly id: Uuid; readonly hasPasskey: boolean },
+) {
   await tx.query(deleteLinksOf(tx.context.tenantId, person.id));
   const signIn = await issueLink(deps, tx, { kind: 'sign-in', memberId: person.id, actor: ISSUER });
   if (person.hasPasskey) return { signInPath: signIn.path };

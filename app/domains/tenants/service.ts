@@ -54,7 +54,8 @@ export async function createTenant(
 ): Promise<{ readonly tenant: KnownTenant; readonly created: boolean }> {
   checkNewTenant(input);
   const tenant = await reserve(deps, input, requestId);
-  if (tenant.kind !== input.kind) throw new AppError<TenantsCode>('tenant_slug_taken', `${input.slug} is a ${tenant.kind} tenant`);
+  if (tenant.kind !== input.kind)
+    throw new AppError<TenantsCode>('tenant_slug_taken', `${input.slug} is a ${tenant.kind} tenant`);
   const { context } = tenant;
   const created = await deps.tenant.transaction(context, async (tx) => {
     if ((await tx.query(queries.creationEntry(context.tenantId))).length > 0) return false;

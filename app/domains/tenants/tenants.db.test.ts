@@ -12,7 +12,13 @@ afterAll(() => house?.stop());
 describe('tenants', () => {
   it('the sample organisation is there, with keys, entries and persons of each role', async () => {
     expect(house.seeded.created).toBe(true);
-    expect((await listTenants(house.deps)).map(({ slug }) => slug)).toEqual(['canary-a', 'canary-b', 'harbour', 'lakeside', 'operator']);
+    expect((await listTenants(house.deps)).map(({ slug }) => slug)).toEqual([
+      'canary-a',
+      'canary-b',
+      'harbour',
+      'lakeside',
+      'operator',
+    ]);
     expect(house.seeded.people).toHaveLength(13);
     expect(await house.audited('tenant.created')).toHaveLength(5);
     const keys = await house.rows<{ tenants: string }>('select count(distinct tenant_id) as tenants from app.dek');
@@ -42,7 +48,10 @@ describe('tenants', () => {
 
   it('a tenant that was interrupted between its row and its keys is finished by the next call', async () => {
     const input = { slug: 'half', displayName: 'Half', kind: 'customer' } as const;
-    const broken = { ...house.deps, sealer: { ...house.deps.sealer, provision: async () => Promise.reject(new Error('gone')) } };
+    const broken = {
+      ...house.deps,
+      sealer: { ...house.deps.sealer, provision: async () => Promise.reject(new Error('gone')) },
+    };
     await expect(createTenant(broken, input, 'r1')).rejects.toThrow('gone');
     const first = await createTenant(house.deps, input, 'r2');
     expect(first.created).toBe(true);
@@ -53,7 +62,11 @@ describe('tenants', () => {
     const parts = house.seeded.tenants.map(({ context }) => context.tenantPart);
     expect(new Set(parts).size).toBe(5);
     expect(Math.max(...parts)).toBeGreaterThan(1000);
-    await expect(createTenant(house.deps, { slug: 'harbour', displayName: 'X', kind: 'canary' }, 'r')).rejects.toMatchObject({ code: 'tenant_slug_taken' });
-    await expect(createTenant(house.deps, { slug: 'Bad Slug', displayName: 'X', kind: 'sample' }, 'r')).rejects.toMatchObject({ code: 'tenant_input_invalid' });
+    await expect(
+      createTenant(house.deps, { slug: 'harbour', displayName: 'X', kind: 'canary' }, 'r'),
+    ).rejects.toMatchObject({ code: 'tenant_slug_taken' });
+    await expect(
+      createTenant(house.deps, { slug: 'Bad Slug', displayName: 'X', kind: 'sample' }, 'r'),
+    ).rejects.toMatchObject({ code: 'tenant_input_invalid' });
   });
 });

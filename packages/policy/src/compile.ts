@@ -1,4 +1,10 @@
-import type { ActionConstraint, Clause, EntityUidJson, PolicyJson, PrincipalConstraint } from '@cedar-policy/cedar-wasm/nodejs';
+import type {
+  ActionConstraint,
+  Clause,
+  EntityUidJson,
+  PolicyJson,
+  PrincipalConstraint,
+} from '@cedar-policy/cedar-wasm/nodejs';
 import { AppError } from '@auditrax/base';
 import type { PolicyErrorCode } from './errors.ts';
 import type { Bind, FilterRequest, Fragment } from './fragment.ts';
@@ -119,8 +125,10 @@ function literal(value: unknown): Compiled {
 }
 
 function variable(name: unknown, scope: CompileScope): Compiled {
-  if (name === 'principal') return { kind: 'path', root: 'principal', path: [], type: { kind: 'entity', name: scope.principalType } };
-  if (name === 'resource') return { kind: 'path', root: 'resource', path: [], type: { kind: 'entity', name: scope.resourceType } };
+  if (name === 'principal')
+    return { kind: 'path', root: 'principal', path: [], type: { kind: 'entity', name: scope.principalType } };
+  if (name === 'resource')
+    return { kind: 'path', root: 'resource', path: [], type: { kind: 'entity', name: scope.resourceType } };
   if (name === 'action') return constant(scope.action, { kind: 'entity', name: 'Action' });
   const declaration = scope.schema.actions.get(scope.action);
   if (name === 'context' && declaration !== undefined) {
@@ -129,11 +137,15 @@ function variable(name: unknown, scope: CompileScope): Compiled {
   throw new Unsupported(`variable ${String(name)}`);
 }
 
-function attributesOf(target: Compiled, scope: CompileScope): Readonly<Record<string, { type: AttributeType; required: boolean }>> {
+function attributesOf(
+  target: Compiled,
+  scope: CompileScope,
+): Readonly<Record<string, { type: AttributeType; required: boolean }>> {
   if (target.kind !== 'path') throw new Unsupported('an attribute of a computed value');
   if (target.type.kind === 'record') return target.type.attributes;
   // Only the principal and the row themselves carry attributes here; those of an entity they point to would be a join.
-  const shape = target.type.kind === 'entity' && target.path.length === 0 ? scope.schema.entities.get(target.type.name) : undefined;
+  const shape =
+    target.type.kind === 'entity' && target.path.length === 0 ? scope.schema.entities.get(target.type.name) : undefined;
   if (shape?.kind !== 'record') throw new Unsupported('an attribute of another entity');
   return shape.attributes;
 }
@@ -217,10 +229,15 @@ function setOf(items: readonly Node[], scope: CompileScope): Compiled {
   return { kind: 'sql', type, sql: ['array[', ...list, `]::${sqlType(type)}`] };
 }
 
-function like(argument: { left: Node; pattern: readonly ('Wildcard' | { Literal: string })[] }, scope: CompileScope): Fragment {
+function like(
+  argument: { left: Node; pattern: readonly ('Wildcard' | { Literal: string })[] },
+  scope: CompileScope,
+): Fragment {
   const left = scalar(expression(argument.left, scope), scope);
   const pattern = argument.pattern
-    .map((element) => (element === 'Wildcard' ? '%' : element.Literal.replaceAll(/[\\%_]/g, (character) => `\\${character}`)))
+    .map((element) =>
+      element === 'Wildcard' ? '%' : element.Literal.replaceAll(/[\\%_]/g, (character) => `\\${character}`),
+    )
     .join('');
   return fragment`(${left.sql} like ${{ bind: () => pattern }}::text)`;
 }
@@ -252,26 +269,49 @@ function expression(node: Node, scope: CompileScope): Compiled {
   if (operator === undefined || keys.length !== 1) throw new Unsupported('a node that is no single operator');
   const argument = node[operator] as never;
   switch (operator) {
-    case 'Value': return literal(argument);
-    case 'Var': return variable(argument, scope);
-    case '.': return attribute(argument, scope);
-    case 'has': return has(argument, scope);
-    case 'Set': return setOf(argument, scope);
-    case 'if-then-else': return branch(argument, scope);
-    case '!': return bool(fragment`(not ${truth((argument as { arg: Node }).arg, scope)})`);
-    case '&&': return bool(fragment`(${truth((argument as Pair).left, scope)} and ${truth((argument as Pair).right, scope)})`);
-    case '||': return bool(fragment`(${truth((argument as Pair).left, scope)} or ${truth((argument as Pair).right, scope)})`);
-    case '==': return bool(equal(argument, scope));
-    case '!=': return bool(fragment`(not ${equal(argument, scope)})`);
-    case 'in': return bool(inside(argument, scope));
-    case 'is': return bool(is(argument, scope));
-    case 'like': return bool(like(argument, scope));
-    case 'contains': return bool(contains(argument, scope));
-    case 'containsAll': return bool(overlap(argument, '@>', scope));
-    case 'containsAny': return bool(overlap(argument, '&&', scope));
-    case 'isEmpty': return bool(empty((argument as { arg: Node }).arg, scope));
-    case '<': case '<=': case '>': case '>=': return bool(order(argument, operator, scope));
-    default: throw new Unsupported(`operator ${operator}`);
+    case 'Value':
+      return literal(argument);
+    case 'Var':
+      return variable(argument, scope);
+    case '.':
+      return attribute(argument, scope);
+    case 'has':
+      return has(argument, scope);
+    case 'Set':
+      return setOf(argument, scope);
+    case 'if-then-else':
+      return branch(argument, scope);
+    case '!':
+      return bool(fragment`(not ${truth((argument as { arg: Node }).arg, scope)})`);
+    case '&&':
+      return bool(fragment`(${truth((argument as Pair).left, scope)} and ${truth((argument as Pair).right, scope)})`);
+    case '||':
+      return bool(fragment`(${truth((argument as Pair).left, scope)} or ${truth((argument as Pair).right, scope)})`);
+    case '==':
+      return bool(equal(argument, scope));
+    case '!=':
+      return bool(fragment`(not ${equal(argument, scope)})`);
+    case 'in':
+      return bool(inside(argument, scope));
+    case 'is':
+      return bool(is(argument, scope));
+    case 'like':
+      return bool(like(argument, scope));
+    case 'contains':
+      return bool(contains(argument, scope));
+    case 'containsAll':
+      return bool(overlap(argument, '@>', scope));
+    case 'containsAny':
+      return bool(overlap(argument, '&&', scope));
+    case 'isEmpty':
+      return bool(empty((argument as { arg: Node }).arg, scope));
+    case '<':
+    case '<=':
+    case '>':
+    case '>=':
+      return bool(order(argument, operator, scope));
+    default:
+      throw new Unsupported(`operator ${operator}`);
   }
 }
 
@@ -293,7 +333,8 @@ export function actionMatches(constraint: ActionConstraint, ancestors: ReadonlyS
 function headClause(constraint: PrincipalConstraint, name: 'principal' | 'resource', scope: CompileScope): Fragment {
   const left: Node = { Var: name };
   switch (constraint.op) {
-    case 'All': return ['true'];
+    case 'All':
+      return ['true'];
     case '==':
     case 'in': {
       if (!('entity' in constraint)) throw new Unsupported('a template slot');
@@ -313,11 +354,18 @@ function headClause(constraint: PrincipalConstraint, name: 'principal' | 'resour
 export function compilePolicy(policy: PolicyJson, scope: CompileScope): Fragment | undefined {
   const declaration = scope.schema.actions.get(scope.action);
   if (declaration === undefined || !actionMatches(policy.action, declaration.ancestors, scope.action)) return undefined;
-  const head = [headClause(policy.principal, 'principal', scope), headClause(policy.resource as PrincipalConstraint, 'resource', scope)];
+  const head = [
+    headClause(policy.principal, 'principal', scope),
+    headClause(policy.resource as PrincipalConstraint, 'resource', scope),
+  ];
   if (head.some((part) => part.length === 1 && part[0] === 'false')) return undefined;
   const clauses = policy.conditions.map((clause: Clause) => {
     const condition = truth(clause.body as Node, scope);
     return clause.kind === 'when' ? condition : fragment`(not ${condition})`;
   });
-  return joined([...head, ...clauses].filter((part) => !(part.length === 1 && part[0] === 'true')), ' and ', 'true');
+  return joined(
+    [...head, ...clauses].filter((part) => !(part.length === 1 && part[0] === 'true')),
+    ' and ',
+    'true',
+  );
 }

@@ -91,23 +91,37 @@ function invalid(id: string, messages: readonly string[]): never {
 
 /** Refuses integers beyond 2^53: the JSON bridge rounds them, so the compiler would decide on another number. */
 function checkNumbers(id: string, value: unknown): void {
-  if (typeof value === 'number' && !Number.isSafeInteger(value)) invalid(id, [`integer literal beyond 2^53 - 1 (${value})`]);
+  if (typeof value === 'number' && !Number.isSafeInteger(value))
+    invalid(id, [`integer literal beyond 2^53 - 1 (${value})`]);
   if (typeof value === 'object' && value !== null) for (const item of Object.values(value)) checkNumbers(id, item);
 }
 
 function parsePolicy(source: PolicySource): Loaded {
   const parts = policySetTextToParts(source.text);
-  if (parts.type === 'failure') invalid(source.id, parts.errors.map((error) => error.message));
-  if (parts.policies.length !== 1 || parts.policy_templates.length !== 0) invalid(source.id, ['expected exactly one policy and no template']);
+  if (parts.type === 'failure')
+    invalid(
+      source.id,
+      parts.errors.map((error) => error.message),
+    );
+  if (parts.policies.length !== 1 || parts.policy_templates.length !== 0)
+    invalid(source.id, ['expected exactly one policy and no template']);
   const answer = policyToJson(source.text);
-  if (answer.type === 'failure') invalid(source.id, answer.errors.map((error) => error.message));
+  if (answer.type === 'failure')
+    invalid(
+      source.id,
+      answer.errors.map((error) => error.message),
+    );
   checkNumbers(source.id, answer.json);
   return { id: source.id, json: answer.json };
 }
 
 function validateStrictly(schema: string, policies: Record<string, string>): void {
   const answer = validate({ validationSettings: { mode: 'strict' }, schema, policies: { staticPolicies: policies } });
-  if (answer.type === 'failure') invalid('policies', answer.errors.map((error) => error.message));
+  if (answer.type === 'failure')
+    invalid(
+      'policies',
+      answer.errors.map((error) => error.message),
+    );
   const first = answer.validationErrors[0] ?? answer.validationWarnings[0];
   if (first !== undefined) invalid(first.policyId, [first.error.message, first.error.help ?? '']);
 }
@@ -118,7 +132,9 @@ function placeholderColumns(type: AttributeType | undefined, prefix = ''): Recor
   return Object.assign(
     {},
     ...Object.entries(type.attributes).map(([name, attribute]) =>
-      attribute.type.kind === 'record' ? placeholderColumns(attribute.type, `${prefix}${name}.`) : { [`${prefix}${name}`]: 'placeholder' },
+      attribute.type.kind === 'record'
+        ? placeholderColumns(attribute.type, `${prefix}${name}.`)
+        : { [`${prefix}${name}`]: 'placeholder' },
     ),
   ) as Record<string, string>;
 }
@@ -179,7 +195,10 @@ function recordType(type: AttributeType | undefined, name: string): AttributeTyp
  * forbid has a SQL form for each action and type it reaches. Throws `policy_invalid`, `policy_hierarchy_unsupported`,
  * `policy_forbid_unsupported`.
  */
-export function loadPolicies(input: { readonly schema: string; readonly policies: readonly PolicySource[] }): PolicySet {
+export function loadPolicies(input: {
+  readonly schema: string;
+  readonly policies: readonly PolicySource[];
+}): PolicySet {
   const schema = readSchema(input.schema);
   const policies = input.policies.map(parsePolicy);
   const texts: Record<string, string> = Object.create(null) as Record<string, string>;
@@ -189,11 +208,20 @@ export function loadPolicies(input: { readonly schema: string; readonly policies
   }
   validateStrictly(input.schema, { ...texts });
   checkForbids(policies, schema);
-  const hash = createHash('sha256').update(JSON.stringify([input.schema, input.policies])).digest('hex');
+  const hash = createHash('sha256')
+    .update(JSON.stringify([input.schema, input.policies]))
+    .digest('hex');
   // Cedar keeps parsed sets under a global name; a number of our own keeps two sets of one process apart.
   const name = `auditrax-${hash}-${(instances += 1)}`;
-  for (const answer of [preparseSchema(name, input.schema), preparsePolicySet(name, { staticPolicies: { ...texts } })]) {
-    if (answer.type === 'failure') invalid('policies', answer.errors.map((error) => error.message));
+  for (const answer of [
+    preparseSchema(name, input.schema),
+    preparsePolicySet(name, { staticPolicies: { ...texts } }),
+  ]) {
+    if (answer.type === 'failure')
+      invalid(
+        'policies',
+        answer.errors.map((error) => error.message),
+      );
   }
   const plans = new Map<string, Fragment>();
   return {
@@ -202,7 +230,13 @@ export function loadPolicies(input: { readonly schema: string; readonly policies
     granted: grantedActions(policies, schema),
     decide: (request) => decideWith(name, schema, request),
     compileFilter: (filter) => {
-      const key = JSON.stringify([filter.action, filter.principal.type, filter.resourceType, filter.columns, filter.idColumn]);
+      const key = JSON.stringify([
+        filter.action,
+        filter.principal.type,
+        filter.resourceType,
+        filter.columns,
+        filter.idColumn,
+      ]);
       let plan = plans.get(key);
       if (plan === undefined) {
         checkFilter(schema, filter);
@@ -218,7 +252,11 @@ export function loadPolicies(input: { readonly schema: string; readonly policies
         plans.set(key, plan);
       }
       // Typing the values again on each use keeps a badly typed principal from meaning something else in SQL.
-      toCedarRecord(filter.principal.attributes, recordType(schema.entities.get(filter.principal.type), filter.principal.type), 'principal');
+      toCedarRecord(
+        filter.principal.attributes,
+        recordType(schema.entities.get(filter.principal.type), filter.principal.type),
+        'principal',
+      );
       toCedarRecord(filter.context, recordType(schema.actions.get(filter.action)?.context, filter.action), 'context');
       return toFilter(plan, filter);
     },
@@ -236,7 +274,11 @@ function grantedActions(policies: readonly Loaded[], schema: PolicySchema): Set<
 
 function checkFilter(schema: PolicySchema, filter: FilterInput): void {
   const declaration = schema.actions.get(filter.action);
-  if (declaration?.principalTypes.includes(filter.principal.type) && declaration.resourceTypes.includes(filter.resourceType)) return;
+  if (
+    declaration?.principalTypes.includes(filter.principal.type) &&
+    declaration.resourceTypes.includes(filter.resourceType)
+  )
+    return;
   throw new AppError<PolicyErrorCode>(
     'policy_request_invalid',
     `${filter.action} is not declared for ${filter.principal.type} on ${filter.resourceType}`,
@@ -253,7 +295,11 @@ function decideWith(name: string, schema: PolicySchema, request: DecisionRequest
     principal: { type: request.principal.type, id: request.principal.id },
     action: { type: 'Action', id: request.action },
     resource: { type: request.resource.type, id: request.resource.id },
-    context: toCedarRecord(request.context, recordType(schema.actions.get(request.action)?.context, request.action), 'context'),
+    context: toCedarRecord(
+      request.context,
+      recordType(schema.actions.get(request.action)?.context, request.action),
+      'context',
+    ),
     preparsedSchemaName: name,
     validateRequest: true,
     preparsedPolicySetId: name,
@@ -277,11 +323,19 @@ function decideWith(name: string, schema: PolicySchema, request: DecisionRequest
  */
 export function splitPolicies(prefix: string, text: string): PolicySource[] {
   const parts = policySetTextToParts(text);
-  if (parts.type === 'failure') return invalid(prefix, parts.errors.map((error) => error.message));
+  if (parts.type === 'failure')
+    return invalid(
+      prefix,
+      parts.errors.map((error) => error.message),
+    );
   if (parts.policy_templates.length > 0) return invalid(prefix, ['templates are not used']);
   return parts.policies.map((policy) => {
     const answer = policyToJson(policy);
-    if (answer.type === 'failure') return invalid(prefix, answer.errors.map((error) => error.message));
+    if (answer.type === 'failure')
+      return invalid(
+        prefix,
+        answer.errors.map((error) => error.message),
+      );
     const id = answer.json.annotations?.['id'];
     if (id === undefined || id === '') return invalid(prefix, [`a policy has no @id: ${policy.slice(0, 80)}`]);
     return { id: `${prefix}.${id}`, text: policy };
@@ -289,10 +343,20 @@ export function splitPolicies(prefix: string, text: string): PolicySource[] {
 }
 
 /** Actions and resource types that the clauses of a policy name; for building a schema from rooms' files. */
-export function namedIn(source: PolicySource): { readonly actions: readonly string[]; readonly resourceType: string | undefined } {
+export function namedIn(source: PolicySource): {
+  readonly actions: readonly string[];
+  readonly resourceType: string | undefined;
+} {
   const { json } = parsePolicy(source);
   const constraint = json.action;
-  const uids = constraint.op === 'All' ? [] : 'entities' in constraint ? constraint.entities : 'entity' in constraint ? [constraint.entity] : [];
+  const uids =
+    constraint.op === 'All'
+      ? []
+      : 'entities' in constraint
+        ? constraint.entities
+        : 'entity' in constraint
+          ? [constraint.entity]
+          : [];
   const resource = json.resource;
   return {
     actions: uids.map((uid) => ('__entity' in uid ? uid.__entity.id : uid.id)),

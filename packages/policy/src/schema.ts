@@ -91,7 +91,10 @@ export function readSchema(text: string): PolicySchema {
   }
   const namespaces = Object.keys(answer.json);
   if (namespaces.some((name) => name !== '')) {
-    throw new AppError<PolicyErrorCode>('policy_invalid', `schema: named namespaces are not used (${namespaces.join()})`);
+    throw new AppError<PolicyErrorCode>(
+      'policy_invalid',
+      `schema: named namespaces are not used (${namespaces.join()})`,
+    );
   }
   const raw = (answer.json[''] ?? { entityTypes: {}, actions: {} }) as unknown as {
     commonTypes?: Record<string, RawType>;
@@ -108,7 +111,10 @@ export function readSchema(text: string): PolicySchema {
   const entities = new Map<string, AttributeType>();
   for (const [name, entity] of Object.entries(raw.entityTypes)) {
     if ((entity.memberOfTypes ?? []).length > 0 || entity.tags !== undefined || entity.enum !== undefined) {
-      throw new AppError<PolicyErrorCode>('policy_hierarchy_unsupported', `entity type ${name} has parents, tags or an enumeration`);
+      throw new AppError<PolicyErrorCode>(
+        'policy_hierarchy_unsupported',
+        `entity type ${name} has parents, tags or an enumeration`,
+      );
     }
     entities.set(name, entity.shape === undefined ? EMPTY_RECORD : readType(entity.shape, common));
   }

@@ -58,9 +58,25 @@ function encodeCbor(value: Cbor): Buffer {
 function coseKey(publicKey: KeyObject, algorithm: -7 | -8): Buffer {
   const jwk = publicKey.export({ format: 'jwk' });
   const x = Buffer.from(jwk.x ?? '', 'base64url');
-  if (algorithm === -8) return encodeCbor(new Map<number, Cbor>([[1, 1], [3, -8], [-1, 6], [-2, x]]));
+  if (algorithm === -8)
+    return encodeCbor(
+      new Map<number, Cbor>([
+        [1, 1],
+        [3, -8],
+        [-1, 6],
+        [-2, x],
+      ]),
+    );
   const y = Buffer.from(jwk.y ?? '', 'base64url');
-  return encodeCbor(new Map<number, Cbor>([[1, 2], [3, -7], [-1, 1], [-2, x], [-3, y]]));
+  return encodeCbor(
+    new Map<number, Cbor>([
+      [1, 2],
+      [3, -7],
+      [-1, 1],
+      [-2, x],
+      [-3, y],
+    ]),
+  );
 }
 
 function sha256(data: string | Uint8Array): Buffer {
@@ -84,7 +100,10 @@ function flagsOf(behaviour: AuthenticatorBehaviour): number {
 }
 
 function newKey(options: PublicKeyCredentialCreationOptionsJSON, rpId: string): { stored: StoredKey; cose: Buffer } {
-  const algorithm = options.pubKeyCredParams.map(({ alg }) => alg).find((alg) => alg === -8 || alg === -7) as -7 | -8 | undefined;
+  const algorithm = options.pubKeyCredParams.map(({ alg }) => alg).find((alg) => alg === -8 || alg === -7) as
+    | -7
+    | -8
+    | undefined;
   if (algorithm === undefined) throw new Error('the relying party offers neither EdDSA nor ES256');
   const pair = algorithm === -8 ? generateKeyPairSync('ed25519') : generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const id = randomBytes(32);
@@ -103,7 +122,11 @@ function create(behaviour: AuthenticatorBehaviour, keys: StoredKey[]): SoftwareA
       length.writeUInt16BE(stored.id.length);
       const attested = Buffer.concat([Buffer.alloc(16), length, stored.id, cose]);
       const authData = Buffer.concat([authenticatorData(rpId, flagsOf(behaviour) | 0x40, 0), attested]);
-      const attestation = new Map<string, Cbor>([['fmt', 'none'], ['attStmt', new Map()], ['authData', authData]]);
+      const attestation = new Map<string, Cbor>([
+        ['fmt', 'none'],
+        ['attStmt', new Map()],
+        ['authData', authData],
+      ]);
       const id = stored.id.toString('base64url');
       return {
         id,
@@ -121,12 +144,19 @@ function create(behaviour: AuthenticatorBehaviour, keys: StoredKey[]): SoftwareA
     authenticate(options) {
       const rpId = behaviour.rpId ?? options.rpId ?? new URL(behaviour.origin).hostname;
       const allowed = options.allowCredentials?.map(({ id }) => id);
-      const key = keys.find((candidate) => allowed === undefined || allowed.length === 0 || allowed.includes(candidate.id.toString('base64url')));
+      const key = keys.find(
+        (candidate) =>
+          allowed === undefined || allowed.length === 0 || allowed.includes(candidate.id.toString('base64url')),
+      );
       if (key === undefined) throw new Error(`no passkey for ${rpId}`);
       key.counter += 1;
       const data = authenticatorData(rpId, flagsOf(behaviour), key.counter);
       const client = clientData('webauthn.get', options.challenge, behaviour);
-      const signature = sign(key.algorithm === -8 ? null : 'sha256', Buffer.concat([data, sha256(client)]), key.privateKey);
+      const signature = sign(
+        key.algorithm === -8 ? null : 'sha256',
+        Buffer.concat([data, sha256(client)]),
+        key.privateKey,
+      );
       const id = key.id.toString('base64url');
       return {
         id,
@@ -142,11 +172,17 @@ function create(behaviour: AuthenticatorBehaviour, keys: StoredKey[]): SoftwareA
         },
       };
     },
-    clone: () => create({ ...behaviour }, keys.map((key) => ({ ...key }))),
+    clone: () =>
+      create(
+        { ...behaviour },
+        keys.map((key) => ({ ...key })),
+      ),
   };
 }
 
 /** Makes an authenticator without keys that sits in a browser at `origin`. */
-export function createSoftwareAuthenticator(input: { readonly origin: string } & Partial<AuthenticatorBehaviour>): SoftwareAuthenticator {
+export function createSoftwareAuthenticator(
+  input: { readonly origin: string } & Partial<AuthenticatorBehaviour>,
+): SoftwareAuthenticator {
   return create({ rpId: undefined, userVerified: true, userPresent: true, crossOrigin: false, ...input }, []);
 }

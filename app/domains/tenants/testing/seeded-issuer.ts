@@ -2,7 +2,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import { join } from 'node:path';
 import { systemRandom, uuidV4, type Clock, type Uuid } from '@auditrax/base';
 import { type Database, formatId, idKeys, openDatabase } from '@auditrax/tenancy';
-import { createTokenMinter, createTokenVerifier, type TokenClaims } from '@auditrax/workload';
+import { createTokenMinter, createTokenVerifier, type TokenClaims, type TokenVerifier } from '@auditrax/workload';
 import { attemptRecorder, recordAudit, recordMint } from '../../../platform/audit/index.ts';
 import { asSuperuser, setBeat } from '../../../platform/audit/testing.ts';
 import { discoverSealedFields } from '../../../platform/db/sealed-fields.ts';
@@ -13,7 +13,10 @@ import { loadRoutePolicy, type AccessDeps } from '../../access/index.ts';
 import { createSealer } from '../../keys/index.ts';
 import { vaultInProcess } from '../../keys/testing/vault-in-process.ts';
 import { type DoorSettings, type MintDeps, systemTables } from '../../identity/index.ts';
-import { createSoftwareAuthenticator, type SoftwareAuthenticator } from '../../identity/testing/software-authenticator.ts';
+import {
+  createSoftwareAuthenticator,
+  type SoftwareAuthenticator,
+} from '../../identity/testing/software-authenticator.ts';
 import * as identity from '../../identity/service.ts';
 import { mintToken } from '../../identity/token-mint.ts';
 import { seedSample, type SeedResult } from '../index.ts';
@@ -59,9 +62,14 @@ function openIssuer(database: TestDatabase): Database {
   });
 }
 
-export async function startSeededIssuer(clock: Clock): Promise<SeededIssuer> {
-  const database = await startTestDatabase();
-  await setBeat(database, 'running');
+interface Parts {
+  readonly deps: SeededIssuer['deps'];
+  readonly issuer: Database;
+  readonly verifier: TokenVerifier;
+  readonly closeVault: () => Promise<void>;
+}
+
+async function buildIssuer(database: TestDatabase, clock: Clock): Promise<Parts> {
   const issuer = openIssuer(database);
   const vault = await vaultInProcess(clock);
   const keys = idKeys({ version: 1, key: systemRandom.bytes(32) });
@@ -69,10 +77,18 @@ export async function startSeededIssuer(clock: Clock): Promise<SeededIssuer> {
   const jwk = { ...pair.publicKey.export({ format: 'jwk' }), kid: 'k1' } as never;
   const fields = await discoverSealedFields(APP);
   const policyFiles = ['identity', 'access', 'tenants'].map((room) => join(APP, 'domains', room, 'policy.cedar'));
-  const deps: MintDeps & AccessDeps = {
+  const sealer = createSealer({
+    service: 'issuer',
+    tenantDoor: issuer.tenant,
+    keysClient: vault.keysClient,
+    fields,
+    clock,
+    random: systemRandom,
+  });
+  const deps: SeededIssuer['deps'] = {
     tenant: issuer.tenant,
     system: issuer.system,
-    sealer: createSealer({ service: 'issuer', tenantDoor: issuer.tenant, keysClient: vault.keysClient, fields, clock, random: systemRandom }),
+    sealer,
     recordAudit,
     attempts: attemptRecorder(issuer.tenant),
     clock,
@@ -83,43 +99,66 @@ export async function startSeededIssuer(clock: Clock): Promise<SeededIssuer> {
     recordMint,
     policy: loadRoutePolicy(policyFiles),
   };
-  const arrival = (door: EdgeDoor) => ({ door, requestId: uuidV4(systemRandom) });
+  const verifier = createTokenVerifier({ keys: () => [jwk], issuer: 'test-issuer', audience: 'workspace', clock });
+  return { deps, issuer, verifier, closeVault: vault.close };
+}
+
+/** Goes through the real ceremony with a fresh link. */
+async function enrolPerson(
+  deps: SeededIssuer['deps'],
+  who: { readonly tenantSlug: string; readonly role: Role; readonly door: EdgeDoor },
+): Promise<Enrolled> {
+  const { people } = await seedSample(deps, { links: true, requestId: 'seed' });
+  const person = people.find(({ tenantSlug, role }) => tenantSlug === who.tenantSlug && role === who.role)!;
+  const token = person.enrolmentPath!.split('#')[1]!;
+  const device = createSoftwareAuthenticator({ origin: doors[who.door].origins[0]! });
+  const arrival = { door: who.door, requestId: uuidV4(systemRandom) };
+  const { challengeId, options } = await identity.beginEnrolment(deps, arrival, token);
+  const answer = { token, challengeId, response: device.register(options) };
+  const { opened, session } = await identity.enrol(deps, arrival, answer);
+  return { device, cookie: opened.token, personId: session.personId, sessionId: session.sessionId };
+}
+
+export async function startSeededIssuer(clock: Clock): Promise<SeededIssuer> {
+  const database = await startTestDatabase();
+  await setBeat(database, 'running');
+  const { deps, issuer, verifier, closeVault } = await buildIssuer(database, clock);
   const reseed = () => seedSample(deps, { links: true, requestId: 'seed' });
   const claimsOf = async (compact: string) => {
-    const verifier = createTokenVerifier({ keys: () => [jwk], issuer: 'test-issuer', audience: 'workspace', clock });
     const verdict = await verifier.verify({ compact, peer: 'gateway', needed: 'read' });
     if (!verdict.ok) throw new Error(verdict.reason);
     return verdict.claims;
   };
-  const house = { deps, database, claimsOf, reseed };
+  const rows = <Row>(text: string, values: unknown[] = []) => asSuperuser<Row>(database, text, values);
   return {
-    ...house,
+    deps,
+    database,
+    claimsOf,
+    reseed,
+    rows,
     seeded: await reseed(),
-    async enrol(tenantSlug, role, door = 'edge') {
-      const person = (await reseed()).people.find((candidate) => candidate.tenantSlug === tenantSlug && candidate.role === role)!;
-      const token = person.enrolmentPath!.split('#')[1]!;
-      const device = createSoftwareAuthenticator({ origin: doors[door].origins[0]! });
-      const { challengeId, options } = await identity.beginEnrolment(deps, arrival(door), token);
-      const { opened, session } = await identity.enrol(deps, arrival(door), { token, challengeId, response: device.register(options) });
-      return { device, cookie: opened.token, personId: session.personId, sessionId: session.sessionId };
-    },
+    enrol: (tenantSlug, role, door = 'edge') => enrolPerson(deps, { tenantSlug, role, door }),
     async callerOf(cookie, door = 'edge') {
-      const request = { cookie, door, destination: 'workspace', routeClass: 'read', operation: 'test.read' } as const;
+      const request = {
+        cookie,
+        door,
+        destination: 'workspace',
+        routeClass: 'read',
+        operation: 'test.read',
+      } as const;
       const { token } = await mintToken(deps, request, uuidV4(systemRandom));
       return callerFromClaims(await claimsOf(token), 'hash', 'request')!;
     },
-    audited: async (type) =>
-      (
-        await asSuperuser<{ resource_id: Uuid; outcome: string; leaf: Buffer }>(
-          database,
-          'select resource_id, outcome, leaf from audit.entry where type = $1 order by occurred_ms',
-          [type],
-        )
-      ).map((row) => ({ ...row, leaf: JSON.parse(row.leaf.toString('utf8')) as Record<string, unknown> })),
-    rows: (text, values = []) => asSuperuser(database, text, values),
+    async audited(type) {
+      const found = await rows<{ resource_id: Uuid; outcome: string; leaf: Buffer }>(
+        'select resource_id, outcome, leaf from audit.entry where type = $1 order by occurred_ms',
+        [type],
+      );
+      return found.map((row) => ({ ...row, leaf: JSON.parse(row.leaf.toString('utf8')) as Record<string, unknown> }));
+    },
     async stop() {
       await issuer.close();
-      await vault.close();
+      await closeVault();
       await database.stop();
     },
   };
