@@ -77,7 +77,8 @@ export function openPublishedPages(options: PublishedOptions): PublishedPages {
     replace,
     finding: () => ({
       check: 'published-pages',
-      ok: served !== undefined && options.clock.nowMs() < served.validUntil,
+      // Stale pages do not make the gateway unready: they say so themselves, and must stay readable when their maker is down.
+      ok: served !== undefined,
       detail:
         served === undefined
           ? 'none yet'
