@@ -89,7 +89,7 @@ async function start(): Promise<void> {
     tryout: doors.tryoutPort === null ? false : { port: doors.tryoutPort },
     staticFolder: browser,
     publishedFolder,
-    pageSigningKey: pinPageKey(floor, String(peers.facts['pageKey'])),
+    pageSigningKey: pinPageKey(floor, peers.facts['pageKey'] as string),
     readiness: () => Promise.resolve([clockSkew.finding()]),
   });
   member.announce({ edgeAuthority: material.authorityPem, edgeCertificate: material.certificatePem });

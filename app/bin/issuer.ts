@@ -14,19 +14,18 @@ import {
   systemTables,
   tokenMintRoutes,
 } from '../domains/identity/index.ts';
-import { createKeysClient, createSealer, problems as keysProblems } from '../domains/keys/index.ts';
+import { problems as keysProblems } from '../domains/keys/index.ts';
 import { problems as tenantsProblems, seedSample, tenantsRoutes } from '../domains/tenants/index.ts';
-import { installRecorder, recordMint } from '../platform/audit/index.ts';
+import { recordMint, withGuardErrors } from '../platform/audit/index.ts';
 import { problems as auditProblems } from '../platform/audit/errors.ts';
 import { postureExpectations, watchPosture } from '../platform/db/readiness.ts';
-import { discoverSealedFields } from '../platform/db/sealed-fields.ts';
 import { bindRoutes } from '../platform/http/handler.ts';
 import { idKeysContract } from '../platform/http/id-keys-contract.ts';
 import { doorSettings } from './doors.ts';
 import { openFloor, publicJwk, TOKEN_ISSUER, TRUST_DOMAIN, type Floor } from './floor.ts';
 import { openRecordedDatabase, recordAttemptWith } from './refusals.ts';
 import { readHousePolicy } from './rooms.ts';
-import { ROOT } from './root.ts';
+import { openSealing, readSealedFields } from './sealing.ts';
 import { serve } from './serve.ts';
 
 const POOL_SIZE = 16;
@@ -35,7 +34,7 @@ const SWEEP_MS = 60_000;
 
 // Read before privileges are dropped: the checkout may lie where only root can read.
 const policy = readHousePolicy();
-const fields = await discoverSealedFields(join(ROOT, 'app'));
+const fields = await readSealedFields();
 
 let authority: CertificateAuthority | undefined;
 const floor = await openFloor('issuer', (member) => async (csrPem) => {
@@ -60,7 +59,7 @@ function openIdKeys({ member, random }: Floor): IdKeys {
 }
 
 async function start(): Promise<void> {
-  const { member, clock, random, client } = floor;
+  const { member, clock, random } = floor;
   member.onSign((service, csrPem) => authority!.sign({ csrPem, service }));
   const tagKeys = openIdKeys(floor);
   const tokenKey = generateKeyPairSync('ed25519');
@@ -68,22 +67,11 @@ async function start(): Promise<void> {
   member.announce({ tokenKeys: [publicJwk(tokenKey.publicKey, kid)] });
   const recorded = openRecordedDatabase(floor, 'issuer', {
     poolSize: POOL_SIZE,
-    systemTables: [...systemTables, 'audit.mint'],
+    systemTables,
   });
-  const { tenant, system } = recorded.database;
-  const sealer = createSealer({
-    service: 'issuer',
-    tenantDoor: tenant,
-    keysClient: createKeysClient(client),
-    clock,
-    random,
-    fields,
-  });
-  const recordAudit = installRecorder({
-    clock,
-    random,
-    sealer: { seal: (input) => sealer.seal({ ...input, field: 'audit.disclosure.sealed' }) },
-  });
+  const { system } = recorded.database;
+  const tenant = withGuardErrors(recorded.database.tenant);
+  const { sealer, recordAudit } = openSealing(floor, 'issuer', { tenant, fields });
   const deps = {
     tenant,
     system,
@@ -98,11 +86,6 @@ async function start(): Promise<void> {
     policy,
   };
   const minter = createTokenMinter({ key: tokenKey.privateKey, kid, issuer: TOKEN_ISSUER, clock });
-  const mintDeps = {
-    ...deps,
-    minter,
-    recordMint,
-  };
   const idKeysRoutes = bindRoutes(idKeysContract, {
     read: () => Promise.resolve({ status: 200 as const, body: spellIdKeys(tagKeys) }),
   });
@@ -121,7 +104,7 @@ async function start(): Promise<void> {
     rooms: [
       identityRoutes(deps),
       canaryIdentityRoutes(deps),
-      tokenMintRoutes(mintDeps),
+      tokenMintRoutes({ ...deps, minter, recordMint }),
       accessRoutes(deps),
       tenantsRoutes(deps),
       idKeysRoutes,

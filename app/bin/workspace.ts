@@ -7,19 +7,18 @@ import { createStepUpVerifier } from '../domains/access/index.ts';
 import { auditTrailProblems, auditTrailRoutes } from '../domains/audit-trail/index.ts';
 import { engagementProblems, engagementRoutes } from '../domains/engagements/index.ts';
 import { evidenceProblems, evidenceRoutes, evidenceService, refuseCardNumber } from '../domains/evidence/index.ts';
-import { createKeysClient, createSealer, keyConsoleRoutes, problems as keysProblems } from '../domains/keys/index.ts';
+import { keyConsoleRoutes, problems as keysProblems } from '../domains/keys/index.ts';
 import { oncallProblems, oncallRoomRoutes } from '../domains/oncall/index.ts';
 import { problems as auditProblems } from '../platform/audit/errors.ts';
-import { installRecorder, remoteLedger } from '../platform/audit/index.ts';
+import { remoteLedger, withGuardErrors } from '../platform/audit/index.ts';
 import { postureExpectations, watchPosture } from '../platform/db/readiness.ts';
-import { discoverSealedFields } from '../platform/db/sealed-fields.ts';
 import { attemptsRoutes } from '../platform/http/attempts-routes.ts';
 import { openObjectStore, problems as objectProblems } from '../platform/objects/index.ts';
 import { doorSettings } from './doors.ts';
 import { fetchIdKeys, openFloor, postTo } from './floor.ts';
 import { openRecordedDatabase, recordAttemptWith } from './refusals.ts';
 import { readHousePolicy } from './rooms.ts';
-import { ROOT } from './root.ts';
+import { openSealing, readSealedFields } from './sealing.ts';
 import { serve } from './serve.ts';
 
 const POOL_SIZE = 32;
@@ -29,27 +28,16 @@ const SYSTEM_TABLES = ['platform.tenant', 'oncall.page', 'oncall.page_entry', 'o
 
 // Read before privileges are dropped: the checkout may lie where only root can read.
 const policy = readHousePolicy();
-const fields = await discoverSealedFields(join(ROOT, 'app'));
+const fields = await readSealedFields();
 const floor = await openFloor('workspace');
 
 async function start(): Promise<void> {
-  const { member, clock, random, client } = floor;
+  const { member, clock, random } = floor;
   const tagKeys = await fetchIdKeys(floor);
   const recorded = openRecordedDatabase(floor, 'workspace', { poolSize: POOL_SIZE, systemTables: SYSTEM_TABLES });
-  const { tenant, system } = recorded.database;
-  const sealer = createSealer({
-    service: 'workspace',
-    tenantDoor: tenant,
-    keysClient: createKeysClient(client),
-    clock,
-    random,
-    fields,
-  });
-  const recordAudit = installRecorder({
-    clock,
-    random,
-    sealer: { seal: (input) => sealer.seal({ ...input, field: 'audit.disclosure.sealed' }) },
-  });
+  const { system } = recorded.database;
+  const tenant = withGuardErrors(recorded.database.tenant);
+  const { sealer, recordAudit } = openSealing(floor, 'workspace', { tenant, fields });
   const store = await openObjectStore({ directory: join(member.boot.stateDirectory, 'objects'), random, keys: sealer });
   const ledger = remoteLedger(postTo(floor, 'ledger'));
   const deps = {

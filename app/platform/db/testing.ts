@@ -113,7 +113,7 @@ function describe(launched: Launched, run: string, passwords: Passwords): TestDa
     launched,
     connectionFor,
     migrate: (roots = [APP_ROOT]) =>
-      migrate({ connection: connectionFor('ax_migrate') as ClientConfig, roots, log: () => undefined }),
+      migrate({ connection: connectionFor('ax_migrate'), roots, log: () => undefined }),
     stop: async () => {
       await launched.stop();
       rmSync(run, { recursive: true, force: true });

@@ -234,7 +234,7 @@ function relation(body: Node, level: Level, walk: Walk): string {
   }
   // `app.t as x(a, tenant_id)` gives another column the tenant's name.
   if (alias?.['colnames'] !== undefined) refuse('relation_form', name);
-  demandListed(String(body['schemaname']), relname, walk);
+  demandListed(body['schemaname'] as string, relname, walk);
   level.relations.push(name);
   return name;
 }

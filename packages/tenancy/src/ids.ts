@@ -1,4 +1,4 @@
-import { createHmac, timingSafeEqual } from 'node:crypto';
+import { createHmac, createSecretKey, timingSafeEqual, type KeyObject } from 'node:crypto';
 import { fromBase64Url, toBase64Url, uuidFromBytes, uuidToBytes, type Uuid } from '@auditrax/base';
 import type { TenantContext } from './context.ts';
 import { ID_BODY_CHARACTERS, idPattern } from './id-pattern.ts';
@@ -53,9 +53,24 @@ export function idKeys(current: IdKey, accepted: readonly IdKey[] = []): IdKeys 
   return { current, accepted };
 }
 
+/** Preparing a key from raw bytes costs more than the tag itself; each ring's keys are prepared once. */
+const prepared = new WeakMap<Uint8Array, KeyObject>();
+
+function keyObject(key: Uint8Array): KeyObject {
+  const known = prepared.get(key);
+  if (known !== undefined) return known;
+  const made = createSecretKey(key);
+  prepared.set(key, made);
+  return made;
+}
+
 function tagOf(key: Uint8Array, kind: string, body: Uint8Array): Buffer {
   // The kind has a fixed alphabet without NUL, so no two inputs share their bytes.
-  return createHmac('sha256', key).update(`${LABEL}\0${kind}\0`).update(body).digest().subarray(0, TAG_BYTES);
+  return createHmac('sha256', keyObject(key))
+    .update(`${LABEL}\0${kind}\0`)
+    .update(body)
+    .digest()
+    .subarray(0, TAG_BYTES);
 }
 
 /** The one maker of ids: `<kind>_<base64url(tenant part 4 | uuid 16 | tag 8)>`. */

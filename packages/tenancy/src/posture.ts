@@ -98,10 +98,7 @@ export async function checkPosture(query: CatalogueQuery, expected: PostureExpec
 /** Every role that can touch a walled table must meet the wall, word for word. */
 async function checkWalls(query: CatalogueQuery, input: string): Promise<Finding[]> {
   const accepted: ReadonlySet<string> = new Set([wallDeparsed('direct'), wallDeparsed('initplan')]);
-  const squeeze = (value: unknown): string =>
-    String(value ?? '')
-      .replace(/\s+/g, ' ')
-      .trim();
+  const squeeze = (value: unknown): string => ((value ?? '') as string).replace(/\s+/g, ' ').trim();
   const rows = await query(WALL_POLICIES, [input]);
   const met = new Map<string, boolean>();
   for (const row of rows) {

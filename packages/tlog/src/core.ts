@@ -240,7 +240,7 @@ export async function parseVerifierKeyWith(crypto: Primitives, text: string): Pr
   if (type !== SIGNATURE_ED25519 && type !== SIGNATURE_COSIGNATURE) return undefined;
   const key = { name: match[1]!, type, publicKey: encoded.slice(1) };
   if ((await keyIdWith(crypto, key)) !== match[2]) return undefined;
-  return { ...key, id: match[2]!, text };
+  return { ...key, id: match[2], text };
 }
 
 function parseSignatureLine(line: string): NoteSignature | undefined {
