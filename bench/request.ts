@@ -14,7 +14,10 @@ export interface RequestBenchInput {
   /** An engagement in fieldwork; results are added to `criterionIds`, at least one for each client. */
   readonly engagementId: string;
   readonly criterionIds: readonly string[];
-  /** Every process of the house by name (the supervisor too), and PostgreSQL's first process. */
+  /**
+   * Every process of the house by name, and PostgreSQL's first process. This process, which makes the load, is left out
+   * even when named (it may be the supervisor of a house started for the bench; the supervisor takes no part in requests).
+   */
   readonly pids: { readonly services: Readonly<Record<string, number>>; readonly postmaster: number };
   readonly bareStart: (rows: BareRows) => Promise<BareServer>;
   readonly rounds?: number;
@@ -238,7 +241,8 @@ export async function runRequestBench(input: RequestBenchInput): Promise<Request
   const rows = await readRows(input);
   const bare = await input.bareStart(rows);
   try {
-    const { postmaster, services } = input.pids;
+    const { postmaster } = input.pids;
+    const services = Object.fromEntries(Object.entries(input.pids.services).filter(([, pid]) => pid !== process.pid));
     const meters: Record<Side, Meter> = {
       house: { read: () => houseSeconds({ services, postmaster, foreignBackends: bare.backends }), idle_cores: 0 },
       bare: { read: () => bareSeconds({ pid: bare.pid, backends: bare.backends, postmaster }), idle_cores: 0 },
@@ -256,12 +260,14 @@ export async function runRequestBench(input: RequestBenchInput): Promise<Request
     await measureIdle([meters.house, meters.bare]);
     for (const kind of ['read', 'write'] as const)
       for (const side of ['house', 'bare'] as const) await run(side, kind, WARM_UP_MS);
+    await bare.analyse();
     const phases: Phases = { read: { house: [], bare: [] }, write: { house: [], bare: [] } };
     for (let round_ = 0; round_ < rounds; round_ += 1) {
       // Who goes first changes each round, so that a machine that grows slower favours nobody.
       const order: readonly Side[] = round_ % 2 === 0 ? ['house', 'bare'] : ['bare', 'house'];
       for (const kind of ['read', 'write'] as const)
         for (const side of order) phases[kind][side].push(await run(side, kind, phase_ms));
+      await bare.analyse();
       progress(`round ${round_ + 1} of ${rounds}`);
     }
     return report({ phases, meters, phase_ms });

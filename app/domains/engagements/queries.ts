@@ -21,7 +21,11 @@ export interface EngagementRow {
   readonly created_at: Date;
 }
 
+/** How many criteria of a group have this outcome in force; null means no result yet. */
+export type ProgressCell = readonly [groupIndex: number, outcome: ResultOutcome | null, criteria: number];
+
 export interface EngagementDetailRow extends EngagementRow {
+  readonly progress: readonly ProgressCell[];
   readonly catalogue: Buffer;
   readonly created_by: Uuid;
   readonly finalised_at: Date | null;
@@ -80,10 +84,21 @@ export function listEngagements(
     order by e.id desc limit ${page.limit}`;
 }
 
+/** The engagement with its progress, in one round trip: this is what people look at all day. */
 export function readEngagement({ tenantId }: TenantContext, id: Uuid): Statement<EngagementDetailRow> {
   return sql<EngagementDetailRow>`select e.id, e.title, e.client_name, e.catalogue,
       e.period_start::text as period_start, e.period_end::text as period_end, e.state, e.revision, e.criteria_count,
-      e.contact_ids, e.created_at, e.created_by, e.finalised_at
+      e.contact_ids, e.created_at, e.created_by, e.finalised_at,
+      (select jsonb_agg(jsonb_build_array(p.group_index, p.outcome, p.criteria)) from (
+        select c.group_index, l.outcome, count(*)::int4 as criteria
+        from app.criterion c
+        left join lateral (
+          select r.outcome from app.result r
+          where r.tenant_id = ${tenantId} and r.criterion_id = c.id order by r.revision desc limit 1
+        ) l on true
+        where c.tenant_id = ${tenantId} and c.engagement_id = ${id}
+        group by c.group_index, l.outcome
+      ) p) as progress
     from app.engagement e where e.tenant_id = ${tenantId} and e.id = ${id}`;
 }
 
@@ -124,24 +139,23 @@ export function updateContacts(
 
 export interface ProgressRow {
   readonly engagement_id: Uuid;
-  readonly group_index: number;
   readonly outcome: ResultOutcome | null;
   readonly criteria: number;
 }
 
 /**
- * Counts criteria by the outcome in force; null means no result yet. One look at an index for each criterion, however
- * long the histories are.
+ * Counts criteria of several engagements by the outcome in force; null means no result yet. One look at an index for
+ * each criterion, however long the histories are.
  */
 export function countProgress({ tenantId }: TenantContext, engagementIds: readonly Uuid[]): Statement<ProgressRow> {
-  return sql<ProgressRow>`select c.engagement_id, c.group_index, l.outcome, count(*)::int4 as criteria
+  return sql<ProgressRow>`select c.engagement_id, l.outcome, count(*)::int4 as criteria
     from app.criterion c
     left join lateral (
       select r.outcome from app.result r
       where r.tenant_id = ${tenantId} and r.criterion_id = c.id order by r.revision desc limit 1
     ) l on true
     where c.tenant_id = ${tenantId} and c.engagement_id = any(${engagementIds}::uuid[])
-    group by c.engagement_id, c.group_index, l.outcome`;
+    group by c.engagement_id, l.outcome`;
 }
 
 export interface CriterionRow {
@@ -209,18 +223,31 @@ export function listHistory(
     order by r.revision desc limit ${key.limit}`;
 }
 
-/** The criterion (no row: unknown) with the number and id of its result in force. */
-export function readLatestResult(
+export interface ResultGateRow extends EngagementGateRow {
+  /** Null: no criterion of this engagement has the id. */
+  readonly criterion_id: Uuid | null;
+  readonly result_id: Uuid | null;
+  readonly result_revision: number | null;
+}
+
+/**
+ * Everything that a new result depends on, in one round trip: the engagement, whose state is held still until the
+ * transaction ends (without keeping other writers of results out), the criterion, and its result in force. When the
+ * statement had to wait, that result may be an older one; `insertResult` then finds its number taken.
+ */
+export function readResultGate(
   { tenantId }: TenantContext,
   key: { engagementId: Uuid; criterionId: Uuid },
-): Statement<{ revision: number | null; result_id: Uuid | null }> {
-  return sql<{ revision: number | null; result_id: Uuid | null }>`select l.revision, l.id as result_id
-    from app.criterion c
+): Statement<ResultGateRow> {
+  return sql<ResultGateRow>`select e.id, e.state, e.revision, e.contact_ids, c.id as criterion_id,
+      l.id as result_id, l.revision as result_revision
+    from app.engagement e
+    left join app.criterion c on c.tenant_id = ${tenantId} and c.engagement_id = e.id and c.id = ${key.criterionId}
     left join lateral (
       select r.id, r.revision from app.result r
       where r.tenant_id = ${tenantId} and r.criterion_id = c.id order by r.revision desc limit 1
     ) l on true
-    where c.tenant_id = ${tenantId} and c.engagement_id = ${key.engagementId} and c.id = ${key.criterionId}`;
+    where e.tenant_id = ${tenantId} and e.id = ${key.engagementId} for share of e`;
 }
 
 /** Does nothing when another result took the same number first. */

@@ -15,7 +15,7 @@ import {
   readEngagement,
   type CriterionRow,
   type EngagementRow,
-  type ProgressRow,
+  type ProgressCell,
   type ResultRow,
 } from './queries.ts';
 import type { SealedEngagementField } from './sealed-fields.ts';
@@ -50,24 +50,25 @@ export interface CriteriaPage {
 
 const EMPTY: Progress = { total: 0, satisfied: 0, notSatisfied: 0, notApplicable: 0, open: 0 };
 
-function progressOf(rows: readonly ProgressRow[]): Progress {
-  return rows.reduce<Progress>((sum, row) => {
-    const key =
-      row.outcome === null
-        ? 'open'
-        : row.outcome === 'satisfied'
-          ? 'satisfied'
-          : row.outcome === 'not-satisfied'
-            ? 'notSatisfied'
-            : 'notApplicable';
-    return { ...sum, total: sum.total + row.criteria, [key]: sum[key] + row.criteria };
-  }, EMPTY);
+const COUNTED_AS = {
+  satisfied: 'satisfied',
+  'not-satisfied': 'notSatisfied',
+  'not-applicable': 'notApplicable',
+} as const;
+
+function progressOf(cells: readonly ProgressCell[]): Progress {
+  const sum = { ...EMPTY };
+  for (const [, outcome, criteria] of cells) {
+    sum.total += criteria;
+    sum[outcome === null ? 'open' : COUNTED_AS[outcome]] += criteria;
+  }
+  return sum;
 }
 
 async function summaryOf(
   deps: ReadDeps,
   context: TenantContext,
-  { row, progress }: { row: EngagementRow; progress: readonly ProgressRow[] },
+  { row, progress }: { row: EngagementRow; progress: readonly ProgressCell[] },
 ): Promise<EngagementSummary> {
   const open = (field: SealedEngagementField, sealed: Buffer): Promise<string> =>
     deps.sealer.openText({ context, field, rowId: row.id, sealed });
@@ -105,17 +106,14 @@ async function list(
   );
   const shown = rows.slice(0, page.limit);
   if (shown.length === 0) return { engagements: [], nextCursor: null };
-  const progress = await deps.door.scoped(
-    context,
-    countProgress(
-      context,
-      shown.map((row) => row.id),
-    ),
-  );
+  const ids = shown.map((row) => row.id);
+  const counted = await deps.door.scoped(context, countProgress(context, ids));
+  const cells = Map.groupBy(counted, (row) => row.engagement_id);
   const engagements = await Promise.all(
-    shown.map((row) =>
-      summaryOf(deps, context, { row, progress: progress.filter((item) => item.engagement_id === row.id) }),
-    ),
+    shown.map((row) => {
+      const progress = cells.get(row.id) ?? [];
+      return summaryOf(deps, context, { row, progress: progress.map((item) => [0, item.outcome, item.criteria]) });
+    }),
   );
   return { engagements, nextCursor: rows.length > page.limit ? engagements.at(-1)!.id : null };
 }
@@ -123,19 +121,17 @@ async function list(
 async function read(deps: ReadDeps, who: Asker, engagementId: Uuid): Promise<EngagementDetail> {
   const context = who.caller.tenant;
   const operation = 'engagements.read';
-  const [[row], progress] = await Promise.all([
-    deps.door.scoped(context, readEngagement(context, engagementId)),
-    deps.door.scoped(context, countProgress(context, [engagementId])),
-  ]);
+  const [row] = await deps.door.scoped(context, readEngagement(context, engagementId));
   if (row === undefined) throw notFound('engagement');
   await withRecordedDenials(deps, { who, operation, resource: ['engagement', engagementId] }, async () =>
     permitEngagement(deps, who, { operation, row }),
   );
   const [summary, sealedFacts] = await Promise.all([
-    summaryOf(deps, context, { row, progress }),
+    summaryOf(deps, context, { row, progress: row.progress }),
     deps.sealer.openText({ context, field: 'app.engagement.catalogue', rowId: row.id, sealed: row.catalogue }),
   ]);
   const facts = JSON.parse(sealedFacts) as Omit<Catalogue, 'criteria'>;
+  const cells = Map.groupBy(row.progress, ([groupIndex]) => groupIndex);
   return {
     ...summary,
     catalogue: {
@@ -149,7 +145,7 @@ async function read(deps: ReadDeps, who: Asker, engagementId: Uuid): Promise<Eng
       index,
       id,
       path: [...path],
-      progress: progressOf(progress.filter((item) => item.group_index === index)),
+      progress: progressOf(cells.get(index) ?? []),
     })),
     contacts: row.contact_ids.map((contact) => deps.formatId('mem', context, contact)),
     createdBy: deps.formatId('mem', context, row.created_by),

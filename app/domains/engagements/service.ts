@@ -8,6 +8,7 @@ import {
   auditOf,
   enterEngagement,
   notFound,
+  permitEngagement,
   recordCardOverrides,
   requireEvent,
   requireRevision,
@@ -19,7 +20,7 @@ import {
   insertCriteria,
   insertEngagement,
   insertResult,
-  readLatestResult,
+  readResultGate,
   updateContacts,
   updateState,
 } from './queries.ts';
@@ -175,31 +176,29 @@ async function create(
 
 /** Inserts after the gate has been passed; the number that the person saw must still be the one in force. */
 async function addResult(
-  deps: EngagementDeps,
   tx: ScopedTransaction,
-  row: { input: ResultInput; id: Uuid; note: Uint8Array; who: Asker; at: Date },
+  row: { input: ResultInput; id: Uuid; note: Uint8Array; supersedes: Uuid | null; who: Asker; at: Date },
 ): Promise<number> {
-  const { input, who } = row;
-  const [latest] = await tx.query(readLatestResult(tx.context, input));
-  if (latest === undefined) throw notFound('criterion');
-  requireRevision(latest.revision ?? 0, input.revision);
+  const { input, id, note, supersedes, who, at } = row;
+  const { engagementId, criterionId, outcome, observedOn } = input;
+  const revision = input.revision + 1;
+  const recorded = { recordedBy: who.caller.personId, recordedAt: at };
   const inserted = await tx.query(
     insertResult(tx.context, {
-      id: row.id,
-      engagementId: input.engagementId,
-      criterionId: input.criterionId,
-      revision: input.revision + 1,
-      supersedes: latest.result_id,
-      outcome: input.outcome,
-      note: row.note,
-      observedOn: input.observedOn,
-      recordedBy: who.caller.personId,
-      recordedAt: row.at,
+      id,
+      engagementId,
+      criterionId,
+      revision,
+      supersedes,
+      outcome,
+      note,
+      observedOn,
+      ...recorded,
     }),
   );
-  // Somebody committed the same number while this insert waited for them.
-  if (inserted.length === 0) requireRevision(input.revision + 1, input.revision);
-  return input.revision + 1;
+  // Somebody committed the same number while this transaction waited for them.
+  if (inserted.length === 0) requireRevision(revision, input.revision);
+  return revision;
 }
 
 async function recordResult(deps: EngagementDeps, who: Asker, input: ResultInput): Promise<RecordedResult> {
@@ -208,17 +207,16 @@ async function recordResult(deps: EngagementDeps, who: Asker, input: ResultInput
   const id = uuidV7(deps.clock, deps.random);
   const at = new Date(deps.clock.nowMs());
   const note = await deps.sealer.seal({ context, field: 'app.result.note', rowId: id, value: input.note });
-  const about = {
-    who,
-    operation: 'engagements.record-result',
-    engagementId: input.engagementId,
-    hold: 'shared' as const,
-  };
-  return withRecordedDenials(deps, { ...about, resource: ['engagement', input.engagementId] }, () =>
+  const operation = 'engagements.record-result';
+  return withRecordedDenials(deps, { who, operation, resource: ['engagement', input.engagementId] }, () =>
     deps.door.transaction(context, async (tx) => {
-      const gate = await enterEngagement(deps, tx, about);
+      const [gate] = await tx.query(readResultGate(context, input));
+      if (gate === undefined) throw notFound('engagement');
+      permitEngagement(deps, who, { operation, row: gate });
+      if (gate.criterion_id === null) throw notFound('criterion');
       requireEvent(gate.state, 'record');
-      const revision = await addResult(deps, tx, { input, id, note, who, at });
+      requireRevision(gate.result_revision ?? 0, input.revision);
+      const revision = await addResult(tx, { input, id, note, supersedes: gate.result_id, who, at });
       await deps.recordAudit(tx, {
         ...auditOf(who),
         type: 'result.recorded',
