@@ -17,6 +17,7 @@ import { idKeysContract } from '../platform/http/id-keys-contract.ts';
 import { createLog, type Log } from '../platform/http/request-log.ts';
 import { joinSupervisor, type Membership } from '../platform/supervisor/member.ts';
 import type { DatabaseAccess } from '../platform/supervisor/messages.ts';
+import { verifiedTls } from './verified-tls.ts';
 
 export const TRUST_DOMAIN = 'auditrax';
 export const TOKEN_ISSUER = `spiffe://${TRUST_DOMAIN}/issuer`;
@@ -48,7 +49,8 @@ export async function openFloor(
   obtain?: (member: Membership) => (csrPem: string) => Promise<{ certificatePem: string; bundlePem: string }>,
 ): Promise<Floor> {
   const member = await joinSupervisor(service);
-  const log = createLog({ service, destination: process.stdout });
+  const level = member.boot.options['log'] === 'info' ? 'info' : 'warn';
+  const log = createLog({ service, destination: process.stdout, level });
   process.on('unhandledRejection', (error) => {
     log.error('unhandled-rejection', { error });
     process.exit(1); // restarted by the supervisor: an unknown state must not go on serving
@@ -126,7 +128,7 @@ export function databaseConnection(
 ): Parameters<typeof openDatabase>[0]['connection'] {
   if (access === undefined) throw new TypeError('this process was given no database');
   return {
-    socketDirectory: access.host,
+    ...(access.tls === undefined ? { socketDirectory: access.host } : { host: access.host, tls: verifiedTls(access.tls) }),
     port: access.port,
     database: access.database,
     user: access.user,

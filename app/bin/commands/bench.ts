@@ -10,7 +10,7 @@ const HELP = `Usage: npm run -s bench -- NAME [--json]
 
 export interface BenchResult {
   readonly figures: Readonly<Record<string, number>>;
-  readonly conditions: Readonly<Record<string, string | number>>;
+  readonly conditions: Readonly<Record<string, unknown>>;
 }
 
 const BENCHES: Readonly<
