@@ -29,7 +29,13 @@ function hex(seed: number, length = 64): string {
 }
 
 export type MockRole = 'lead' | 'auditor' | 'client' | 'operator' | 'link';
-const people = { lead: ['Lead auditor', 1], auditor: ['Auditor', 2], client: ['Client contact', 3], operator: ['Operator', 4], link: ['Lead auditor', 1] } as const;
+const people = {
+  lead: ['Lead auditor', 1],
+  auditor: ['Auditor', 2],
+  client: ['Client contact', 3],
+  operator: ['Operator', 4],
+  link: ['Lead auditor', 1],
+} as const;
 
 export function session(role: MockRole): unknown {
   const operator = role === 'operator';
@@ -37,7 +43,9 @@ export function session(role: MockRole): unknown {
     signedIn: true,
     person: { id: id('mem', people[role][1]), label: people[role][0] },
     role: role === 'link' ? 'lead' : role,
-    tenant: operator ? { slug: 'operator', name: 'Auditrax sample organisation', kind: 'operator' } : { slug: 'harbour', name: 'Harbour Street Audit', kind: 'sample' },
+    tenant: operator
+      ? { slug: 'operator', name: 'Auditrax sample organisation', kind: 'operator' }
+      : { slug: 'harbour', name: 'Harbour Street Audit', kind: 'sample' },
     method: role === 'link' ? 'link' : 'passkey',
     door: role === 'link' ? 'tryout' : 'edge',
     expiresAt: at(7 * 60 * MINUTE),
@@ -52,12 +60,45 @@ export const members = [
   { id: id('mem', 5), label: 'Auditor, night shift', role: 'auditor', state: 'invited', self: false },
   { id: id('mem', 6), label: 'Client contact, previous', role: 'client', state: 'suspended', self: false },
 ];
-export const invitations = [{ id: id('inv', 1), memberId: id('mem', 5), label: 'Auditor, night shift', name: null, role: 'auditor', state: 'open', createdAt: at(-2 * 60 * MINUTE), expiresAt: at(22 * 60 * MINUTE) }];
+export const invitations = [
+  {
+    id: id('inv', 1),
+    memberId: id('mem', 5),
+    label: 'Auditor, night shift',
+    name: null,
+    role: 'auditor',
+    state: 'open',
+    createdAt: at(-2 * 60 * MINUTE),
+    expiresAt: at(22 * 60 * MINUTE),
+  },
+];
 export const passkeys = [{ deviceType: 'multiDevice', createdAt: at(-9 * DAY), lastUsedAt: at(-14 * MINUTE) }];
 
-const groupNames = ['Access Control', 'Audit and Accountability', 'Configuration Management', 'Contingency Planning', 'Identification and Authentication', 'Incident Response', 'Risk Assessment', 'System and Communications Protection'];
+const groupNames = [
+  'Access Control',
+  'Audit and Accountability',
+  'Configuration Management',
+  'Contingency Planning',
+  'Identification and Authentication',
+  'Incident Response',
+  'Risk Assessment',
+  'System and Communications Protection',
+];
 const groupCodes = ['AC', 'AU', 'CM', 'CP', 'IA', 'IR', 'RA', 'SC'];
-const topics = ['Policy and procedures', 'Account management', 'Enforcement of decisions', 'Flow between zones', 'Separation of duties', 'Least privilege', 'Failed attempts', 'Notice before use', 'Session lock', 'Remote access', 'Wireless access', 'Devices that move'];
+const topics = [
+  'Policy and procedures',
+  'Account management',
+  'Enforcement of decisions',
+  'Flow between zones',
+  'Separation of duties',
+  'Least privilege',
+  'Failed attempts',
+  'Notice before use',
+  'Session lock',
+  'Remote access',
+  'Wireless access',
+  'Devices that move',
+];
 const outcomes = ['satisfied', 'satisfied', 'not-satisfied', null, 'satisfied', 'not-applicable', null] as const;
 
 export const criteria = groupNames.flatMap((group, groupIndex) =>
@@ -73,19 +114,43 @@ export const criteria = groupNames.flatMap((group, groupIndex) =>
       groupIndex,
       path: [group],
       statement: `The organisation:\n  a. writes down how ${topic.toLowerCase()} is done and who answers for it;\n  b. does it in the way that is written down; and\n  c. looks at it again at least every 12 months.`,
-      guidance: 'Look at the written form, at one example from the period, and at what happened when it was not followed.',
+      guidance:
+        'Look at the written form, at one example from the period, and at what happened when it was not followed.',
       parameters: [],
-      result: outcome && { id: id('res', position), outcome, note: outcome === 'satisfied' ? 'Compared the written procedure with 20 of 214 cases of the period; all 20 followed it.' : 'Two of 20 sampled accounts had no owner on record.', observedOn: day(-6), recordedAt: at(-(position + 3) * 37 * MINUTE), recordedBy: id('mem', 2), revision: 1 },
+      result: outcome && {
+        id: id('res', position),
+        outcome,
+        note:
+          outcome === 'satisfied'
+            ? 'Compared the written procedure with 20 of 214 cases of the period; all 20 followed it.'
+            : 'Two of 20 sampled accounts had no owner on record.',
+        observedOn: day(-6),
+        recordedAt: at(-(position + 3) * 37 * MINUTE),
+        recordedBy: id('mem', 2),
+        revision: 1,
+      },
     };
   }),
 );
 
 function progressOf(list: readonly (typeof criteria)[number][]) {
-  const count = (outcome: string | null) => list.filter((criterion) => (criterion.result?.outcome ?? null) === outcome).length;
-  return { total: list.length, satisfied: count('satisfied'), notSatisfied: count('not-satisfied'), notApplicable: count('not-applicable'), open: count(null) };
+  const count = (outcome: string | null) =>
+    list.filter((criterion) => (criterion.result?.outcome ?? null) === outcome).length;
+  return {
+    total: list.length,
+    satisfied: count('satisfied'),
+    notSatisfied: count('not-satisfied'),
+    notApplicable: count('not-applicable'),
+    open: count(null),
+  };
 }
 
-const summary = (seed: number, title: string, clientName: string, state: string) => ({
+const summary = ([seed, title, clientName, state]: readonly [
+  seed: number,
+  title: string,
+  clientName: string,
+  state: string,
+]) => ({
   id: id('eng', seed),
   title,
   clientName,
@@ -94,14 +159,24 @@ const summary = (seed: number, title: string, clientName: string, state: string)
   state,
   revision: 3,
   createdAt: at(-seed * 8 * DAY),
-  progress: state === 'draft' ? { ...progressOf(criteria), satisfied: 0, notSatisfied: 0, notApplicable: 0, open: criteria.length } : state === 'final' ? { total: 96, satisfied: 88, notSatisfied: 2, notApplicable: 6, open: 0 } : progressOf(criteria),
+  progress:
+    state === 'draft'
+      ? { ...progressOf(criteria), satisfied: 0, notSatisfied: 0, notApplicable: 0, open: criteria.length }
+      : state === 'final'
+        ? { total: 96, satisfied: 88, notSatisfied: 2, notApplicable: 6, open: 0 }
+        : progressOf(criteria),
 });
 
 export const engagements = [
-  summary(1, 'Security controls, first half of the year', 'Lakeside Ferries', 'fieldwork'),
-  summary(2, 'Auditrax audits its own claims', 'Auditrax sample organisation', 'review'),
-  summary(3, 'Moderate baseline, readiness', 'Northgate Clinics', 'draft'),
-  summary(4, 'Annual review of the payment platform and of everything that touches it', 'Merchant House Holdings and Subsidiaries', 'final'),
+  summary([1, 'Security controls, first half of the year', 'Lakeside Ferries', 'fieldwork']),
+  summary([2, 'Auditrax audits its own claims', 'Auditrax sample organisation', 'review']),
+  summary([3, 'Moderate baseline, readiness', 'Northgate Clinics', 'draft']),
+  summary([
+    4,
+    'Annual review of the payment platform and of everything that touches it',
+    'Merchant House Holdings and Subsidiaries',
+    'final',
+  ]),
 ];
 
 export function engagement(engagementId: string): unknown {
@@ -109,8 +184,22 @@ export function engagement(engagementId: string): unknown {
   if (!found) return null;
   return {
     ...found,
-    catalogue: { title: 'Sample baseline of eight families', version: '1.2.0', oscalVersion: '1.1.3', uuid: '3f6c1f0e-8a52-4a4e-9b7a-6a2e2c6d9b10', sha256: hex(7) },
-    groups: groupNames.map((name, index) => ({ index, id: groupCodes[index]!.toLowerCase(), path: [name], progress: found.state === 'draft' ? { total: 12, satisfied: 0, notSatisfied: 0, notApplicable: 0, open: 12 } : progressOf(criteria.filter((criterion) => criterion.groupIndex === index)) })),
+    catalogue: {
+      title: 'Sample baseline of eight families',
+      version: '1.2.0',
+      oscalVersion: '1.1.3',
+      uuid: '3f6c1f0e-8a52-4a4e-9b7a-6a2e2c6d9b10',
+      sha256: hex(7),
+    },
+    groups: groupNames.map((name, index) => ({
+      index,
+      id: groupCodes[index]!.toLowerCase(),
+      path: [name],
+      progress:
+        found.state === 'draft'
+          ? { total: 12, satisfied: 0, notSatisfied: 0, notApplicable: 0, open: 12 }
+          : progressOf(criteria.filter((criterion) => criterion.groupIndex === index)),
+    })),
     contacts: [id('mem', 3)],
     createdBy: id('mem', 1),
     finalisedAt: found.state === 'final' ? at(-2 * DAY) : null,
@@ -118,26 +207,124 @@ export function engagement(engagementId: string): unknown {
 }
 
 export const evidence = [
-  { id: id('ev', 1), criterionId: criteria[1]!.id, fileName: 'account-review-q2.xlsx', mediaType: 'application/vnd.ms-excel', sizeBytes: 184_220, sha256: hex(11), speaksAbout: { from: day(-110), to: day(-20) }, receivedAt: at(-50 * MINUTE), receivedBy: id('mem', 3), cardFlag: false },
-  { id: id('ev', 2), criterionId: criteria[6]!.id, fileName: 'edge-logs-2026-05.tar.zst', mediaType: 'application/octet-stream', sizeBytes: 2_684_354_560, sha256: hex(12), speaksAbout: { from: day(-180), to: day(-150) }, receivedAt: at(-3 * DAY), receivedBy: id('mem', 2), cardFlag: false },
-  { id: id('ev', 3), criterionId: criteria[1]!.id, fileName: 'till-receipts-sample.pdf', mediaType: 'application/pdf', sizeBytes: 912_004, sha256: hex(13), speaksAbout: { from: day(-60), to: day(-60) }, receivedAt: at(-5 * DAY), receivedBy: id('mem', 3), cardFlag: true },
+  {
+    id: id('ev', 1),
+    criterionId: criteria[1]!.id,
+    fileName: 'account-review-q2.xlsx',
+    mediaType: 'application/vnd.ms-excel',
+    sizeBytes: 184_220,
+    sha256: hex(11),
+    speaksAbout: { from: day(-110), to: day(-20) },
+    receivedAt: at(-50 * MINUTE),
+    receivedBy: id('mem', 3),
+    cardFlag: false,
+  },
+  {
+    id: id('ev', 2),
+    criterionId: criteria[6]!.id,
+    fileName: 'edge-logs-2026-05.tar.zst',
+    mediaType: 'application/octet-stream',
+    sizeBytes: 2_684_354_560,
+    sha256: hex(12),
+    speaksAbout: { from: day(-180), to: day(-150) },
+    receivedAt: at(-3 * DAY),
+    receivedBy: id('mem', 2),
+    cardFlag: false,
+  },
+  {
+    id: id('ev', 3),
+    criterionId: criteria[1]!.id,
+    fileName: 'till-receipts-sample.pdf',
+    mediaType: 'application/pdf',
+    sizeBytes: 912_004,
+    sha256: hex(13),
+    speaksAbout: { from: day(-60), to: day(-60) },
+    receivedAt: at(-5 * DAY),
+    receivedBy: id('mem', 3),
+    cardFlag: true,
+  },
 ];
 
 export const keys = {
   ageDaysMax: 90,
   keys: [
-    { purpose: 'fields', version: 3, state: 'ACTIVE', createdAt: at(-41 * DAY), ageDays: 41.2, nextRotationAt: at(49 * DAY) },
-    { purpose: 'fields', version: 2, state: 'DECRYPT_ONLY', createdAt: at(-130 * DAY), ageDays: 130, nextRotationAt: null },
-    { purpose: 'objects', version: 1, state: 'ACTIVE', createdAt: at(-88 * DAY), ageDays: 88.4, nextRotationAt: at(1.6 * DAY) },
+    {
+      purpose: 'fields',
+      version: 3,
+      state: 'ACTIVE',
+      createdAt: at(-41 * DAY),
+      ageDays: 41.2,
+      nextRotationAt: at(49 * DAY),
+    },
+    {
+      purpose: 'fields',
+      version: 2,
+      state: 'DECRYPT_ONLY',
+      createdAt: at(-130 * DAY),
+      ageDays: 130,
+      nextRotationAt: null,
+    },
+    {
+      purpose: 'objects',
+      version: 1,
+      state: 'ACTIVE',
+      createdAt: at(-88 * DAY),
+      ageDays: 88.4,
+      nextRotationAt: at(1.6 * DAY),
+    },
   ],
 };
 
-const delivery = (channel: string, opened: number, seconds: number) => ({ channel, attempts: 1, acceptedAt: at(opened + seconds * 1000), outcome: 'accepted' });
+const delivery = (channel: string, opened: number, seconds: number) => ({
+  channel,
+  attempts: 1,
+  acceptedAt: at(opened + seconds * 1000),
+  outcome: 'accepted',
+});
 export const oncall = {
   pages: [
-    { id: id('pge', 1), detection: 'tenant.attempt', says: 'A request named an id of another tenant', severity: 'critical', openedAt: at(-6 * MINUTE), lastAt: at(-2 * MINUTE), count: 4, facts: { layer: 'gateway', reason: 'foreign', operation: 'engagements.read' }, tenant: 'lakeside', deliveries: [delivery('inbox', -6 * MINUTE, 1), delivery('webhook', -6 * MINUTE, 3)], acknowledgedAt: null },
-    { id: id('pge', 2), detection: 'identity.step-up-refused', says: 'A confirmation was refused three times in a row', severity: 'high', openedAt: at(-52 * MINUTE), lastAt: at(-50 * MINUTE), count: 3, facts: { operation: 'access.invite' }, tenant: 'harbour', deliveries: [delivery('inbox', -52 * MINUTE, 2), { channel: 'webhook', attempts: 4, acceptedAt: null, outcome: 'connection refused' }], acknowledgedAt: null },
-    { id: id('pge', 3), detection: 'ledger.mint-mismatch', says: 'A token in the log was never minted', severity: 'critical', openedAt: at(-2 * DAY), lastAt: at(-2 * DAY), count: 1, facts: {}, tenant: null, deliveries: [delivery('inbox', -2 * DAY, 4)], acknowledgedAt: at(-2 * DAY + 5 * MINUTE) },
+    {
+      id: id('pge', 1),
+      detection: 'tenant.attempt',
+      says: 'A request named an id of another tenant',
+      severity: 'critical',
+      openedAt: at(-6 * MINUTE),
+      lastAt: at(-2 * MINUTE),
+      count: 4,
+      facts: { layer: 'gateway', reason: 'foreign', operation: 'engagements.read' },
+      tenant: 'lakeside',
+      deliveries: [delivery('inbox', -6 * MINUTE, 1), delivery('webhook', -6 * MINUTE, 3)],
+      acknowledgedAt: null,
+    },
+    {
+      id: id('pge', 2),
+      detection: 'identity.step-up-refused',
+      says: 'A confirmation was refused three times in a row',
+      severity: 'high',
+      openedAt: at(-52 * MINUTE),
+      lastAt: at(-50 * MINUTE),
+      count: 3,
+      facts: { operation: 'access.invite' },
+      tenant: 'harbour',
+      deliveries: [
+        delivery('inbox', -52 * MINUTE, 2),
+        { channel: 'webhook', attempts: 4, acceptedAt: null, outcome: 'connection refused' },
+      ],
+      acknowledgedAt: null,
+    },
+    {
+      id: id('pge', 3),
+      detection: 'ledger.mint-mismatch',
+      says: 'A token in the log was never minted',
+      severity: 'critical',
+      openedAt: at(-2 * DAY),
+      lastAt: at(-2 * DAY),
+      count: 1,
+      facts: {},
+      tenant: null,
+      deliveries: [delivery('inbox', -2 * DAY, 4)],
+      acknowledgedAt: at(-2 * DAY + 5 * MINUTE),
+    },
   ],
   canary: { lastHour: 60, delivered: 60, lastAt: at(-MINUTE / 2) },
   next: null,
@@ -166,11 +353,14 @@ function entryAt(index: number) {
     outcome: service ? 'allowed' : outcome,
     requestId: `01981f6e-7c1a-7b3e-9d54-${String(index).padStart(12, '0')}`,
     position: index === ENTRIES - 1 ? null : index,
-    public: outcome === 'denied' && !service ? { layer: 'gateway', reason: 'foreign', operation: 'engagements.read' } : {},
+    public:
+      outcome === 'denied' && !service ? { layer: 'gateway', reason: 'foreign', operation: 'engagements.read' } : {},
   };
 }
 
-const sealed = Array.from({ length: ENTRIES - 1 }, (_, index) => JSON.stringify({ v: 1, index, type: entryAt(index).type, at: entryAt(index).at, salted: hex(index) }));
+const sealed = Array.from({ length: ENTRIES - 1 }, (_, index) =>
+  JSON.stringify({ v: 1, index, type: entryAt(index).type, at: entryAt(index).at, salted: hex(index) }),
+);
 const log = sealSmallLog('auditrax.example/log/harbour', sealed);
 
 export const entries = Array.from({ length: ENTRIES }, (_, index) => entryAt(ENTRIES - 1 - index));
@@ -193,5 +383,13 @@ export function entry(entryId: string): unknown {
 export function entryProof(entryId: string): unknown {
   const index = entries.find((item) => item.id === entryId)?.position;
   if (index === null || index === undefined) return null;
-  return { origin: log.origin, treeSize: log.size, checkpoint: log.checkpoint, vkey: log.vkey, witnesses: 0, index, ...log.proof(index) };
+  return {
+    origin: log.origin,
+    treeSize: log.size,
+    checkpoint: log.checkpoint,
+    vkey: log.vkey,
+    witnesses: 0,
+    index,
+    ...log.proof(index),
+  };
 }

@@ -23,7 +23,9 @@ function rootOf(hashes: readonly Buffer[]): Buffer {
 function pathOf(hashes: readonly Buffer[], index: number): readonly Buffer[] {
   if (hashes.length === 1) return [];
   const half = split(hashes.length);
-  return index < half ? [...pathOf(hashes.slice(0, half), index), rootOf(hashes.slice(half))] : [...pathOf(hashes.slice(half), index - half), rootOf(hashes.slice(0, half))];
+  return index < half
+    ? [...pathOf(hashes.slice(0, half), index), rootOf(hashes.slice(half))]
+    : [...pathOf(hashes.slice(half), index - half), rootOf(hashes.slice(0, half))];
 }
 
 export interface SmallLog {
@@ -48,6 +50,9 @@ export function sealSmallLog(origin: string, leaves: readonly string[]): SmallLo
     checkpoint: `${text}\n\u2014 ${origin} ${signature}\n`,
     origin,
     size: leaves.length,
-    proof: (index) => ({ leafHash: hashes[index]!.toString('base64'), path: pathOf(hashes, index).map((hash) => hash.toString('base64')) }),
+    proof: (index) => ({
+      leafHash: hashes[index]!.toString('base64'),
+      path: pathOf(hashes, index).map((hash) => hash.toString('base64')),
+    }),
   };
 }

@@ -1,8 +1,26 @@
-const claim = (grade: string, word: string, sentence: string, time: string, note = '') =>
+const claim = ([grade, word, sentence, time, note = '']: readonly [
+  grade: string,
+  word: string,
+  sentence: string,
+  time: string,
+  note?: string,
+]) =>
   `<li class="claim"><span class="grade grade--${grade}">${word}</span><div class="claim__text"><p>${sentence}</p>${note && `<p class="claim__note">${note}</p>`}</div><time class="claim__time" datetime="2026-11-22T${time}Z">${time} UTC</time><a class="claim__link" href="/security">Prove it<span class="vh">: ${sentence}</span></a></li>`;
 
-const counts = [['48', 'proven'], ['9', 'measured'], ['6', 'rehearsed'], ['3', 'attested'], ['7', 'asserted'], ['1', 'stale'], ['0', 'failing']] as const;
-const ticks = Array.from({ length: 72 }, (_, index) => `<li class="tick tick--${index === 50 ? 'failing' : index > 20 && index < 24 ? 'gap' : index === 51 ? 'stale' : 'ok'}"><span class="vh">run ${index}</span></li>`).join('');
+const counts = [
+  ['48', 'proven'],
+  ['9', 'measured'],
+  ['6', 'rehearsed'],
+  ['3', 'attested'],
+  ['7', 'asserted'],
+  ['1', 'stale'],
+  ['0', 'failing'],
+] as const;
+const ticks = Array.from(
+  { length: 72 },
+  (_, index) =>
+    `<li class="tick tick--${index === 50 ? 'failing' : index > 20 && index < 24 ? 'gap' : index === 51 ? 'stale' : 'ok'}"><span class="vh">run ${index}</span></li>`,
+).join('');
 
 /** A public page as `public.css` expects its markup, to look at the stylesheet alone. */
 export const samplePublicPage = `<!doctype html>
@@ -15,15 +33,15 @@ export const samplePublicPage = `<!doctype html>
 <ul class="formats"><li><a href="/security.json">JSON</a></li><li><a href="/security/oscal.json">OSCAL</a></li><li><a href="/security/atom.xml">Atom</a></li></ul>
 <div class="with-toc"><nav class="toc" aria-label="Sections"><ol><li><a href="#encryption">Encryption</a></li><li><a href="#access">Access</a></li></ol></nav><div>
 <section class="claims" id="encryption"><h2>Encryption</h2><ul class="claim-list">
-${claim('proven', 'proven', 'Only TLS 1.3 is spoken on every wire, inside and out.', '19:29:40', 'Exception: a loopback-only listener for trying out, checked to be no wider.')}
-${claim('measured', '41 days', 'Data keys are replaced within 90 days.', '19:25:02')}
-${claim('asserted', 'asserted', 'Key-encryption keys live in a certified HSM. Here: a local key ring, for trying out.', '19:25:02')}
+${claim(['proven', 'proven', 'Only TLS 1.3 is spoken on every wire, inside and out.', '19:29:40', 'Exception: a loopback-only listener for trying out, checked to be no wider.'])}
+${claim(['measured', '41 days', 'Data keys are replaced within 90 days.', '19:25:02'])}
+${claim(['asserted', 'asserted', 'Key-encryption keys live in a certified HSM. Here: a local key ring, for trying out.', '19:25:02'])}
 </ul></section>
 <section class="claims" id="access"><h2>Access</h2><ul class="claim-list">
-${claim('rehearsed', 'rehearsed', 'Single sign-on by six identity providers.', '19:20:11', 'Seen against fixtures, not against the providers.')}
-${claim('attested', 'attested', 'A certificate under ISO/IEC 27001.', '19:20:11')}
-${claim('stale', 'stale', 'Passkeys sign in without a password.', '18:02:00')}
-${claim('failing', 'failing', 'Sensitive actions ask for a fresh assertion.', '19:27:30')}
+${claim(['rehearsed', 'rehearsed', 'Single sign-on by six identity providers.', '19:20:11', 'Seen against fixtures, not against the providers.'])}
+${claim(['attested', 'attested', 'A certificate under ISO/IEC 27001.', '19:20:11'])}
+${claim(['stale', 'stale', 'Passkeys sign in without a password.', '18:02:00'])}
+${claim(['failing', 'failing', 'Sensitive actions ask for a fresh assertion.', '19:27:30'])}
 </ul></section></div></div>
 <section class="block"><h2>The last runs</h2><div class="runs"><ol class="ticks" aria-label="Last 72 runs">${ticks}</ol><p class="ticks__ends"><span>18:19 UTC</span><span>19:31 UTC</span></p></div>
 <dl class="facts"><div><dt>Enforced by</dt><dd><code>app/platform/edge/listener.ts</code></dd></div><div><dt>Freshness</dt><dd>15 minutes</dd></div></dl>

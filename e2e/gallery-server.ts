@@ -2,15 +2,19 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { readFile } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { extname, join, normalize, sep } from 'node:path';
+import { securityHeaders } from '../app/platform/edge/security-headers.ts';
 import * as data from './gallery-data.ts';
 
-/** The policy that the gateway sends with the app: nothing inline, no eval, no Trusted Types policy at all. */
-export const APP_POLICY =
-  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
-/** The public pages get no script at all. */
-export const PUBLIC_POLICY = "default-src 'none'; style-src 'self'; img-src 'self'; font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+/** The very headers that the gateway sends, by kind of answer. */
+const headers = securityHeaders({ tls: false, host: 'localhost' });
 
-const types: Readonly<Record<string, string>> = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript; charset=utf-8', '.css': 'text/css; charset=utf-8', '.svg': 'image/svg+xml', '.woff2': 'font/woff2' };
+const types: Readonly<Record<string, string>> = {
+  '.html': 'text/html; charset=utf-8',
+  '.js': 'text/javascript; charset=utf-8',
+  '.css': 'text/css; charset=utf-8',
+  '.svg': 'image/svg+xml',
+  '.woff2': 'font/woff2',
+};
 /** Small, so that a file of a few parts is enough to see an upload stop and go on. */
 export const MOCK_PART_BYTES = 256 * 1024;
 
@@ -32,12 +36,31 @@ export interface MockServer {
   close(): Promise<void>;
 }
 
-function problem(status: number, code: string, title: string, extra: Record<string, string> = {}) {
-  return { status, body: { type: `urn:auditrax:problem:${code}`, title, status, code, requestId: '01981f6e-7c1a-7b3e-9d54-2f6a8c0e4b17', ...extra } };
+function problem(status: number, code: string, extra: Record<string, string> = {}) {
+  return {
+    status,
+    body: {
+      type: `urn:auditrax:problem:${code}`,
+      title: code.replaceAll('_', ' '),
+      status,
+      code,
+      requestId: '01981f6e-7c1a-7b3e-9d54-2f6a8c0e4b17',
+      ...extra,
+    },
+  };
 }
 const ok = (body: unknown, status = 200) => ({ status, body });
-const notFound = problem(404, 'not_found', 'Not found');
-const ceremony = { challengeId: 'f4b0a1de-6e0b-4d56-9a53-6f5b2f3f7a11', options: { challenge: 'c2FtcGxlLWNoYWxsZW5nZS1mb3ItbG9va2luZw', rpId: 'localhost', userVerification: 'required', timeout: 60_000, allowCredentials: [] } };
+const notFound = problem(404, 'not_found');
+const ceremony = {
+  challengeId: 'f4b0a1de-6e0b-4d56-9a53-6f5b2f3f7a11',
+  options: {
+    challenge: 'c2FtcGxlLWNoYWxsZW5nZS1mb3ItbG9va2luZw',
+    rpId: 'localhost',
+    userVerification: 'required',
+    timeout: 60_000,
+    allowCredentials: [],
+  },
+};
 
 async function bodyOf(request: IncomingMessage): Promise<Buffer> {
   const parts: Buffer[] = [];
@@ -52,29 +75,48 @@ function criteriaPage(url: URL): Answer {
   const limit = Number(url.searchParams.get('limit') ?? 50);
   const group = url.searchParams.get('group');
   const words = (url.searchParams.get('search') ?? '').toLowerCase();
-  const found = data.criteria.filter((item) => item.position >= from && (group === null || item.groupIndex === Number(group)) && `${item.label} ${item.title} ${item.path.join(' ')}`.toLowerCase().includes(words));
+  const found = data.criteria.filter(
+    (item) =>
+      item.position >= from &&
+      (group === null || item.groupIndex === Number(group)) &&
+      `${item.label} ${item.title} ${item.path.join(' ')}`.toLowerCase().includes(words),
+  );
   return ok({ criteria: found.slice(0, limit), nextCursor: found[limit]?.position ?? null });
 }
 
 function read(url: URL, role: data.MockRole): Answer | null {
   const path = url.pathname;
   const [, , , engagementId, part, itemId] = path.split('/');
-  if (path === '/api/engagements') return ok({ engagements: role === 'client' ? [] : data.engagements, nextCursor: null });
+  if (path === '/api/engagements')
+    return ok({ engagements: role === 'client' ? [] : data.engagements, nextCursor: null });
   if (path.startsWith('/api/engagements/') && engagementId) {
     const found = data.engagement(engagementId);
     if (!found) return notFound;
     if (part === undefined) return ok(found);
     if (part === 'criteria' && !itemId) return criteriaPage(url);
     if (part === 'criteria') return withCriterion(itemId ?? '');
-    if (part === 'evidence') return ok({ evidence: data.evidence.filter((item) => (url.searchParams.get('criterionId') ?? item.criterionId) === item.criterionId), nextCursor: null });
+    if (part === 'evidence')
+      return ok({
+        evidence: data.evidence.filter(
+          (item) => (url.searchParams.get('criterionId') ?? item.criterionId) === item.criterionId,
+        ),
+        nextCursor: null,
+      });
   }
   if (path.startsWith('/api/audit-trail/entries/')) {
-    const found = path.endsWith('/proof') ? data.entryProof(path.split('/')[4] ?? '') : data.entry(path.split('/')[4] ?? '');
+    const found = path.endsWith('/proof')
+      ? data.entryProof(path.split('/')[4] ?? '')
+      : data.entry(path.split('/')[4] ?? '');
     return found ? ok(found) : notFound;
   }
   if (path === '/api/audit-trail') {
     const type = url.searchParams.get('type') ?? '';
-    return ok({ entries: data.entries.filter((item) => item.type.startsWith(type) && (url.searchParams.get('outcome') ?? item.outcome) === item.outcome), nextCursor: null });
+    return ok({
+      entries: data.entries.filter(
+        (item) => item.type.startsWith(type) && (url.searchParams.get('outcome') ?? item.outcome) === item.outcome,
+      ),
+      nextCursor: null,
+    });
   }
   const fixed: Readonly<Record<string, unknown>> = {
     '/api/access/members': { members: data.members },
@@ -92,15 +134,50 @@ function withCriterion(criterionId: string): Answer {
 }
 
 function write(path: string, body: Record<string, unknown>): Answer | null {
-  if (path.endsWith('/sign-in/options') || path === '/api/identity/enrolment/options' || path === '/api/identity/passkey/options') return ok(ceremony);
+  if (
+    path.endsWith('/sign-in/options') ||
+    path === '/api/identity/enrolment/options' ||
+    path === '/api/identity/passkey/options'
+  )
+    return ok(ceremony);
   if (path === '/api/identity/passkey/sign-in' || path === '/api/identity/link') return ok(data.session('lead'));
-  if (path === '/api/access/step-up') return ok({ ...ceremony, action: { operation: body['operation'], tenant: '5b1c0f62-3a77-4c65-8f0f-3a4c0e6b9d21', person: '0d5ef3a1-9a0a-4d0e-8a6a-6a9e4d1c2b3f', input: body['input'] } });
+  if (path === '/api/access/step-up')
+    return ok({
+      ...ceremony,
+      action: {
+        operation: body['operation'],
+        tenant: '5b1c0f62-3a77-4c65-8f0f-3a4c0e6b9d21',
+        person: '0d5ef3a1-9a0a-4d0e-8a6a-6a9e4d1c2b3f',
+        input: body['input'],
+      },
+    });
+  if (path === '/api/identity/sign-out') return ok({ signedIn: false });
   if (path.endsWith('/finalise')) return ok({ state: 'final', revision: 4 });
   if (path.endsWith('/state')) return ok({ state: body['to'], revision: 4 });
-  if (path.endsWith('/result')) return ok({ ...data.criteria[0]!.result, outcome: body['outcome'], note: body['note'], id: data.id('res', 900), revision: 2 }, 201);
+  if (path.endsWith('/result'))
+    return ok(
+      {
+        ...data.criteria[0]!.result,
+        outcome: body['outcome'],
+        note: body['note'],
+        id: data.id('res', 900),
+        revision: 2,
+      },
+      201,
+    );
   if (path.endsWith('/acknowledge')) return ok({ id: path.split('/')[4], acknowledgedAt: new Date().toISOString() });
-  if (path === '/api/engagements' && String(body['title']).includes('4111')) return problem(422, 'card_number_refused', 'This reads like a payment card number', { field: 'title' });
-  if (path === '/api/engagements' && body['catalogue'] && !('source' in (body['catalogue'] as object))) return problem(422, 'oscal_invalid', 'The catalogue is not valid OSCAL', { field: '$.catalog.groups[2].controls[4].id', detail: 'The catalogue is not valid OSCAL: $.catalog.groups[2].controls[4].id must be a token.' });
+  if (path === '/api/engagements' && String(body['title']).includes('4111'))
+    return problem(422, 'card_number_refused', { field: 'title' });
+  if (
+    path === '/api/engagements' &&
+    typeof body['catalogue'] === 'object' &&
+    body['catalogue'] !== null &&
+    !('source' in body['catalogue'])
+  )
+    return problem(422, 'oscal_invalid', {
+      field: '$.catalog.groups[2].controls[4].id',
+      detail: 'The catalogue is not valid OSCAL: $.catalog.groups[2].controls[4].id must be a token.',
+    });
   if (path === '/api/engagements') return ok({ id: data.engagements[0]!.id, revision: 1, criteria: 96 }, 201);
   return null;
 }
@@ -111,11 +188,22 @@ class Uploads {
   tears = 0;
 
   position(upload: MockUpload) {
-    return { uploadId: upload.id, partBytes: MOCK_PART_BYTES, received: upload.received, sizeBytes: upload.sizeBytes, expiresAt: data.at(86_400_000) };
+    return {
+      uploadId: upload.id,
+      partBytes: MOCK_PART_BYTES,
+      received: upload.received,
+      sizeBytes: upload.sizeBytes,
+      expiresAt: data.at(86_400_000),
+    };
   }
 
   start(body: Record<string, unknown>): Answer {
-    const upload: MockUpload = { id: data.id('upl', this.#all.size + 1), sizeBytes: Number(body['sizeBytes']), fileName: String(body['fileName']), received: 0 };
+    const upload: MockUpload = {
+      id: data.id('upl', this.#all.size + 1),
+      sizeBytes: Number(body['sizeBytes']),
+      fileName: String(body['fileName']),
+      received: 0,
+    };
     this.#all.set(upload.id, upload);
     return ok(this.position(upload), 201);
   }
@@ -125,10 +213,13 @@ class Uploads {
     const upload = this.#all.get(url.pathname.split('/')[4] ?? '');
     if (!upload) return notFound;
     if (request.method === 'DELETE') return this.#all.delete(upload.id) ? ok({ aborted: true }) : notFound;
-    if (request.method === 'POST') return upload.received === upload.sizeBytes ? ok({ ...data.evidence[0], fileName: upload.fileName, sizeBytes: upload.sizeBytes }, 201) : problem(409, 'upload_incomplete', 'The upload is not complete');
+    if (request.method === 'POST')
+      return upload.received === upload.sizeBytes
+        ? ok({ ...data.evidence[0], fileName: upload.fileName, sizeBytes: upload.sizeBytes }, 201)
+        : problem(409, 'upload_incomplete');
     if (request.method !== 'PUT') return ok(this.position(upload));
     const body = await bodyOf(request);
-    if (Number(url.searchParams.get('offset')) !== upload.received) return problem(409, 'upload_offset', 'Another position is expected');
+    if (Number(url.searchParams.get('offset')) !== upload.received) return problem(409, 'upload_offset');
     if (this.tears > 0) {
       this.tears -= 1;
       upload.received += Math.floor(body.length / 2);
@@ -145,7 +236,10 @@ async function staticFile(root: string, path: string): Promise<{ body: Buffer; t
   if (inside.startsWith('..') || inside.includes(`..${sep}`)) return null;
   const type = types[extname(inside)];
   const name = type ? inside : 'index.html';
-  return readFile(join(root, name)).then((body) => ({ body, type: type ?? 'text/html; charset=utf-8' }), () => null);
+  return readFile(join(root, name)).then(
+    (body) => ({ body, type: type ?? 'text/html; charset=utf-8' }),
+    () => null,
+  );
 }
 
 const roles = ['lead', 'auditor', 'client', 'operator', 'link'] as const;
@@ -155,8 +249,18 @@ export async function startMockServer(root: string, publicPage: string): Promise
   const log: string[] = [];
   const stepUps: string[] = [];
   const uploads = new Uploads();
-  const send = (response: ServerResponse, status: number, type: string, body: Buffer | string, policy = APP_POLICY) => {
-    response.writeHead(status, { 'content-type': type, 'content-security-policy': policy, 'x-content-type-options': 'nosniff', 'referrer-policy': 'no-referrer', 'cross-origin-opener-policy': 'same-origin', 'x-request-id': '01981f6e-7c1a-7b3e-9d54-2f6a8c0e4b17' });
+  const send = (
+    response: ServerResponse,
+    kind: keyof typeof headers,
+    { status, type, body }: { status: number; type: string; body: Buffer | string },
+  ) => {
+    response.writeHead(status, [
+      ...headers[kind],
+      'content-type',
+      type,
+      'x-request-id',
+      '01981f6e-7c1a-7b3e-9d54-2f6a8c0e4b17',
+    ]);
     response.end(body);
   };
   const answer = async (request: IncomingMessage, url: URL): Promise<Answer | null> => {
@@ -164,13 +268,16 @@ export async function startMockServer(root: string, publicPage: string): Promise
     const role = roles.find((name) => name === mock);
     log.push(`${request.method} ${url.pathname}`);
     if (request.headers['x-step-up']) stepUps.push(String(request.headers['x-step-up']));
-    if (mock === 'down') return problem(503, 'database_unavailable', 'The database is not available');
+    if (mock === 'down') return problem(503, 'database_unavailable');
     if (url.pathname === '/api/identity/session') return ok(role ? data.session(role) : { signedIn: false });
     if (url.pathname.startsWith('/api/evidence/uploads/')) return uploads.handle(request, url);
-    const body = request.method === 'POST' ? (JSON.parse((await bodyOf(request)).toString('utf8') || '{}') as Record<string, unknown>) : {};
+    const body =
+      request.method === 'POST'
+        ? (JSON.parse((await bodyOf(request)).toString('utf8') || '{}') as Record<string, unknown>)
+        : {};
     if (url.pathname.endsWith('/evidence/uploads')) return uploads.start(body);
     if (request.method === 'POST') return write(url.pathname, body) ?? notFound;
-    if (!role) return problem(401, 'session_required', 'Sign in first');
+    if (!role) return problem(401, 'session_required');
     return read(url, role) ?? notFound;
   };
   const server = createServer((request, response) => {
@@ -178,13 +285,18 @@ export async function startMockServer(root: string, publicPage: string): Promise
       const url = new URL(request.url ?? '/', 'http://localhost');
       if (url.pathname.startsWith('/api/')) {
         const reply = await answer(request, url);
-        if (reply) send(response, reply.status, 'application/json', JSON.stringify(reply.body));
+        if (reply)
+          send(response, 'api', { status: reply.status, type: 'application/json', body: JSON.stringify(reply.body) });
         return;
       }
-      if (url.pathname === '/security') return send(response, 200, 'text/html; charset=utf-8', publicPage, PUBLIC_POLICY);
-      const file = url.pathname.startsWith('/app/') || url.pathname === '/app' ? await staticFile(root, url.pathname === '/app' ? '/app/' : url.pathname) : null;
-      if (file) send(response, 200, file.type, file.body);
-      else send(response, 404, 'text/plain', 'not found');
+      if (url.pathname === '/security')
+        return send(response, 'page', { status: 200, type: 'text/html; charset=utf-8', body: publicPage });
+      const file =
+        url.pathname.startsWith('/app/') || url.pathname === '/app'
+          ? await staticFile(root, url.pathname === '/app' ? '/app/' : url.pathname)
+          : null;
+      if (file) send(response, 'app', { status: 200, ...file });
+      else send(response, 'api', { status: 404, type: 'text/plain', body: 'not found' });
     })().catch(() => response.destroy());
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -193,7 +305,13 @@ export async function startMockServer(root: string, publicPage: string): Promise
     origin: `http://localhost:${port}`,
     log,
     stepUps,
-    tear: (times) => { uploads.tears = times; },
-    close: () => new Promise((resolve) => { server.closeAllConnections(); server.close(() => resolve()); }),
+    tear: (times) => {
+      uploads.tears = times;
+    },
+    close: () =>
+      new Promise((resolve) => {
+        server.closeAllConnections();
+        server.close(() => resolve());
+      }),
   };
 }

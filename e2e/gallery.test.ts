@@ -17,7 +17,8 @@ const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.mi
 const widths = [320, 390, 768, 1280, 1920];
 const missing = !existsSync(CHROMIUM);
 
-if (missing && process.env['CI'] === 'true') throw new Error(`${CHROMIUM} is missing; with CI=true the browser tests may not be skipped`);
+if (missing && process.env['CI'] === 'true')
+  throw new Error(`${CHROMIUM} is missing; with CI=true the browser tests may not be skipped`);
 if (missing) console.warn(`skipped: ${CHROMIUM} is missing, so nothing was looked at in a browser`);
 
 // Listens before any script of the page, so that nothing is blocked unseen.
@@ -40,7 +41,13 @@ interface Screen {
 const engagementPath = `/app/engagements/${data.engagements[0]!.id}`;
 const screens: readonly Screen[] = [
   { name: 'gallery', path: '/app/gallery', role: 'none', ready: 'h1' },
-  { name: 'gallery-dialog', path: '/app/gallery', role: 'none', ready: 'h1', act: (page) => page.getByRole('button', { name: 'Open dialog' }).click() },
+  {
+    name: 'gallery-dialog',
+    path: '/app/gallery',
+    role: 'none',
+    ready: 'h1',
+    act: (page) => page.getByRole('button', { name: 'Open dialog' }).click(),
+  },
   { name: 'sign-in', path: '/app/sign-in', role: 'none', ready: 'h1' },
   { name: 'enrol', path: `/app/enrol#${'t'.repeat(43)}`, role: 'none', ready: 'text=Make a passkey and sign in' },
   { name: 'enrol-without-token', path: '/app/enrol', role: 'none', ready: 'text=carries no enrolment' },
@@ -48,35 +55,82 @@ const screens: readonly Screen[] = [
   { name: 'home', path: '/app/', role: 'lead', ready: 'text=Lakeside Ferries' },
   { name: 'home-empty', path: '/app/', role: 'client', ready: 'text=Nothing is open to you yet' },
   { name: 'home-link-session', path: '/app/', role: 'link', ready: 'text=Try-out door' },
-  { name: 'new-engagement', path: '/app/engagements/new', role: 'lead', ready: 'text=Catalogue of criteria', act: async (page) => {
-    await page.getByText('A catalogue of your own').click();
-    await page.locator('input[type=file]').setInputFiles({ name: 'baseline.json', mimeType: 'application/json', buffer: Buffer.from('{"catalog": {"uuid": "x",\n "metadata": }') });
-    await page.getByText('This file cannot be used').waitFor();
-  } },
+  {
+    name: 'new-engagement',
+    path: '/app/engagements/new',
+    role: 'lead',
+    ready: 'text=Catalogue of criteria',
+    act: async (page) => {
+      await page.getByText('A catalogue of your own').click();
+      await page.locator('input[type=file]').setInputFiles({
+        name: 'baseline.json',
+        mimeType: 'application/json',
+        buffer: Buffer.from('{"catalog": {"uuid": "x",\n "metadata": }'),
+      });
+      await page.getByText('This file cannot be used').waitFor();
+    },
+  },
   { name: 'engagement', path: engagementPath, role: 'lead', ready: 'text=About this engagement' },
-  { name: 'engagement-final', path: `/app/engagements/${data.engagements[3]!.id}`, role: 'lead', ready: 'text=About this engagement' },
+  {
+    name: 'engagement-final',
+    path: `/app/engagements/${data.engagements[3]!.id}`,
+    role: 'lead',
+    ready: 'text=About this engagement',
+  },
   { name: 'criteria', path: `${engagementPath}?tab=criteria`, role: 'lead', ready: 'text=AC-1' },
-  { name: 'criterion', path: `${engagementPath}?tab=criteria&criterion=${data.criteria[1]!.id}`, role: 'lead', ready: 'text=What you saw' },
-  { name: 'evidence', path: `${engagementPath}?tab=evidence`, role: 'lead', ready: 'text=account-review-q2.xlsx', act: (page) => page.getByRole('button', { name: 'Add evidence' }).click() },
+  {
+    name: 'criterion',
+    path: `${engagementPath}?tab=criteria&criterion=${data.criteria[1]!.id}`,
+    role: 'lead',
+    ready: 'text=What you saw',
+  },
+  {
+    name: 'evidence',
+    path: `${engagementPath}?tab=evidence`,
+    role: 'lead',
+    ready: 'text=account-review-q2.xlsx',
+    act: (page) => page.getByRole('button', { name: 'Add evidence' }).click(),
+  },
   { name: 'engagement-people', path: `${engagementPath}?tab=people`, role: 'lead', ready: 'text=Add a contact' },
   { name: 'people', path: '/app/people', role: 'lead', ready: 'text=Auditor, night shift' },
   { name: 'passkeys', path: '/app/passkeys', role: 'lead', ready: 'text=Synced passkey' },
   { name: 'audit-trail', path: '/app/audit-trail', role: 'lead', ready: 'text=evidence.received' },
-  { name: 'audit-entry', path: `/app/audit-trail?entry=${data.entries[1]!.id}`, role: 'lead', ready: 'text=Proof that this entry', act: async (page) => {
-    await page.getByRole('button', { name: 'Verify in your browser' }).click();
-    await page.getByText('Verified on this machine').waitFor();
-  } },
+  {
+    name: 'audit-entry',
+    path: `/app/audit-trail?entry=${data.entries[1]!.id}`,
+    role: 'lead',
+    ready: 'text=Proof that this entry',
+    act: async (page) => {
+      await page.getByRole('button', { name: 'Verify in your browser' }).click();
+      await page.getByText('Verified on this machine').waitFor();
+    },
+  },
   { name: 'export', path: '/app/export', role: 'lead', ready: 'text=Check a bundle' },
   { name: 'keys', path: '/app/keys', role: 'lead', ready: 'text=opens only' },
   { name: 'oncall', path: '/app/oncall', role: 'operator', ready: 'text=Canary channel' },
-  { name: 'oncall-page', path: '/app/oncall', role: 'operator', ready: 'text=Canary channel', act: (page) => page.getByRole('button', { name: 'A request named an id' }).click() },
+  {
+    name: 'oncall-page',
+    path: '/app/oncall',
+    role: 'operator',
+    ready: 'text=Canary channel',
+    act: (page) => page.getByRole('button', { name: 'A request named an id' }).click(),
+  },
   { name: 'not-found', path: '/app/nowhere', role: 'lead', ready: 'text=There is no such page' },
-  { name: 'engagement-not-found', path: `/app/engagements/${data.id('eng', 77)}`, role: 'lead', ready: 'text=Not found' },
+  {
+    name: 'engagement-not-found',
+    path: `/app/engagements/${data.id('eng', 77)}`,
+    role: 'lead',
+    ready: 'text=Not found',
+  },
   { name: 'down', path: '/app/', role: 'down', ready: 'text=Nothing was lost' },
 ];
 
 async function contextFor(role: Screen['role']): Promise<BrowserContext> {
-  const context = await browser.newContext({ viewport: { width: 1280, height: 860 }, colorScheme: 'light', reducedMotion: 'reduce' });
+  const context = await browser.newContext({
+    viewport: { width: 1280, height: 860 },
+    colorScheme: 'light',
+    reducedMotion: 'reduce',
+  });
   await context.addInitScript(COLLECTOR);
   if (role !== 'none') await context.addCookies([{ name: 'mock', value: role, url: server.origin }]);
   return context;
@@ -94,16 +148,21 @@ async function open(screen: Screen): Promise<Page> {
 /** Findings of axe-core, one line each; best practices included. */
 async function axeFindings(page: Page): Promise<readonly string[]> {
   await page.evaluate(axe);
-  const found = (await page.evaluate('axe.run(document, { resultTypes: ["violations"] }).then((r) => r.violations.map((v) => v.id + ": " + v.nodes.map((n) => n.target.join(" ") + " (" + (n.any[0]?.message ?? n.all[0]?.message ?? n.none[0]?.message ?? "") + ")").slice(0, 4).join(" | ")))')) as string[];
-  return found;
+  return page.evaluate<readonly string[]>(
+    'axe.run(document, { resultTypes: ["violations"] }).then((r) => r.violations.map((v) => v.id + ": " + v.nodes.map((n) => n.target.join(" ") + " (" + (n.any[0]?.message ?? n.all[0]?.message ?? n.none[0]?.message ?? "") + ")").slice(0, 4).join(" | ")))',
+  );
 }
 
 async function overflowAt(page: Page, width: number): Promise<string | null> {
   await page.setViewportSize({ width, height: 860 });
   await page.waitForTimeout(50);
-  const wide = (await page.evaluate('document.documentElement.scrollWidth - document.documentElement.clientWidth')) as number;
+  const wide = await page.evaluate<number>(
+    'document.documentElement.scrollWidth - document.documentElement.clientWidth',
+  );
   if (wide <= 0) return null;
-  const culprits = (await page.evaluate('[...document.querySelectorAll("body *")].filter((e) => e.getBoundingClientRect().right > document.documentElement.clientWidth + 1).map((e) => e.tagName + "." + e.className).slice(0, 5).join(", ")')) as string;
+  const culprits = await page.evaluate<string>(
+    '[...document.querySelectorAll("body *")].filter((e) => e.getBoundingClientRect().right > document.documentElement.clientWidth + 1).map((e) => e.tagName + "." + e.className).slice(0, 5).join(", ")',
+  );
   return `${width} px: ${wide} px too wide (${culprits})`;
 }
 
@@ -111,9 +170,26 @@ describe.skipIf(missing)('the app in a browser under the production policy', () 
   beforeAll(async () => {
     pictures = process.env['AUDITRAX_PICTURES'] ?? mkdtempSync(join(tmpdir(), 'auditrax-pictures-'));
     dist = mkdtempSync(join(tmpdir(), 'auditrax-dist-'));
-    await build({ configFile: join(root, 'vite.config.ts'), logLevel: 'error', build: { outDir: dist, emptyOutDir: true } });
+    await build({
+      configFile: join(root, 'vite.config.ts'),
+      logLevel: 'error',
+      build: { outDir: dist, emptyOutDir: true },
+    });
     server = await startMockServer(dist, samplePublicPage);
-    browser = await chromium.launch({ executablePath: CHROMIUM, args: ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--disable-dev-shm-usage'] });
+    browser = await chromium.launch({
+      executablePath: CHROMIUM,
+      args: [
+        '--headless',
+        '--no-sandbox',
+        '--disable-gpu',
+        '--disable-quic',
+        '--no-first-run',
+        '--disable-background-networking',
+        '--disable-component-update',
+        '--disable-sync',
+        '--disable-dev-shm-usage',
+      ],
+    });
     console.info(`pictures: ${pictures}`);
   }, 120_000);
 
@@ -126,30 +202,42 @@ describe.skipIf(missing)('the app in a browser under the production policy', () 
   it('the build carries nothing inline and names only its own origin', () => {
     const html = readFileSync(join(dist, 'index.html'), 'utf8');
     expect(html).not.toMatch(/<style|style=|onload=|<script(?![^>]*src=)/);
-    expect([...html.matchAll(/(?:src|href)="([^"]+)"/g)].map((match) => match[1]).filter((url) => !url?.startsWith('/app/'))).toEqual([]);
+    expect(
+      [...html.matchAll(/(?:src|href)="([^"]+)"/g)].map((match) => match[1]).filter((url) => !url?.startsWith('/app/')),
+    ).toEqual([]);
     expect(readFileSync(join(dist, 'public.css'), 'utf8')).not.toMatch(/@import|data:|https?:/);
   });
 
-  it.each(screens)('$name: no refused content, no axe finding, no overflow from 320 to 1920 px, in light and dark', async (screen) => {
-    const page = await open(screen);
-    const errors: string[] = [];
-    page.on('pageerror', (error) => errors.push(error.message));
-    try {
-      await page.screenshot({ path: join(pictures, `${screen.name}-light.png`), fullPage: true });
-      const light = await axeFindings(page);
-      await page.emulateMedia({ colorScheme: 'dark' });
-      await page.screenshot({ path: join(pictures, `${screen.name}-dark.png`), fullPage: true });
-      const dark = await axeFindings(page);
-      const overflow: (string | null)[] = [];
-      for (const width of widths) {
-        overflow.push(await overflowAt(page, width));
-        if (width === 390) await page.screenshot({ path: join(pictures, `${screen.name}-phone.png`), fullPage: true });
+  it.each(screens)(
+    '$name: no refused content, no axe finding, no overflow from 320 to 1920 px, in light and dark',
+    async (screen) => {
+      const page = await open(screen);
+      const errors: string[] = [];
+      page.on('pageerror', (error) => errors.push(error.message));
+      try {
+        await page.screenshot({ path: join(pictures, `${screen.name}-light.png`), fullPage: true });
+        const light = await axeFindings(page);
+        await page.emulateMedia({ colorScheme: 'dark' });
+        await page.screenshot({ path: join(pictures, `${screen.name}-dark.png`), fullPage: true });
+        const dark = await axeFindings(page);
+        const overflow: (string | null)[] = [];
+        for (const width of widths) {
+          overflow.push(await overflowAt(page, width));
+          if (width === 390)
+            await page.screenshot({ path: join(pictures, `${screen.name}-phone.png`), fullPage: true });
+        }
+        expect({
+          light,
+          dark,
+          overflow: overflow.filter(Boolean),
+          refused: await page.evaluate('globalThis.__refused'),
+          errors,
+        }).toEqual({ light: [], dark: [], overflow: [], refused: [], errors: [] });
+      } finally {
+        await page.context().close();
       }
-      expect({ light, dark, overflow: overflow.filter(Boolean), refused: await page.evaluate('globalThis.__refused'), errors }).toEqual({ light: [], dark: [], overflow: [], refused: [], errors: [] });
-    } finally {
-      await page.context().close();
-    }
-  });
+    },
+  );
 
   it('the public stylesheet carries a page without script, in light, dark, narrow and print', async () => {
     const context = await browser.newContext({ javaScriptEnabled: true, viewport: { width: 1280, height: 900 } });
@@ -168,8 +256,27 @@ describe.skipIf(missing)('the app in a browser under the production policy', () 
     await page.setViewportSize({ width: 794, height: 1123 });
     await page.emulateMedia({ media: 'print', colorScheme: 'dark' });
     await page.screenshot({ path: join(pictures, 'public-print.png'), fullPage: true });
-    expect({ light, dark, overflow: overflow.filter(Boolean), refused: await page.evaluate('globalThis.__refused') }).toEqual({ light: [], dark: [], overflow: [], refused: [] });
+    expect({
+      light,
+      dark,
+      overflow: overflow.filter(Boolean),
+      refused: await page.evaluate('globalThis.__refused'),
+    }).toEqual({ light: [], dark: [], overflow: [], refused: [] });
     await context.close();
+  });
+
+  it('the collector would have seen it: an inline style and a string as markup are refused', async () => {
+    const page = await open(screens.find((screen) => screen.name === 'sign-in')!);
+    await page.evaluate(
+      'document.head.append(Object.assign(document.createElement("style"), { textContent: "a { color: red }" }))',
+    );
+    const thrown = await page.evaluate(
+      '(() => { try { document.body.innerHTML = "<b>x</b>"; return "accepted"; } catch (e) { return e.name; } })()',
+    );
+    expect(thrown).toBe('TypeError');
+    const refused = await page.evaluate<readonly string[]>('globalThis.__refused');
+    expect(refused.map((line) => line.split(' ')[0])).toEqual(['style-src-elem', 'require-trusted-types-for']);
+    await page.context().close();
   });
 
   it('an explicit theme wins over the system and is kept on this machine', async () => {
@@ -186,6 +293,20 @@ describe.skipIf(missing)('the app in a browser under the production policy', () 
     await page.context().close();
   });
 
+  it('a session that ended on the server leads to the door and back to where one was', async () => {
+    const page = await open(screens.find((screen) => screen.name === 'home')!);
+    await page.context().clearCookies();
+    await page.getByRole('link', { name: 'Keys', exact: true }).click();
+    await page.getByRole('heading', { name: 'Sign in' }).waitFor();
+    expect(new URL(page.url()).searchParams.get('to')).toBe('/keys');
+    await page.context().addCookies([{ name: 'mock', value: 'lead', url: server.origin }]);
+    await page.goto(`${server.origin}/app/keys`);
+    await page.getByRole('button', { name: 'Lead auditor' }).click();
+    await page.getByRole('menuitem', { name: 'Sign out', exact: true }).click();
+    await page.waitForURL('**/app/sign-in');
+    await page.context().close();
+  });
+
   it('a fragment token leaves the address at once and goes only into the body of the request', async () => {
     const context = await contextFor('none');
     const page = await context.newPage();
@@ -198,7 +319,9 @@ describe.skipIf(missing)('the app in a browser under the production policy', () 
     const sent = page.waitForRequest((request) => request.url().endsWith('/api/identity/link'));
     await page.getByRole('button', { name: 'Sign in by this link' }).click();
     expect((await sent).postDataJSON()).toEqual({ token });
-    expect(urls.filter((url) => new URL(url).pathname.includes(token) || new URL(url).search.includes(token))).toEqual([]);
+    expect(urls.filter((url) => new URL(url).pathname.includes(token) || new URL(url).search.includes(token))).toEqual(
+      [],
+    );
     await context.close();
   });
 
@@ -225,12 +348,36 @@ describe.skipIf(missing)('the app in a browser under the production policy', () 
 
   it('finalising shows what the server composed and sends the assertion over it', async () => {
     const review = data.engagements[1]!;
-    const page = await open({ name: '', path: `/app/engagements/${review.id}`, role: 'lead', ready: 'text=Make final' });
+    const page = await open({
+      name: '',
+      path: `/app/engagements/${review.id}`,
+      role: 'lead',
+      ready: 'text=Make final',
+    });
     const cdp = await page.context().newCDPSession(page);
     await cdp.send('WebAuthn.enable');
-    const { authenticatorId } = (await cdp.send('WebAuthn.addVirtualAuthenticator', { options: { protocol: 'ctap2', transport: 'internal', hasResidentKey: true, hasUserVerification: true, isUserVerified: true, automaticPresenceSimulation: true } })) as { authenticatorId: string };
+    const { authenticatorId } = await cdp.send('WebAuthn.addVirtualAuthenticator', {
+      options: {
+        protocol: 'ctap2',
+        transport: 'internal',
+        hasResidentKey: true,
+        hasUserVerification: true,
+        isUserVerified: true,
+        automaticPresenceSimulation: true,
+      },
+    });
     const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-    await cdp.send('WebAuthn.addCredential', { authenticatorId, credential: { credentialId: Buffer.from('credential-one').toString('base64'), isResidentCredential: true, rpId: 'localhost', privateKey: privateKey.export({ type: 'pkcs8', format: 'der' }).toString('base64'), userHandle: Buffer.from('person').toString('base64'), signCount: 1 } });
+    await cdp.send('WebAuthn.addCredential', {
+      authenticatorId,
+      credential: {
+        credentialId: Buffer.from('credential-one').toString('base64'),
+        isResidentCredential: true,
+        rpId: 'localhost',
+        privateKey: privateKey.export({ type: 'pkcs8', format: 'der' }).toString('base64'),
+        userHandle: Buffer.from('person').toString('base64'),
+        signCount: 1,
+      },
+    });
     await page.getByRole('button', { name: 'Make final…' }).click();
     const dialog = page.getByRole('dialog');
     await dialog.getByText('engagements.finalise').first().waitFor();
@@ -238,7 +385,10 @@ describe.skipIf(missing)('the app in a browser under the production policy', () 
     await page.screenshot({ path: join(pictures, 'step-up-light.png') });
     await dialog.getByRole('button', { name: 'Approve with passkey' }).click();
     await page.getByText('The engagement is final').waitFor();
-    const header = JSON.parse(Buffer.from(server.stepUps.at(-1)!, 'base64url').toString('utf8')) as { challengeId: string; assertion: { type: string; response: { signature: string } } };
+    const header = JSON.parse(Buffer.from(server.stepUps.at(-1)!, 'base64url').toString('utf8')) as {
+      challengeId: string;
+      assertion: { type: string; response: { signature: string } };
+    };
     expect(header.challengeId).toBe('f4b0a1de-6e0b-4d56-9a53-6f5b2f3f7a11');
     expect(header.assertion.response.signature.length).toBeGreaterThan(60);
     expect(await page.evaluate('globalThis.__refused')).toEqual([]);
@@ -247,7 +397,12 @@ describe.skipIf(missing)('the app in a browser under the production policy', () 
 
   it('a link session is told which device it needs, and no challenge is made', async () => {
     const before = server.log.length;
-    const page = await open({ name: '', path: `/app/engagements/${data.engagements[1]!.id}`, role: 'link', ready: 'text=Make final' });
+    const page = await open({
+      name: '',
+      path: `/app/engagements/${data.engagements[1]!.id}`,
+      role: 'link',
+      ready: 'text=Make final',
+    });
     await page.getByRole('button', { name: 'Make final…' }).click();
     await page.getByText('This session cannot approve it').waitFor();
     await page.screenshot({ path: join(pictures, 'step-up-link-light.png') });
@@ -285,7 +440,12 @@ describe.skipIf(missing)('the app in a browser under the production policy', () 
     const other = join(dist, 'other.bin');
     writeFileSync(file, Buffer.alloc(MOCK_PART_BYTES * 3 + 1000, 7));
     writeFileSync(other, 'something else');
-    const page = await open({ name: '', path: `${engagementPath}?tab=criteria&criterion=${data.criteria[0]!.id}`, role: 'lead', ready: 'text=Add evidence' });
+    const page = await open({
+      name: '',
+      path: `${engagementPath}?tab=criteria&criterion=${data.criteria[0]!.id}`,
+      role: 'lead',
+      ready: 'text=Add evidence',
+    });
     const dialog = page.getByRole('dialog');
     server.tear(99);
     await dialog.getByText('Add evidence').click();
@@ -305,7 +465,9 @@ describe.skipIf(missing)('the app in a browser under the production policy', () 
     await again.setInputFiles(file);
     await page.getByText('Evidence received').waitFor({ timeout: 20_000 });
     expect(server.log.some((line) => line.endsWith('/complete'))).toBe(true);
-    expect(await page.evaluate('Object.keys(localStorage).filter((key) => key.startsWith("auditrax.upload."))')).toEqual([]);
+    expect(
+      await page.evaluate('Object.keys(localStorage).filter((key) => key.startsWith("auditrax.upload."))'),
+    ).toEqual([]);
     expect(await page.evaluate('globalThis.__refused')).toEqual([]);
     await page.context().close();
   });

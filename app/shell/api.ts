@@ -15,7 +15,8 @@ export interface RequestInput {
 
 function addressOf(path: string, query: RequestInput['query']): string {
   const search = new URLSearchParams();
-  for (const [name, value] of Object.entries(query ?? {})) if (value !== null && value !== undefined && value !== '') search.set(name, String(value));
+  for (const [name, value] of Object.entries(query ?? {}))
+    if (value !== null && value !== undefined && value !== '') search.set(name, String(value));
   return search.size > 0 ? `${path}?${search}` : path;
 }
 
@@ -37,7 +38,14 @@ async function send(path: string, input: RequestInput): Promise<Response> {
     });
   } catch (error) {
     if (input.signal?.aborted) throw error;
-    throw new ProblemError({ status: 'network', code: 'no_answer', title: 'No answer from the server', detail: null, requestId: null, field: null });
+    throw new ProblemError({
+      status: 'network',
+      code: 'no_answer',
+      title: 'No answer from the server',
+      detail: null,
+      requestId: null,
+      field: null,
+    });
   }
 }
 
@@ -64,20 +72,36 @@ const SILENCE_MS_MAX = 60_000;
  * Sends one part of a file and reports the bytes that left. XMLHttpRequest, because fetch cannot tell how far it is.
  * @throws ProblemError like `request`; the abort reason when `signal` stops it.
  */
-export function putBytes<T>(path: string, bytes: Blob, { signal, onSent }: { signal: AbortSignal; onSent: (sent: number) => void }): Promise<T> {
+export function putBytes<T>(
+  path: string,
+  bytes: Blob,
+  { signal, onSent }: { signal: AbortSignal; onSent: (sent: number) => void },
+): Promise<T> {
   return new Promise((resolve, reject) => {
     const xhr = new XMLHttpRequest();
-    let silence = setTimeout(() => xhr.abort(), SILENCE_MS_MAX);
     const stop = () => xhr.abort();
-    const lost = () => reject(signal.aborted ? signal.reason : new ProblemError({ status: 'network', code: 'no_answer', title: 'No answer from the server', detail: null, requestId: null, field: null }));
+    let silence = setTimeout(stop, SILENCE_MS_MAX);
+    const lost = () =>
+      reject(
+        signal.aborted
+          ? signal.reason
+          : new ProblemError({
+              status: 'network',
+              code: 'no_answer',
+              title: 'No answer from the server',
+              detail: null,
+              requestId: null,
+              field: null,
+            }),
+      );
     xhr.open('PUT', path);
     xhr.setRequestHeader('content-type', 'application/octet-stream');
-    xhr.upload.onprogress = (event) => {
+    xhr.upload.addEventListener('progress', (event) => {
       clearTimeout(silence);
-      silence = setTimeout(() => xhr.abort(), SILENCE_MS_MAX);
+      silence = setTimeout(stop, SILENCE_MS_MAX);
       onSent(event.loaded);
-    };
-    xhr.onload = () => {
+    });
+    xhr.addEventListener('load', () => {
       let body: unknown = null;
       try {
         body = JSON.parse(xhr.responseText);
@@ -86,13 +110,13 @@ export function putBytes<T>(path: string, bytes: Blob, { signal, onSent }: { sig
       }
       if (xhr.status >= 200 && xhr.status < 300) resolve(body as T);
       else reject(new ProblemError(problemFrom(xhr.status, body, xhr.getResponseHeader('x-request-id'))));
-    };
-    xhr.onerror = lost;
-    xhr.onabort = lost;
-    xhr.onloadend = () => {
+    });
+    xhr.addEventListener('error', lost);
+    xhr.addEventListener('abort', lost);
+    xhr.addEventListener('loadend', () => {
       clearTimeout(silence);
       signal.removeEventListener('abort', stop);
-    };
+    });
     signal.addEventListener('abort', stop, { once: true });
     if (signal.aborted) reject(signal.reason);
     else xhr.send(bytes);

@@ -13,13 +13,33 @@ function fieldOf(error: ProblemError): string {
 }
 
 /** Lets the person declare that it is none; the declaration is sent along and recorded. */
-export function CardOverride({ error, busy, onDeclare }: { error: unknown; busy: boolean; onDeclare: (field: string) => void }) {
+export function CardOverride({
+  error,
+  busy,
+  onDeclare,
+}: {
+  error: unknown;
+  busy: boolean;
+  onDeclare: (field: string) => void;
+}) {
   if (!(error instanceof ProblemError) || !isCardRefusal(error)) return null;
   const field = fieldOf(error);
   return (
     <Notice kind="stale" title="A number in this text reads like a payment card">
-      <p>{field && <><code>{field}</code>: </>}Card numbers are not kept here. Take it out, or declare that it is none: your declaration is recorded in the audit trail.</p>
-      <div className="row"><Button small busy={busy} onClick={() => onDeclare(field)}>It is not a card number: send it so</Button></div>
+      <p>
+        {field && (
+          <>
+            <code>{field}</code>:{' '}
+          </>
+        )}
+        Card numbers are not kept here. Take it out, or declare that it is none: your declaration is recorded in the
+        audit trail.
+      </p>
+      <div className="row">
+        <Button small busy={busy} onClick={() => onDeclare(field)}>
+          It is not a card number: send it so
+        </Button>
+      </div>
     </Notice>
   );
 }

@@ -8,7 +8,10 @@ export function Door({ children, wide = false }: { children: ReactNode; wide?: b
     <div className="door">
       <main className={wide ? 'door__in door__in--wide' : 'door__in'} id="main">
         <div className="row row--between">
-          <a className="door__brand" href="/security"><Mark />Auditrax</a>
+          <a className="door__brand" href="/security">
+            <Mark />
+            Auditrax
+          </a>
           <ThemeMenu />
         </div>
         {children}

@@ -21,8 +21,18 @@ function ErrorBody({ error }: { error: unknown }) {
       <p>{meaning}</p>
       <p className="muted">{next}</p>
       <div className="row">
-        {status === 401 ? <Link className={buttonClass({ look: 'primary' })} to="/sign-in">Sign in</Link> : <Button look="primary" onClick={() => void again()}>Try again</Button>}
-        <Link className={buttonClass()} to="/">Go to the start</Link>
+        {status === 401 ? (
+          <Link className={buttonClass({ look: 'primary' })} to="/sign-in">
+            Sign in
+          </Link>
+        ) : (
+          <Button look="primary" onClick={() => void again()}>
+            Try again
+          </Button>
+        )}
+        <Link className={buttonClass()} to="/">
+          Go to the start
+        </Link>
       </div>
       {requestId && (
         <div className="stack stack--tight">
@@ -30,19 +40,29 @@ function ErrorBody({ error }: { error: unknown }) {
           <CodeBlock label="request id" code={requestId} wrap />
         </div>
       )}
-      {!(error instanceof ProblemError) && error instanceof Error && <CodeBlock label="error" code={`${error.name}: ${error.message}`} wrap />}
+      {!(error instanceof ProblemError) && error instanceof Error && (
+        <CodeBlock label="error" code={`${error.name}: ${error.message}`} wrap />
+      )}
     </>
   );
 }
 
 /** A whole screen for an error before the door: what happened, what it means, what to do, what to quote. */
 export function ErrorScreen({ error }: { error: unknown }) {
-  return <Door><ErrorBody error={error} /></Door>;
+  return (
+    <Door>
+      <ErrorBody error={error} />
+    </Door>
+  );
 }
 
 /** The same inside the frame, where the rooms stay reachable. */
 export function ErrorInside({ error }: { error: unknown }) {
-  return <div className="stack prose"><ErrorBody error={error} /></div>;
+  return (
+    <div className="stack prose">
+      <ErrorBody error={error} />
+    </div>
+  );
 }
 
 /** An address without a screen. */
@@ -52,7 +72,11 @@ export function NotFoundScreen() {
       <p className="mono muted">404</p>
       <h1>There is no such page</h1>
       <p>The address leads nowhere, or to something that you may not see; the answer is the same for both.</p>
-      <div className="row"><Link className={buttonClass({ look: 'primary' })} to="/">Go to the start</Link></div>
+      <div className="row">
+        <Link className={buttonClass({ look: 'primary' })} to="/">
+          Go to the start
+        </Link>
+      </div>
     </Door>
   );
 }

@@ -6,16 +6,31 @@ import { explain, ProblemError } from './problem.ts';
 export function Failure({ error }: { error: unknown }) {
   if (!error) return null;
   const device = passkeyFailure(error);
-  if (device) return <Notice kind={device.cancelled ? 'stale' : 'failing'} title={device.title}><p>{device.next}</p></Notice>;
+  if (device)
+    return (
+      <Notice kind={device.cancelled ? 'stale' : 'failing'} title={device.title}>
+        <p>{device.next}</p>
+      </Notice>
+    );
   const { title, meaning, next, requestId } = explain(error);
   const field = error instanceof ProblemError ? error.problem.field : null;
   return (
     <Notice kind="failing" title={title}>
       <p>{meaning}</p>
-      {field && <p>It is about <code>{field}</code>.</p>}
+      {field && (
+        <p>
+          It is about <code>{field}</code>.
+        </p>
+      )}
       <p className="muted">{next}</p>
-      {requestId && <p className="muted">Request <code>{requestId}</code></p>}
-      {!(error instanceof ProblemError) && error instanceof Error && <CodeBlock label="error" code={`${error.name}: ${error.message}`} wrap />}
+      {requestId && (
+        <p className="muted">
+          Request <code>{requestId}</code>
+        </p>
+      )}
+      {!(error instanceof ProblemError) && error instanceof Error && (
+        <CodeBlock label="error" code={`${error.name}: ${error.message}`} wrap />
+      )}
     </Notice>
   );
 }

@@ -7,7 +7,7 @@ import { Icon, Mark, type IconName } from '../ui/icon.tsx';
 import { Dialog, Menu, toastError } from '../ui/overlay.tsx';
 import { Ago } from '../ui/time.tsx';
 import { request } from './api.ts';
-import { roleWords, useForget, useSession } from './session.tsx';
+import { leaveForDoor, roleWords, sessionQuery } from './session.tsx';
 import { useTheme, type Theme } from './theme.ts';
 import type { OncallAnswer, Role, Session } from './wire.ts';
 
@@ -64,10 +64,20 @@ function SideNav({ role, waiting, open }: { role: Role; waiting: number; open: b
           <div key={group.label} className="sidenav__group">
             <div className="sidenav__label">{group.label}</div>
             {entries.map((entry) => (
-              <Link key={entry.to} to={entry.to} activeOptions={{ exact: entry.to === '/' }} activeProps={{ 'aria-current': 'page' }}>
+              <Link
+                key={entry.to}
+                to={entry.to}
+                activeOptions={{ exact: entry.to === '/' }}
+                activeProps={{ 'aria-current': 'page' }}
+              >
                 <Icon name={entry.icon} />
                 {entry.label}
-                {entry.to === '/oncall' && waiting > 0 && <span className="sidenav__count">{waiting}<span className="vh"> waiting</span></span>}
+                {entry.to === '/oncall' && waiting > 0 && (
+                  <span className="sidenav__count">
+                    {waiting}
+                    <span className="vh"> waiting</span>
+                  </span>
+                )}
               </Link>
             ))}
           </div>
@@ -75,7 +85,10 @@ function SideNav({ role, waiting, open }: { role: Role; waiting: number; open: b
       })}
       <div className="sidenav__group">
         <div className="sidenav__label">Public</div>
-        <a href="/security"><Icon name="shield" />Security page</a>
+        <a href="/security">
+          <Icon name="shield" />
+          Security page
+        </a>
       </div>
     </nav>
   );
@@ -90,25 +103,45 @@ const themes: readonly { readonly value: Theme; readonly label: string; readonly
 /** Theme choice, in the frame and on the pages before the door. */
 export function ThemeMenu() {
   const [theme, choose] = useTheme();
-  return <Menu trigger={<IconButton icon={themes.find((entry) => entry.value === theme)?.icon ?? 'screen'} label="Theme" />} entries={themes.map((entry) => ({ label: entry.label, icon: entry.icon, checked: theme === entry.value, onSelect: () => choose(entry.value) }))} />;
+  return (
+    <Menu
+      trigger={<IconButton icon={themes.find((entry) => entry.value === theme)?.icon ?? 'screen'} label="Theme" />}
+      entries={themes.map((entry) => ({
+        label: entry.label,
+        icon: entry.icon,
+        checked: theme === entry.value,
+        onSelect: () => choose(entry.value),
+      }))}
+    />
+  );
 }
 
 function PersonMenu({ session }: { session: Session }) {
-  const forget = useForget();
   const navigate = useNavigate();
   const leave = async (everywhere: boolean) => {
     try {
       await request(everywhere ? '/api/identity/sign-out-everywhere' : '/api/identity/sign-out', { method: 'POST' });
-      await forget();
-      await navigate({ to: '/sign-in' });
+      leaveForDoor();
     } catch {
       toastError('You are still signed in', 'The server did not confirm. Try again, or close the browser.');
     }
   };
   return (
     <Menu
-      trigger={<button type="button" className="btn btn--quiet" aria-label={session.person.label}><Icon name="people" /><span>{session.person.label}</span><Icon name="down" /></button>}
-      head={<>{roleWords[session.role]}, {session.tenant.name}<br />Signed in by {session.method === 'passkey' ? 'passkey' : 'link'}, until <Ago at={session.expiresAt} /></>}
+      trigger={
+        <button type="button" className="btn btn--quiet" aria-label={session.person.label}>
+          <Icon name="people" />
+          <span>{session.person.label}</span>
+          <Icon name="down" />
+        </button>
+      }
+      head={
+        <>
+          {roleWords[session.role]}, {session.tenant.name}
+          <br />
+          Signed in by {session.method === 'passkey' ? 'passkey' : 'link'}, until <Ago at={session.expiresAt} />
+        </>
+      }
       entries={[
         { label: 'Your passkeys', icon: 'key', onSelect: () => void navigate({ to: '/passkeys' }) },
         { label: 'Sign out', icon: 'out', onSelect: () => void leave(false) },
@@ -130,7 +163,13 @@ const shortcuts: readonly (readonly [string, string])[] = [
   ['?', 'This list'],
 ];
 
-const jumps: Readonly<Record<string, NavEntry['to']>> = { e: '/', a: '/audit-trail', p: '/people', o: '/oncall', k: '/keys' };
+const jumps: Readonly<Record<string, NavEntry['to']>> = {
+  e: '/',
+  a: '/audit-trail',
+  p: '/people',
+  o: '/oncall',
+  k: '/keys',
+};
 /** Time between `g` and its second key. */
 const JUMP_MS_MAX = 1_200;
 
@@ -143,18 +182,34 @@ function useShortcuts(role: Role, onHelp: () => void): void {
   const navigate = useNavigate();
   const jumpAt = useRef(0);
   useEffect(() => {
-    const allowed = new Set(nav.flatMap((group) => group.entries).filter((entry) => entry.roles.includes(role)).map((entry) => entry.to));
+    const allowed = new Set(
+      nav
+        .flatMap((group) => group.entries)
+        .filter((entry) => entry.roles.includes(role))
+        .map((entry) => entry.to),
+    );
     const listen = (event: KeyboardEvent) => {
-      if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target) || document.querySelector('[role=dialog]')) return;
+      if (
+        event.ctrlKey ||
+        event.metaKey ||
+        event.altKey ||
+        isTyping(event.target) ||
+        document.querySelector('[role=dialog]')
+      )
+        return;
       const jump = jumps[event.key];
       if (jump && allowed.has(jump) && event.timeStamp - jumpAt.current < JUMP_MS_MAX) void navigate({ to: jump });
       jumpAt.current = event.key === 'g' ? event.timeStamp : 0;
       if (event.key === '?') onHelp();
       if (event.key === '/') {
-        (document.querySelector<HTMLElement>('main input[data-search]') ?? document.querySelector<HTMLElement>('input[type=search]'))?.focus();
+        (
+          document.querySelector<HTMLElement>('main input[data-search]') ??
+          document.querySelector<HTMLElement>('input[type=search]')
+        )?.focus();
         event.preventDefault();
       }
-      if ((event.key === 'j' || event.key === 'k') && !(event.target as HTMLElement).closest?.('.grid-box')) document.querySelector<HTMLElement>('main .grid .row-link')?.focus();
+      if ((event.key === 'j' || event.key === 'k') && !(event.target as HTMLElement).closest?.('.grid-box'))
+        document.querySelector<HTMLElement>('main .grid .row-link')?.focus();
     };
     document.addEventListener('keydown', listen);
     return () => document.removeEventListener('keydown', listen);
@@ -165,12 +220,18 @@ function Banners({ session }: { session: Session }) {
   return (
     <section aria-label="About this session" className="banners">
       {session.door === 'tryout' && (
-        <div className="banner"><b>Try-out door.</b> <span>Loopback only, without TLS, sample organisations only. Do not put real evidence here.</span></div>
+        <div className="banner">
+          <b>Try-out door.</b>{' '}
+          <span>Loopback only, without TLS, sample organisations only. Do not put real evidence here.</span>
+        </div>
       )}
       {session.method === 'link' && (
         <div className="banner banner--link">
           <b>Signed in by link.</b>
-          <span>You can look and work, but not approve: inviting, exporting and finalising ask for a passkey on a phone, a laptop with a screen lock or a security key.</span>
+          <span>
+            You can look and work, but not approve: inviting, exporting and finalising ask for a passkey on a phone, a
+            laptop with a screen lock or a security key.
+          </span>
           <Link to="/passkeys">About passkeys</Link>
         </div>
       )}
@@ -178,27 +239,40 @@ function Banners({ session }: { session: Session }) {
   );
 }
 
+/** A new screen has drawn its heading by then. */
+const ARRIVAL_MS = 60;
+
 /** After a change of screen the reader's place is the new heading, and its name is announced. */
 function useArrival(): string {
   const path = useRouterState({ select: (state) => state.resolvedLocation?.pathname ?? '' });
   const [name, setName] = useState('');
-  const first = useRef(true);
+  const before = useRef<string | null>(null);
   useEffect(() => {
     const timer = setTimeout(() => {
       const heading = document.querySelector<HTMLElement>('main h1');
       document.title = heading ? `${heading.textContent} · Auditrax` : 'Auditrax';
-      if (!first.current) {
-        setName(heading?.textContent ?? '');
-        document.getElementById('main')?.focus({ preventScroll: true });
-      }
-      first.current = false;
-    }, 60);
+      const moved = before.current !== null && before.current !== '' && before.current !== path;
+      before.current = path;
+      if (!moved) return;
+      setName(heading?.textContent ?? '');
+      document.getElementById('main')?.focus({ preventScroll: true });
+    }, ARRIVAL_MS);
     return () => clearTimeout(timer);
   }, [path]);
   return name;
 }
 
-function TopBar({ session, menu, onMenu, onHelp }: { session: Session; menu: boolean; onMenu: () => void; onHelp: () => void }) {
+function TopBar({
+  session,
+  menu,
+  onMenu,
+  onHelp,
+}: {
+  session: Session;
+  menu: boolean;
+  onMenu: () => void;
+  onHelp: () => void;
+}) {
   const navigate = useNavigate();
   const path = useRouterState({ select: (state) => state.location.pathname });
   const [words, setWords] = useState('');
@@ -208,14 +282,32 @@ function TopBar({ session, menu, onMenu, onHelp }: { session: Session; menu: boo
   };
   return (
     <header className="topbar">
-      <span className="topbar__menu"><button type="button" className="btn btn--quiet btn--icon" aria-expanded={menu} aria-controls="rooms" aria-label="Rooms" onClick={onMenu}><Icon name={menu ? 'cross' : 'menu'} /></button></span>
-      <Link to="/" className="topbar__brand" aria-label="Auditrax, start"><Mark /><span>Auditrax</span></Link>
+      <span className="topbar__menu">
+        <button
+          type="button"
+          className="btn btn--quiet btn--icon"
+          aria-expanded={menu}
+          aria-controls="rooms"
+          aria-label="Rooms"
+          onClick={onMenu}
+        >
+          <Icon name={menu ? 'cross' : 'menu'} />
+        </button>
+      </span>
+      <Link to="/" className="topbar__brand" aria-label="Auditrax, start">
+        <Mark />
+        <span>Auditrax</span>
+      </Link>
       <span className="topbar__tenant">{session.tenant.name}</span>
       {session.role !== 'operator' && path !== '/' ? (
-        <form className="topbar__search" role="search" onSubmit={search}>
-          <SearchField label="Search engagements" value={words} onChange={(event) => setWords(event.target.value)} />
-        </form>
-      ) : <span className="topbar__search" />}
+        <search className="topbar__search">
+          <form onSubmit={search}>
+            <SearchField label="Search engagements" value={words} onChange={(event) => setWords(event.target.value)} />
+          </form>
+        </search>
+      ) : (
+        <span className="topbar__search" />
+      )}
       <div className="topbar__end">
         <IconButton icon="help" label="Keyboard shortcuts" onClick={onHelp} />
         <ThemeMenu />
@@ -225,30 +317,55 @@ function TopBar({ session, menu, onMenu, onHelp }: { session: Session; menu: boo
   );
 }
 
-/** The frame around every screen behind the door. */
+/** The frame around every screen behind the door; nothing at all once the session is gone. */
 export function Frame() {
-  const session = useSession();
+  const { data } = useQuery(sessionQuery);
+  return data?.signedIn ? <FrameInside session={data} /> : null;
+}
+
+function FrameInside({ session }: { session: Session }) {
   const waiting = useWaiting(session.role);
-  const [menu, setMenu] = useState(false);
+  const path = useRouterState({ select: (state) => state.location.pathname });
+  // The menu of narrow screens belongs to the screen it was opened on: elsewhere it is closed.
+  const [menuAt, setMenuAt] = useState<string | null>(null);
+  const menu = menuAt === path;
   const [help, setHelp] = useState(false);
   const arrived = useArrival();
-  const path = useRouterState({ select: (state) => state.location.pathname });
   useShortcuts(session.role, () => setHelp(true));
-  useEffect(() => setMenu(false), [path]);
   return (
     <div className="frame">
-      <a className="skip" href="#main">Skip to content</a>
+      <a className="skip" href="#main">
+        Skip to content
+      </a>
       <Banners session={session} />
-      <TopBar session={session} menu={menu} onMenu={() => setMenu(!menu)} onHelp={() => setHelp(true)} />
+      <TopBar session={session} menu={menu} onMenu={() => setMenuAt(menu ? null : path)} onHelp={() => setHelp(true)} />
       <div className="frame__body">
         <SideNav role={session.role} waiting={waiting} open={menu} />
         <main className="main" id="main" tabIndex={-1}>
-          <div className="main__in"><Outlet /></div>
+          <div className="main__in">
+            <Outlet />
+          </div>
         </main>
       </div>
-      <div className="vh" aria-live="polite">{arrived}</div>
-      <Dialog open={help} onClose={() => setHelp(false)} title="Keyboard shortcuts" foot={<Button onClick={() => setHelp(false)}>Close</Button>}>
-        <dl className="facts">{shortcuts.map(([keys, what]) => <div key={keys}><dt><kbd>{keys}</kbd></dt><dd>{what}</dd></div>)}</dl>
+      <div className="vh" aria-live="polite">
+        {arrived}
+      </div>
+      <Dialog
+        open={help}
+        onClose={() => setHelp(false)}
+        title="Keyboard shortcuts"
+        foot={<Button onClick={() => setHelp(false)}>Close</Button>}
+      >
+        <dl className="facts">
+          {shortcuts.map(([keys, what]) => (
+            <div key={keys}>
+              <dt>
+                <kbd>{keys}</kbd>
+              </dt>
+              <dd>{what}</dd>
+            </div>
+          ))}
+        </dl>
       </Dialog>
     </div>
   );

@@ -4,7 +4,30 @@ import { firstJsonFault } from './json-fault.ts';
 
 describe('the first fault of a dropped JSON file', () => {
   it('agrees with JSON.parse on what is JSON, for any text made of JSON pieces', () => {
-    const piece = fc.constantFrom('{', '}', '[', ']', ',', ':', '"a"', '"b\\u00e4"', '"', '\\', '1', '-', '0', '.5', 'e3', 'true', 'null', 'nul', ' ', '\n', '\t', '\u0000');
+    const piece = fc.constantFrom(
+      '{',
+      '}',
+      '[',
+      ']',
+      ',',
+      ':',
+      '"a"',
+      '"b\\u00e4"',
+      '"',
+      '\\',
+      '1',
+      '-',
+      '0',
+      '.5',
+      'e3',
+      'true',
+      'null',
+      'nul',
+      ' ',
+      '\n',
+      '\t',
+      '\u0000',
+    );
     fc.assert(
       fc.property(fc.array(piece, { maxLength: 14 }), (pieces) => {
         const text = pieces.join('');
@@ -31,8 +54,16 @@ describe('the first fault of a dropped JSON file', () => {
   });
 
   it('names the path, line and column', () => {
-    expect(firstJsonFault('{"catalog": {"uuid": "x",\n "metadata": }')).toEqual({ path: '$.catalog.metadata', line: 2, column: 14, message: 'a value is missing, found "}"' });
-    expect(firstJsonFault('{"a":[1,2')).toMatchObject({ path: '$.a[1]', message: 'a comma or ] is missing after it, the file ends here' });
+    expect(firstJsonFault('{"catalog": {"uuid": "x",\n "metadata": }')).toEqual({
+      path: '$.catalog.metadata',
+      line: 2,
+      column: 14,
+      message: 'a value is missing, found "}"',
+    });
+    expect(firstJsonFault('{"a":[1,2')).toMatchObject({
+      path: '$.a[1]',
+      message: 'a comma or ] is missing after it, the file ends here',
+    });
     expect(firstJsonFault('{"odd key": {1}}')).toMatchObject({ path: '$["odd key"]' });
     expect(firstJsonFault('{} {}')).toMatchObject({ path: '$', column: 4 });
   });

@@ -72,7 +72,8 @@ function readList(reader: Reader, path: string, depth: number): void {
     readValue(reader, inner, depth + 1);
     take(reader, BLANK);
     const mark = reader.text[reader.at];
-    if (mark !== ',' && mark !== close) throw new Stop(reader.at, inner, `a comma or ${close} is missing after it, ${seen(reader)}`);
+    if (mark !== ',' && mark !== close)
+      throw new Stop(reader.at, inner, `a comma or ${close} is missing after it, ${seen(reader)}`);
     reader.at += 1;
     if (mark === close) return;
   }
@@ -84,10 +85,12 @@ function readValue(reader: Reader, path: string, depth: number): void {
   const first = reader.text[reader.at];
   if (first === '{' || first === '[') return readList(reader, path, depth);
   if (first === '"') {
-    if (take(reader, STRING) === null) throw new Stop(reader.at, path, 'this text does not end, or holds a line break or a wrong escape');
+    if (take(reader, STRING) === null)
+      throw new Stop(reader.at, path, 'this text does not end, or holds a line break or a wrong escape');
     return;
   }
-  if (take(reader, WORDS) === null && take(reader, NUMBER) === null) throw new Stop(reader.at, path, `a value is missing, ${seen(reader)}`);
+  if (take(reader, WORDS) === null && take(reader, NUMBER) === null)
+    throw new Stop(reader.at, path, `a value is missing, ${seen(reader)}`);
 }
 
 /** Finds where a text stops being JSON; null when it is JSON. The engine's own message names neither path nor, always, place. */

@@ -13,7 +13,11 @@ import { sessionQuery } from './session.tsx';
 const RETRIES_MAX = 2;
 
 function worthRetrying(count: number, error: Error): boolean {
-  return count < RETRIES_MAX && error instanceof ProblemError && (error.problem.status === 503 || error.problem.status === 'network');
+  return (
+    count < RETRIES_MAX &&
+    error instanceof ProblemError &&
+    (error.problem.status === 503 || error.problem.status === 'network')
+  );
 }
 
 /** A session that ended on the server ends here: back to the door, and to where one was afterwards. */

@@ -8,7 +8,12 @@ export const membersKey = ['members'] as const;
 /** The people of the tenant; empty for roles that may not list them. */
 export function useMembers() {
   const { role } = useSession();
-  return useQuery({ queryKey: membersKey, queryFn: ({ signal }) => request<{ members: readonly Member[] }>('/api/access/members', { signal }), enabled: role !== 'client', staleTime: 60_000 });
+  return useQuery({
+    queryKey: membersKey,
+    queryFn: ({ signal }) => request<{ members: readonly Member[] }>('/api/access/members', { signal }),
+    enabled: role !== 'client',
+    staleTime: 60_000,
+  });
 }
 
 /** Turns a member id into a label: "you", the person's label, or plain words where the role may not know. */

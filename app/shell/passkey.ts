@@ -1,4 +1,9 @@
-import { browserSupportsWebAuthn, startAuthentication, startRegistration, WebAuthnError } from '@simplewebauthn/browser';
+import {
+  browserSupportsWebAuthn,
+  startAuthentication,
+  startRegistration,
+  WebAuthnError,
+} from '@simplewebauthn/browser';
 import type { AuthenticationResponseJSON, RegistrationResponseJSON } from '@simplewebauthn/browser';
 
 export type PasskeyObstacle = 'insecure' | 'unsupported' | null;
@@ -36,14 +41,34 @@ export function passkeyFailure(error: unknown): PasskeyFailure | null {
   switch (cause.name) {
     case 'NotAllowedError':
       if (/TLS|certificate/i.test(cause.message))
-        return { cancelled: false, title: 'The browser refuses passkeys on a page with a certificate warning', next: 'Use the try-out address on http://localhost, or let this machine trust the certificate with `auditrax trust`.' };
-      return { cancelled: true, title: 'No passkey was used', next: 'The dialog was closed or timed out. Nothing was changed; try again when your device is at hand.' };
+        return {
+          cancelled: false,
+          title: 'The browser refuses passkeys on a page with a certificate warning',
+          next: 'Use the try-out address on http://localhost, or let this machine trust the certificate with `auditrax trust`.',
+        };
+      return {
+        cancelled: true,
+        title: 'No passkey was used',
+        next: 'The dialog was closed or timed out. Nothing was changed; try again when your device is at hand.',
+      };
     case 'InvalidStateError':
-      return { cancelled: false, title: 'This device already holds a passkey for you', next: 'Use another device or security key for the second one.' };
+      return {
+        cancelled: false,
+        title: 'This device already holds a passkey for you',
+        next: 'Use another device or security key for the second one.',
+      };
     case 'SecurityError':
-      return { cancelled: false, title: 'The browser refuses passkeys at this address', next: 'Open the app under the address printed at start; an IP address or another name cannot carry a passkey.' };
+      return {
+        cancelled: false,
+        title: 'The browser refuses passkeys at this address',
+        next: 'Open the app under the address printed at start; an IP address or another name cannot carry a passkey.',
+      };
     case 'NotSupportedError':
-      return { cancelled: false, title: 'This device cannot make the kind of passkey that is needed', next: 'Use a phone, a security key or a laptop with a screen lock.' };
+      return {
+        cancelled: false,
+        title: 'This device cannot make the kind of passkey that is needed',
+        next: 'Use a phone, a security key or a laptop with a screen lock.',
+      };
     case 'AbortError':
       return { cancelled: true, title: 'The request was stopped', next: 'Try again.' };
     default:

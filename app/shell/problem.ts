@@ -36,30 +36,69 @@ export function problemFrom(status: number, body: unknown, headerRequestId: stri
   };
 }
 
+export interface Explanation {
+  readonly title: string;
+  readonly meaning: string;
+  readonly next: string;
+  readonly requestId: string | null;
+}
+
+type Words = readonly [title: string | null, meaning: string | null, next: string];
+
+const DONE_OR_NOT = 'A change is either fully done and in the audit trail, or not done.';
+const CHANGED: Words = [
+  null,
+  'It has changed since you loaded it. Your change was not stored.',
+  'Reload, compare, and do it again if it is still right.',
+];
+
+/** Per status: title, what it means for the data, what to do. Null: the server's own words, which it chose to show. */
+const words: Readonly<Record<string, Words>> = {
+  network: [
+    'No answer from the server',
+    `It is not known whether the last change arrived. ${DONE_OR_NOT}`,
+    'Check the connection, reload, and look before you repeat it.',
+  ],
+  401: ['You are signed out', 'Nothing was changed by this attempt.', 'Sign in again.'],
+  403: [
+    null,
+    'Your role does not allow this. Nothing was changed; the attempt is in the audit trail.',
+    'Ask the lead auditor.',
+  ],
+  404: [
+    'Not found',
+    'There is nothing here that you may see. Nothing was changed.',
+    'Check the address, or go back to the list.',
+  ],
+  409: CHANGED,
+  412: CHANGED,
+  429: ['Too many attempts', 'Nothing was changed.', 'Wait a minute, then try again.'],
+  503: [
+    'A part of the system is down',
+    'Nothing was lost: a change is either fully done and in the audit trail, or not done.',
+    'Wait a moment and try again. What you typed is still here.',
+  ],
+};
+const OURS: Words = [null, DONE_OR_NOT, 'Try again. If it stays, report it with the id below.'];
+const THEIRS: Words = [null, 'Nothing was stored.', 'Mend what is named and send it again.'];
+
 /** What an error means for the reader's data and what to do next, in plain words. */
-export function explain(error: unknown): { title: string; meaning: string; next: string; requestId: string | null } {
+export function explain(error: unknown): Explanation {
   if (!(error instanceof ProblemError)) {
-    return { title: 'This page met an error of its own', meaning: 'Nothing was sent, so nothing was changed.', next: 'Reload the page. If it happens again, report it with the words below.', requestId: null };
+    return {
+      title: 'This page met an error of its own',
+      meaning: `It is a fault of this page, not of your data. ${DONE_OR_NOT}`,
+      next: 'Reload the page and look before you repeat anything. If it stays, report it with the words below.',
+      requestId: null,
+    };
   }
-  const { problem } = error;
-  const { requestId } = problem;
-  switch (problem.status) {
-    case 'network':
-      return { title: 'No answer from the server', meaning: 'It is not known whether the last change arrived. It is either done and in the audit trail, or not done at all.', next: 'Check the connection, reload, and look before you repeat it.', requestId };
-    case 401:
-      return { title: 'You are signed out', meaning: 'Nothing was changed by this attempt.', next: 'Sign in again.', requestId };
-    case 403:
-      return { title: problem.title, meaning: problem.detail ?? 'Your role does not allow this. Nothing was changed; the attempt is in the audit trail.', next: 'Ask the lead auditor.', requestId };
-    case 404:
-      return { title: 'Not found', meaning: 'There is nothing here that you may see. Nothing was changed.', next: 'Check the address, or go back to the list.', requestId };
-    case 409:
-    case 412:
-      return { title: problem.title, meaning: problem.detail ?? 'It has changed since you loaded it. Your change was not stored.', next: 'Reload, compare, and do it again if it is still right.', requestId };
-    case 429:
-      return { title: 'Too many attempts', meaning: 'Nothing was changed.', next: 'Wait a minute, then try again.', requestId };
-    case 503:
-      return { title: 'A part of the system is down', meaning: 'Nothing was lost: a change is either fully done and in the audit trail, or not done.', next: 'Wait a moment and try again. What you typed is still here.', requestId };
-    default:
-      return { title: problem.title, meaning: problem.detail ?? (typeof problem.status === 'number' && problem.status >= 500 ? 'A change is either fully done and in the audit trail, or not done.' : 'Nothing was stored.'), next: typeof problem.status === 'number' && problem.status >= 500 ? 'Try again. If it stays, report it with the id below.' : 'Mend what is named and send it again.', requestId };
-  }
+  const { status, title: serverTitle, detail, requestId } = error.problem;
+  const [title, meaning, next] = words[status] ?? (typeof status === 'number' && status >= 500 ? OURS : THEIRS);
+  return {
+    title: title ?? serverTitle,
+    // With a title of our own the meaning is ours too; otherwise the server's detail is the better word.
+    meaning: (title === null ? detail : null) ?? meaning ?? DONE_OR_NOT,
+    next,
+    requestId,
+  };
 }

@@ -1,5 +1,12 @@
 import type { QueryClient } from '@tanstack/react-query';
-import { createRootRouteWithContext, createRoute, createRouter, lazyRouteComponent, Outlet, redirect } from '@tanstack/react-router';
+import {
+  createRootRouteWithContext,
+  createRoute,
+  createRouter,
+  lazyRouteComponent,
+  Outlet,
+  redirect,
+} from '@tanstack/react-router';
 import { ErrorInside, ErrorScreen, NotFoundScreen } from './error-screen.tsx';
 import { Frame } from './frame.tsx';
 import { sessionQuery } from './session.tsx';
@@ -8,7 +15,11 @@ interface Context {
   readonly queryClient: QueryClient;
 }
 
-const root = createRootRouteWithContext<Context>()({ component: Outlet, notFoundComponent: NotFoundScreen, errorComponent: ErrorScreen });
+const root = createRootRouteWithContext<Context>()({
+  component: Outlet,
+  notFoundComponent: NotFoundScreen,
+  errorComponent: ErrorScreen,
+});
 
 /** A path of this app to return to after sign-in; anything else is dropped, so that a link cannot lead elsewhere. */
 function returnPath(value: unknown): string | undefined {
@@ -39,9 +50,24 @@ const signIn = createRoute({
   component: lazyRouteComponent(() => import('../domains/identity/sign-in.page.tsx'), 'SignInPage'),
   errorComponent: ErrorScreen,
 });
-const enrol = createRoute({ getParentRoute: () => root, path: '/enrol', component: lazyRouteComponent(() => import('../domains/identity/enrol.page.tsx'), 'EnrolPage'), errorComponent: ErrorScreen });
-const link = createRoute({ getParentRoute: () => root, path: '/link', component: lazyRouteComponent(() => import('../domains/identity/link.page.tsx'), 'LinkPage'), errorComponent: ErrorScreen });
-const gallery = createRoute({ getParentRoute: () => root, path: '/gallery', component: lazyRouteComponent(() => import('../ui/gallery.tsx'), 'Gallery'), errorComponent: ErrorScreen });
+const enrol = createRoute({
+  getParentRoute: () => root,
+  path: '/enrol',
+  component: lazyRouteComponent(() => import('../domains/identity/enrol.page.tsx'), 'EnrolPage'),
+  errorComponent: ErrorScreen,
+});
+const link = createRoute({
+  getParentRoute: () => root,
+  path: '/link',
+  component: lazyRouteComponent(() => import('../domains/identity/link.page.tsx'), 'LinkPage'),
+  errorComponent: ErrorScreen,
+});
+const gallery = createRoute({
+  getParentRoute: () => root,
+  path: '/gallery',
+  component: lazyRouteComponent(() => import('../ui/gallery.tsx'), 'Gallery'),
+  errorComponent: ErrorScreen,
+});
 
 const inside = createRoute({
   getParentRoute: () => root,
@@ -66,30 +92,69 @@ const home = createRoute({
   },
   component: lazyRouteComponent(() => import('../domains/engagements/engagements.page.tsx'), 'EngagementsPage'),
 });
-const newEngagement = createRoute({ getParentRoute: () => inside, path: '/engagements/new', component: lazyRouteComponent(() => import('../domains/engagements/new-engagement.page.tsx'), 'NewEngagementPage') });
+const newEngagement = createRoute({
+  getParentRoute: () => inside,
+  path: '/engagements/new',
+  component: lazyRouteComponent(() => import('../domains/engagements/new-engagement.page.tsx'), 'NewEngagementPage'),
+});
 const engagement = createRoute({
   getParentRoute: () => inside,
   path: '/engagements/$engagementId',
   validateSearch: (search: Record<string, unknown>) => pick(search, ['tab', 'group', 'search', 'criterion']),
-  component: lazyRouteComponent(() => import('../domains/engagements/engagement.page.tsx'), 'EngagementPage'),
+  component: lazyRouteComponent(() => import('./engagement-screen.tsx'), 'EngagementScreen'),
 });
-const people = createRoute({ getParentRoute: () => inside, path: '/people', component: lazyRouteComponent(() => import('../domains/access/people.page.tsx'), 'PeoplePage') });
-const passkeys = createRoute({ getParentRoute: () => inside, path: '/passkeys', component: lazyRouteComponent(() => import('../domains/identity/passkeys.page.tsx'), 'PasskeysPage') });
+const people = createRoute({
+  getParentRoute: () => inside,
+  path: '/people',
+  component: lazyRouteComponent(() => import('../domains/access/people.page.tsx'), 'PeoplePage'),
+});
+const passkeys = createRoute({
+  getParentRoute: () => inside,
+  path: '/passkeys',
+  component: lazyRouteComponent(() => import('../domains/identity/passkeys.page.tsx'), 'PasskeysPage'),
+});
 const auditTrail = createRoute({
   getParentRoute: () => inside,
   path: '/audit-trail',
   validateSearch: (search: Record<string, unknown>) => pick(search, ['type', 'person', 'outcome', 'entry']),
   component: lazyRouteComponent(() => import('../domains/audit-trail/audit-trail.page.tsx'), 'AuditTrailPage'),
 });
-const exportBundle = createRoute({ getParentRoute: () => inside, path: '/export', component: lazyRouteComponent(() => import('../domains/audit-trail/export.page.tsx'), 'ExportPage') });
-const oncall = createRoute({ getParentRoute: () => inside, path: '/oncall', component: lazyRouteComponent(() => import('../domains/oncall/oncall.page.tsx'), 'OncallInbox') });
-const keys = createRoute({ getParentRoute: () => inside, path: '/keys', component: lazyRouteComponent(() => import('../domains/keys/keys.page.tsx'), 'KeysPage') });
+const exportBundle = createRoute({
+  getParentRoute: () => inside,
+  path: '/export',
+  component: lazyRouteComponent(() => import('../domains/audit-trail/export.page.tsx'), 'ExportPage'),
+});
+const oncall = createRoute({
+  getParentRoute: () => inside,
+  path: '/oncall',
+  component: lazyRouteComponent(() => import('../domains/oncall/oncall.page.tsx'), 'OncallInbox'),
+});
+const keys = createRoute({
+  getParentRoute: () => inside,
+  path: '/keys',
+  component: lazyRouteComponent(() => import('../domains/keys/keys.page.tsx'), 'KeysPage'),
+});
 
-const tree = root.addChildren([signIn, enrol, link, gallery, inside.addChildren([home, newEngagement, engagement, people, passkeys, auditTrail, exportBundle, oncall, keys])]);
+const tree = root.addChildren([
+  signIn,
+  enrol,
+  link,
+  gallery,
+  inside.addChildren([home, newEngagement, engagement, people, passkeys, auditTrail, exportBundle, oncall, keys]),
+]);
 
 /** The app's screens. One router a page. */
 export function createAppRouter(queryClient: QueryClient) {
-  return createRouter({ routeTree: tree, basepath: '/app', context: { queryClient }, defaultPreload: 'intent', defaultPreloadStaleTime: 0, scrollRestoration: false, defaultNotFoundComponent: NotFoundScreen, defaultErrorComponent: ErrorInside });
+  return createRouter({
+    routeTree: tree,
+    basepath: '/app',
+    context: { queryClient },
+    defaultPreload: 'intent',
+    defaultPreloadStaleTime: 0,
+    scrollRestoration: false,
+    defaultNotFoundComponent: NotFoundScreen,
+    defaultErrorComponent: ErrorInside,
+  });
 }
 
 declare module '@tanstack/react-router' {

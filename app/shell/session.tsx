@@ -1,4 +1,4 @@
-import { queryOptions, useQuery, useQueryClient } from '@tanstack/react-query';
+import { queryOptions, useQuery } from '@tanstack/react-query';
 import { request } from './api.ts';
 import type { Role, Session, SessionAnswer } from './wire.ts';
 
@@ -19,14 +19,13 @@ export function useSession(): Session {
   return data;
 }
 
-/** Forgets everything that was loaded for the person who was signed in. */
-export function useForget(): () => Promise<void> {
-  const client = useQueryClient();
-  return async () => {
-    client.clear();
-    for (const key of Object.keys(localStorage)) if (key.startsWith('auditrax.upload.')) localStorage.removeItem(key);
-    await client.invalidateQueries();
-  };
+/**
+ * Leaves the app for the door by loading the page anew: what had been loaded for this person is then in no memory, and
+ * the notes of unfinished uploads are erased.
+ */
+export function leaveForDoor(): void {
+  for (const key of Object.keys(localStorage)) if (key.startsWith('auditrax.upload.')) localStorage.removeItem(key);
+  window.location.assign('/app/sign-in');
 }
 
 export const roleWords: Readonly<Record<Role, string>> = {

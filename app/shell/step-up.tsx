@@ -35,7 +35,12 @@ export function ActionCard({ action }: { action: unknown }) {
     <section className="card" aria-label="What you approve">
       <h3>What you approve</h3>
       <dl className="facts">
-        {flat(action).map(([name, value]) => <div key={name}><dt>{name.replace(/^input\./, '')}</dt><dd className="hash">{value}</dd></div>)}
+        {flat(action).map(([name, value]) => (
+          <div key={name}>
+            <dt>{name.replace(/^input\./, '')}</dt>
+            <dd className="hash">{value}</dd>
+          </div>
+        ))}
       </dl>
       <details>
         <summary>Exactly as it is signed</summary>
@@ -48,7 +53,10 @@ export function ActionCard({ action }: { action: unknown }) {
 function CannotApprove() {
   return (
     <Notice kind="stale" title="This session cannot approve it">
-      <p>You came in by a sign-in link. Approving asks for a passkey: a phone or laptop with a screen lock, or a security key, that is registered for you.</p>
+      <p>
+        You came in by a sign-in link. Approving asks for a passkey: a phone or laptop with a screen lock, or a security
+        key, that is registered for you.
+      </p>
       <p>Enrol one with your enrolment link, sign in with it, and come back. Nothing is lost meanwhile.</p>
     </Notice>
   );
@@ -65,7 +73,11 @@ export function StepUpDialog<T>(props: StepUpProps<T>) {
   const [error, setError] = useState<unknown>(null);
   const challenge = useQuery({
     queryKey: ['step-up', props.operation, props.input],
-    queryFn: ({ signal }) => request<StepUpChallenge>('/api/access/step-up', { body: { operation: props.operation, input: props.input }, signal }),
+    queryFn: ({ signal }) =>
+      request<StepUpChallenge>('/api/access/step-up', {
+        body: { operation: props.operation, input: props.input },
+        signal,
+      }),
     enabled: props.open && able,
     staleTime: 0,
     gcTime: 0,
@@ -101,12 +113,16 @@ export function StepUpDialog<T>(props: StepUpProps<T>) {
       foot={
         <>
           <Button onClick={close}>Cancel</Button>
-          {able && <Button look="primary" icon="key" busy={busy} disabled={!challenge.data} onClick={() => void approve()}>{props.confirm}</Button>}
+          {able && (
+            <Button look="primary" icon="key" busy={busy} disabled={!challenge.data} onClick={() => void approve()}>
+              {props.confirm}
+            </Button>
+          )}
         </>
       }
     >
       {!able && <CannotApprove />}
-      {able && challenge.isPending && <p className="muted" role="status">Preparing what you will approve…</p>}
+      {able && challenge.isPending && <output className="muted">Preparing what you will approve…</output>}
       {challenge.data && <ActionCard action={challenge.data.action} />}
       <Failure error={error ?? challenge.error} />
       {able && <p className="muted">It will be recorded in the audit trail with the hash of your assertion.</p>}

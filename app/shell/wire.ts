@@ -11,7 +11,14 @@ import type { routes as oncall } from '../domains/oncall/contract.ts';
  * exports them, and a contract that changes breaks the type check here, not a screen.
  */
 
-export type { Criterion, EngagementDetail, EngagementSummary, Progress, Result, ResultOutcome } from '../domains/engagements/contract.ts';
+export type {
+  Criterion,
+  EngagementDetail,
+  EngagementSummary,
+  Progress,
+  Result,
+  ResultOutcome,
+} from '../domains/engagements/contract.ts';
 export type { Evidence, UploadPosition } from '../domains/evidence/contract.ts';
 
 export type { OncallPage } from '../domains/oncall/contract.ts';

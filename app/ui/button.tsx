@@ -4,8 +4,14 @@ import { Icon, type IconName } from './icon.tsx';
 export type ButtonLook = 'plain' | 'primary' | 'danger' | 'quiet';
 
 /** Class names of a button, for links that look like one. */
-export function buttonClass({ look = 'plain', small = false, wide = false }: { look?: ButtonLook; small?: boolean; wide?: boolean } = {}): string {
-  return ['btn', look === 'plain' ? '' : `btn--${look}`, small ? 'btn--small' : '', wide ? 'btn--wide' : ''].filter(Boolean).join(' ');
+export function buttonClass({
+  look = 'plain',
+  small = false,
+  wide = false,
+}: { look?: ButtonLook; small?: boolean; wide?: boolean } = {}): string {
+  return ['btn', look === 'plain' ? '' : `btn--${look}`, small ? 'btn--small' : '', wide ? 'btn--wide' : '']
+    .filter(Boolean)
+    .join(' ');
 }
 
 export interface ButtonProps extends Omit<ComponentProps<'button'>, 'className'> {
@@ -18,7 +24,17 @@ export interface ButtonProps extends Omit<ComponentProps<'button'>, 'className'>
 }
 
 /** A button. While `busy` it stays focusable (a screen reader's place is not lost) and ignores presses. */
-export function Button({ look, small, wide, icon, busy = false, children, onClick, type = 'button', ...rest }: ButtonProps) {
+export function Button({
+  look,
+  small,
+  wide,
+  icon,
+  busy = false,
+  children,
+  onClick,
+  type = 'button',
+  ...rest
+}: ButtonProps) {
   const look_ = buttonClass({ ...(look && { look }), ...(small && { small }), ...(wide && { wide }) });
   return (
     <button
@@ -38,9 +54,20 @@ export function Button({ look, small, wide, icon, busy = false, children, onClic
 }
 
 /** A button that shows only an icon; `label` is its name. */
-export function IconButton({ icon, label, small = false, ...rest }: Omit<ComponentProps<'button'>, 'className' | 'children'> & { icon: IconName; label: string; small?: boolean }) {
+export function IconButton({
+  icon,
+  label,
+  small = false,
+  ...rest
+}: Omit<ComponentProps<'button'>, 'className' | 'children'> & { icon: IconName; label: string; small?: boolean }) {
   return (
-    <button type="button" {...rest} className={`btn btn--quiet btn--icon${small ? ' btn--small' : ''}`} aria-label={label} title={label}>
+    <button
+      type="button"
+      {...rest}
+      className={`btn btn--quiet btn--icon${small ? ' btn--small' : ''}`}
+      aria-label={label}
+      title={label}
+    >
       <Icon name={icon} />
     </button>
   );

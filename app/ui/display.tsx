@@ -4,10 +4,28 @@ import { Icon } from './icon.tsx';
 import { Ago } from './time.tsx';
 
 /** Title of a screen, with what it is for and its actions. */
-export function PageHead({ title, children, actions, trail }: { title: ReactNode; children?: ReactNode; actions?: ReactNode; trail?: readonly ReactNode[] }) {
+export function PageHead({
+  title,
+  children,
+  actions,
+  trail,
+}: {
+  title: ReactNode;
+  children?: ReactNode;
+  actions?: ReactNode;
+  trail?: readonly ReactNode[];
+}) {
   return (
     <div className="stack stack--tight">
-      {trail && <nav aria-label="Breadcrumb"><ol className="trail">{trail.map((step, index) => <li key={index}>{step}</li>)}</ol></nav>}
+      {trail && (
+        <nav aria-label="Breadcrumb">
+          <ol className="trail">
+            {trail.map((step, index) => (
+              <li key={index}>{step}</li>
+            ))}
+          </ol>
+        </nav>
+      )}
       <div className="head">
         <div className="head__text">
           <h1 tabIndex={-1}>{title}</h1>
@@ -31,10 +49,20 @@ export function Empty({ title, children, actions }: { title: string; children: R
 }
 
 /** What happened, what it means, what to do; `failing` is announced at once. */
-export function Notice({ kind = 'info', title, children }: { kind?: 'info' | 'stale' | 'failing' | 'proven'; title: string; children?: ReactNode }) {
+export function Notice({
+  kind = 'info',
+  title,
+  children,
+}: {
+  kind?: 'info' | 'stale' | 'failing' | 'proven';
+  title: string;
+  children?: ReactNode;
+}) {
   return (
     <div className={`notice notice--${kind}`} role={kind === 'failing' ? 'alert' : undefined}>
-      <p><b>{title}</b></p>
+      <p>
+        <b>{title}</b>
+      </p>
       {children}
     </div>
   );
@@ -42,11 +70,21 @@ export function Notice({ kind = 'info', title, children }: { kind?: 'info' | 'st
 
 /** Name and role. The mark shows the first letters of the label. */
 export function Person({ label, sub }: { label: string; sub?: string | undefined }) {
-  const mark = label.split(/\s+/).map((word) => word[0] ?? '').join('').slice(0, 2).toUpperCase();
+  const mark = label
+    .split(/\s+/)
+    .map((word) => word[0] ?? '')
+    .join('')
+    .slice(0, 2)
+    .toUpperCase();
   return (
     <span className="person">
-      <span className="person__mark" aria-hidden="true">{mark}</span>
-      <span className="person__text">{label}{sub && <span className="person__sub">{sub}</span>}</span>
+      <span className="person__mark" aria-hidden="true">
+        {mark}
+      </span>
+      <span className="person__text">
+        {label}
+        {sub && <span className="person__sub">{sub}</span>}
+      </span>
     </span>
   );
 }
@@ -61,17 +99,40 @@ export function CodeBlock({ code, label, wrap = false }: { code: string; label: 
   };
   return (
     <div className={wrap ? 'codebox codebox--wrap' : 'codebox'}>
-      <pre className="code" tabIndex={0} role="region" aria-label={label}><code>{code}</code></pre>
-      <Button small icon={copied ? 'check' : 'copy'} onClick={() => void copy()} aria-label={copied ? 'Copied' : `Copy ${label}`}>{copied ? 'Copied' : 'Copy'}</Button>
+      {/* A long line scrolls inside its box, and whoever has no mouse must be able to scroll it too. */}
+      {/* oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex */}
+      <section className="codebox__scroll" tabIndex={0} aria-label={label}>
+        <pre className="code">
+          <code>{code}</code>
+        </pre>
+      </section>
+      <Button
+        small
+        icon={copied ? 'check' : 'copy'}
+        onClick={() => void copy()}
+        aria-label={copied ? 'Copied' : `Copy ${label}`}
+      >
+        {copied ? 'Copied' : 'Copy'}
+      </Button>
     </div>
   );
+}
+
+/** A hash, an id or another machine word, in monospace, broken anywhere. */
+export function Hash({ text }: { text: string }) {
+  return <span className="hash">{text}</span>;
 }
 
 /** Pairs of name and value. */
 export function Facts({ entries }: { entries: readonly (readonly [name: string, value: ReactNode])[] }) {
   return (
     <dl className="facts">
-      {entries.map(([name, value]) => <div key={name}><dt>{name}</dt><dd>{value}</dd></div>)}
+      {entries.map(([name, value]) => (
+        <div key={name}>
+          <dt>{name}</dt>
+          <dd>{value}</dd>
+        </div>
+      ))}
     </dl>
   );
 }
@@ -80,7 +141,12 @@ export function Facts({ entries }: { entries: readonly (readonly [name: string, 
 export function Tiles({ entries }: { entries: readonly (readonly [name: string, value: ReactNode])[] }) {
   return (
     <dl className="tiles">
-      {entries.map(([name, value]) => <div key={name} className="tile"><dt>{name}</dt><dd>{value}</dd></div>)}
+      {entries.map(([name, value]) => (
+        <div key={name} className="tile">
+          <dt>{name}</dt>
+          <dd>{value}</dd>
+        </div>
+      ))}
     </dl>
   );
 }
@@ -98,7 +164,12 @@ export function Timeline({ events }: { events: readonly Event[] }) {
     <ol className="timeline">
       {events.map((event) => (
         <li key={event.key} className={event.open ? 'is-open' : undefined}>
-          <div>{event.what} <div className="timeline__time"><Ago at={event.at} /></div></div>
+          <div>
+            {event.what}{' '}
+            <div className="timeline__time">
+              <Ago at={event.at} />
+            </div>
+          </div>
         </li>
       ))}
     </ol>
@@ -106,12 +177,24 @@ export function Timeline({ events }: { events: readonly Event[] }) {
 }
 
 /** Where something stands on its way. */
-export function Stages<T extends string>({ stages, now, words }: { stages: readonly T[]; now: T; words: Readonly<Record<T, string>> }) {
+export function Stages<T extends string>({
+  stages,
+  now,
+  words,
+}: {
+  stages: readonly T[];
+  now: T;
+  words: Readonly<Record<T, string>>;
+}) {
   const at = stages.indexOf(now);
   return (
     <ol className="stages">
       {stages.map((stage, index) => (
-        <li key={stage} className={`stage${index < at ? ' stage--done' : index === at ? ' stage--now' : ''}`} aria-current={index === at ? 'step' : undefined}>
+        <li
+          key={stage}
+          className={`stage${index < at ? ' stage--done' : index === at ? ' stage--now' : ''}`}
+          aria-current={index === at ? 'step' : undefined}
+        >
           {words[stage]}
           {index < at && <span className="vh"> (done)</span>}
         </li>
@@ -121,14 +204,36 @@ export function Stages<T extends string>({ stages, now, words }: { stages: reado
 }
 
 /** Before and after of each field. */
-export function Diff({ changes }: { changes: readonly { field: string; before: string | null; after: string | null }[] }) {
+export function Diff({
+  changes,
+}: {
+  changes: readonly { field: string; before: string | null; after: string | null }[];
+}) {
   return (
     <dl className="diff">
       {changes.map((change) => (
         <div key={change.field} className="diff__row">
           <dt>{change.field}</dt>
-          <dd>{change.before === null ? <span className="muted">nothing</span> : <del><span className="vh">before: </span>{change.before}</del>}</dd>
-          <dd>{change.after === null ? <span className="muted">nothing</span> : <ins><span className="vh">after: </span>{change.after}</ins>}</dd>
+          <dd>
+            {change.before === null ? (
+              <span className="muted">nothing</span>
+            ) : (
+              <del>
+                <span className="vh">before: </span>
+                {change.before}
+              </del>
+            )}
+          </dd>
+          <dd>
+            {change.after === null ? (
+              <span className="muted">nothing</span>
+            ) : (
+              <ins>
+                <span className="vh">after: </span>
+                {change.after}
+              </ins>
+            )}
+          </dd>
         </div>
       ))}
     </dl>
@@ -140,8 +245,44 @@ export interface ChartPoint {
   readonly value: number;
 }
 
+function FiguresTable({ unit, points }: { unit: string; points: readonly ChartPoint[] }) {
+  return (
+    <details>
+      <summary>Figures as a table</summary>
+      <table className="table">
+        <thead>
+          <tr>
+            <th scope="col">When</th>
+            <th scope="col" className="right">
+              {unit}
+            </th>
+          </tr>
+        </thead>
+        <tbody>
+          {points.map((point) => (
+            <tr key={point.label}>
+              <th scope="row">{point.label}</th>
+              <td className="right">{point.value}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </details>
+  );
+}
+
 /** Bars with a limit line, and the same figures as a table for those who do not see or do not trust a picture. */
-export function BarChart({ title, unit, points, limit }: { title: string; unit: string; points: readonly ChartPoint[]; limit?: number }) {
+export function BarChart({
+  title,
+  unit,
+  points,
+  limit,
+}: {
+  title: string;
+  unit: string;
+  points: readonly ChartPoint[];
+  limit?: number;
+}) {
   const id = useId();
   const top = Math.max(limit ?? 0, ...points.map((point) => point.value), 1) * 1.1;
   const width = 640;
@@ -150,25 +291,35 @@ export function BarChart({ title, unit, points, limit }: { title: string; unit: 
   const y = (value: number) => height - 20 - (value / top) * (height - 36);
   return (
     <figure className="chart" aria-labelledby={id}>
-      <figcaption id={id}><b>{title}</b> <span className="muted">in {unit}</span></figcaption>
+      <figcaption id={id}>
+        <b>{title}</b> <span className="muted">in {unit}</span>
+      </figcaption>
       <svg viewBox={`0 0 ${width} ${height}`} role="img" aria-label={`${title}; the figures stand in the table below`}>
         <line className="chart__rule" x1="36" x2={width} y1={height - 20} y2={height - 20} />
         {points.map((point, index) => (
           <g key={point.label}>
-            <rect className="chart__bar" x={40 + index * step} y={y(point.value)} width={Math.max(2, step - 4)} height={Math.max(1, height - 20 - y(point.value))} />
-            {index % Math.ceil(points.length / 8) === 0 && <text x={40 + index * step} y={height - 6}>{point.label}</text>}
+            <rect
+              className="chart__bar"
+              x={40 + index * step}
+              y={y(point.value)}
+              width={Math.max(2, step - 4)}
+              height={Math.max(1, height - 20 - y(point.value))}
+            />
+            {index % Math.ceil(points.length / 8) === 0 && (
+              <text x={40 + index * step} y={height - 6}>
+                {point.label}
+              </text>
+            )}
           </g>
         ))}
         {limit !== undefined && <line className="chart__limit" x1="36" x2={width} y1={y(limit)} y2={y(limit)} />}
-        {limit !== undefined && <text x="0" y={y(limit) + 4}>{limit}</text>}
+        {limit !== undefined && (
+          <text x="0" y={y(limit) + 4}>
+            {limit}
+          </text>
+        )}
       </svg>
-      <details>
-        <summary>Figures as a table</summary>
-        <table className="table">
-          <thead><tr><th scope="col">When</th><th scope="col" className="right">{unit}</th></tr></thead>
-          <tbody>{points.map((point) => <tr key={point.label}><th scope="row">{point.label}</th><td className="right">{point.value}</td></tr>)}</tbody>
-        </table>
-      </details>
+      <FiguresTable unit={unit} points={points} />
     </figure>
   );
 }

@@ -17,7 +17,13 @@ interface FieldIds {
 }
 
 /** Label, help and error of any control; `children` gets the ids that tie them together. */
-export function Field({ label, help, error, optional = false, children }: FieldFrame & { children: (ids: FieldIds) => ReactNode }) {
+export function Field({
+  label,
+  help,
+  error,
+  optional = false,
+  children,
+}: FieldFrame & { children: (ids: FieldIds) => ReactNode }) {
   const id = useId();
   const described = [help ? `${id}-help` : '', error ? `${id}-error` : ''].filter(Boolean).join(' ');
   return (
@@ -25,15 +31,29 @@ export function Field({ label, help, error, optional = false, children }: FieldF
       <label className="field__label" htmlFor={id}>
         {label} {optional && <span className="field__opt">(optional)</span>}
       </label>
-      {help && <div className="field__help" id={`${id}-help`}>{help}</div>}
+      {help && (
+        <div className="field__help" id={`${id}-help`}>
+          {help}
+        </div>
+      )}
       {children({ id, 'aria-describedby': described || undefined, 'aria-invalid': error ? true : undefined })}
-      {error && <p className="field__error" id={`${id}-error`} role="alert">{error}</p>}
+      {error && (
+        <p className="field__error" id={`${id}-error`} role="alert">
+          {error}
+        </p>
+      )}
     </div>
   );
 }
 
 /** One line of text (or a date, with `type="date"`). */
-export function TextField({ label, help, error, optional, ...rest }: FieldFrame & Omit<ComponentProps<'input'>, 'className'>) {
+export function TextField({
+  label,
+  help,
+  error,
+  optional,
+  ...rest
+}: FieldFrame & Omit<ComponentProps<'input'>, 'className'>) {
   return (
     <Field label={label} help={help} error={error} {...(optional && { optional })}>
       {(ids) => <input {...rest} {...ids} className={rest.type === 'date' ? 'input input--date' : 'input'} />}
@@ -42,7 +62,13 @@ export function TextField({ label, help, error, optional, ...rest }: FieldFrame 
 }
 
 /** Several lines of text. */
-export function TextArea({ label, help, error, optional, ...rest }: FieldFrame & Omit<ComponentProps<'textarea'>, 'className'>) {
+export function TextArea({
+  label,
+  help,
+  error,
+  optional,
+  ...rest
+}: FieldFrame & Omit<ComponentProps<'textarea'>, 'className'>) {
   return (
     <Field label={label} help={help} error={error} {...(optional && { optional })}>
       {(ids) => <textarea {...rest} {...ids} className="input" />}
@@ -51,11 +77,22 @@ export function TextArea({ label, help, error, optional, ...rest }: FieldFrame &
 }
 
 /** A search box; `shortcut` names the key that jumps to it. */
-export function SearchField({ label, shortcut, ...rest }: Omit<ComponentProps<'input'>, 'className' | 'type'> & { label: string; shortcut?: string }) {
+export function SearchField({
+  label,
+  shortcut,
+  ...rest
+}: Omit<ComponentProps<'input'>, 'className' | 'type'> & { label: string; shortcut?: string }) {
   return (
     <div className="with-icon">
       <Icon name="search" />
-      <input {...rest} type="search" className="input input--search" aria-label={label} placeholder={rest.placeholder ?? label} data-search={shortcut === '/' ? '' : undefined} />
+      <input
+        {...rest}
+        type="search"
+        className="input input--search"
+        aria-label={label}
+        placeholder={rest.placeholder ?? label}
+        data-search={shortcut === '/' ? '' : undefined}
+      />
       {shortcut && !rest.value && <kbd aria-hidden="true">{shortcut}</kbd>}
     </div>
   );
@@ -68,7 +105,15 @@ export interface Choice<T extends string> {
 }
 
 /** A few choices, all visible. */
-export function ChoiceField<T extends string>(props: { label: string; name: string; value: T | null; choices: readonly Choice<T>[]; onChange: (value: T) => void; row?: boolean; error?: string | undefined }) {
+export function ChoiceField<T extends string>(props: {
+  label: string;
+  name: string;
+  value: T | null;
+  choices: readonly Choice<T>[];
+  onChange: (value: T) => void;
+  row?: boolean;
+  error?: string | undefined;
+}) {
   const id = useId();
   return (
     <fieldset className="field" aria-describedby={props.error ? `${id}-error` : undefined}>
@@ -76,13 +121,23 @@ export function ChoiceField<T extends string>(props: { label: string; name: stri
       <div className={props.row ? 'choices choices--row' : 'choices'}>
         {props.choices.map((choice) => (
           <label key={choice.value} className="choice">
-            <input type="radio" name={props.name} value={choice.value} checked={props.value === choice.value} onChange={() => props.onChange(choice.value)} />
+            <input
+              type="radio"
+              name={props.name}
+              value={choice.value}
+              checked={props.value === choice.value}
+              onChange={() => props.onChange(choice.value)}
+            />
             <span>{choice.label}</span>
             {choice.help && <span className="choice__help">{choice.help}</span>}
           </label>
         ))}
       </div>
-      {props.error && <p className="field__error" id={`${id}-error`} role="alert">{props.error}</p>}
+      {props.error && (
+        <p className="field__error" id={`${id}-error`} role="alert">
+          {props.error}
+        </p>
+      )}
     </fieldset>
   );
 }
@@ -95,19 +150,41 @@ interface SelectProps<T extends string> {
   small?: boolean;
 }
 
-function SelectBox<T extends string>({ label, value, choices, onChange, small = false, id, labelled }: SelectProps<T> & { id?: string; labelled: boolean }) {
+function SelectBox<T extends string>({
+  label,
+  value,
+  choices,
+  onChange,
+  small = false,
+  id,
+  labelled,
+}: SelectProps<T> & { id?: string; labelled: boolean }) {
   return (
-    <Select.Root items={choices.map(({ value: v, label: l }) => ({ value: v, label: l }))} value={value} onValueChange={(next) => next !== null && onChange(next as T)}>
-      <Select.Trigger id={id} className={`input select${small ? ' select--small' : ''}`} {...(!labelled && { 'aria-label': label })}>
+    <Select.Root
+      items={choices.map(({ value: v, label: l }) => ({ value: v, label: l }))}
+      value={value}
+      onValueChange={(next) => next !== null && onChange(next)}
+    >
+      <Select.Trigger
+        id={id}
+        className={`input select${small ? ' select--small' : ''}`}
+        {...(!labelled && { 'aria-label': label })}
+      >
         <Select.Value />
-        <Select.Icon><Icon name="down" /></Select.Icon>
+        <Select.Icon>
+          <Icon name="down" />
+        </Select.Icon>
       </Select.Trigger>
       <Select.Portal>
         <Select.Positioner className="pop" sideOffset={4} alignItemWithTrigger={false}>
           <Select.Popup className="menu">
             {choices.map((choice) => (
               <Select.Item key={choice.value} value={choice.value} className="menu__item">
-                <span className="menu__check"><Select.ItemIndicator><Icon name="check" /></Select.ItemIndicator></span>
+                <span className="menu__check">
+                  <Select.ItemIndicator>
+                    <Icon name="check" />
+                  </Select.ItemIndicator>
+                </span>
                 <Select.ItemText>{choice.label}</Select.ItemText>
               </Select.Item>
             ))}
@@ -119,7 +196,11 @@ function SelectBox<T extends string>({ label, value, choices, onChange, small = 
 }
 
 /** One of a few fixed values, in a form. */
-export function SelectField<T extends string>({ help, error, ...rest }: SelectProps<T> & { help?: string; error?: string }) {
+export function SelectField<T extends string>({
+  help,
+  error,
+  ...rest
+}: SelectProps<T> & { help?: string; error?: string }) {
   return (
     <Field label={rest.label} help={help} error={error}>
       {({ id }) => <SelectBox {...rest} id={id} labelled />}
@@ -133,12 +214,30 @@ export function FilterSelect<T extends string>(props: SelectProps<T>) {
 }
 
 /** One of many values, found by typing. */
-export function ComboField<T extends string>({ label, help, error, value, choices, onChange, empty = 'Nothing matches.' }: FieldFrame & { value: T | null; choices: readonly Choice<T>[]; onChange: (value: T | null) => void; empty?: string }) {
+export function ComboField<T extends string>({
+  label,
+  help,
+  error,
+  value,
+  choices,
+  onChange,
+  empty = 'Nothing matches.',
+}: FieldFrame & {
+  value: T | null;
+  choices: readonly Choice<T>[];
+  onChange: (value: T | null) => void;
+  empty?: string;
+}) {
   const current = choices.find((choice) => choice.value === value) ?? null;
   return (
     <Field label={label} help={help} error={error}>
       {(ids) => (
-        <Combobox.Root items={choices as Choice<T>[]} value={current} onValueChange={(next) => onChange(next?.value ?? null)} isItemEqualToValue={(a, b) => a.value === b.value}>
+        <Combobox.Root
+          items={choices}
+          value={current}
+          onValueChange={(next) => onChange(next?.value ?? null)}
+          isItemEqualToValue={(a, b) => a.value === b.value}
+        >
           <Combobox.Input {...ids} className="input" placeholder="Type to search" />
           <Combobox.Portal>
             <Combobox.Positioner className="pop" sideOffset={4}>
@@ -147,8 +246,15 @@ export function ComboField<T extends string>({ label, help, error, value, choice
                 <Combobox.List>
                   {(item: Choice<T>) => (
                     <Combobox.Item key={item.value} value={item} className="menu__item">
-                      <span className="menu__check"><Combobox.ItemIndicator><Icon name="check" /></Combobox.ItemIndicator></span>
-                      <span>{item.label}{item.help && <span className="person__sub">{item.help}</span>}</span>
+                      <span className="menu__check">
+                        <Combobox.ItemIndicator>
+                          <Icon name="check" />
+                        </Combobox.ItemIndicator>
+                      </span>
+                      <span>
+                        {item.label}
+                        {item.help && <span className="person__sub">{item.help}</span>}
+                      </span>
                     </Combobox.Item>
                   )}
                 </Combobox.List>

@@ -7,7 +7,14 @@ export const grades: readonly Grade[] = ['proven', 'measured', 'rehearsed', 'att
 export function GradeChip({ grade, word, boxed = false }: { grade: Grade; word?: string; boxed?: boolean }) {
   return (
     <span className={`grade grade--${grade}${boxed ? ' grade--boxed' : ''}`}>
-      {word === undefined ? grade : <><span className="vh">{grade}: </span>{word}</>}
+      {word === undefined ? (
+        grade
+      ) : (
+        <>
+          <span className="vh">{grade}: </span>
+          {word}
+        </>
+      )}
     </span>
   );
 }

@@ -18,12 +18,21 @@ export interface DialogProps {
 /** A modal dialog: focus goes in, stays in, and returns to where it came from; Escape closes. */
 export function Dialog({ open, onClose, title, description, children, foot, wide = false }: DialogProps) {
   return (
-    <BaseDialog.Root open={open} onOpenChange={(next) => { if (!next) onClose(); }}>
+    <BaseDialog.Root
+      open={open}
+      onOpenChange={(next) => {
+        if (!next) onClose();
+      }}
+    >
       <BaseDialog.Portal>
         <BaseDialog.Backdrop className="veil" />
         <BaseDialog.Popup className={wide ? 'dialog dialog--wide' : 'dialog'}>
           <BaseDialog.Title className="dialog__title">{title}</BaseDialog.Title>
-          {description && <BaseDialog.Description className="muted" render={<div />}>{description}</BaseDialog.Description>}
+          {description && (
+            <BaseDialog.Description className="muted" render={<div />}>
+              {description}
+            </BaseDialog.Description>
+          )}
           {children}
           <div className="dialog__foot">{foot}</div>
         </BaseDialog.Popup>
@@ -41,7 +50,15 @@ export interface MenuEntry {
 }
 
 /** A menu of actions under a button; `head` is text above them. */
-export function Menu({ trigger, entries, head }: { trigger: ReactElement; entries: readonly MenuEntry[]; head?: ReactNode }) {
+export function Menu({
+  trigger,
+  entries,
+  head,
+}: {
+  trigger: ReactElement;
+  entries: readonly MenuEntry[];
+  head?: ReactNode;
+}) {
   return (
     <BaseMenu.Root>
       <BaseMenu.Trigger render={trigger} />
@@ -52,13 +69,27 @@ export function Menu({ trigger, entries, head }: { trigger: ReactElement; entrie
             {head && <div className="menu__rule" />}
             {entries.map((entry) =>
               entry.checked === undefined ? (
-                <BaseMenu.Item key={entry.label} className="menu__item" onClick={entry.onSelect} disabled={entry.disabled ?? false}>
+                <BaseMenu.Item
+                  key={entry.label}
+                  className="menu__item"
+                  onClick={entry.onSelect}
+                  disabled={entry.disabled ?? false}
+                >
                   {entry.icon && <Icon name={entry.icon} />}
                   {entry.label}
                 </BaseMenu.Item>
               ) : (
-                <BaseMenu.CheckboxItem key={entry.label} className="menu__item" checked={entry.checked} onCheckedChange={entry.onSelect}>
-                  <span className="menu__check"><BaseMenu.CheckboxItemIndicator><Icon name="check" /></BaseMenu.CheckboxItemIndicator></span>
+                <BaseMenu.CheckboxItem
+                  key={entry.label}
+                  className="menu__item"
+                  checked={entry.checked}
+                  onCheckedChange={entry.onSelect}
+                >
+                  <span className="menu__check">
+                    <BaseMenu.CheckboxItemIndicator>
+                      <Icon name="check" />
+                    </BaseMenu.CheckboxItemIndicator>
+                  </span>
                   {entry.icon && <Icon name={entry.icon} />}
                   {entry.label}
                 </BaseMenu.CheckboxItem>
@@ -104,7 +135,9 @@ function ToastList() {
       <Toast.Content className="toast__in">
         <Toast.Title className="toast__title" />
         <Toast.Description className="toast__text" />
-        <Toast.Close className="btn btn--quiet btn--icon btn--small" aria-label="Dismiss"><Icon name="cross" /></Toast.Close>
+        <Toast.Close className="btn btn--quiet btn--icon btn--small" aria-label="Dismiss">
+          <Icon name="cross" />
+        </Toast.Close>
       </Toast.Content>
     </Toast.Root>
   ));
@@ -116,17 +149,36 @@ export function OverlayProvider({ children }: { children: ReactNode }) {
     <Toast.Provider toastManager={toasts} timeout={6_000}>
       <BaseTooltip.Provider delay={300}>{children}</BaseTooltip.Provider>
       <Toast.Portal>
-        <Toast.Viewport className="toasts"><ToastList /></Toast.Viewport>
+        <Toast.Viewport className="toasts">
+          <ToastList />
+        </Toast.Viewport>
       </Toast.Portal>
     </Toast.Provider>
   );
 }
 
 /** A panel from the side for one item of a list; Escape closes and the focus returns to the row. */
-export function Drawer({ open, onClose, title, sub, children }: { open: boolean; onClose: () => void; title: string; sub?: ReactNode; children: ReactNode }) {
+export function Drawer({
+  open,
+  onClose,
+  title,
+  sub,
+  children,
+}: {
+  open: boolean;
+  onClose: () => void;
+  title: string;
+  sub?: ReactNode;
+  children: ReactNode;
+}) {
   const popup = useRef<HTMLDivElement>(null);
   return (
-    <BaseDialog.Root open={open} onOpenChange={(next) => { if (!next) onClose(); }}>
+    <BaseDialog.Root
+      open={open}
+      onOpenChange={(next) => {
+        if (!next) onClose();
+      }}
+    >
       <BaseDialog.Portal>
         <BaseDialog.Backdrop className="veil" />
         <BaseDialog.Popup className="drawer" ref={popup} initialFocus={popup}>
@@ -135,7 +187,9 @@ export function Drawer({ open, onClose, title, sub, children }: { open: boolean;
               {sub}
               <BaseDialog.Title className="dialog__title">{title}</BaseDialog.Title>
             </div>
-            <BaseDialog.Close className="btn btn--quiet btn--icon" aria-label="Close"><Icon name="cross" /></BaseDialog.Close>
+            <BaseDialog.Close className="btn btn--quiet btn--icon" aria-label="Close">
+              <Icon name="cross" />
+            </BaseDialog.Close>
           </div>
           {children}
         </BaseDialog.Popup>

@@ -13,7 +13,17 @@ export function bytesText(bytes: number): string {
 }
 
 /** Determinate where `value` is known (0 to 1), otherwise "working". */
-export function Progress({ label, value, detail, state = 'running' }: { label: string; value: number | null; detail?: string; state?: 'running' | 'paused' | 'done' }) {
+export function Progress({
+  label,
+  value,
+  detail,
+  state = 'running',
+}: {
+  label: string;
+  value: number | null;
+  detail?: string;
+  state?: 'running' | 'paused' | 'done';
+}) {
   const percent = value === null ? null : Math.round(value * 100);
   return (
     <BaseProgress.Root value={percent} aria-label={label} className={`progress progress--${state}`}>
@@ -21,7 +31,9 @@ export function Progress({ label, value, detail, state = 'running' }: { label: s
         <span>{label}</span>
         <span>{detail ?? (percent === null ? 'working' : `${percent} %`)}</span>
       </div>
-      <BaseProgress.Track className="progress__track"><BaseProgress.Indicator className="progress__bar" /></BaseProgress.Track>
+      <BaseProgress.Track className="progress__track">
+        <BaseProgress.Indicator className="progress__bar" />
+      </BaseProgress.Track>
     </BaseProgress.Root>
   );
 }

@@ -1,6 +1,6 @@
 import { useState, type ReactNode } from 'react';
 import { Button } from './button.tsx';
-import { Checks, CodeBlock, Facts, type CheckStep } from './display.tsx';
+import { Checks, CodeBlock, Facts, Hash, type CheckStep } from './display.tsx';
 import { GradeChip } from './grade.tsx';
 
 export interface Proof {
@@ -14,10 +14,51 @@ export interface Proof {
   readonly witnesses: number;
 }
 
+interface Verdict {
+  readonly ok: boolean;
+  readonly steps: readonly CheckStep[];
+}
+
+function notRun(error: unknown): Verdict {
+  const detail = error instanceof Error ? error.message : String(error);
+  return { ok: false, steps: [{ name: 'The check could not run', ok: false, detail }] };
+}
+
+function VerdictLines({ verdict, keyNote }: { verdict: Verdict; keyNote: string }) {
+  return (
+    <div className="stack stack--tight">
+      <p className={`verdict verdict--${verdict.ok ? 'ok' : 'failed'}`}>
+        {verdict.ok ? 'Verified on this machine.' : 'Not verified. Do not rely on this entry.'}
+      </p>
+      <p className="muted">{keyNote}</p>
+      <Checks steps={verdict.steps} />
+    </div>
+  );
+}
+
+function ProofFacts({ proof }: { proof: Proof }) {
+  const witnesses =
+    proof.witnesses > 0 ? (
+      <GradeChip grade="proven" word={`${proof.witnesses} independent`} />
+    ) : (
+      '0 independent witnesses (this machine’s own never count)'
+    );
+  return (
+    <Facts
+      entries={[
+        ['Leaf hash', <Hash key="leaf" text={proof.leafHash} />],
+        ['Position', `${proof.index} of ${proof.treeSize}`],
+        ['Path', `${proof.path.length} hashes from the leaf to the root`],
+        ['Witnesses', witnesses],
+      ]}
+    />
+  );
+}
+
 export interface ProofPanelProps {
   proof: Proof;
   /** Runs the check on this machine; every step is shown, passed or not. */
-  verify: () => Promise<{ ok: boolean; steps: readonly CheckStep[] }>;
+  verify: () => Promise<Verdict>;
   openssl: string;
   /** Whose key the check trusts; stands beside the verdict. */
   keyNote: string;
@@ -26,41 +67,23 @@ export interface ProofPanelProps {
 
 /** A proof to read and to check: here, or by openssl on a machine that knows nothing of us. */
 export function ProofPanel({ proof, verify, openssl, keyNote, children }: ProofPanelProps) {
-  const [result, setResult] = useState<{ ok: boolean; steps: readonly CheckStep[] } | null>(null);
+  const [verdict, setVerdict] = useState<Verdict | null>(null);
   const [busy, setBusy] = useState(false);
   const run = async () => {
     setBusy(true);
-    try {
-      setResult(await verify());
-    } catch (error) {
-      setResult({ ok: false, steps: [{ name: 'The check could not run', ok: false, detail: error instanceof Error ? error.message : String(error) }] });
-    } finally {
-      setBusy(false);
-    }
+    setVerdict(await verify().catch(notRun));
+    setBusy(false);
   };
   return (
     <section className="proof" aria-label="Proof">
       <div className="proof__head">
         <h3>Proof that this entry is in the log</h3>
-        <Button look="primary" small icon="shield" busy={busy} onClick={() => void run()}>Verify in your browser</Button>
+        <Button look="primary" small icon="shield" busy={busy} onClick={() => void run()}>
+          Verify in your browser
+        </Button>
       </div>
-      <div aria-live="polite">
-        {result && (
-          <div className="stack stack--tight">
-            <p className={`verdict verdict--${result.ok ? 'ok' : 'failed'}`}>{result.ok ? 'Verified on this machine.' : 'Not verified. Do not rely on this entry.'}</p>
-            <p className="muted">{keyNote}</p>
-            <Checks steps={result.steps} />
-          </div>
-        )}
-      </div>
-      <Facts
-        entries={[
-          ['Leaf hash', <span key="leaf" className="hash">{proof.leafHash}</span>],
-          ['Position', <span key="pos" className="num">{proof.index} of {proof.treeSize}</span>],
-          ['Path', `${proof.path.length} hashes from the leaf to the root`],
-          ['Witnesses', proof.witnesses > 0 ? <GradeChip key="w" grade="proven" word={`${proof.witnesses} independent`} /> : '0 independent witnesses (this machine’s own never count)'],
-        ]}
-      />
+      <div aria-live="polite">{verdict && <VerdictLines verdict={verdict} keyNote={keyNote} />}</div>
+      <ProofFacts proof={proof} />
       {children}
       <details>
         <summary>Signed checkpoint</summary>

@@ -49,32 +49,62 @@ function sorted<Row>(rows: readonly Row[], columns: readonly Column<Row>[], sort
   return [...rows].sort((a, b) => {
     const left = by(a);
     const right = by(b);
-    return (typeof left === 'number' && typeof right === 'number' ? left - right : String(left).localeCompare(String(right), 'en', { numeric: true })) * sign;
+    return (
+      (typeof left === 'number' && typeof right === 'number'
+        ? left - right
+        : String(left).localeCompare(String(right), 'en', { numeric: true })) * sign
+    );
   });
 }
 
 /** j and k move between the rows, x selects; Enter is the row's own link or button. */
 function moveByKey(event: KeyboardEvent<HTMLElement>, box: HTMLElement | null): void {
-  if (event.ctrlKey || event.metaKey || event.altKey || (event.target as HTMLElement).matches('input:not([type=checkbox]), textarea')) return;
+  if (
+    event.ctrlKey ||
+    event.metaKey ||
+    event.altKey ||
+    (event.target as HTMLElement).matches('input:not([type=checkbox]), textarea')
+  )
+    return;
   const row = (event.target as HTMLElement).closest('tr');
   if (event.key === 'x') row?.querySelector<HTMLInputElement>('input[type=checkbox]')?.click();
-  const step = event.key === 'j' || event.key === 'ArrowDown' ? 1 : event.key === 'k' || event.key === 'ArrowUp' ? -1 : 0;
+  const step =
+    event.key === 'j' || event.key === 'ArrowDown' ? 1 : event.key === 'k' || event.key === 'ArrowUp' ? -1 : 0;
   if (step === 0 || !box) return;
   const rows = [...box.querySelectorAll<HTMLElement>('tbody tr')];
-  const next = rows[Math.min(rows.length - 1, Math.max(0, (row ? rows.indexOf(row as HTMLTableRowElement) : -1) + step))];
+  const next = rows[Math.min(rows.length - 1, Math.max(0, (row ? rows.indexOf(row) : -1) + step))];
   next?.querySelector<HTMLElement>('.row-link')?.focus();
   event.preventDefault();
 }
 
-function Head<Row>({ columns, sorting, onSort, selectable }: { columns: readonly Column<Row>[]; sorting: Sorting | null; onSort: (key: string) => void; selectable: boolean }) {
+function Head<Row>({
+  columns,
+  sorting,
+  onSort,
+  selectable,
+}: {
+  columns: readonly Column<Row>[];
+  sorting: Sorting | null;
+  onSort: (key: string) => void;
+  selectable: boolean;
+}) {
   return (
     <thead>
       <tr>
-        {selectable && <th className="fit"><span className="vh">Select</span></th>}
+        {selectable && (
+          <th className="fit">
+            <span className="vh">Select</span>
+          </th>
+        )}
         {columns.map((column) => {
           const on = sorting?.key === column.key;
           return (
-            <th key={column.key} scope="col" className={cellClass(column)} aria-sort={on ? (sorting.down ? 'descending' : 'ascending') : undefined}>
+            <th
+              key={column.key}
+              scope="col"
+              className={cellClass(column)}
+              aria-sort={on ? (sorting.down ? 'descending' : 'ascending') : undefined}
+            >
               {column.sort ? (
                 <button type="button" onClick={() => onSort(column.key)}>
                   {column.header}
@@ -94,17 +124,86 @@ function Head<Row>({ columns, sorting, onSort, selectable }: { columns: readonly
 }
 
 function cellClass<Row>(column: Column<Row>): string {
-  return [column.align ?? '', column.priority ? `p${column.priority}` : '', column.fit ? 'fit' : '', column.main ? 'main-cell' : ''].filter(Boolean).join(' ');
+  return [
+    column.align ?? '',
+    column.priority ? `p${column.priority}` : '',
+    column.fit ? 'fit' : '',
+    column.main ? 'main-cell' : '',
+  ]
+    .filter(Boolean)
+    .join(' ');
 }
 
 const SKELETON_ROWS = 4;
 
 function Skeleton<Row>({ columns }: { columns: readonly Column<Row>[] }) {
   return Array.from({ length: SKELETON_ROWS }, (_, index) => (
-    <tr key={index} aria-hidden="true">
-      {columns.map((column) => <td key={column.key} className={cellClass(column)}><span className="skeleton" /></td>)}
+    <tr key={index}>
+      {columns.map((column) => (
+        // oxlint-disable-next-line jsx-a11y/control-has-associated-label
+        <td key={column.key} className={cellClass(column)}>
+          <span className="skeleton" aria-hidden="true" />
+        </td>
+      ))}
     </tr>
   ));
+}
+
+function toggled(set: ReadonlySet<string>, key: string): ReadonlySet<string> {
+  return set.has(key) ? new Set([...set].filter((other) => other !== key)) : new Set([...set, key]);
+}
+
+interface RowsProps<Row> {
+  table: DataTableProps<Row>;
+  shown: readonly Column<Row>[];
+  ordered: readonly Row[];
+}
+
+function Rows<Row>({ table, shown, ordered }: RowsProps<Row>) {
+  const { selected = new Set<string>(), onSelect, current, rowKey } = table;
+  return ordered.map((row) => {
+    const key = rowKey(row);
+    return (
+      <tr key={key} data-selected={selected.has(key) || current === key || undefined}>
+        {onSelect && (
+          <td className="fit">
+            <input
+              type="checkbox"
+              aria-label="Select row"
+              checked={selected.has(key)}
+              onChange={() => onSelect(toggled(selected, key))}
+            />
+          </td>
+        )}
+        {shown.map((column) => (
+          <td key={column.key} className={cellClass(column)}>
+            {column.cell(row)}
+          </td>
+        ))}
+      </tr>
+    );
+  });
+}
+
+interface ChooserProps<Row> {
+  columns: readonly Column<Row>[];
+  hidden: ReadonlySet<string>;
+  onChange: (hidden: ReadonlySet<string>) => void;
+}
+
+function ColumnChooser<Row>({ columns, hidden, onChange }: ChooserProps<Row>) {
+  const entries = columns
+    .filter((column) => !column.main)
+    .map(({ key, header }) => ({
+      label: header,
+      checked: !hidden.has(key),
+      onSelect: () => onChange(toggled(hidden, key)),
+    }));
+  return (
+    <div className="list__end">
+      <Menu trigger={<IconButton icon="columns" label="Columns" />} entries={entries} />
+    </div>
+  );
 }
 
 /**
@@ -112,46 +211,45 @@ function Skeleton<Row>({ columns }: { columns: readonly Column<Row>[] }) {
  * Give the main cell of each row an element of class `row-link`; j/k travel over those.
  */
 export function DataTable<Row>(props: DataTableProps<Row>) {
-  const { columns, rows, rowKey, label, selected, onSelect } = props;
-  const box = useRef<HTMLDivElement>(null);
+  const { columns, rows, label } = props;
+  const box = useRef<HTMLElement>(null);
   const [sorting, setSorting] = useState<Sorting | null>(null);
   const [hidden, setHidden] = useState<ReadonlySet<string>>(new Set());
   const shown = columns.filter((column) => !hidden.has(column.key));
   const ordered = useMemo(() => sorted(rows ?? [], columns, sorting), [rows, columns, sorting]);
-  const toggle = (set: ReadonlySet<string>, key: string) => (set.has(key) ? new Set([...set].filter((k) => k !== key)) : new Set([...set, key]));
-  const sort = (key: string) => setSorting((now) => (now?.key !== key ? { key, down: false } : now.down ? null : { key, down: true }));
-  const chooser = props.choose && (
-    <div className="list__end">
-      <Menu
-        trigger={<IconButton icon="columns" label="Columns" />}
-        entries={columns.filter((column) => !column.main).map((column) => ({ label: column.header || column.key, checked: !hidden.has(column.key), onSelect: () => setHidden(toggle(hidden, column.key)) }))}
-      />
-    </div>
-  );
+  const sort = (key: string) =>
+    setSorting((now) => (now?.key !== key ? { key, down: false } : now.down ? null : { key, down: true }));
   return (
     <div className="list">
-      {(props.bar || chooser) && <div className="list__bar">{props.bar}{chooser}</div>}
+      {(props.bar || props.choose) && (
+        <div className="list__bar">
+          {props.bar}
+          {props.choose && <ColumnChooser columns={columns} hidden={hidden} onChange={setHidden} />}
+        </div>
+      )}
       {rows && rows.length === 0 ? (
         props.empty
       ) : (
-        <div className={props.whole ? 'grid-box grid-box--whole' : 'grid-box'} ref={box} role="region" aria-label={label} tabIndex={0} aria-busy={rows === undefined} onKeyDown={(event) => moveByKey(event, box.current)}>
+        // The box scrolls, so it takes the focus; the keys are short cuts for what Tab and Enter do as well.
+        // oxlint-disable-next-line jsx-a11y/no-noninteractive-element-interactions
+        <section
+          className={props.whole ? 'grid-box grid-box--whole' : 'grid-box'}
+          ref={box}
+          aria-label={label}
+          // oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex
+          tabIndex={0}
+          aria-busy={rows === undefined}
+          onKeyDown={(event) => moveByKey(event, box.current)}
+        >
           <table className="grid">
             <caption className="vh">{label}</caption>
-            <Head columns={shown} sorting={sorting} onSort={sort} selectable={Boolean(onSelect)} />
+            <Head columns={shown} sorting={sorting} onSort={sort} selectable={Boolean(props.onSelect)} />
             <tbody>
               {rows === undefined && <Skeleton columns={shown} />}
-              {ordered.map((row) => {
-                const key = rowKey(row);
-                return (
-                  <tr key={key} data-selected={selected?.has(key) || props.current === key || undefined}>
-                    {onSelect && <td className="fit"><input type="checkbox" aria-label="Select row" checked={selected?.has(key) ?? false} onChange={() => onSelect(toggle(selected ?? new Set(), key))} /></td>}
-                    {shown.map((column) => <td key={column.key} className={cellClass(column)}>{column.cell(row)}</td>)}
-                  </tr>
-                );
-              })}
+              <Rows table={props} shown={shown} ordered={ordered} />
             </tbody>
           </table>
-        </div>
+        </section>
       )}
       {props.foot}
     </div>

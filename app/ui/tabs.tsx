@@ -9,7 +9,17 @@ export interface TabEntry<T extends string> {
 }
 
 /** Tabs with arrow keys; the value is held outside, so that a tab can stand in the address. */
-export function Tabs<T extends string>({ value, onChange, entries, label }: { value: T; onChange: (value: T) => void; entries: readonly TabEntry<T>[]; label: string }) {
+export function Tabs<T extends string>({
+  value,
+  onChange,
+  entries,
+  label,
+}: {
+  value: T;
+  onChange: (value: T) => void;
+  entries: readonly TabEntry<T>[];
+  label: string;
+}) {
   return (
     <BaseTabs.Root value={value} onValueChange={(next) => onChange(next as T)}>
       <BaseTabs.List className="tabs__list" aria-label={label}>

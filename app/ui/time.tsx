@@ -14,7 +14,12 @@ export function utcText(instant: string | number | Date): string {
 
 /** `22 Nov 2026` of a date-only value or an instant, in UTC. */
 export function dayText(day: string | number | Date): string {
-  return new Date(day).toLocaleDateString('en-GB', { day: 'numeric', month: 'short', year: 'numeric', timeZone: 'UTC' });
+  return new Date(day).toLocaleDateString('en-GB', {
+    day: 'numeric',
+    month: 'short',
+    year: 'numeric',
+    timeZone: 'UTC',
+  });
 }
 
 /** "3 min ago", "in 2 h"; a plain date beyond 30 days. */
@@ -22,7 +27,14 @@ export function relativeText(instant: string | number | Date, now: number): stri
   const distance = new Date(instant).getTime() - now;
   const size = Math.abs(distance);
   if (size > RELATIVE_DAYS_MAX * DAY) return dayText(instant);
-  const amount = size < 45 * SECOND ? 'moments' : size < HOUR ? `${Math.round(size / MINUTE)} min` : size < DAY ? `${Math.round(size / HOUR)} h` : `${Math.round(size / DAY)} d`;
+  const amount =
+    size < 45 * SECOND
+      ? 'moments'
+      : size < HOUR
+        ? `${Math.round(size / MINUTE)} min`
+        : size < DAY
+          ? `${Math.round(size / HOUR)} h`
+          : `${Math.round(size / DAY)} d`;
   if (amount === 'moments') return distance > 0 ? 'in a moment' : 'just now';
   return distance > 0 ? `in ${amount}` : `${amount} ago`;
 }

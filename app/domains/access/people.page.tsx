@@ -14,8 +14,16 @@ import { StepUpDialog } from '../../shell/step-up.tsx';
 import type { Invitation, Invited, Member, Role } from '../../shell/wire.ts';
 
 const LABEL_CHARS_MAX = 120;
-const stateLook: Readonly<Record<Member['state'], string>> = { active: 'proven', invited: 'asserted', suspended: 'stale' };
-const invitationLook: Readonly<Record<Invitation['state'], string>> = { open: 'measured', accepted: 'proven', expired: 'asserted' };
+const stateLook: Readonly<Record<Member['state'], string>> = {
+  active: 'proven',
+  invited: 'asserted',
+  suspended: 'stale',
+};
+const invitationLook: Readonly<Record<Invitation['state'], string>> = {
+  open: 'measured',
+  accepted: 'proven',
+  expired: 'asserted',
+};
 
 /** Roles that a person of this tenant can be given: the operator's tenant has operators only. */
 function rolesOf(own: Role): readonly Role[] {
@@ -27,9 +35,21 @@ function InvitedDialog({ invited, onClose }: { invited: Invited | null; onClose:
   if (!invited) return null;
   const address = new URL(invited.enrolmentUrl, window.location.origin).href;
   return (
-    <Dialog open onClose={onClose} title={`${invited.invitation.label} is invited`} description="Hand this link over on a way that you trust. It is shown this once, works once, and makes the person’s first passkey." foot={<Button look="primary" onClick={onClose}>I have handed it over</Button>}>
+    <Dialog
+      open
+      onClose={onClose}
+      title={`${invited.invitation.label} is invited`}
+      description="Hand this link over on a way that you trust. It is shown this once, works once, and makes the person’s first passkey."
+      foot={
+        <Button look="primary" onClick={onClose}>
+          I have handed it over
+        </Button>
+      }
+    >
       <CodeBlock label="enrolment link" code={address} wrap />
-      <p className="muted"><Deadline due={invited.invitation.expiresAt} then="the link is void and you invite again" /></p>
+      <p className="muted">
+        <Deadline due={invited.invitation.expiresAt} then="the link is void and you invite again" />
+      </p>
     </Dialog>
   );
 }
@@ -54,10 +74,36 @@ function InviteForm({ onReady }: { onReady: (draft: Draft) => void }) {
   };
   return (
     <form className="form" onSubmit={submit} noValidate>
-      <TextField label="Label" help="How the person appears on lists and in the audit trail, for instance “Auditor, night shift”" value={label} maxLength={LABEL_CHARS_MAX} autoComplete="off" onChange={(event) => setLabel(event.target.value)} error={error} />
-      <TextField label="Full name" optional help="Sealed; in the audit trail only as a salted digest" value={name} maxLength={LABEL_CHARS_MAX} autoComplete="off" onChange={(event) => setName(event.target.value)} />
-      <ChoiceField label="Role" name="role" value={role} onChange={setRole} choices={roles.map((value) => ({ value, label: roleWords[value], help: roleHelp[value] }))} />
-      <div className="form__actions"><Button look="primary" type="submit">Go on to approval</Button></div>
+      <TextField
+        label="Label"
+        help="How the person appears on lists and in the audit trail, for instance “Auditor, night shift”"
+        value={label}
+        maxLength={LABEL_CHARS_MAX}
+        autoComplete="off"
+        onChange={(event) => setLabel(event.target.value)}
+        error={error}
+      />
+      <TextField
+        label="Full name"
+        optional
+        help="Sealed; in the audit trail only as a salted digest"
+        value={name}
+        maxLength={LABEL_CHARS_MAX}
+        autoComplete="off"
+        onChange={(event) => setName(event.target.value)}
+      />
+      <ChoiceField
+        label="Role"
+        name="role"
+        value={role}
+        onChange={setRole}
+        choices={roles.map((value) => ({ value, label: roleWords[value], help: roleHelp[value] }))}
+      />
+      <div className="form__actions">
+        <Button look="primary" type="submit">
+          Go on to approval
+        </Button>
+      </div>
     </form>
   );
 }
@@ -69,7 +115,13 @@ function InviteDialogs({ open, onClose }: { open: boolean; onClose: () => void }
   const body = draft && { label: draft.label, role: draft.role, ...(draft.name && { name: draft.name }) };
   return (
     <>
-      <Dialog open={open && !draft} onClose={onClose} title="Invite a person" description="They get a link that works once and makes their passkey. No password is ever set." foot={<Button onClick={onClose}>Cancel</Button>}>
+      <Dialog
+        open={open && !draft}
+        onClose={onClose}
+        title="Invite a person"
+        description="They get a link that works once and makes their passkey. No password is ever set."
+        foot={<Button onClick={onClose}>Cancel</Button>}
+      >
         <InviteForm onReady={setDraft} />
       </Dialog>
       {draft && body && (
@@ -80,7 +132,11 @@ function InviteDialogs({ open, onClose }: { open: boolean; onClose: () => void }
           input={body}
           title={`Invite ${draft.label}`}
           confirm="Approve with passkey"
-          effects={<p>It adds one person as {roleWords[draft.role].toLowerCase()} to your organisation. {roleHelp[draft.role]}</p>}
+          effects={
+            <p>
+              It adds one person as {roleWords[draft.role].toLowerCase()} to your organisation. {roleHelp[draft.role]}
+            </p>
+          }
           commit={(stepUp) => request<Invited>('/api/access/invitations', { body, stepUp })}
           onDone={(result) => {
             setDraft(null);
@@ -120,8 +176,26 @@ function RoleDialog({ member, onClose }: { member: Member; onClose: () => void }
       />
     );
   return (
-    <Dialog open onClose={onClose} title={`Role of ${member.label}`} foot={<><Button onClick={onClose}>Cancel</Button><Button look="primary" disabled={role === member.role} onClick={() => setAsked(true)}>Go on to approval</Button></>}>
-      <ChoiceField label="Role" name="new-role" value={role} onChange={setRole} choices={rolesOf(own).map((value) => ({ value, label: roleWords[value], help: roleHelp[value] }))} />
+    <Dialog
+      open
+      onClose={onClose}
+      title={`Role of ${member.label}`}
+      foot={
+        <>
+          <Button onClick={onClose}>Cancel</Button>
+          <Button look="primary" disabled={role === member.role} onClick={() => setAsked(true)}>
+            Go on to approval
+          </Button>
+        </>
+      }
+    >
+      <ChoiceField
+        label="Role"
+        name="new-role"
+        value={role}
+        onChange={setRole}
+        choices={rolesOf(own).map((value) => ({ value, label: roleWords[value], help: roleHelp[value] }))}
+      />
     </Dialog>
   );
 }
@@ -136,11 +210,21 @@ function SuspendDialog({ member, onClose }: { member: Member; onClose: () => voi
       input={{ memberId: member.id }}
       title={`Suspend ${member.label}`}
       confirm="Suspend with passkey"
-      effects={<p>All sessions of this person end now and their passkeys no longer sign in. What they recorded stays, with their label.</p>}
-      commit={(stepUp) => request<{ sessionsClosed: number }>(`/api/access/members/${member.id}/suspend`, { method: 'POST', stepUp })}
+      effects={
+        <p>
+          All sessions of this person end now and their passkeys no longer sign in. What they recorded stays, with their
+          label.
+        </p>
+      }
+      commit={(stepUp) =>
+        request<{ sessionsClosed: number }>(`/api/access/members/${member.id}/suspend`, { method: 'POST', stepUp })
+      }
       onDone={({ sessionsClosed }) => {
         onClose();
-        toast(`${member.label} is suspended`, `${sessionsClosed} ${sessionsClosed === 1 ? 'session' : 'sessions'} closed.`);
+        toast(
+          `${member.label} is suspended`,
+          `${sessionsClosed} ${sessionsClosed === 1 ? 'session' : 'sessions'} closed.`,
+        );
         void client.invalidateQueries({ queryKey: membersKey });
       }}
     />
@@ -151,9 +235,21 @@ type Act = { readonly kind: 'role' | 'suspend'; readonly member: Member } | null
 
 function columnsFor(able: boolean, act: (next: Act) => void): readonly Column<Member>[] {
   return [
-    { key: 'person', header: 'Person', main: true, sort: (row) => row.label, cell: (row) => <Person label={row.label} sub={row.self ? 'you' : undefined} /> },
+    {
+      key: 'person',
+      header: 'Person',
+      main: true,
+      sort: (row) => row.label,
+      cell: (row) => <Person label={row.label} sub={row.self ? 'you' : undefined} />,
+    },
     { key: 'role', header: 'Role', fit: true, sort: (row) => row.role, cell: (row) => roleWords[row.role] },
-    { key: 'state', header: 'State', fit: true, sort: (row) => row.state, cell: (row) => <span className={`grade grade--${stateLook[row.state]}`}>{row.state}</span> },
+    {
+      key: 'state',
+      header: 'State',
+      fit: true,
+      sort: (row) => row.state,
+      cell: (row) => <span className={`grade grade--${stateLook[row.state]}`}>{row.state}</span>,
+    },
     ...(able
       ? [
           {
@@ -166,8 +262,18 @@ function columnsFor(able: boolean, act: (next: Act) => void): readonly Column<Me
                 <Menu
                   trigger={<IconButton icon="more" label={`Actions for ${row.label}`} small />}
                   entries={[
-                    { label: 'Change role…', icon: 'people', onSelect: () => act({ kind: 'role', member: row }), disabled: row.state === 'suspended' },
-                    { label: 'Suspend…', icon: 'cross', onSelect: () => act({ kind: 'suspend', member: row }), disabled: row.state === 'suspended' },
+                    {
+                      label: 'Change role…',
+                      icon: 'people',
+                      onSelect: () => act({ kind: 'role', member: row }),
+                      disabled: row.state === 'suspended',
+                    },
+                    {
+                      label: 'Suspend…',
+                      icon: 'cross',
+                      onSelect: () => act({ kind: 'suspend', member: row }),
+                      disabled: row.state === 'suspended',
+                    },
                   ]}
                 />
               ),
@@ -178,11 +284,33 @@ function columnsFor(able: boolean, act: (next: Act) => void): readonly Column<Me
 }
 
 const invitationColumns: readonly Column<Invitation>[] = [
-  { key: 'label', header: 'Invited', main: true, sort: (row) => row.label, cell: (row) => <Person label={row.label} sub={row.name ?? undefined} /> },
+  {
+    key: 'label',
+    header: 'Invited',
+    main: true,
+    sort: (row) => row.label,
+    cell: (row) => <Person label={row.label} sub={row.name ?? undefined} />,
+  },
   { key: 'role', header: 'Role', fit: true, cell: (row) => roleWords[row.role] },
-  { key: 'state', header: 'State', fit: true, cell: (row) => <span className={`grade grade--${invitationLook[row.state]}`}>{row.state}</span> },
+  {
+    key: 'state',
+    header: 'State',
+    fit: true,
+    cell: (row) => <span className={`grade grade--${invitationLook[row.state]}`}>{row.state}</span>,
+  },
   { key: 'made', header: 'Made', fit: true, priority: 2, cell: (row) => <Ago at={row.createdAt} /> },
-  { key: 'ends', header: 'Ends', fit: true, priority: 2, cell: (row) => (row.state === 'open' ? <Deadline due={row.expiresAt} then="invite again" nearMs={3 * 3_600_000} /> : <Ago at={row.expiresAt} />) },
+  {
+    key: 'ends',
+    header: 'Ends',
+    fit: true,
+    priority: 2,
+    cell: (row) =>
+      row.state === 'open' ? (
+        <Deadline due={row.expiresAt} then="invite again" nearMs={3 * 3_600_000} />
+      ) : (
+        <Ago at={row.expiresAt} />
+      ),
+  },
 ];
 
 /** Who works here: members, invitations, roles. Each change asks for the passkey. */
@@ -190,19 +318,66 @@ export function PeoplePage() {
   const { role } = useSession();
   const able = role === 'lead' || role === 'operator';
   const members = useMembers();
-  const invitations = useQuery({ queryKey: ['invitations'], queryFn: ({ signal }) => request<{ invitations: readonly Invitation[] }>('/api/access/invitations', { signal }), enabled: role !== 'client' });
+  const invitations = useQuery({
+    queryKey: ['invitations'],
+    queryFn: ({ signal }) => request<{ invitations: readonly Invitation[] }>('/api/access/invitations', { signal }),
+    enabled: role !== 'client',
+  });
   const [inviting, setInviting] = useState(false);
   const [act, setAct] = useState<Act>(null);
   const open = invitations.data?.invitations.filter((invitation) => invitation.state !== 'accepted') ?? [];
   return (
     <>
-      <PageHead title="People" actions={able && <Button look="primary" icon="plus" onClick={() => setInviting(true)}>Invite a person</Button>}>Everybody of your organisation, and your clients’ contacts. Each change asks for your passkey and is recorded.</PageHead>
-      {members.error ? <Failure error={members.error} /> : <DataTable label="Members" columns={columnsFor(able, setAct)} rows={members.data?.members} rowKey={(row) => row.id} whole empty={<Empty title="Nobody here"><p>That cannot be, since you are. Reload the page.</p></Empty>} />}
+      <PageHead
+        title="People"
+        actions={
+          able && (
+            <Button look="primary" icon="plus" onClick={() => setInviting(true)}>
+              Invite a person
+            </Button>
+          )
+        }
+      >
+        Everybody of your organisation, and your clients’ contacts. Each change asks for your passkey and is recorded.
+      </PageHead>
+      {members.error ? (
+        <Failure error={members.error} />
+      ) : (
+        <DataTable
+          label="Members"
+          columns={columnsFor(able, setAct)}
+          rows={members.data?.members}
+          rowKey={(row) => row.id}
+          whole
+          empty={
+            <Empty title="Nobody here">
+              <p>That cannot be, since you are. Reload the page.</p>
+            </Empty>
+          }
+        />
+      )}
       <section className="section" aria-labelledby="invitations">
         <h2 id="invitations">Invitations</h2>
-        {invitations.error ? <Failure error={invitations.error} /> : open.length === 0 ? <p className="muted">None is open.</p> : <DataTable label="Open invitations" columns={invitationColumns} rows={open} rowKey={(row) => row.id} whole empty={null} />}
+        {invitations.error ? (
+          <Failure error={invitations.error} />
+        ) : open.length === 0 ? (
+          <p className="muted">None is open.</p>
+        ) : (
+          <DataTable
+            label="Open invitations"
+            columns={invitationColumns}
+            rows={open}
+            rowKey={(row) => row.id}
+            whole
+            empty={null}
+          />
+        )}
       </section>
-      {role === 'lead' && <Notice title="Client contacts see nothing by themselves"><p>Invite them here, then add them on the People tab of each engagement they may see.</p></Notice>}
+      {role === 'lead' && (
+        <Notice title="Client contacts see nothing by themselves">
+          <p>Invite them here, then add them on the People tab of each engagement they may see.</p>
+        </Notice>
+      )}
       <InviteDialogs open={inviting} onClose={() => setInviting(false)} />
       {act?.kind === 'role' && <RoleDialog member={act.member} onClose={() => setAct(null)} />}
       {act?.kind === 'suspend' && <SuspendDialog member={act.member} onClose={() => setAct(null)} />}

@@ -18,12 +18,40 @@ const route = getRouteApi('/inside/audit-trail');
 
 function columnsFor(open: (id: string) => void, name: (memberId: string) => string): readonly Column<Entry>[] {
   return [
-    { key: 'position', header: 'Sealed at', align: 'right', fit: true, cell: (row) => (row.position === null ? <span className="muted" title="Written; the sequencer has not sealed it yet">sealing…</span> : <span className="mono">{row.position}</span>) },
-    { key: 'type', header: 'What', main: true, cell: (row) => <button type="button" className="row-link" onClick={() => open(row.id)}><TypeWord type={row.type} /></button> },
+    {
+      key: 'position',
+      header: 'Sealed at',
+      align: 'right',
+      fit: true,
+      cell: (row) =>
+        row.position === null ? (
+          <span className="muted" title="Written; the sequencer has not sealed it yet">
+            sealing…
+          </span>
+        ) : (
+          <span className="mono">{row.position}</span>
+        ),
+    },
+    {
+      key: 'type',
+      header: 'What',
+      main: true,
+      cell: (row) => (
+        <button type="button" className="row-link" onClick={() => open(row.id)}>
+          <TypeWord type={row.type} />
+        </button>
+      ),
+    },
     { key: 'outcome', header: 'Outcome', fit: true, cell: (row) => <OutcomeWord outcome={row.outcome} /> },
     { key: 'actor', header: 'Who', priority: 2, cell: (row) => <ActorName actor={row.actor} name={name} /> },
     { key: 'when', header: 'When', fit: true, cell: (row) => <Ago at={row.at} /> },
-    { key: 'request', header: 'Request', fit: true, priority: 3, cell: (row) => <span className="hash">{row.requestId.slice(0, 12)}</span> },
+    {
+      key: 'request',
+      header: 'Request',
+      fit: true,
+      priority: 3,
+      cell: (row) => <span className="hash">{row.requestId.slice(0, 12)}</span>,
+    },
   ];
 }
 
@@ -34,12 +62,58 @@ function FilterBar({ filters, onChange }: { filters: Filters; onChange: (next: F
   const [type, setType] = useState(filters.type ?? '');
   return (
     <>
-      <form className="grow" onSubmit={(event) => { event.preventDefault(); onChange({ ...filters, type: type.trim() }); }}>
-        <SearchField label="Type of entry" placeholder="Begins with, for instance engagement." value={type} maxLength={100} onChange={(event) => { setType(event.target.value); if (event.target.value === '') onChange({ ...filters, type: '' }); }} shortcut="/" />
+      <form
+        className="grow"
+        onSubmit={(event) => {
+          event.preventDefault();
+          onChange({ ...filters, type: type.trim() });
+        }}
+      >
+        <SearchField
+          label="Type of entry"
+          placeholder="Begins with, for instance engagement."
+          value={type}
+          maxLength={100}
+          onChange={(event) => {
+            setType(event.target.value);
+            if (event.target.value === '') onChange({ ...filters, type: '' });
+          }}
+          shortcut="/"
+        />
       </form>
-      <FilterSelect label="Person" value={filters.person ?? 'all'} onChange={(person) => onChange({ ...filters, person: person === 'all' ? '' : person })} choices={[{ value: 'all', label: 'Anybody' }, ...(members.data?.members ?? []).map((member) => ({ value: member.id, label: member.label }))]} />
-      <FilterSelect label="Outcome" value={filters.outcome ?? 'all'} onChange={(outcome) => onChange({ ...filters, outcome: outcome === 'all' ? '' : outcome })} choices={[{ value: 'all', label: 'Any outcome' }, { value: 'allowed', label: 'Allowed' }, { value: 'denied', label: 'Denied' }, { value: 'failed', label: 'Failed' }]} />
-      {(filters.type || filters.person || filters.outcome) && <Button look="quiet" small icon="cross" onClick={() => { setType(''); onChange({}); }}>Clear</Button>}
+      <FilterSelect
+        label="Person"
+        value={filters.person ?? 'all'}
+        onChange={(person) => onChange({ ...filters, person: person === 'all' ? '' : person })}
+        choices={[
+          { value: 'all', label: 'Anybody' },
+          ...(members.data?.members ?? []).map((member) => ({ value: member.id, label: member.label })),
+        ]}
+      />
+      <FilterSelect
+        label="Outcome"
+        value={filters.outcome ?? 'all'}
+        onChange={(outcome) => onChange({ ...filters, outcome: outcome === 'all' ? '' : outcome })}
+        choices={[
+          { value: 'all', label: 'Any outcome' },
+          { value: 'allowed', label: 'Allowed' },
+          { value: 'denied', label: 'Denied' },
+          { value: 'failed', label: 'Failed' },
+        ]}
+      />
+      {(filters.type || filters.person || filters.outcome) && (
+        <Button
+          look="quiet"
+          small
+          icon="cross"
+          onClick={() => {
+            setType('');
+            onChange({});
+          }}
+        >
+          Clear
+        </Button>
+      )}
     </>
   );
 }
@@ -54,7 +128,11 @@ export function AuditTrailPage() {
   };
   const list = useInfiniteQuery({
     queryKey: ['audit-trail', filters.type ?? '', filters.person ?? '', filters.outcome ?? ''],
-    queryFn: ({ pageParam, signal }) => request<EntryPage>('/api/audit-trail', { query: { cursor: pageParam, type: filters.type, person: filters.person, outcome: filters.outcome }, signal }),
+    queryFn: ({ pageParam, signal }) =>
+      request<EntryPage>('/api/audit-trail', {
+        query: { cursor: pageParam, type: filters.type, person: filters.person, outcome: filters.outcome },
+        signal,
+      }),
     initialPageParam: null as string | null,
     getNextPageParam: (last) => last.nextCursor,
   });
@@ -62,7 +140,10 @@ export function AuditTrailPage() {
   const rows = list.data?.pages.flatMap((page) => page.entries);
   return (
     <>
-      <PageHead title="Audit trail">What was done and what was refused. Entries are sealed into an append-only log that anybody with its public key can check; open one to do so.</PageHead>
+      <PageHead title="Audit trail">
+        What was done and what was refused. Entries are sealed into an append-only log that anybody with its public key
+        can check; open one to do so.
+      </PageHead>
       {list.error ? (
         <Failure error={list.error} />
       ) : (
@@ -74,8 +155,25 @@ export function AuditTrailPage() {
           current={filters.entry ?? null}
           choose
           bar={<FilterBar filters={filters} onChange={set} />}
-          empty={<Empty title="No such entries"><p>The first entry is written with the first thing that somebody does. If there are filters, try fewer.</p></Empty>}
-          foot={rows && rows.length > 0 && <More shown={rows.length} what={rows.length === 1 ? 'entry' : 'entries'} hasMore={list.hasNextPage} busy={list.isFetchingNextPage} onMore={() => void list.fetchNextPage()} />}
+          empty={
+            <Empty title="No such entries">
+              <p>
+                The first entry is written with the first thing that somebody does. If there are filters, try fewer.
+              </p>
+            </Empty>
+          }
+          foot={
+            rows &&
+            rows.length > 0 && (
+              <More
+                shown={rows.length}
+                what={rows.length === 1 ? 'entry' : 'entries'}
+                hasMore={list.hasNextPage}
+                busy={list.isFetchingNextPage}
+                onMore={() => void list.fetchNextPage()}
+              />
+            )
+          }
         />
       )}
       {filters.entry && <EntryPanel entryId={filters.entry} onClose={() => set({ ...filters, entry: '' })} />}

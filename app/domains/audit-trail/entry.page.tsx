@@ -1,6 +1,6 @@
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
-import { CodeBlock, Facts, Notice } from '../../ui/display.tsx';
+import { CodeBlock, Facts, Hash, Notice } from '../../ui/display.tsx';
 import { TextField } from '../../ui/field.tsx';
 import { Drawer } from '../../ui/overlay.tsx';
 import { ProofPanel } from '../../ui/proof-panel.tsx';
@@ -9,7 +9,7 @@ import { request } from '../../shell/api.ts';
 import { Failure } from '../../shell/failure.tsx';
 import { useNames } from '../../shell/names.ts';
 import type { EntryDetail, EntryProof } from '../../shell/wire.ts';
-import { ActorName, OutcomeWord, TypeWord } from './words.page.tsx';
+import { ActorName, OutcomeWord } from './words.page.tsx';
 
 const OPENSSL = `# in an unpacked export bundle; the log's key comes from somewhere you trust
 sh verify.sh /path/to/log-key.pem`;
@@ -17,26 +17,41 @@ sh verify.sh /path/to/log-key.pem`;
 /** The verifier is loaded when somebody wants it: the same code as on the command line, on this browser's own crypto. */
 async function verify(entry: EntryDetail, proof: EntryProof, vkey: string) {
   const { verifyEntryInBrowser } = await import('./browser-verify.ts');
-  return verifyEntryInBrowser({ leaf: entry.leaf, index: proof.index, proof: proof.path, checkpoint: proof.checkpoint, vkey });
+  return verifyEntryInBrowser({
+    leaf: entry.leaf,
+    index: proof.index,
+    proof: proof.path,
+    checkpoint: proof.checkpoint,
+    vkey,
+  });
 }
 
-const withheldWords: Readonly<Record<EntryDetail['disclosures'][number]['state'], string>> = { open: '', withheld: 'not for your role', erased: 'erased' };
+const withheldWords: Readonly<Record<EntryDetail['disclosures'][number]['state'], string>> = {
+  open: '',
+  withheld: 'not for your role',
+  erased: 'erased',
+};
 
 function Digests({ entry }: { entry: EntryDetail }) {
   if (entry.disclosures.length === 0) return null;
   return (
     <section className="section" aria-label="Confidential values">
       <h3>Confidential values</h3>
-      <p className="muted">The log holds only a salted digest of each, so that it can be handed out and still be checked.</p>
+      <p className="muted">
+        The log holds only a salted digest of each, so that it can be handed out and still be checked.
+      </p>
       <Facts
-        entries={entry.disclosures.map((item) => [
-          item.name,
-          <span key={item.name}>
-            {item.value ?? <span className="muted">{withheldWords[item.state]}</span>}
-            <br />
-            <span className="hash muted">{item.digest}</span>
-          </span>,
-        ] as const)}
+        entries={entry.disclosures.map(
+          (item) =>
+            [
+              item.name,
+              <span key={item.name}>
+                {item.value ?? <span className="muted">{withheldWords[item.state]}</span>}
+                <br />
+                <span className="hash muted">{item.digest}</span>
+              </span>,
+            ] as const,
+        )}
       />
     </section>
   );
@@ -45,12 +60,26 @@ function Digests({ entry }: { entry: EntryDetail }) {
 function Proof({ entry, proof }: { entry: EntryDetail; proof: EntryProof }) {
   const [ownKey, setOwnKey] = useState('');
   const vkey = ownKey.trim() || proof.vkey;
-  const keyNote = ownKey.trim() ? 'Checked with the key that you gave.' : 'Checked with the key that this server gave: it shows that entry, path and checkpoint fit together. Give a key from elsewhere to know that they are the log’s.';
+  const keyNote = ownKey.trim()
+    ? 'Checked with the key that you gave.'
+    : 'Checked with the key that this server gave: it shows that entry, path and checkpoint fit together. Give a key from elsewhere to know that they are the log’s.';
   return (
     <ProofPanel key={vkey} proof={proof} verify={() => verify(entry, proof, vkey)} openssl={OPENSSL} keyNote={keyNote}>
       <details>
         <summary>Use a log key that you got elsewhere</summary>
-        <TextField label="Verifier key" help={<>From a colleague, an older bundle, or the public page on another day. This server’s: <span className="hash">{proof.vkey}</span></>} value={ownKey} onChange={(event) => setOwnKey(event.target.value)} spellCheck={false} autoComplete="off" />
+        <TextField
+          label="Verifier key"
+          help={
+            <>
+              From a colleague, an older bundle, or the public page on another day. This server’s:{' '}
+              <span className="hash">{proof.vkey}</span>
+            </>
+          }
+          value={ownKey}
+          onChange={(event) => setOwnKey(event.target.value)}
+          spellCheck={false}
+          autoComplete="off"
+        />
       </details>
       <details>
         <summary>The entry, byte for byte</summary>
@@ -60,31 +89,67 @@ function Proof({ entry, proof }: { entry: EntryDetail; proof: EntryProof }) {
   );
 }
 
+function EntryFacts({ entry }: { entry: EntryDetail }) {
+  const name = useNames();
+  const hashes = [
+    ['Request', entry.requestId],
+    ['Token hash', entry.tokenHash],
+    ['Approval hash', entry.stepUpHash],
+    ...Object.entries(entry.public).map(([key, value]) => [key, String(value)] as const),
+  ] as const;
+  return (
+    <Facts
+      entries={[
+        ['When', <Instant key="at" at={entry.at} />],
+        ['Who', <ActorName key="who" actor={entry.actor} name={name} />],
+        [
+          'About',
+          <span key="about">
+            {entry.resource[0]} <Hash text={entry.resource[1]} />
+          </span>,
+        ],
+        ...hashes.flatMap(([key, value]) => (value === null ? [] : [[key, <Hash key={key} text={value} />] as const])),
+      ]}
+    />
+  );
+}
+
+/** An entry that is written but not yet sealed is asked for again at this pace. */
+const SEALING_MS = 2_000;
+
 /** One entry: what it says, what of it is only a digest, and the proof of its place in the log. */
 export function EntryPanel({ entryId, onClose }: { entryId: string; onClose: () => void }) {
-  const name = useNames();
-  const entry = useQuery({ queryKey: ['entry', entryId], queryFn: ({ signal }) => request<EntryDetail>(`/api/audit-trail/entries/${entryId}`, { signal }) });
+  const entry = useQuery({
+    queryKey: ['entry', entryId],
+    queryFn: ({ signal }) => request<EntryDetail>(`/api/audit-trail/entries/${entryId}`, { signal }),
+    refetchInterval: ({ state }) => (state.data?.position === null ? SEALING_MS : false),
+  });
   const data = entry.data;
   const sealed = data !== undefined && data.position !== null;
-  const proof = useQuery({ queryKey: ['entry', entryId, 'proof'], queryFn: ({ signal }) => request<EntryProof>(`/api/audit-trail/entries/${entryId}/proof`, { signal }), enabled: sealed, staleTime: Infinity });
+  const proof = useQuery({
+    queryKey: ['entry', entryId, 'proof'],
+    queryFn: ({ signal }) => request<EntryProof>(`/api/audit-trail/entries/${entryId}/proof`, { signal }),
+    enabled: sealed,
+    staleTime: Infinity,
+  });
+  const sub = data && (
+    <span className="row">
+      <OutcomeWord outcome={data.outcome} />
+      <span className="muted num">{sealed ? `sealed at ${data.position}` : 'not sealed yet'}</span>
+    </span>
+  );
   return (
-    <Drawer open onClose={onClose} title={data ? data.type : 'Entry'} sub={data && <span className="row"><OutcomeWord outcome={data.outcome} />{sealed ? <span className="muted num">sealed at {data.position}</span> : <span className="muted">not sealed yet</span>}</span>}>
+    <Drawer open onClose={onClose} title={data ? data.type : 'Entry'} sub={sub}>
       <Failure error={entry.error} />
       {data && (
         <>
-          <Facts
-            entries={[
-              ['When', <Instant key="at" at={data.at} />],
-              ['Who', <ActorName key="who" actor={data.actor} name={name} />],
-              ['About', <span key="about">{data.resource[0]} <span className="hash">{data.resource[1]}</span></span>],
-              ['Request', <span key="rid" className="hash">{data.requestId}</span>],
-              ...(data.tokenHash ? [['Token hash', <span key="th" className="hash">{data.tokenHash}</span>] as const] : []),
-              ...(data.stepUpHash ? [['Approval hash', <span key="su" className="hash">{data.stepUpHash}</span>] as const] : []),
-              ...Object.entries(data.public).map(([key, value]) => [key, <span key={key} className="hash">{String(value)}</span>] as const),
-            ]}
-          />
+          <EntryFacts entry={data} />
           <Digests entry={data} />
-          {!sealed && <Notice title="Not sealed yet"><p>The entry is written. The sequencer seals it within seconds; reopen it for its proof.</p></Notice>}
+          {!sealed && (
+            <Notice title="Not sealed yet">
+              <p>The entry is written. The sequencer seals it within seconds; its proof then appears here.</p>
+            </Notice>
+          )}
           <Failure error={proof.error} />
           {proof.data && <Proof entry={data} proof={proof.data} />}
         </>

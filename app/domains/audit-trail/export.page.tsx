@@ -18,6 +18,19 @@ function day(shift: number): string {
   return new Date(Date.now() + shift * DAY_MS).toISOString().slice(0, 10);
 }
 
+function CheckABundle() {
+  return (
+    <section className="section" aria-labelledby="check">
+      <h2 id="check">Check a bundle</h2>
+      <p className="prose">
+        Take the log’s key from outside: from the public page on another day, another machine, or a person. A check with
+        the key inside the bundle proves only that the bundle agrees with itself, and the verifier says so.
+      </p>
+      <CodeBlock label="commands" code={COMMANDS} />
+    </section>
+  );
+}
+
 /** A bundle for outsiders: entries of a period with everything needed to check them without us. */
 export function ExportPage() {
   const [from, setFrom] = useState(day(-30));
@@ -34,20 +47,35 @@ export function ExportPage() {
   const body = { from, to };
   return (
     <>
-      <PageHead title="Export bundle">Entries of a period with their proofs, a signed checkpoint and a verifier, in one file. Whoever gets it can check it without this server, and without us.</PageHead>
+      <PageHead title="Export bundle">
+        Entries of a period with their proofs, a signed checkpoint and a verifier, in one file. Whoever gets it can
+        check it without this server, and without us.
+      </PageHead>
       <form className="form" onSubmit={submit} noValidate>
         <div className="form__row">
-          <TextField label="From" type="date" value={from} onChange={(event) => setFrom(event.target.value)} error={error} />
+          <TextField
+            label="From"
+            type="date"
+            value={from}
+            onChange={(event) => setFrom(event.target.value)}
+            error={error}
+          />
           <TextField label="to" type="date" value={to} onChange={(event) => setTo(event.target.value)} />
         </div>
-        <div className="form__actions"><Button look="primary" type="submit" icon="download">Export…</Button></div>
+        <div className="form__actions">
+          <Button look="primary" type="submit" icon="download">
+            Export…
+          </Button>
+        </div>
       </form>
-      <div aria-live="polite">{saved && <Notice kind="proven" title={`Saved as ${saved}`}><p>The export itself stands in the audit trail, with the hash of your approval.</p></Notice>}</div>
-      <section className="section" aria-labelledby="check">
-        <h2 id="check">Check a bundle</h2>
-        <p className="prose">Take the log’s key from outside: from the public page on another day, another machine, or a person. A check with the key inside the bundle proves only that the bundle agrees with itself, and the verifier says so.</p>
-        <CodeBlock label="commands" code={COMMANDS} />
-      </section>
+      <div aria-live="polite">
+        {saved && (
+          <Notice kind="proven" title={`Saved as ${saved}`}>
+            <p>The export itself stands in the audit trail, with the hash of your approval.</p>
+          </Notice>
+        )}
+      </div>
+      <CheckABundle />
       <StepUpDialog
         open={asked}
         onClose={() => setAsked(false)}
@@ -55,7 +83,12 @@ export function ExportPage() {
         input={body}
         title="Export the audit trail"
         confirm="Approve with passkey"
-        effects={<p>A file with every entry of your organisation from {from && dayText(from)} to {to && dayText(to)} leaves the system. Confidential values go along as digests only.</p>}
+        effects={
+          <p>
+            A file with every entry of your organisation from {from && dayText(from)} to {to && dayText(to)} leaves the
+            system. Confidential values go along as digests only.
+          </p>
+        }
         commit={(stepUp) => requestFile('/api/audit-trail/export', { body, stepUp })}
         onDone={(file) => {
           setAsked(false);

@@ -19,7 +19,9 @@ export interface CatalogueFault {
   readonly message: string;
 }
 
-type Reading = { readonly ok: true; readonly file: CatalogueFile } | { readonly ok: false; readonly fault: CatalogueFault };
+type Reading =
+  | { readonly ok: true; readonly file: CatalogueFile }
+  | { readonly ok: false; readonly fault: CatalogueFault };
 
 function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
@@ -29,7 +31,10 @@ function countControls(part: Record<string, unknown>, depth = 0): { controls: nu
   const total = { controls: 0, groups: 0 };
   // A hostile file could nest without end; the service measures the depth again and has the last word.
   if (depth > 60) return total;
-  for (const [key, weight] of [['controls', 'controls'], ['groups', 'groups']] as const) {
+  for (const [key, weight] of [
+    ['controls', 'controls'],
+    ['groups', 'groups'],
+  ] as const) {
     const list = part[key];
     if (!Array.isArray(list)) continue;
     for (const item of list) {
@@ -49,12 +54,15 @@ function bad(path: string | null, message: string): Reading {
 
 function jsonFault(text: string): CatalogueFault {
   const fault = firstJsonFault(text);
-  return fault ? { path: fault.path, message: `line ${fault.line}, column ${fault.column}: ${fault.message}` } : { path: null, message: 'The file is not JSON' };
+  return fault
+    ? { path: fault.path, message: `line ${fault.line}, column ${fault.column}: ${fault.message}` }
+    : { path: null, message: 'The file is not JSON' };
 }
 
 /** First look at a dropped catalogue, so that a wrong file is named at once. The service reads it strictly. */
 export async function readCatalogueFile(file: File): Promise<Reading> {
-  if (file.size > CATALOGUE_BYTES_MAX) return bad(null, `The file has ${bytesText(file.size)}; a catalogue may have ${bytesText(CATALOGUE_BYTES_MAX)}.`);
+  if (file.size > CATALOGUE_BYTES_MAX)
+    return bad(null, `The file has ${bytesText(file.size)}; a catalogue may have ${bytesText(CATALOGUE_BYTES_MAX)}.`);
   const text = await file.text();
   let document: unknown;
   try {
@@ -63,7 +71,11 @@ export async function readCatalogueFile(file: File): Promise<Reading> {
     return { ok: false, fault: jsonFault(text) };
   }
   if (!isRecord(document)) return bad('$', 'must be an object');
-  if (isRecord(document['profile'])) return bad('$.profile', 'is a profile. Resolve it to a catalogue first; NIST publishes resolved ones beside the profiles');
+  if (isRecord(document['profile']))
+    return bad(
+      '$.profile',
+      'is a profile. Resolve it to a catalogue first; NIST publishes resolved ones beside the profiles',
+    );
   const catalog = document['catalog'];
   if (!isRecord(catalog)) return bad('$.catalog', 'is missing. An OSCAL catalogue in JSON starts with {"catalog": …}');
   const metadata = catalog['metadata'];
@@ -71,5 +83,14 @@ export async function readCatalogueFile(file: File): Promise<Reading> {
   if (typeof metadata['title'] !== 'string') return bad('$.catalog.metadata.title', 'must be text');
   const counts = countControls(catalog);
   if (counts.controls === 0) return bad('$.catalog', 'holds no controls, neither in groups nor directly');
-  return { ok: true, file: { fileName: file.name, title: metadata['title'], version: typeof metadata['version'] === 'string' ? metadata['version'] : '', document, ...counts } };
+  return {
+    ok: true,
+    file: {
+      fileName: file.name,
+      title: metadata['title'],
+      version: typeof metadata['version'] === 'string' ? metadata['version'] : '',
+      document,
+      ...counts,
+    },
+  };
 }

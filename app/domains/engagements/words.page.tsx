@@ -2,9 +2,22 @@ import type { Grade } from '../../ui/grade.tsx';
 import type { EngagementState, Progress as Done, ResultOutcome } from '../../shell/wire.ts';
 
 export const stateOrder: readonly EngagementState[] = ['draft', 'fieldwork', 'review', 'final'];
-export const stateWords: Readonly<Record<EngagementState, string>> = { draft: 'Draft', fieldwork: 'Fieldwork', review: 'Review', final: 'Final' };
-export const outcomeWords: Readonly<Record<ResultOutcome, string>> = { satisfied: 'satisfied', 'not-satisfied': 'not satisfied', 'not-applicable': 'not applicable' };
-const outcomeGrades: Readonly<Record<ResultOutcome, Grade>> = { satisfied: 'proven', 'not-satisfied': 'failing', 'not-applicable': 'attested' };
+export const stateWords: Readonly<Record<EngagementState, string>> = {
+  draft: 'Draft',
+  fieldwork: 'Fieldwork',
+  review: 'Review',
+  final: 'Final',
+};
+export const outcomeWords: Readonly<Record<ResultOutcome, string>> = {
+  satisfied: 'satisfied',
+  'not-satisfied': 'not satisfied',
+  'not-applicable': 'not applicable',
+};
+const outcomeGrades: Readonly<Record<ResultOutcome, Grade>> = {
+  satisfied: 'proven',
+  'not-satisfied': 'failing',
+  'not-applicable': 'attested',
+};
 
 /** The result of a criterion as shape, word and colour; "open" while there is none. */
 export function OutcomeChip({ outcome }: { outcome: ResultOutcome | null }) {
@@ -14,7 +27,12 @@ export function OutcomeChip({ outcome }: { outcome: ResultOutcome | null }) {
 
 /** State of an engagement as a chip. */
 export function StateChip({ state }: { state: EngagementState }) {
-  const look: Readonly<Record<EngagementState, Grade>> = { draft: 'asserted', fieldwork: 'measured', review: 'rehearsed', final: 'proven' };
+  const look: Readonly<Record<EngagementState, Grade>> = {
+    draft: 'asserted',
+    fieldwork: 'measured',
+    review: 'rehearsed',
+    final: 'proven',
+  };
   return <span className={`grade grade--boxed grade--${look[state]}`}>{stateWords[state]}</span>;
 }
 
@@ -29,7 +47,13 @@ export function ResultBar({ done, words = true }: { done: Done; words?: boolean 
   let x = 0;
   return (
     <span className="result-bar">
-      <svg className="result-bar__svg" viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden="true" focusable="false">
+      <svg
+        className="result-bar__svg"
+        viewBox="0 0 100 6"
+        preserveAspectRatio="none"
+        aria-hidden="true"
+        focusable="false"
+      >
         <rect className="result-bar__open" width="100" height="6" />
         {parts.map(([key, count]) => {
           const width = done.total > 0 ? (count / done.total) * 100 : 0;
@@ -38,8 +62,9 @@ export function ResultBar({ done, words = true }: { done: Done; words?: boolean 
           return rect;
         })}
       </svg>
-      <span className={words ? 'sub num' : 'vh'}>{recorded} of {done.total} recorded{done.notSatisfied > 0 && `, ${done.notSatisfied} not satisfied`}</span>
+      <span className={words ? 'sub num' : 'vh'}>
+        {recorded} of {done.total} recorded{done.notSatisfied > 0 && `, ${done.notSatisfied} not satisfied`}
+      </span>
     </span>
   );
 }
-

@@ -24,7 +24,15 @@ export interface UploadNote {
   readonly lastModified: number;
 }
 
-export type UploadState = 'preparing' | 'running' | 'waiting' | 'paused' | 'finishing' | 'done' | 'failed' | 'unattached';
+export type UploadState =
+  | 'preparing'
+  | 'running'
+  | 'waiting'
+  | 'paused'
+  | 'finishing'
+  | 'done'
+  | 'failed'
+  | 'unattached';
 
 export interface Upload extends UploadNote {
   /** Stable for the screen; the upload's id comes later. */
@@ -66,19 +74,24 @@ function update(job: Job, change: Partial<Upload>): void {
 
 function note(upload: Upload): void {
   const { uploadId, engagementId, criterionId, criterionLabel, fileName, sizeBytes, lastModified } = upload;
-  localStorage.setItem(NOTE_PREFIX + uploadId, JSON.stringify({ uploadId, engagementId, criterionId, criterionLabel, fileName, sizeBytes, lastModified }));
+  localStorage.setItem(
+    NOTE_PREFIX + uploadId,
+    JSON.stringify({ uploadId, engagementId, criterionId, criterionLabel, fileName, sizeBytes, lastModified }),
+  );
 }
 
 function notes(): readonly UploadNote[] {
-  return Object.keys(localStorage).filter((key) => key.startsWith(NOTE_PREFIX)).flatMap((key) => {
-    try {
-      const value = JSON.parse(localStorage.getItem(key) ?? '') as UploadNote;
-      return typeof value.uploadId === 'string' && typeof value.sizeBytes === 'number' ? [value] : [];
-    } catch {
-      localStorage.removeItem(key);
-      return [];
-    }
-  });
+  return Object.keys(localStorage)
+    .filter((key) => key.startsWith(NOTE_PREFIX))
+    .flatMap((key) => {
+      try {
+        const value = JSON.parse(localStorage.getItem(key) ?? '') as UploadNote;
+        return typeof value.uploadId === 'string' && typeof value.sizeBytes === 'number' ? [value] : [];
+      } catch {
+        localStorage.removeItem(key);
+        return [];
+      }
+    });
 }
 
 /** Brings unfinished uploads of earlier visits back, each asking the server how far it came. */
@@ -86,7 +99,11 @@ function load(): void {
   if (loaded) return;
   loaded = true;
   for (const found of notes()) {
-    const job: Job = { upload: { ...found, key: found.uploadId, state: 'unattached', received: 0, error: null }, file: null, stop: new AbortController() };
+    const job: Job = {
+      upload: { ...found, key: found.uploadId, state: 'unattached', received: 0, error: null },
+      file: null,
+      stop: new AbortController(),
+    };
     jobs.set(job.upload.key, job);
     request<UploadPosition>(`/api/evidence/uploads/${found.uploadId}`).then(
       (position) => update(job, { received: position.received }),
@@ -115,7 +132,14 @@ async function sha256Hex(file: File): Promise<string | undefined> {
 function pause(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(resolve, ms);
-    signal.addEventListener('abort', () => { clearTimeout(timer); reject(signal.reason as Error); }, { once: true });
+    signal.addEventListener(
+      'abort',
+      () => {
+        clearTimeout(timer);
+        reject(signal.reason as Error);
+      },
+      { once: true },
+    );
   });
 }
 
@@ -136,7 +160,10 @@ async function sendPart(job: Job, file: File, position: UploadPosition): Promise
       if (from.received >= file.size) return from;
       const part = file.slice(from.received, from.received + from.partBytes);
       const start = from.received;
-      return await putBytes<UploadPosition>(`${path}?offset=${start}`, part, { signal: job.stop.signal, onSent: (sent) => update(job, { received: Math.min(file.size, start + sent) }) });
+      return await putBytes<UploadPosition>(`${path}?offset=${start}`, part, {
+        signal: job.stop.signal,
+        onSent: (sent) => update(job, { received: Math.min(file.size, start + sent) }),
+      });
     } catch (error) {
       const moved = error instanceof ProblemError && error.problem.status === 409;
       if (job.stop.signal.aborted || attempt >= TRIES_MAX || !(moved || passing(error))) throw error;
@@ -148,10 +175,15 @@ async function sendPart(job: Job, file: File, position: UploadPosition): Promise
 
 async function run(job: Job, file: File, onDone: (evidence: Evidence) => void): Promise<void> {
   try {
-    let position = await request<UploadPosition>(`/api/evidence/uploads/${job.upload.uploadId}`, { signal: job.stop.signal });
+    let position = await request<UploadPosition>(`/api/evidence/uploads/${job.upload.uploadId}`, {
+      signal: job.stop.signal,
+    });
     while (position.received < file.size) position = await sendPart(job, file, position);
     update(job, { state: 'finishing', received: file.size });
-    const evidence = await request<Evidence>(`/api/evidence/uploads/${job.upload.uploadId}/complete`, { method: 'POST', answerMsMax: 300_000 });
+    const evidence = await request<Evidence>(`/api/evidence/uploads/${job.upload.uploadId}/complete`, {
+      method: 'POST',
+      answerMsMax: 300_000,
+    });
     localStorage.removeItem(NOTE_PREFIX + job.upload.uploadId);
     update(job, { state: 'done' });
     onDone(evidence);
@@ -165,13 +197,37 @@ async function run(job: Job, file: File, onDone: (evidence: Evidence) => void): 
 export async function startUpload(start: UploadStart, onDone: (evidence: Evidence) => void): Promise<void> {
   const { file, engagementId, criterionId, criterionLabel, speaksAbout, notACard } = start;
   const key = crypto.randomUUID();
-  const job: Job = { upload: { key, uploadId: '', engagementId, criterionId, criterionLabel, fileName: file.name, sizeBytes: file.size, lastModified: file.lastModified, state: 'preparing', received: 0, error: null }, file, stop: new AbortController() };
+  const job: Job = {
+    upload: {
+      key,
+      uploadId: '',
+      engagementId,
+      criterionId,
+      criterionLabel,
+      fileName: file.name,
+      sizeBytes: file.size,
+      lastModified: file.lastModified,
+      state: 'preparing',
+      received: 0,
+      error: null,
+    },
+    file,
+    stop: new AbortController(),
+  };
   jobs.set(key, job);
   publish();
   try {
     const sha256 = await sha256Hex(file);
     const position = await request<UploadPosition>(`/api/engagements/${engagementId}/evidence/uploads`, {
-      body: { criterionId, fileName: file.name, mediaType: file.type || 'application/octet-stream', sizeBytes: file.size, speaksAbout, ...(sha256 && { sha256 }), ...(notACard && notACard.length > 0 && { notACard }) },
+      body: {
+        criterionId,
+        fileName: file.name,
+        mediaType: file.type || 'application/octet-stream',
+        sizeBytes: file.size,
+        speaksAbout,
+        ...(sha256 && { sha256 }),
+        ...(notACard && notACard.length > 0 && { notACard }),
+      },
     });
     update(job, { uploadId: position.uploadId, state: 'running' });
     note(job.upload);
@@ -195,12 +251,17 @@ export function pauseUpload(key: string): void {
  * Goes on with an upload. After a reload the browser no longer has the file, so the person chooses it again; a file of
  * another name, size or change date is refused, because half of each would be stored.
  */
-export function resumeUpload(key: string, file: File | null, onDone: (evidence: Evidence) => void): 'resumed' | 'other-file' | 'file-needed' {
+export function resumeUpload(
+  key: string,
+  file: File | null,
+  onDone: (evidence: Evidence) => void,
+): 'resumed' | 'other-file' | 'file-needed' {
   const job = jobs.get(key);
   const chosen = file ?? job?.file ?? null;
   if (!job || !chosen) return 'file-needed';
   const { fileName, sizeBytes, lastModified } = job.upload;
-  if (chosen.name !== fileName || chosen.size !== sizeBytes || chosen.lastModified !== lastModified) return 'other-file';
+  if (chosen.name !== fileName || chosen.size !== sizeBytes || chosen.lastModified !== lastModified)
+    return 'other-file';
   job.file = chosen;
   job.stop = new AbortController();
   update(job, { state: 'running', error: null });
@@ -214,7 +275,8 @@ export async function abortUpload(key: string): Promise<void> {
   if (!job) return;
   job.stop.abort();
   try {
-    if (job.upload.uploadId && job.upload.state !== 'done') await request(`/api/evidence/uploads/${job.upload.uploadId}`, { method: 'DELETE' });
+    if (job.upload.uploadId && job.upload.state !== 'done')
+      await request(`/api/evidence/uploads/${job.upload.uploadId}`, { method: 'DELETE' });
   } catch (error) {
     if (!(error instanceof ProblemError && error.problem.status === 404)) {
       update(job, { state: 'failed', error });

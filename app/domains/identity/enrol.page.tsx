@@ -15,10 +15,20 @@ export function NoToken({ what }: { what: string }) {
   return (
     <>
       <Notice kind="stale" title={`This address carries no ${what}`}>
-        <p>The part after # is missing or was used up. It is removed from the address when the page opens, so a reload cannot repeat it.</p>
-        <p>Open the link again as you received it. Each works once and for a limited time; a lead auditor can make a new one.</p>
+        <p>
+          The part after # is missing or was used up. It is removed from the address when the page opens, so a reload
+          cannot repeat it.
+        </p>
+        <p>
+          Open the link again as you received it. Each works once and for a limited time; a lead auditor can make a new
+          one.
+        </p>
       </Notice>
-      <div className="row"><Link className={buttonClass()} to="/sign-in">Go to sign-in</Link></div>
+      <div className="row">
+        <Link className={buttonClass()} to="/sign-in">
+          Go to sign-in
+        </Link>
+      </div>
     </>
   );
 }
@@ -39,7 +49,10 @@ export function EnrolPage() {
     <Door>
       <div className="stack stack--tight">
         <h1>Make your passkey</h1>
-        <p className="muted">A passkey stays on your device or in your password manager and is unlocked by its screen lock. Only its public half comes to us.</p>
+        <p className="muted">
+          A passkey stays on your device or in your password manager and is unlocked by its screen lock. Only its public
+          half comes to us.
+        </p>
       </div>
       {token === null ? (
         <NoToken what="enrolment" />
@@ -51,7 +64,16 @@ export function EnrolPage() {
             <li>Confirm with your screen lock, fingerprint or security key.</li>
             <li>You are signed in. Add a second passkey on another device soon, so that losing one is no trouble.</li>
           </ol>
-          <Button look="primary" wide icon="key" busy={enrol.isPending} disabled={passkeyObstacle() !== null} onClick={() => enrol.mutate()}>Make a passkey and sign in</Button>
+          <Button
+            look="primary"
+            wide
+            icon="key"
+            busy={enrol.isPending}
+            disabled={passkeyObstacle() !== null}
+            onClick={() => enrol.mutate()}
+          >
+            Make a passkey and sign in
+          </Button>
           <Failure error={enrol.error} />
           <p className="muted">This link works once. It is used up when the passkey has been stored, not before.</p>
         </>

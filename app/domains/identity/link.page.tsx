@@ -25,11 +25,18 @@ export function LinkPage() {
         <NoToken what="sign-in link" />
       ) : (
         <>
-          <p className="muted">For trying out on a machine without a passkey device. It works once, and only in the sample organisations.</p>
+          <p className="muted">
+            For trying out on a machine without a passkey device. It works once, and only in the sample organisations.
+          </p>
           <Notice kind="stale" title="What such a session cannot do">
-            <p>It can look and work, but not approve. Inviting people, changing roles, exporting and finalising ask for a passkey: a phone, a laptop with a screen lock, or a security key.</p>
+            <p>
+              It can look and work, but not approve. Inviting people, changing roles, exporting and finalising ask for a
+              passkey: a phone, a laptop with a screen lock, or a security key.
+            </p>
           </Notice>
-          <Button look="primary" wide busy={signIn.isPending} onClick={() => signIn.mutate()}>Sign in by this link</Button>
+          <Button look="primary" wide busy={signIn.isPending} onClick={() => signIn.mutate()}>
+            Sign in by this link
+          </Button>
           <Failure error={signIn.error} />
         </>
       )}

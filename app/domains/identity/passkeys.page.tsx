@@ -12,16 +12,53 @@ import type { Ceremony, Passkey, PasskeyList } from '../../shell/wire.ts';
 import { Obstacle } from './sign-in.page.tsx';
 
 const columns: readonly Column<Passkey>[] = [
-  { key: 'kind', header: 'Passkey', main: true, cell: (key) => <span><b>{key.deviceType === 'multiDevice' ? 'Synced passkey' : 'Passkey on one device'}</b><span className="sub">{key.deviceType === 'multiDevice' ? 'kept by a password manager, on all its devices' : 'a security key, or a device that does not share it'}</span></span> },
-  { key: 'created', header: 'Made', cell: (key) => <Ago at={key.createdAt} />, sort: (key) => key.createdAt, fit: true },
-  { key: 'used', header: 'Last used', cell: (key) => (key.lastUsedAt ? <Ago at={key.lastUsedAt} /> : 'never'), sort: (key) => key.lastUsedAt ?? '', fit: true },
+  {
+    key: 'kind',
+    header: 'Passkey',
+    main: true,
+    cell: (key) => (
+      <span>
+        <b>{key.deviceType === 'multiDevice' ? 'Synced passkey' : 'Passkey on one device'}</b>
+        <span className="sub">
+          {key.deviceType === 'multiDevice'
+            ? 'kept by a password manager, on all its devices'
+            : 'a security key, or a device that does not share it'}
+        </span>
+      </span>
+    ),
+  },
+  {
+    key: 'created',
+    header: 'Made',
+    cell: (key) => <Ago at={key.createdAt} />,
+    sort: (key) => key.createdAt,
+    fit: true,
+  },
+  {
+    key: 'used',
+    header: 'Last used',
+    cell: (key) => (key.lastUsedAt ? <Ago at={key.lastUsedAt} /> : 'never'),
+    sort: (key) => key.lastUsedAt ?? '',
+    fit: true,
+  },
 ];
+
+const noPasskey = (
+  <Empty title="No passkey yet">
+    <p>
+      A phone, a laptop with a screen lock or a security key can hold one. Open your enrolment link on such a device.
+    </p>
+  </Empty>
+);
 
 /** The person's own passkeys, and a second one for the day when a device is lost. */
 export function PasskeysPage() {
   const session = useSession();
   const client = useQueryClient();
-  const keys = useQuery({ queryKey: ['passkeys'], queryFn: ({ signal }) => request<PasskeyList>('/api/identity/passkeys', { signal }) });
+  const keys = useQuery({
+    queryKey: ['passkeys'],
+    queryFn: ({ signal }) => request<PasskeyList>('/api/identity/passkeys', { signal }),
+  });
   const add = useMutation({
     mutationFn: async () => {
       const { challengeId, options } = await request<Ceremony>('/api/identity/passkey/options', { method: 'POST' });
@@ -30,18 +67,41 @@ export function PasskeysPage() {
     },
     onSuccess: async () => {
       toast('Passkey added', 'It works from now on, on this device.');
-      await Promise.all([client.invalidateQueries({ queryKey: ['passkeys'] }), client.invalidateQueries({ queryKey: sessionQuery.queryKey })]);
+      await Promise.all([
+        client.invalidateQueries({ queryKey: ['passkeys'] }),
+        client.invalidateQueries({ queryKey: sessionQuery.queryKey }),
+      ]);
     },
   });
   const list = keys.data?.passkeys;
   const canAdd = session.method === 'passkey';
-  const button = <Button look="primary" icon="plus" busy={add.isPending} disabled={!canAdd || passkeyObstacle() !== null} onClick={() => add.mutate()}>Add a passkey</Button>;
+  const button = (
+    <Button
+      look="primary"
+      icon="plus"
+      busy={add.isPending}
+      disabled={!canAdd || passkeyObstacle() !== null}
+      onClick={() => add.mutate()}
+    >
+      Add a passkey
+    </Button>
+  );
   return (
     <>
-      <PageHead title="Your passkeys" actions={button}>They sign you in, and they approve. Two on different devices mean that losing one is no trouble.</PageHead>
+      <PageHead title="Your passkeys" actions={button}>
+        They sign you in, and they approve. Two on different devices mean that losing one is no trouble.
+      </PageHead>
       <Obstacle />
-      {!canAdd && <Notice kind="stale" title="Sign in with a passkey to add another"><p>A sign-in link cannot vouch for a new device. Your enrolment link makes the first passkey.</p></Notice>}
-      {list?.length === 1 && <Notice kind="stale" title="You have one passkey"><p>Add a second on another device. Without it a lost device means a new invitation by a lead auditor.</p></Notice>}
+      {!canAdd && (
+        <Notice kind="stale" title="Sign in with a passkey to add another">
+          <p>A sign-in link cannot vouch for a new device. Your enrolment link makes the first passkey.</p>
+        </Notice>
+      )}
+      {list?.length === 1 && (
+        <Notice kind="stale" title="You have one passkey">
+          <p>Add a second on another device. Without it a lost device means a new invitation by a lead auditor.</p>
+        </Notice>
+      )}
       <Failure error={add.error ?? keys.error} />
       {!keys.error && (
         <DataTable
@@ -50,7 +110,7 @@ export function PasskeysPage() {
           rows={list}
           rowKey={(key) => `${key.createdAt} ${key.deviceType}`}
           whole
-          empty={<Empty title="No passkey yet"><p>A phone, a laptop with a screen lock or a security key can hold one. Open your enrolment link on such a device.</p></Empty>}
+          empty={noPasskey}
         />
       )}
     </>

@@ -17,15 +17,23 @@ export function Obstacle() {
   if (obstacle === 'insecure')
     return (
       <Notice kind="stale" title="Passkeys do not work at this address">
-        <p>Browsers allow them only over HTTPS without a certificate warning, or on <code>http://localhost</code>.</p>
-        <p>Use the try-out address that was printed at start, or run <code>npm exec --no -- auditrax trust</code> on this machine and open the HTTPS address again.</p>
+        <p>
+          Browsers allow them only over HTTPS without a certificate warning, or on <code>http://localhost</code>.
+        </p>
+        <p>
+          Use the try-out address that was printed at start, or run <code>npm exec --no -- auditrax trust</code> on this
+          machine and open the HTTPS address again.
+        </p>
       </Notice>
     );
   if (obstacle === 'unsupported')
     return (
       <Notice kind="stale" title="This browser has no passkeys">
         <p>Use a current Firefox, Chrome, Edge or Safari on a device with a screen lock, or a security key.</p>
-        <p>In the sample organisations a one-time sign-in link works too; it was printed at start. It can look and work, but not approve.</p>
+        <p>
+          In the sample organisations a one-time sign-in link works too; it was printed at start. It can look and work,
+          but not approve.
+        </p>
       </Notice>
     );
   return null;
@@ -49,7 +57,9 @@ export function SignInPage() {
   const session = useQuery(sessionQuery);
   const signIn = useMutation({
     mutationFn: async () => {
-      const { challengeId, options } = await request<Ceremony>('/api/identity/passkey/sign-in/options', { method: 'POST' });
+      const { challengeId, options } = await request<Ceremony>('/api/identity/passkey/sign-in/options', {
+        method: 'POST',
+      });
       const response = await assertPasskey(options);
       await request('/api/identity/passkey/sign-in', { body: { challengeId, response } });
       await enter(to);
@@ -59,16 +69,35 @@ export function SignInPage() {
     <Door>
       <div className="stack stack--tight">
         <h1>Sign in</h1>
-        <p className="muted">Your device shows which passkeys it holds for this address. No name and no password is typed, so none can be stolen.</p>
+        <p className="muted">
+          Your device shows which passkeys it holds for this address. No name and no password is typed, so none can be
+          stolen.
+        </p>
       </div>
       <Obstacle />
-      {session.data?.signedIn && <Notice title={`You are signed in as ${session.data.person.label}`}><p>Signing in again replaces that session.</p></Notice>}
-      <Button look="primary" wide icon="key" busy={signIn.isPending} disabled={passkeyObstacle() !== null} onClick={() => signIn.mutate()}>Sign in with a passkey</Button>
+      {session.data?.signedIn && (
+        <Notice title={`You are signed in as ${session.data.person.label}`}>
+          <p>Signing in again replaces that session.</p>
+        </Notice>
+      )}
+      <Button
+        look="primary"
+        wide
+        icon="key"
+        busy={signIn.isPending}
+        disabled={passkeyObstacle() !== null}
+        onClick={() => signIn.mutate()}
+      >
+        Sign in with a passkey
+      </Button>
       <Failure error={signIn.error ?? (session.error && !session.data ? session.error : null)} />
       <details>
         <summary>First time here, or without a passkey</summary>
         <div className="prose muted">
-          <p>Everybody comes in by an enrolment link from the lead auditor (or, in the sample organisations, from the lines printed at start). It works once and makes the first passkey.</p>
+          <p>
+            Everybody comes in by an enrolment link from the lead auditor (or, in the sample organisations, from the
+            lines printed at start). It works once and makes the first passkey.
+          </p>
           <p>Lost every device? A lead auditor of your organisation invites you again; the old passkeys end with it.</p>
         </div>
       </details>

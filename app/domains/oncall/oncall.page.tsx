@@ -24,13 +24,54 @@ function Delivered({ page }: { page: OncallPage }) {
 
 function columnsFor(open: (id: string) => void): readonly Column<OncallPage>[] {
   return [
-    { key: 'says', header: 'Page', main: true, cell: (row) => <><button type="button" className="row-link" onClick={() => open(row.id)}>{row.says}</button><span className="sub mono">{row.detection}</span></> },
-    { key: 'severity', header: 'Severity', fit: true, sort: (row) => row.severity, cell: (row) => <span className={`grade grade--boxed grade--${row.severity === 'critical' ? 'failing' : 'stale'}`}>{row.severity}</span> },
-    { key: 'count', header: 'Times', align: 'right', fit: true, priority: 2, sort: (row) => row.count, cell: (row) => <span className="num">{row.count}</span> },
-    { key: 'tenant', header: 'Tenant', fit: true, priority: 2, cell: (row) => (row.tenant ? <Tag>{row.tenant}</Tag> : <span className="muted">none</span>) },
+    {
+      key: 'says',
+      header: 'Page',
+      main: true,
+      cell: (row) => (
+        <>
+          <button type="button" className="row-link" onClick={() => open(row.id)}>
+            {row.says}
+          </button>
+          <span className="sub mono">{row.detection}</span>
+        </>
+      ),
+    },
+    {
+      key: 'severity',
+      header: 'Severity',
+      fit: true,
+      sort: (row) => row.severity,
+      cell: (row) => (
+        <span className={`grade grade--boxed grade--${row.severity === 'critical' ? 'failing' : 'stale'}`}>
+          {row.severity}
+        </span>
+      ),
+    },
+    {
+      key: 'count',
+      header: 'Times',
+      align: 'right',
+      fit: true,
+      priority: 2,
+      sort: (row) => row.count,
+      cell: (row) => <span className="num">{row.count}</span>,
+    },
+    {
+      key: 'tenant',
+      header: 'Tenant',
+      fit: true,
+      priority: 2,
+      cell: (row) => (row.tenant ? <Tag>{row.tenant}</Tag> : <span className="muted">none</span>),
+    },
     { key: 'opened', header: 'Last', fit: true, sort: (row) => row.lastAt, cell: (row) => <Ago at={row.lastAt} /> },
     { key: 'delivered', header: 'Delivered in', fit: true, priority: 3, cell: (row) => <Delivered page={row} /> },
-    { key: 'state', header: 'State', fit: true, cell: (row) => (row.acknowledgedAt ? <span className="muted">acknowledged</span> : <b>waiting</b>) },
+    {
+      key: 'state',
+      header: 'State',
+      fit: true,
+      cell: (row) => (row.acknowledgedAt ? <span className="muted">acknowledged</span> : <b>waiting</b>),
+    },
   ];
 }
 
@@ -41,10 +82,51 @@ function Canary({ canary }: { canary: OncallAnswer['canary'] }) {
     <section className="card" aria-labelledby="canary">
       <div className="card__head">
         <h2 id="canary">Canary channel</h2>
-        <span className="row num"><span className={`grade grade--${silent ? 'failing' : 'proven'}`}>{silent ? 'silent' : 'alive'}</span><span>{canary.lastHour} pages in the last hour, {canary.delivered} delivered</span><span className="muted">last one {canary.lastAt ? <Ago at={canary.lastAt} /> : 'not yet seen'}</span></span>
+        <span className="row num">
+          <span className={`grade grade--${silent ? 'failing' : 'proven'}`}>{silent ? 'silent' : 'alive'}</span>
+          <span>
+            {canary.lastHour} pages in the last hour, {canary.delivered} delivered
+          </span>
+          <span className="muted">last one {canary.lastAt ? <Ago at={canary.lastAt} /> : 'not yet seen'}</span>
+        </span>
       </div>
-      <p className="muted prose">The sentinel attacks its own canary tenants each minute. Those pages are counted here and never mixed with the others; a missing one is an alarm of its own.</p>
-      {silent && <Notice kind="failing" title="The canary is silent"><p>Either the attempts have stopped or their pages do not arrive. Until it sings again, do not trust an empty inbox.</p></Notice>}
+      <p className="muted prose">
+        The sentinel attacks its own canary tenants each minute. Those pages are counted here and never mixed with the
+        others; a missing one is an alarm of its own.
+      </p>
+      {silent && (
+        <Notice kind="failing" title="The canary is silent">
+          <p>
+            Either the attempts have stopped or their pages do not arrive. Until it sings again, do not trust an empty
+            inbox.
+          </p>
+        </Notice>
+      )}
+    </section>
+  );
+}
+
+function Deliveries({ page }: { page: OncallPage }) {
+  return (
+    <section className="section" aria-label="Delivery">
+      <h3>Delivery</h3>
+      <ul className="stack stack--tight">
+        {page.deliveries.map((delivery) => (
+          <li key={delivery.channel} className="row">
+            <span className={`grade grade--${delivery.acceptedAt ? 'proven' : 'failing'}`}>{delivery.channel}</span>
+            <span className="muted">
+              {delivery.acceptedAt ? (
+                <>
+                  accepted <Ago at={delivery.acceptedAt} />
+                </>
+              ) : (
+                `not accepted: ${delivery.outcome ?? 'no answer yet'}`
+              )}
+              , {delivery.attempts} {delivery.attempts === 1 ? 'try' : 'tries'}
+            </span>
+          </li>
+        ))}
+      </ul>
     </section>
   );
 }
@@ -57,21 +139,47 @@ function PagePanel({ page, onClose }: { page: OncallPage; onClose: () => void })
     onSettled: () => client.invalidateQueries({ queryKey: ['oncall'] }),
   });
   return (
-    <Drawer open onClose={onClose} title={page.says} sub={<span className="row"><code>{page.detection}</code><span className={`grade grade--${page.severity === 'critical' ? 'failing' : 'stale'}`}>{page.severity}</span></span>}>
-      <Facts entries={[['Opened', <Instant key="o" at={page.openedAt} />], ['Last seen', <Instant key="l" at={page.lastAt} />], ['Times', page.count], ['Tenant', page.tenant ?? 'none'], ...Object.entries(page.facts).map(([name, value]) => [name, <span key={name} className="hash">{String(value)}</span>] as const)]} />
-      <section className="section" aria-label="Delivery">
-        <h3>Delivery</h3>
-        <ul className="stack stack--tight">
-          {page.deliveries.map((delivery) => (
-            <li key={delivery.channel} className="row">
-              <span className={`grade grade--${delivery.acceptedAt ? 'proven' : 'failing'}`}>{delivery.channel}</span>
-              <span className="muted">{delivery.acceptedAt ? <>accepted <Ago at={delivery.acceptedAt} /></> : `not accepted: ${delivery.outcome ?? 'no answer yet'}`}, {delivery.attempts} {delivery.attempts === 1 ? 'try' : 'tries'}</span>
-            </li>
-          ))}
-        </ul>
-      </section>
+    <Drawer
+      open
+      onClose={onClose}
+      title={page.says}
+      sub={
+        <span className="row">
+          <code>{page.detection}</code>
+          <span className={`grade grade--${page.severity === 'critical' ? 'failing' : 'stale'}`}>{page.severity}</span>
+        </span>
+      }
+    >
+      <Facts
+        entries={[
+          ['Opened', <Instant key="o" at={page.openedAt} />],
+          ['Last seen', <Instant key="l" at={page.lastAt} />],
+          ['Times', page.count],
+          ['Tenant', page.tenant ?? 'none'],
+          ...Object.entries(page.facts).map(
+            ([name, value]) =>
+              [
+                name,
+                <span key={name} className="hash">
+                  {String(value)}
+                </span>,
+              ] as const,
+          ),
+        ]}
+      />
+      <Deliveries page={page} />
       <Failure error={acknowledge.error} />
-      {page.acknowledgedAt ? <p className="muted">Acknowledged <Ago at={page.acknowledgedAt} />.</p> : <div><Button look="primary" icon="check" busy={acknowledge.isPending} onClick={() => acknowledge.mutate()}>Acknowledge: I am on it</Button></div>}
+      {page.acknowledgedAt ? (
+        <p className="muted">
+          Acknowledged <Ago at={page.acknowledgedAt} />.
+        </p>
+      ) : (
+        <div>
+          <Button look="primary" icon="check" busy={acknowledge.isPending} onClick={() => acknowledge.mutate()}>
+            Acknowledge: I am on it
+          </Button>
+        </div>
+      )}
     </Drawer>
   );
 }
@@ -80,12 +188,18 @@ function PagePanel({ page, onClose }: { page: OncallPage; onClose: () => void })
 export function OncallInbox() {
   const [shown, setShown] = useState<'waiting' | 'all'>('waiting');
   const [opened, setOpened] = useState<string | null>(null);
-  const { data, error } = useQuery({ queryKey: ['oncall', 'pages'], queryFn: ({ signal }) => request<OncallAnswer>('/api/oncall/pages', { signal }), refetchInterval: REFRESH_MS });
+  const { data, error } = useQuery({
+    queryKey: ['oncall', 'pages'],
+    queryFn: ({ signal }) => request<OncallAnswer>('/api/oncall/pages', { signal }),
+    refetchInterval: REFRESH_MS,
+  });
   const rows = data?.pages.filter((page) => shown === 'all' || page.acknowledgedAt === null);
   const current = data?.pages.find((page) => page.id === opened);
   return (
     <>
-      <PageHead title="On-call inbox">Pages raised by detections. The same pages go out by webhook; this list is what would be on your phone.</PageHead>
+      <PageHead title="On-call inbox">
+        Pages raised by detections. The same pages go out by webhook; this list is what would be on your phone.
+      </PageHead>
       {error ? (
         <Failure error={error} />
       ) : (
@@ -98,8 +212,25 @@ export function OncallInbox() {
               rows={rows}
               rowKey={(row) => row.id}
               current={opened}
-              bar={<FilterSelect label="Shown" value={shown} onChange={setShown} choices={[{ value: 'waiting', label: 'Waiting for me' }, { value: 'all', label: 'All pages' }]} />}
-              empty={<Empty title="Nothing waits"><p>No page is open. That is only good news while the canary channel is alive: it proves that pages would arrive.</p></Empty>}
+              bar={
+                <FilterSelect
+                  label="Shown"
+                  value={shown}
+                  onChange={setShown}
+                  choices={[
+                    { value: 'waiting', label: 'Waiting for me' },
+                    { value: 'all', label: 'All pages' },
+                  ]}
+                />
+              }
+              empty={
+                <Empty title="Nothing waits">
+                  <p>
+                    No page is open. That is only good news while the canary channel is alive: it proves that pages
+                    would arrive.
+                  </p>
+                </Empty>
+              }
             />
           </div>
         </div>
