@@ -12,7 +12,7 @@ import type { EntryDetail, EntryProof } from '../../shell/wire.ts';
 import { ActorName, OutcomeWord } from './words.page.tsx';
 
 const OPENSSL = `# in an unpacked export bundle; the log's key comes from somewhere you trust
-sh verify.sh /path/to/log-key.pem`;
+sh verify.sh "$LOG_KEY"`;
 
 /** The verifier is loaded when somebody wants it: the same code as on the command line, on this browser's own crypto. */
 async function verify(entry: EntryDetail, proof: EntryProof, vkey: string) {
@@ -71,7 +71,7 @@ function Proof({ entry, proof }: { entry: EntryDetail; proof: EntryProof }) {
           label="Verifier key"
           help={
             <>
-              From a colleague, an older bundle, or the public page on another day. This server’s:{' '}
+              From a colleague, another machine, or a copy that you kept earlier. This server’s:{' '}
               <span className="hash">{proof.vkey}</span>
             </>
           }

@@ -8,10 +8,10 @@ import { dayText } from '../../ui/time.tsx';
 import { toast } from '../../ui/overlay.tsx';
 
 const DAY_MS = 86_400_000;
-const COMMANDS = `unzip auditrax-proof-*.zip -d bundle && cd bundle
-# the log's key comes from somewhere you trust, never from the bundle
-sh verify.sh /path/to/log-key.pem
-# or, with Node and a clone of the product
+const COMMANDS = `unzip auditrax-proof-*.zip -d bundle
+# with openssl alone; the log's key comes from somewhere you trust, never from the bundle
+sh bundle/verify.sh "$LOG_KEY"
+# or in a clone of the product
 npm exec --no -- auditrax verify bundle --key "$LOG_KEY"`;
 
 function day(shift: number): string {
@@ -23,7 +23,7 @@ function CheckABundle() {
     <section className="section" aria-labelledby="check">
       <h2 id="check">Check a bundle</h2>
       <p className="prose">
-        Take the log’s key from outside: from the public page on another day, another machine, or a person. A check with
+        Take the log’s key from outside: from a person, another machine, or a copy that you kept earlier. A check with
         the key inside the bundle proves only that the bundle agrees with itself, and the verifier says so.
       </p>
       <CodeBlock label="commands" code={COMMANDS} />

@@ -1,6 +1,6 @@
 import { useInfiniteQuery, useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { getRouteApi } from '@tanstack/react-router';
-import { useDeferredValue, useState, type FormEvent, type ReactNode } from 'react';
+import { useDeferredValue, useState, type FormEvent, type ComponentType } from 'react';
 import { Button } from '../../ui/button.tsx';
 import { Empty, Notice, Timeline } from '../../ui/display.tsx';
 import { ChoiceField, SearchField, TextArea, TextField } from '../../ui/field.tsx';
@@ -138,8 +138,8 @@ function History({ results }: { results: readonly Result[] }) {
 
 /** What the evidence room shows inside an engagement; handed in by whoever joins the two rooms. */
 export interface EvidenceSlots {
-  readonly all: (engagement: EngagementDetail) => ReactNode;
-  readonly ofCriterion: (engagement: EngagementDetail, criterion: Criterion) => ReactNode;
+  readonly All: ComponentType<{ engagement: EngagementDetail }>;
+  readonly OfCriterion: ComponentType<{ engagement: EngagementDetail; criterion: Criterion }>;
 }
 
 interface CriterionPanelProps {
@@ -193,7 +193,7 @@ function CriterionPanel({ engagement, evidence, criterionId, onClose }: Criterio
               <p>Return the engagement to fieldwork to change a result.</p>
             </Notice>
           )}
-          {evidence.ofCriterion(engagement, data)}
+          <evidence.OfCriterion engagement={engagement} criterion={data} />
           <History results={data.history} />
         </>
       )}

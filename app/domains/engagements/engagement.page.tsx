@@ -342,7 +342,7 @@ export function EngagementPage({ evidence }: { evidence: EvidenceSlots }) {
             count: data.progress.total,
             panel: <CriteriaTab engagement={data} evidence={evidence} />,
           },
-          { value: 'evidence', label: 'Evidence', panel: evidence.all(data) },
+          { value: 'evidence', label: 'Evidence', panel: <evidence.All engagement={data} /> },
           { value: 'people', label: 'People', count: data.contacts.length, panel: <PeopleTab engagement={data} /> },
         ]}
       />

@@ -373,6 +373,7 @@ function columnsFor(
     {
       key: 'received',
       header: 'Received',
+      priority: 2,
       fit: true,
       sort: (row) => row.receivedAt,
       cell: (row) => (
