@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { AppError, type Json } from '@auditrax/base';
 import { formatId, idKeys, type IdKeys } from '@auditrax/tenancy/ids';
 import { createTokenMinter, openAuthority, type CertificateAuthority } from '@auditrax/workload';
+import { drillsProblems, drillTokenRoutes } from '../domains/drills/index.ts';
 import { accessRoutes, createStepUpVerifier, problems as accessProblems } from '../domains/access/index.ts';
 import {
   canaryIdentityRoutes,
@@ -31,6 +32,8 @@ import { serve } from './serve.ts';
 const POOL_SIZE = 16;
 /** Expired challenges, links and sessions are swept this often. */
 const SWEEP_MS = 60_000;
+/** This process's key and those of its two predecessors, whose private halves died with them. */
+const TOKEN_KEYS_MAX = 3;
 
 // Read before privileges are dropped: the checkout may lie where only root can read.
 const policy = readHousePolicy();
@@ -64,7 +67,9 @@ async function start(): Promise<void> {
   const tagKeys = openIdKeys(floor);
   const tokenKey = generateKeyPairSync('ed25519');
   const kid = randomUUID();
-  member.announce({ tokenKeys: [publicJwk(tokenKey.publicKey, kid)] });
+  // Tokens of the issuer before a crash live on for their half minute: nobody is signed out by our restart.
+  const before = (member.peers().facts['tokenKeys'] ?? []) as Json[];
+  member.announce({ tokenKeys: [publicJwk(tokenKey.publicKey, kid), ...before].slice(0, TOKEN_KEYS_MAX) });
   const recorded = openRecordedDatabase(floor, 'issuer', {
     poolSize: POOL_SIZE,
     systemTables,
@@ -85,7 +90,8 @@ async function start(): Promise<void> {
       formatId(kind, context, id, tagKeys),
     policy,
   };
-  const minter = createTokenMinter({ key: tokenKey.privateKey, kid, issuer: TOKEN_ISSUER, clock });
+  const minterAt = (at: typeof clock) =>
+    createTokenMinter({ key: tokenKey.privateKey, kid, issuer: TOKEN_ISSUER, clock: at });
   const idKeysRoutes = bindRoutes(idKeysContract, {
     read: () => Promise.resolve({ status: 200 as const, body: spellIdKeys(tagKeys) }),
   });
@@ -104,12 +110,13 @@ async function start(): Promise<void> {
     rooms: [
       identityRoutes(deps),
       canaryIdentityRoutes(deps),
-      tokenMintRoutes({ ...deps, minter, recordMint }),
+      tokenMintRoutes({ ...deps, minter: minterAt(clock), recordMint }),
+      drillTokenRoutes({ ...deps, minterAt, recordMint }),
       accessRoutes(deps),
       tenantsRoutes(deps),
       idKeysRoutes,
     ],
-    problems: [identityProblems, accessProblems, tenantsProblems, keysProblems, auditProblems],
+    problems: [identityProblems, accessProblems, tenantsProblems, keysProblems, auditProblems, drillsProblems],
     tagKeys,
     policy,
     stepUp: createStepUpVerifier({ doors: deps.doors, clock }),

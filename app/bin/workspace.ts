@@ -5,17 +5,18 @@ import { formatId } from '@auditrax/tenancy/ids';
 import { sampleCatalogue } from '../claims/oscal-catalogue.ts';
 import { createStepUpVerifier } from '../domains/access/index.ts';
 import { auditTrailProblems, auditTrailRoutes } from '../domains/audit-trail/index.ts';
+import { type DrillDeps, drillRoutes, drillsProblems, openBareDoor } from '../domains/drills/index.ts';
 import { engagementProblems, engagementRoutes } from '../domains/engagements/index.ts';
 import { evidenceProblems, evidenceRoutes, evidenceService, refuseCardNumber } from '../domains/evidence/index.ts';
-import { keyConsoleRoutes, problems as keysProblems } from '../domains/keys/index.ts';
+import { createKeysClient, keyConsoleRoutes, problems as keysProblems } from '../domains/keys/index.ts';
 import { oncallProblems, oncallRoomRoutes } from '../domains/oncall/index.ts';
 import { problems as auditProblems } from '../platform/audit/errors.ts';
-import { remoteLedger, withGuardErrors } from '../platform/audit/index.ts';
+import { type AttemptRecorder, remoteLedger, withGuardErrors } from '../platform/audit/index.ts';
 import { postureExpectations, watchPosture } from '../platform/db/readiness.ts';
 import { attemptsRoutes } from '../platform/http/attempts-routes.ts';
 import { openObjectStore, problems as objectProblems } from '../platform/objects/index.ts';
 import { doorSettings } from './doors.ts';
-import { fetchIdKeys, openFloor, postTo } from './floor.ts';
+import { databaseConnection, fetchIdKeys, openFloor, postTo } from './floor.ts';
 import { openRecordedDatabase, recordAttemptWith } from './refusals.ts';
 import { readHousePolicy } from './rooms.ts';
 import { openSealing, readSealedFields } from './sealing.ts';
@@ -31,6 +32,17 @@ const policy = readHousePolicy();
 const fields = await readSealedFields();
 const floor = await openFloor('workspace');
 
+/** Attacks below HTTP run where the code runs: on canary tenants, for the sentinel alone. */
+function openDrills(
+  parts: Pick<DrillDeps, 'tenant' | 'system' | 'sealer' | 'objectsDirectory'> & { attempts: AttemptRecorder },
+) {
+  const { clock, random, client, member } = floor;
+  const { attempts, ...rest } = parts;
+  const bare = openBareDoor({ connection: databaseConnection(member.boot.database), attempts, clock });
+  const routes = drillRoutes({ ...rest, bare, keysClient: createKeysClient(client), fields, clock, random });
+  return { routes, close: () => bare.close() };
+}
+
 async function start(): Promise<void> {
   const { member, clock, random } = floor;
   const tagKeys = await fetchIdKeys(floor);
@@ -38,7 +50,8 @@ async function start(): Promise<void> {
   const { system } = recorded.database;
   const tenant = withGuardErrors(recorded.database.tenant);
   const { sealer, recordAudit } = openSealing(floor, 'workspace', { tenant, fields });
-  const store = await openObjectStore({ directory: join(member.boot.stateDirectory, 'objects'), random, keys: sealer });
+  const objectsDirectory = join(member.boot.stateDirectory, 'objects');
+  const store = await openObjectStore({ directory: objectsDirectory, random, keys: sealer });
   const ledger = remoteLedger(postTo(floor, 'ledger'));
   const deps = {
     door: tenant,
@@ -52,13 +65,7 @@ async function start(): Promise<void> {
     sampleCatalogue,
     formatId: (kind: string, context: { tenantPart: number }, id: Uuid) => formatId(kind, context, id, tagKeys),
   };
-  const tenantSlug = async (id: string): Promise<string | null> => {
-    const [row] = await system.system<{ slug: string }>({
-      sql: 'select t.slug from platform.tenant t where t.id = $1',
-      parameters: [id],
-    });
-    return row?.slug ?? null;
-  };
+  const drills = openDrills({ tenant, system, sealer, attempts: recorded.attempts, objectsDirectory });
   const posture = watchPosture({
     database: recorded.database,
     expectations: postureExpectations(),
@@ -72,8 +79,9 @@ async function start(): Promise<void> {
       evidenceRoutes(evidenceService({ ...deps, store })),
       auditTrailRoutes({ ...deps, ledger }),
       keyConsoleRoutes({ tenantDoor: tenant, clock }),
-      oncallRoomRoutes({ tenant, system, clock, record: recordAudit, idKeys: () => tagKeys, tenantSlug }),
+      oncallRoomRoutes({ tenant, system, clock, record: recordAudit, idKeys: () => tagKeys }),
       attemptsRoutes(onAttempt),
+      drills.routes,
     ],
     problems: [
       engagementProblems,
@@ -83,6 +91,7 @@ async function start(): Promise<void> {
       oncallProblems,
       objectProblems,
       auditProblems,
+      drillsProblems,
     ],
     tagKeys,
     policy,
@@ -94,6 +103,7 @@ async function start(): Promise<void> {
     },
     release: async () => {
       posture.stop();
+      await drills.close();
       await recorded.close();
     },
   });

@@ -1,6 +1,9 @@
 import type { Json, Uuid } from '@auditrax/base';
 import { sql, type Statement } from '@auditrax/tenancy';
 
+/** A day of attempts each minute, and a storm on top. */
+const DETECTION_TIMES_MAX = 20_000;
+
 export interface PageRow {
   readonly id: Uuid;
   readonly detection: string;
@@ -124,14 +127,20 @@ export function receiptsOfRequest(requestId: string): Statement<ReceiptRow> {
     order by d.accepted_at nulls last`;
 }
 
-/** Per entry: when it happened and when the first channel other than the inbox (or, without one, the inbox) accepted. */
+/**
+ * Per event: when it happened and when the first channel accepted its page. The inbox counts only where the page has no
+ * other channel: a page that nobody was sent is not yet a page.
+ */
 export function detectionTimesSince(since_ms: number): Statement<{ occurred_ms: string; accepted_ms: string | null }> {
   return sql<{ occurred_ms: string; accepted_ms: string | null }>`
-    select e.occurred_ms, (extract(epoch from min(d.accepted_at)) * 1000)::bigint as accepted_ms
+    select e.occurred_ms, (extract(epoch from coalesce(
+        min(d.accepted_at) filter (where d.channel <> 'inbox'),
+        case when count(*) filter (where d.channel <> 'inbox') = 0 then min(d.accepted_at) end)) * 1000)::bigint as accepted_ms
     from oncall.page_entry e
-    left join oncall.delivery d on d.page_id = e.page_id and d.channel <> 'inbox' and d.accepted_at is not null
+    left join oncall.delivery d on d.page_id = e.page_id
     where e.occurred_ms >= ${since_ms}
-    group by e.entry_id, e.detection, e.occurred_ms`;
+    group by e.entry_id, e.detection, e.occurred_ms
+    limit ${DETECTION_TIMES_MAX}`;
 }
 
 export function listPages(before: Date, limit: number): Statement<PageRow> {
@@ -172,4 +181,9 @@ export function insertAcknowledgement(input: { tenantId: Uuid; pageId: Uuid; per
   return sql`
     insert into oncall.acknowledgement (tenant_id, id, person_id, acknowledged_at)
     values (${input.tenantId}, ${input.pageId}, ${input.personId}, ${input.at})`;
+}
+
+/** Slugs of the named tenants, for the operator's eyes. */
+export function tenantSlugs(ids: readonly string[]): Statement<{ id: string; slug: string }> {
+  return sql<{ id: string; slug: string }>`select t.id, t.slug from platform.tenant t where t.id = any(${ids})`;
 }

@@ -7,8 +7,6 @@ import { acknowledgePage, listInbox, type OncallDeps, type ShownPage } from './s
 
 export interface OncallRouteDeps extends OncallDeps {
   readonly idKeys: () => IdKeys;
-  /** Slug of a tenant, for the operator's eyes. */
-  readonly tenantSlug: (tenantId: string) => Promise<string | null>;
 }
 
 /** The operator's inbox. */
@@ -17,7 +15,7 @@ export function oncallRoomRoutes(deps: OncallRouteDeps): RoomRoutes {
     list: async ({ caller, query }) => {
       const before = query.before === undefined ? new Date(deps.clock.nowMs() + 60_000) : new Date(query.before);
       const inbox = await listInbox(deps, caller, before);
-      const pages = await Promise.all(inbox.pages.map((page) => present(page, caller.tenant, deps)));
+      const pages = inbox.pages.map((page) => present(page, caller.tenant, deps));
       const { lastHour, delivered, lastAt } = inbox.canary;
       return {
         status: 200,
@@ -39,7 +37,7 @@ export function oncallRoomRoutes(deps: OncallRouteDeps): RoomRoutes {
   });
 }
 
-async function present(page: ShownPage, tenant: { tenantPart: number }, deps: OncallRouteDeps): Promise<OncallPage> {
+function present(page: ShownPage, tenant: { tenantPart: number }, deps: OncallRouteDeps): OncallPage {
   const { row } = page;
   return {
     id: formatId('pge', tenant, row.id, deps.idKeys()),
@@ -50,7 +48,7 @@ async function present(page: ShownPage, tenant: { tenantPart: number }, deps: On
     lastAt: row.last_at.toISOString(),
     count: row.count,
     facts: row.facts as Record<string, string | number | boolean>,
-    tenant: row.about_tenant === null ? null : await deps.tenantSlug(row.about_tenant),
+    tenant: page.tenant,
     deliveries: page.deliveries.map((delivery) => ({
       channel: delivery.channel,
       attempts: delivery.attempts,

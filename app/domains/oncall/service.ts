@@ -11,6 +11,7 @@ import {
   insertAcknowledgement,
   listPages,
   pageById,
+  tenantSlugs,
   type DeliveryRow,
   type PageRow,
 } from './queries.ts';
@@ -31,6 +32,8 @@ export interface ShownPage {
   readonly row: PageRow;
   readonly deliveries: readonly DeliveryRow[];
   readonly acknowledgedAt: Date | null;
+  /** Slug of the tenant that the event happened in. */
+  readonly tenant: string | null;
 }
 
 /** Pages newest first, before an instant, with their receipts and acknowledgements. Canary pages are only counted. */
@@ -40,12 +43,15 @@ export async function listInbox(deps: OncallDeps, caller: Caller, before: Date) 
   const ids = shown.map((row) => row.id);
   const deliveries = await deps.system.system(deliveriesOf(ids));
   const acknowledged = await deps.tenant.scoped(caller.tenant, acknowledgementsOf(caller.tenant.tenantId, ids));
+  const about = shown.map((row) => row.about_tenant).filter((id) => id !== null);
+  const slugs = new Map((await deps.system.system(tenantSlugs(about))).map(({ id, slug }) => [id, slug]));
   const [canary] = await deps.system.system(countCanaryPages(new Date(deps.clock.nowMs() - CANARY_WINDOW_MS)));
   return {
     pages: shown.map((row): ShownPage => ({
       row,
       deliveries: deliveries.filter((delivery) => delivery.page_id === row.id),
       acknowledgedAt: acknowledged.find((entry) => entry.id === row.id)?.acknowledged_at ?? null,
+      tenant: slugs.get(row.about_tenant ?? '') ?? null,
     })),
     canary: { lastHour: Number(canary!.pages), delivered: Number(canary!.delivered), lastAt: canary!.last_at },
     next: rows.length > PAGES_MAX ? shown.at(-1)!.opened_at : null,
