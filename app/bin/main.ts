@@ -19,6 +19,10 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     load: () => import('./commands/attack.ts'),
   },
   verify: { summary: 'verify an exported proof bundle offline', load: () => import('./commands/verify.ts') },
+  'log-keys': {
+    summary: 'print the public keys that outsiders verify the logs with',
+    load: () => import('./commands/log-keys.ts'),
+  },
   doctor: {
     summary: 'say what is wrong with this installation and what to do about it',
     load: () => import('./commands/doctor.ts'),
