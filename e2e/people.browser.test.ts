@@ -1,0 +1,180 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { browserMissing, openSite, type Site, type Visitor } from './testing/site.ts';
+
+let site: Site;
+
+/** The menu behind the person's own name. */
+async function personMenu(visitor: Visitor, label: string, entry: string): Promise<void> {
+  await visitor.button(label).click();
+  await visitor.page.getByRole('menuitem', { name: entry, exact: true }).click();
+}
+
+describe.skipIf(browserMissing)('people and their devices', () => {
+  let lead: Visitor;
+
+  beforeAll(async () => {
+    site = await openSite();
+  });
+  afterAll(() => site?.close());
+  afterEach(() => {
+    expect(site.faults()).toEqual([]);
+  });
+
+  it('a lead auditor makes a passkey from the link that was printed, leaves, and comes back with it', async () => {
+    lead = await site.visitor();
+    const { enrolPath } = await site.invitation('Lead auditor');
+    await lead.goto('/app/');
+    await lead.sees('Sign in');
+    await lead.look('sign-in');
+    await lead.goto(enrolPath!);
+    await lead.sees('Make your passkey');
+    await lead.look('enrol');
+    expect(lead.page.url()).not.toContain('#');
+    await lead.button('Make a passkey and sign in').click();
+    await lead.sees('Engagements');
+    await lead.reads('Start with the sample');
+    await lead.reads('Try-out door.');
+    await lead.look('home');
+    await personMenu(lead, 'Lead auditor', 'Sign out');
+    await lead.sees('Sign in');
+    await lead.signInWithPasskey();
+    await lead.sees('Engagements');
+  });
+
+  it('the enrolment link works once', async () => {
+    const other = await site.visitor();
+    const { enrolPath } = await site.invitation('Auditor', 'Lakeside Internal Audit');
+    await other.enrol(enrolPath!);
+    const thief = await site.visitor();
+    thief.expects(/Failed to load resource/);
+    await thief.goto(enrolPath!);
+    await thief.button('Make a passkey and sign in').click();
+    await thief.page.getByRole('status').or(thief.page.locator('.notice')).first().waitFor();
+    expect((await thief.ask('/api/identity/session')).body).toMatchObject({ signedIn: false });
+    await thief.close();
+    await other.close();
+  });
+
+  it('a second passkey on another device signs the same person in', async () => {
+    await lead.goto('/app/passkeys');
+    await lead.reads('You have one passkey');
+    await lead.look('passkeys');
+    // The first device refuses to hold a second passkey of the same account; the person takes another one.
+    await lead.plugIn();
+    await lead.button('Add a passkey').click();
+    await lead.reads('Passkey added');
+    await expect.poll(() => lead.page.locator('tbody tr').count()).toBe(2);
+    await personMenu(lead, 'Lead auditor', 'Sign out');
+    await lead.sees('Sign in');
+    await lead.signInWithPasskey();
+    await lead.sees('Engagements');
+  });
+
+  it('signing out everywhere ends the sessions on other machines too', async () => {
+    const elsewhere = await site.visitor();
+    await elsewhere.follow((await site.invitation('Lead auditor')).linkPath);
+    await elsewhere.sees('Engagements');
+    await personMenu(lead, 'Lead auditor', 'Sign out everywhere');
+    await lead.sees('Sign in');
+    await elsewhere.goto('/app/people');
+    await elsewhere.sees('Sign in');
+    await elsewhere.close();
+    await lead.signInWithPasskey();
+  });
+
+  it('a session by link can look, and is told which device approving needs', async () => {
+    const guest = await site.visitor({ hasPasskeyDevice: false });
+    await guest.follow((await site.invitation('Lead auditor', 'Lakeside Internal Audit')).linkPath);
+    await guest.reads('Signed in by link.');
+    await guest.goto('/app/people');
+    await guest.button('Invite a person').click();
+    await guest.page.getByLabel('Label').fill('Auditor, day shift');
+    await guest.button('Go on to approval').click();
+    await guest.reads('This session cannot approve it');
+    await guest.reads(/phone or laptop with a screen lock, or a security key/);
+    expect(await guest.button('Approve with passkey').count()).toBe(0);
+    await guest.look('step-up without a passkey');
+    guest.expects(/Failed to load resource/);
+    const refused = await guest.ask('/api/access/step-up', {
+      operation: 'access.invite',
+      input: { label: 'Auditor, day shift', role: 'auditor' },
+    });
+    expect(refused.status).toBe(403);
+    const bare = await guest.ask('/api/access/invitations', { label: 'Auditor, day shift', role: 'auditor' });
+    expect(bare.status).toBe(403);
+    await guest.close();
+  });
+
+  it('an invited auditor comes in with the link that was shown, works in the role, and is out when suspended', async () => {
+    await lead.goto('/app/people');
+    await lead.button('Invite a person').click();
+    await lead.page.getByLabel('Label').fill('Auditor, night shift');
+    await lead.page.getByLabel('Full name').fill('Sample Person');
+    await lead.button('Go on to approval').click();
+    const card = lead.page.getByLabel('What you approve');
+    await card.getByText('Auditor, night shift').first().waitFor();
+    await lead.look('approving an invitation');
+    await lead.button('Approve with passkey').click();
+    await lead.reads('Auditor, night shift is invited');
+    const address = await lead.dialog.locator('pre, code').first().innerText();
+    await lead.button('I have handed it over').click();
+
+    const night = await site.visitor();
+    await night.enrol(new URL(address.trim()).pathname + new URL(address.trim()).hash);
+    await night.sees('Engagements');
+    await night.goto('/app/people');
+    await night.sees('People');
+    expect(await night.button('Invite a person').count()).toBe(0);
+
+    await lead.goto('/app/people');
+    await lead.button('Actions for Auditor, night shift').click();
+    await lead.page.getByRole('menuitem', { name: 'Change role…' }).click();
+    await lead.page.getByRole('radio', { name: /^Lead auditor/ }).click();
+    await lead.button('Go on to approval').click();
+    await lead.button('Approve with passkey').click();
+    await lead.reads('Auditor, night shift is now lead auditor');
+    await night.goto('/app/people');
+    await night.button('Invite a person').waitFor();
+
+    await lead.button('Actions for Auditor, night shift').click();
+    await lead.page.getByRole('menuitem', { name: 'Suspend…' }).click();
+    await lead.button('Suspend with passkey').click();
+    await lead.reads('Auditor, night shift is suspended');
+    await night.goto('/app/people');
+    await night.sees('Sign in');
+    night.expects(/Failed to load resource/);
+    await night.button('Sign in with a passkey').click();
+    await night.page.locator('.notice').first().waitFor();
+    expect((await night.ask('/api/identity/session')).body).toMatchObject({ signedIn: false });
+    await night.close();
+  });
+
+  it('what was approved is recorded with the hash of the approval', async () => {
+    await lead.goto('/app/audit-trail?type=member.');
+    await lead.sees('Audit trail');
+    await lead.page.locator('tbody tr').first().waitFor();
+    await lead.look('audit trail');
+    const { body } = await lead.ask('/api/audit-trail?limit=100');
+    const entries = (body as { entries: { id: string; type: string; outcome: string }[] }).entries;
+    for (const type of ['invitation.created', 'member.role-changed', 'member.suspended']) {
+      const entry = entries.find((candidate) => candidate.type === type);
+      expect(entry, `${type} among ${entries.map((candidate) => candidate.type).join(', ')}`).toBeDefined();
+      const detail = await lead.ask(`/api/audit-trail/entries/${entry!.id}`);
+      expect((detail.body as { stepUpHash: string | null }).stepUpHash).toMatch(/\S/);
+    }
+  });
+
+  it('a device that stays locked approves nothing', async () => {
+    await lead.goto('/app/people');
+    await lead.unlocks(false);
+    await lead.button('Invite a person').click();
+    await lead.page.getByLabel('Label').fill('Auditor, early shift');
+    await lead.button('Go on to approval').click();
+    await lead.button('Approve with passkey').click();
+    await lead.dialog.locator('.notice').first().waitFor();
+    await lead.button('Cancel').click();
+    await lead.unlocks(true);
+    const { body } = await lead.ask('/api/access/invitations');
+    expect(JSON.stringify(body)).not.toContain('early shift');
+  });
+});
