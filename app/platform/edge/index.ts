@@ -85,7 +85,11 @@ export interface RunningEdge {
   drain(): Promise<void>;
 }
 
-const COOKIES: Readonly<Record<EdgeDoor, string>> = { edge: '__Host-auditrax', tryout: '__Host-auditrax-tryout' };
+/** Name of the session cookie at each door; a session of one is unknown to the other. */
+export const SESSION_COOKIES: Readonly<Record<EdgeDoor, string>> = {
+  edge: '__Host-auditrax',
+  tryout: '__Host-auditrax-tryout',
+};
 
 interface Door {
   readonly kind: EdgeDoor;
@@ -238,7 +242,7 @@ function openExchange(
     request,
     response,
     door: door.kind,
-    cookieName: COOKIES[door.kind],
+    cookieName: SESSION_COOKIES[door.kind],
     requestId: uuidV7(options.clock, options.random ?? systemRandom),
     arrived_ms: performance.now(),
     headers: door.headers.get(request.headers.host ?? '') ?? door.headers.values().next().value!,
