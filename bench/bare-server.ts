@@ -6,7 +6,6 @@ import { Pool, type PoolConfig } from 'pg';
 /** What `bare.ts` sends once, over the inherited channel. */
 export interface BareBoot {
   readonly connection: PoolConfig;
-  readonly schema: string;
   readonly key: string;
   readonly cert: string;
   readonly poolSize: number;
@@ -30,28 +29,26 @@ interface EngagementRow {
   created_by: string;
   created_at: Date;
   finalised_at: Date | null;
+  progress: readonly Cell[];
 }
 
-interface ProgressRow {
-  group_index: number;
-  outcome: string | null;
-  criteria: number;
+type Cell = readonly [groupIndex: number, outcome: string | null, criteria: number];
+
+function count(cells: readonly Cell[]) {
+  const sum = { total: 0, satisfied: 0, notSatisfied: 0, notApplicable: 0, open: 0 };
+  for (const [, outcome, criteria] of cells) {
+    sum.total += criteria;
+    if (outcome === null) sum.open += criteria;
+    else if (outcome === 'satisfied') sum.satisfied += criteria;
+    else if (outcome === 'not-satisfied') sum.notSatisfied += criteria;
+    else sum.notApplicable += criteria;
+  }
+  return sum;
 }
 
-function count(rows: readonly ProgressRow[]) {
-  const sum = (outcome: string | null): number =>
-    rows.filter((row) => row.outcome === outcome).reduce((total, row) => total + row.criteria, 0);
-  const [satisfied, notSatisfied, notApplicable, open] = [
-    sum('satisfied'),
-    sum('not-satisfied'),
-    sum('not-applicable'),
-    sum(null),
-  ];
-  return { total: satisfied + notSatisfied + notApplicable + open, satisfied, notSatisfied, notApplicable, open };
-}
-
-function reply(row: EngagementRow, progress: readonly ProgressRow[]): unknown {
+function reply(row: EngagementRow): unknown {
   const { groups, ...catalogue } = row.catalogue;
+  const cells = Map.groupBy(row.progress, ([groupIndex]) => groupIndex);
   return {
     id: row.id,
     title: row.title,
@@ -61,55 +58,42 @@ function reply(row: EngagementRow, progress: readonly ProgressRow[]): unknown {
     state: row.state,
     revision: row.revision,
     createdAt: row.created_at.toISOString(),
-    progress: count(progress),
+    progress: count(row.progress),
     catalogue,
-    groups: groups.map((group) => ({
-      ...group,
-      progress: count(progress.filter((item) => item.group_index === group.index)),
-    })),
+    groups: groups.map((group) => ({ ...group, progress: count(cells.get(group.index) ?? []) })),
     contacts: row.contact_ids,
     createdBy: row.created_by,
     finalisedAt: row.finalised_at?.toISOString() ?? null,
   };
 }
 
-function statements(schema: string) {
-  return {
-    engagement: `select id, title, client_name, catalogue, period_start::text, period_end::text, state, revision,
-        contact_ids, created_by, created_at, finalised_at from ${schema}.engagement where id = $1`,
-    progress: `select c.group_index, l.outcome, count(*)::int4 as criteria from ${schema}.criterion c
-      left join lateral (select r.outcome from ${schema}.result r where r.criterion_id = c.id
-        order by r.revision desc limit 1) l on true
-      where c.engagement_id = $1 group by c.group_index, l.outcome`,
-    insert: `insert into ${schema}.result (engagement_id, criterion_id, revision, outcome, note, observed_on, recorded_by)
-      values ($1, $2, coalesce((select max(r.revision) from ${schema}.result r where r.criterion_id = $2), 0) + 1,
-              $3, $4, $5, 'somebody')
-      returning id, revision, recorded_at`,
-  };
-}
+const READ = `select e.id, e.title, e.client_name, e.catalogue, e.period_start::text, e.period_end::text, e.state,
+    e.revision, e.contact_ids, e.created_by, e.created_at, e.finalised_at,
+    (select jsonb_agg(jsonb_build_array(p.group_index, p.outcome, p.criteria)) from (
+      select c.group_index, l.outcome, count(*)::int4 as criteria from criterion c
+      left join lateral (
+        select r.outcome from result r where r.criterion_id = c.id order by r.revision desc limit 1
+      ) l on true
+      where c.engagement_id = $1 group by c.group_index, l.outcome
+    ) p) as progress
+  from engagement e where e.id = $1`;
+
+const INSERT = `insert into result (engagement_id, criterion_id, revision, outcome, note, observed_on, recorded_by)
+  values ($1, $2, coalesce((select max(r.revision) from result r where r.criterion_id = $2), 0) + 1, $3, $4, $5, 'somebody')
+  returning id, revision, recorded_at`;
 
 async function serve(boot: BareBoot): Promise<BareReady> {
-  const pool = new Pool({ ...boot.connection, max: boot.poolSize });
+  // Kept for good: the time of a backend that has ended could no longer be read.
+  const pool = new Pool({ ...boot.connection, max: boot.poolSize, idleTimeoutMillis: 0 });
   const clients = await Promise.all(Array.from({ length: boot.poolSize }, () => pool.connect()));
   const backends = await Promise.all(
     clients.map(async (client) => (await client.query<{ pid: number }>('select pg_backend_pid() as pid')).rows[0]!.pid),
   );
   for (const client of clients) client.release();
-  const sql = statements(boot.schema);
   const app = fastify({ https: { key: boot.key, cert: boot.cert, minVersion: 'TLSv1.3' } });
   app.get<{ Params: { id: string } }>('/api/engagements/:id', async (request, answer) => {
-    const { id } = request.params;
-    const [
-      {
-        rows: [row],
-      },
-      { rows: progress },
-    ] = await Promise.all([
-      pool.query<EngagementRow>({ name: 'engagement', text: sql.engagement, values: [id] }),
-      pool.query<ProgressRow>({ name: 'progress', text: sql.progress, values: [id] }),
-    ]);
-    if (row === undefined) return answer.code(404).send({});
-    return reply(row, progress);
+    const { rows } = await pool.query<EngagementRow>({ name: 'read', text: READ, values: [request.params.id] });
+    return rows[0] === undefined ? answer.code(404).send({}) : reply(rows[0]);
   });
   app.post<{ Params: { id: string; criterion: string }; Body: { outcome: string; note: string; observedOn: string } }>(
     '/api/engagements/:id/criteria/:criterion/result',
@@ -118,7 +102,7 @@ async function serve(boot: BareBoot): Promise<BareReady> {
       const { outcome, note, observedOn } = request.body;
       const { rows } = await pool.query({
         name: 'insert',
-        text: sql.insert,
+        text: INSERT,
         values: [id, criterion, outcome, note, observedOn],
       });
       const row = rows[0] as { id: string; revision: number; recorded_at: Date };

@@ -48,29 +48,27 @@ export interface BareServer {
    * looks, and a plan made for an empty table would measure nothing but that.
    */
   analyse(): Promise<void>;
-  /** Ends the process and drops its tables. */
+  /** Ends the process and drops its database. */
   stop(): Promise<void>;
 }
 
-/** A schema of its own, so that no posture check and no role of the house ever sees it. */
-const SCHEMA = 'bench_bare';
+/** A database of its own on the same server, so that no posture check and no role of the house ever sees it. */
+const DATABASE = 'bench_bare';
 /** As many as there are clients: a bare handler waits for no connection. */
 const POOL_SIZE = 16;
 
 const TABLES = `
-  drop schema if exists ${SCHEMA} cascade;
-  create schema ${SCHEMA};
-  create table ${SCHEMA}.engagement (
+  create table engagement (
     id text primary key, title text not null, client_name text not null, catalogue jsonb not null,
     period_start date not null, period_end date not null, state text not null, revision int not null,
     contact_ids text[] not null, created_by text not null, created_at timestamptz not null, finalised_at timestamptz);
-  create table ${SCHEMA}.criterion (
-    id text primary key, engagement_id text not null references ${SCHEMA}.engagement, group_index int not null,
+  create table criterion (
+    id text primary key, engagement_id text not null references engagement, group_index int not null,
     content jsonb not null);
-  create index on ${SCHEMA}.criterion (engagement_id);
-  create table ${SCHEMA}.result (
-    id uuid primary key default gen_random_uuid(), engagement_id text not null references ${SCHEMA}.engagement,
-    criterion_id text not null references ${SCHEMA}.criterion, revision int not null, outcome text not null,
+  create index on criterion (engagement_id);
+  create table result (
+    id uuid primary key default gen_random_uuid(), engagement_id text not null references engagement,
+    criterion_id text not null references criterion, revision int not null, outcome text not null,
     note text not null, observed_on date not null, recorded_by text not null, recorded_at timestamptz not null default now(),
     unique (criterion_id, revision));`;
 
@@ -80,7 +78,7 @@ async function copyRows(client: Client, { engagement, criteria }: BareRows): Pro
     ...engagement.catalogue,
     groups: engagement.groups.map(({ index, id, path }) => ({ index, id, path })),
   });
-  await client.query(`insert into ${SCHEMA}.engagement values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, null)`, [
+  await client.query(`insert into engagement values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, null)`, [
     engagement.id,
     engagement.title,
     engagement.clientName,
@@ -94,7 +92,7 @@ async function copyRows(client: Client, { engagement, criteria }: BareRows): Pro
     engagement.createdAt,
   ]);
   for (const { id, groupIndex, result, ...content } of criteria) {
-    await client.query(`insert into ${SCHEMA}.criterion values ($1, $2, $3, $4)`, [
+    await client.query(`insert into criterion values ($1, $2, $3, $4)`, [
       id,
       engagement.id,
       groupIndex,
@@ -102,7 +100,7 @@ async function copyRows(client: Client, { engagement, criteria }: BareRows): Pro
     ]);
     if (result === null) continue;
     await client.query(
-      `insert into ${SCHEMA}.result (engagement_id, criterion_id, revision, outcome, note, observed_on, recorded_by)
+      `insert into result (engagement_id, criterion_id, revision, outcome, note, observed_on, recorded_by)
        values ($1, $2, 1, $3, $4, $5, $6)`,
       [engagement.id, id, result.outcome, result.note, result.observedOn, result.recordedBy],
     );
@@ -110,14 +108,20 @@ async function copyRows(client: Client, { engagement, criteria }: BareRows): Pro
 }
 
 /** Vacuum keeps index-only reads index-only, as autovacuum would. */
-const STATISTICS = [
-  `vacuum analyze ${SCHEMA}.engagement, ${SCHEMA}.criterion, ${SCHEMA}.result`,
-  'vacuum analyze app.engagement, app.criterion, app.result, audit.entry, audit.pending, audit.log_index',
-];
+const BARE_STATISTICS = 'vacuum analyze engagement, criterion, result';
+const HOUSE_STATISTICS =
+  'vacuum analyze app.engagement, app.criterion, app.result, audit.entry, audit.pending, audit.log_index';
 
-async function analyse(connection: PoolConfig): Promise<void> {
-  await withClient(connection, async (client) => {
-    for (const statement of STATISTICS) await client.query(statement);
+async function analyse(house: PoolConfig, bare: PoolConfig): Promise<void> {
+  await withClient(bare, (client) => client.query(BARE_STATISTICS));
+  await withClient(house, (client) => client.query(HOUSE_STATISTICS));
+}
+
+/** No statement in a transaction may make or drop a database; `force` ends what a killed run has left behind. */
+async function makeDatabase(house: PoolConfig): Promise<void> {
+  await withClient(house, async (client) => {
+    await client.query(`drop database if exists ${DATABASE} with (force)`);
+    await client.query(`create database ${DATABASE} template template0`);
   });
 }
 
@@ -140,23 +144,25 @@ async function firstMessage(child: ChildProcess): Promise<BareReady> {
 
 /**
  * Starts the bare server in a process of its own, on the same PostgreSQL, over copies of `rows`. `connection` is a
- * superuser's: it creates a schema and brings statistics up to date.
+ * superuser's: it makes a database and brings statistics up to date.
  */
 export async function startBareServer(options: {
   connection: PoolConfig;
   rows: BareRows;
   clock: Clock;
 }): Promise<BareServer> {
-  const { connection, clock } = options;
+  const { connection: house, clock } = options;
+  const connection = { ...house, database: DATABASE };
+  await makeDatabase(house);
   await withClient(connection, (client) => copyRows(client, options.rows));
-  await analyse(connection);
+  await analyse(house, connection);
   const { keyPem, certificatePem, authorityPem } = await issueEdgeCertificate({ clock, name: 'Bench' });
   const child = fork(join(import.meta.dirname, 'bare-server.ts'), [], {
     execArgv: ['--disable-warning=ExperimentalWarning'],
     env: { PATH: '/usr/bin:/bin', NODE_ENV: 'production' },
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   });
-  const boot: BareBoot = { connection, schema: SCHEMA, key: keyPem, cert: certificatePem, poolSize: POOL_SIZE };
+  const boot: BareBoot = { connection, key: keyPem, cert: certificatePem, poolSize: POOL_SIZE };
   child.send(boot);
   const { port, backends } = await firstMessage(child);
   return {
@@ -164,12 +170,12 @@ export async function startBareServer(options: {
     ca: authorityPem,
     pid: child.pid!,
     backends,
-    analyse: () => analyse(connection),
+    analyse: () => analyse(house, connection),
     stop: async () => {
       const ended = once(child, 'exit');
       child.disconnect();
       await ended;
-      await withClient(connection, (client) => client.query(`drop schema if exists ${SCHEMA} cascade`));
+      await withClient(house, (client) => client.query(`drop database if exists ${DATABASE} with (force)`));
     },
   };
 }

@@ -78,10 +78,12 @@ export function bareSeconds(bare: {
   postmaster: number;
 }): Record<string, number> {
   const own = timesOf(bare.pid);
-  if (own === undefined) throw new Error('the bare server is gone');
+  const backends = bare.backends.map((pid) => timesOf(pid)?.own_seconds);
+  if (own === undefined || backends.includes(undefined)) throw new Error('a process of the bare side is gone');
   const helpers = childrenOf(bare.postmaster).filter((pid) => !isBackend(pid) && !bare.backends.includes(pid));
-  const server = [...bare.backends, ...helpers].reduce((sum, pid) => sum + (timesOf(pid)?.own_seconds ?? 0), 0);
-  return { server: own.own_seconds, postgresql: server };
+  const helped = helpers.reduce((sum, pid) => sum + (timesOf(pid)?.own_seconds ?? 0), 0);
+  const served = backends.reduce<number>((sum, seconds) => sum + (seconds ?? 0), 0);
+  return { server: own.own_seconds, postgresql: served + helped };
 }
 
 /** Difference by name. */

@@ -35,8 +35,16 @@ const CLIENTS = 16;
 const ROUNDS = 5;
 const PHASE_MS = 3_000;
 const WARM_UP_MS = 1_500;
-/** A phase ends by time; this keeps a fault from running away. */
-const REQUESTS_MAX = 200_000;
+/** Reading ends by time; this keeps a fault from running away. */
+const READS_MAX = 200_000;
+/**
+ * Writing ends by number, the same on both sides: the tables of the faster side must not outgrow the other's, for what
+ * is read afterwards would no longer be the same. At least enough for the clock of CPU times, which ticks 100 times a
+ * second.
+ */
+const WRITES_MIN = 400;
+/** A side that needs this many times longer than planned for its writes is broken. */
+const PATIENCE = 10;
 const CRITERIA_PAGE = 200;
 const IDLE_MS = 3_000;
 /** What follows a request (sequencing, signing, write-back) belongs to its cost: waited for after every phase. */
@@ -142,12 +150,12 @@ async function settle(meter: Meter): Promise<void> {
 async function runPhase(
   side: { target: LoadTarget; meter: Meter },
   work: ReturnType<typeof requests>,
-  duration_ms: number,
+  end: { duration_ms: number; requests_max: number },
 ): Promise<Phase> {
   await settle(side.meter);
   const before = side.meter.read();
   const started = performance.now();
-  const load = await runLoad(side.target, { clients: CLIENTS, duration_ms, requests_max: REQUESTS_MAX, ...work });
+  const load = await runLoad(side.target, { clients: CLIENTS, ...end, ...work });
   await settle(side.meter);
   return { load, cpu_seconds: since(before, side.meter.read()), wall_ms: performance.now() - started };
 }
@@ -255,20 +263,26 @@ export async function runRequestBench(input: RequestBenchInput): Promise<Request
       house: new Map(rows.revisions),
       bare: new Map(rows.revisions),
     };
-    const run = (side: Side, kind: Kind, duration_ms: number): Promise<Phase> =>
-      runPhase({ target: targets[side], meter: meters[side] }, requests(input, revisions[side], kind), duration_ms);
+    const run = (side: Side, kind: Kind, end: { duration_ms: number; requests_max: number }): Promise<Phase> =>
+      runPhase({ target: targets[side], meter: meters[side] }, requests(input, revisions[side], kind), end);
     await measureIdle([meters.house, meters.bare]);
-    for (const kind of ['read', 'write'] as const)
-      for (const side of ['house', 'bare'] as const) await run(side, kind, WARM_UP_MS);
-    await bare.analyse();
+    const warmUp = { duration_ms: WARM_UP_MS, requests_max: READS_MAX };
+    for (const side of ['house', 'bare'] as const) await run(side, 'read', warmUp);
+    const { load } = await run('house', 'write', warmUp);
+    await run('bare', 'write', { duration_ms: WARM_UP_MS * PATIENCE, requests_max: load.requests });
+    const writes = Math.max(WRITES_MIN, Math.round((load.requests * phase_ms) / load.duration_ms));
+    const ends: Record<Kind, { duration_ms: number; requests_max: number }> = {
+      read: { duration_ms: phase_ms, requests_max: READS_MAX },
+      write: { duration_ms: phase_ms * PATIENCE, requests_max: writes },
+    };
     const phases: Phases = { read: { house: [], bare: [] }, write: { house: [], bare: [] } };
-    for (let round_ = 0; round_ < rounds; round_ += 1) {
-      // Who goes first changes each round, so that a machine that grows slower favours nobody.
-      const order: readonly Side[] = round_ % 2 === 0 ? ['house', 'bare'] : ['bare', 'house'];
-      for (const kind of ['read', 'write'] as const)
-        for (const side of order) phases[kind][side].push(await run(side, kind, phase_ms));
+    for (let number = 0; number < rounds; number += 1) {
       await bare.analyse();
-      progress(`round ${round_ + 1} of ${rounds}`);
+      // Who goes first changes each round, so that a machine that grows slower favours nobody.
+      const order: readonly Side[] = number % 2 === 0 ? ['house', 'bare'] : ['bare', 'house'];
+      for (const kind of ['read', 'write'] as const)
+        for (const side of order) phases[kind][side].push(await run(side, kind, ends[kind]));
+      progress(`round ${number + 1} of ${rounds}`);
     }
     return report({ phases, meters, phase_ms });
   } finally {

@@ -438,7 +438,6 @@ describe('the walls hold without the service', () => {
       engagementId: id,
       criterionId: criteria[0]!,
       revision: 1,
-      supersedes: null,
       outcome: 'satisfied',
       note: Buffer.from('x'),
       observedOn: '2026-11-20',
@@ -495,32 +494,31 @@ describe('the walls hold without the service', () => {
     }
   });
 
-  test('two results cannot supersede the same one, whatever the service believes', async () => {
+  test('the chain of results has no fork and no gap, whatever the service believes', async () => {
     const { id, criteria } = await inFieldwork();
-    const recorded = await service.recordResult(auditor, result(id, criteria[0]!));
-    const values = (revision: number) => [
-      room.harbour.context.tenantId,
-      uuidV4(systemRandom),
-      id,
-      criteria[0]!,
-      revision,
-      recorded.id,
-      lead.caller.personId,
-    ];
-    const insert = `insert into app.result (tenant_id, id, engagement_id, criterion_id, revision, supersedes, outcome, note, observed_on, recorded_by, recorded_at)
-      values ($1, $2, $3, $4, $5, $6, 'satisfied', '\\x00', '2026-11-20', $7, now())`;
-    const failures: string[] = [];
-    for (const revision of [2, 3]) {
-      const work = room.deps.door.transaction(room.harbour.context, (tx) =>
-        tx.query({ sql: insert, parameters: values(revision) }),
-      );
-      await work.catch((error: { code: string }) => failures.push(error.code));
-    }
-    expect(failures).toEqual(['audit_unlogged_commit', 'audit_unlogged_commit']);
-    await service.recordResult(auditor, result(id, criteria[0]!, 1));
-    const fork = room.deps.door.transaction(room.harbour.context, (tx) =>
-      tx.query({ sql: insert, parameters: values(3) }),
-    );
-    await expect(fork).rejects.toThrow(withCode('database_unique'));
+    const criterionId = criteria[0]!;
+    await service.recordResult(auditor, result(id, criterionId));
+    const { door, recordAudit } = room.deps;
+    const { context } = room.harbour;
+    const add = (revision: number): Promise<unknown> =>
+      door.transaction(context, async (tx) => {
+        const row = uuidV4(systemRandom);
+        const values = [context.tenantId, row, id, criterionId, revision, lead.caller.personId];
+        const text = `insert into app.result (tenant_id, id, engagement_id, criterion_id, revision, outcome, note, observed_on, recorded_by, recorded_at)
+          values ($1, $2, $3, $4, $5, 'satisfied', '\\x00', '2026-11-20', $6, now())`;
+        await tx.query({ sql: text, parameters: values });
+        const actor = { personId: lead.caller.personId };
+        await recordAudit(tx, {
+          type: 'result.recorded',
+          actor,
+          resource: ['result', row],
+          outcome: 'allowed',
+          requestId: 'r',
+        });
+      });
+    await expect(add(1)).rejects.toThrow(withCode('database_unique'));
+    await expect(add(3)).rejects.toThrow(withCode('database_reference'));
+    await expect(add(0)).rejects.toThrow(withCode('database_check'));
+    await add(2);
   });
 });

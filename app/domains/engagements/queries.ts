@@ -226,7 +226,6 @@ export function listHistory(
 export interface ResultGateRow extends EngagementGateRow {
   /** Null: no criterion of this engagement has the id. */
   readonly criterion_id: Uuid | null;
-  readonly result_id: Uuid | null;
   readonly result_revision: number | null;
 }
 
@@ -240,11 +239,11 @@ export function readResultGate(
   key: { engagementId: Uuid; criterionId: Uuid },
 ): Statement<ResultGateRow> {
   return sql<ResultGateRow>`select e.id, e.state, e.revision, e.contact_ids, c.id as criterion_id,
-      l.id as result_id, l.revision as result_revision
+      l.revision as result_revision
     from app.engagement e
     left join app.criterion c on c.tenant_id = ${tenantId} and c.engagement_id = e.id and c.id = ${key.criterionId}
     left join lateral (
-      select r.id, r.revision from app.result r
+      select r.revision from app.result r
       where r.tenant_id = ${tenantId} and r.criterion_id = c.id order by r.revision desc limit 1
     ) l on true
     where e.tenant_id = ${tenantId} and e.id = ${key.engagementId} for share of e`;
@@ -258,7 +257,6 @@ export function insertResult(
     engagementId: Uuid;
     criterionId: Uuid;
     revision: number;
-    supersedes: Uuid | null;
     outcome: ResultOutcome;
     note: Uint8Array;
     observedOn: string;
@@ -267,8 +265,8 @@ export function insertResult(
   },
 ): Statement<{ id: Uuid }> {
   return sql<{ id: Uuid }>`insert into app.result
-    (tenant_id, id, engagement_id, criterion_id, revision, supersedes, outcome, note, observed_on, recorded_by, recorded_at)
-    values (${tenantId}, ${row.id}, ${row.engagementId}, ${row.criterionId}, ${row.revision}, ${row.supersedes},
+    (tenant_id, id, engagement_id, criterion_id, revision, outcome, note, observed_on, recorded_by, recorded_at)
+    values (${tenantId}, ${row.id}, ${row.engagementId}, ${row.criterionId}, ${row.revision},
             ${row.outcome}, ${row.note}, ${row.observedOn}, ${row.recordedBy}, ${row.recordedAt})
     on conflict do nothing returning id`;
 }

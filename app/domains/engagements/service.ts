@@ -177,9 +177,9 @@ async function create(
 /** Inserts after the gate has been passed; the number that the person saw must still be the one in force. */
 async function addResult(
   tx: ScopedTransaction,
-  row: { input: ResultInput; id: Uuid; note: Uint8Array; supersedes: Uuid | null; who: Asker; at: Date },
+  row: { input: ResultInput; id: Uuid; note: Uint8Array; who: Asker; at: Date },
 ): Promise<number> {
-  const { input, id, note, supersedes, who, at } = row;
+  const { input, id, note, who, at } = row;
   const { engagementId, criterionId, outcome, observedOn } = input;
   const revision = input.revision + 1;
   const recorded = { recordedBy: who.caller.personId, recordedAt: at };
@@ -189,7 +189,6 @@ async function addResult(
       engagementId,
       criterionId,
       revision,
-      supersedes,
       outcome,
       note,
       observedOn,
@@ -216,7 +215,7 @@ async function recordResult(deps: EngagementDeps, who: Asker, input: ResultInput
       if (gate.criterion_id === null) throw notFound('criterion');
       requireEvent(gate.state, 'record');
       requireRevision(gate.result_revision ?? 0, input.revision);
-      const revision = await addResult(tx, { input, id, note, supersedes: gate.result_id, who, at });
+      const revision = await addResult(tx, { input, id, note, who, at });
       await deps.recordAudit(tx, {
         ...auditOf(who),
         type: 'result.recorded',

@@ -42,15 +42,16 @@ create table app.criterion (
   foreign key (tenant_id, engagement_id, created_xid) references app.engagement (tenant_id, id, created_xid)
 );
 
--- Append-only: a new result supersedes the one before and no role may change or delete one. The numbering leaves room
--- for exactly one chain a criterion, so that two people cannot both supersede the same result.
+-- Append-only: a new result supersedes the one before and no role may change or delete one. Numbers begin at 1 and each
+-- needs the one below it, so that there is exactly one chain a criterion, without gaps and without forks: two people
+-- cannot both supersede the same result.
 create table app.result (
   tenant_id uuid not null,
   id uuid not null,
   engagement_id uuid not null,
   criterion_id uuid not null,
   revision integer not null check (revision >= 1),
-  supersedes uuid,
+  supersedes integer generated always as (nullif(revision - 1, 0)) stored,
   outcome text not null check (outcome in ('satisfied', 'not-satisfied', 'not-applicable')),
   note bytea not null,
   observed_on date not null,
@@ -58,11 +59,8 @@ create table app.result (
   recorded_at timestamptz not null,
   primary key (tenant_id, id),
   unique (tenant_id, criterion_id, revision),
-  unique (tenant_id, criterion_id, id),
-  unique (tenant_id, supersedes),
   foreign key (tenant_id, engagement_id, criterion_id) references app.criterion (tenant_id, engagement_id, id),
-  foreign key (tenant_id, criterion_id, supersedes) references app.result (tenant_id, criterion_id, id),
-  constraint result_chain check ((revision = 1) = (supersedes is null))
+  foreign key (tenant_id, criterion_id, supersedes) references app.result (tenant_id, criterion_id, revision)
 );
 
 select platform.protect_tenant_table('app.engagement');
@@ -77,5 +75,5 @@ grant insert (tenant_id, id, title, client_name, catalogue, period_start, period
   on app.engagement to ax_workspace;
 grant update (state, revision, contact_ids, finalised_at) on app.engagement to ax_workspace;
 grant insert (tenant_id, id, engagement_id, position, group_index, content) on app.criterion to ax_workspace;
-grant insert (tenant_id, id, engagement_id, criterion_id, revision, supersedes, outcome, note, observed_on, recorded_by, recorded_at)
+grant insert (tenant_id, id, engagement_id, criterion_id, revision, outcome, note, observed_on, recorded_by, recorded_at)
   on app.result to ax_workspace;
