@@ -146,7 +146,7 @@ function ToastList() {
 /** Provides toasts and tooltips; once, around the app. */
 export function OverlayProvider({ children }: { children: ReactNode }) {
   return (
-    <Toast.Provider toastManager={toasts} timeout={6_000}>
+    <Toast.Provider toastManager={toasts} timeout={5_000} limit={2}>
       <BaseTooltip.Provider delay={300}>{children}</BaseTooltip.Provider>
       <Toast.Portal>
         <Toast.Viewport className="toasts">
