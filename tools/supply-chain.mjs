@@ -82,29 +82,35 @@ export function dependencyFindings(manifest, reasons) {
   ]);
 }
 
+function componentOf(key, entry) {
+  const name = nameOf(key);
+  const [algorithm, value] = entry.integrity.split('-');
+  return {
+    type: 'library',
+    name,
+    version: entry.version,
+    purl: `pkg:npm/${name.replace('@', '%40')}@${entry.version}`,
+    scope: entry.dev ? 'excluded' : entry.optional ? 'optional' : 'required',
+    hashes: [
+      { alg: algorithm.toUpperCase().replace('SHA', 'SHA-'), content: Buffer.from(value, 'base64').toString('hex') },
+    ],
+    ...(entry.license ? { licenses: [{ expression: entry.license }] } : {}),
+  };
+}
+
+const SCOPES = ['required', 'optional', 'excluded'];
+
 /** CycloneDX 1.6 bill of materials from the lockfile; deterministic, so that it can be compared. */
 export function billOfMaterials(manifest, lock) {
-  const components = installed(lock)
-    .filter(([, entry]) => entry.integrity !== undefined)
-    .map(([key, entry]) => {
-      const name = nameOf(key);
-      const [algorithm, value] = entry.integrity.split('-');
-      return {
-        type: 'library',
-        name,
-        version: entry.version,
-        purl: `pkg:npm/${name.replace('@', '%40')}@${entry.version}`,
-        scope: entry.dev ? 'excluded' : entry.optional ? 'optional' : 'required',
-        hashes: [
-          {
-            alg: algorithm.toUpperCase().replace('SHA', 'SHA-'),
-            content: Buffer.from(value, 'base64').toString('hex'),
-          },
-        ],
-        ...(entry.license ? { licenses: [{ expression: entry.license }] } : {}),
-      };
-    })
-    .sort((a, b) => (a.purl < b.purl ? -1 : 1));
+  const found = new Map();
+  for (const [key, entry] of installed(lock).filter(([, { integrity }]) => integrity !== undefined)) {
+    const component = componentOf(key, entry);
+    // One version may be installed in several places; the place that needs it most tells the scope.
+    const earlier = found.get(component.purl);
+    if (earlier === undefined || SCOPES.indexOf(component.scope) < SCOPES.indexOf(earlier.scope))
+      found.set(component.purl, component);
+  }
+  const components = [...found.values()].sort((a, b) => (a.purl < b.purl ? -1 : 1));
   return {
     bomFormat: 'CycloneDX',
     specVersion: '1.6',
