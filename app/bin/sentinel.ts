@@ -1,6 +1,397 @@
-import { generateKeyPairSync } from 'node:crypto';
-import { openFloor } from './floor.ts';
+// The sentinel: attacks the house, runs the probes, detects, pages, and publishes the page. Holds the page-signing key
+// and a read-only role; every tenant it can act in is a canary.
+import { createPrivateKey, createPublicKey, generateKeyPairSync, randomUUID, type KeyObject } from 'node:crypto';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { AppError, type Json, type ServiceName, type Uuid } from '@auditrax/base';
+import { openDatabase, sql, type Database } from '@auditrax/tenancy';
+import { formatId, type IdKeys } from '@auditrax/tenancy/ids';
+import { CLAIM_TABLES } from '../claims/queries.ts';
+import { allClaims } from '../claims/register.ts';
+import { createTail } from '../domains/detections/index.ts';
+import { parsePolicy } from '../domains/disclosure/index.ts';
+import { issuerRoutes as drillIssuer, routes as drillContract } from '../domains/drills/index.ts';
+import { createPager } from '../domains/oncall/index.ts';
+import { parseOrganisation } from '../domains/trust/index.ts';
+import { parseRegistry } from '../domains/vendors/index.ts';
+import { observationRecorder, remoteLedger } from '../platform/audit/index.ts';
+import { createAttemptLoop, type AttemptLoop } from '../probes/attempt-loop.ts';
+import { edgeAttempts, layerAttempts, type Attempt, type CorpusDeps } from '../probes/attempts.ts';
+import { playAttacks } from '../probes/attack-report.ts';
+import { findCanaries, plantCanary } from '../probes/canaries.ts';
+import { createEdgeClient } from '../probes/edge-client.ts';
+import { canarySessions, createProbeHouse } from '../probes/house.ts';
+import { createLogReader, type LogReader } from '../probes/log-key.ts';
+import { bareReport, proveReport, type ProveReport } from '../probes/prove-report.ts';
+import { createPublisher, type Publisher } from '../probes/publisher.ts';
+import { createReconciler } from '../probes/reconciler.ts';
+import { PROBES } from '../probes/registry.ts';
+import { createRunner, observationsOf, type Runner } from '../probes/runner.ts';
+import { createServiceDoor } from '../probes/service-door.ts';
+import type { HouseProcesses } from '../probes/sockets.ts';
+import { createWatch, type Watch } from '../probes/watch.ts';
+import { readDoors } from './doors.ts';
+import { databaseConnection, fetchIdKeys, openFloor, postTo, TOKEN_ISSUER, type Floor } from './floor.ts';
+import { EDGE_ROUTES } from './rooms.ts';
+import { ROOT } from './root.ts';
 import { serve } from './serve.ts';
+
+/** The role may hold eight connections; one is left for whoever looks by hand. */
+const POOL_SIZE = 7;
+const TABLES = [
+  ...CLAIM_TABLES,
+  'oncall.page',
+  'oncall.page_entry',
+  'oncall.delivery',
+  'oncall.cursor',
+  'audit.entry',
+  'audit.log_index',
+  'audit.mint',
+  'platform.tenant',
+];
+const MINUTE_MS = 60_000;
+const RECONCILE_MS = 10_000;
+
+function readSample(path: string): unknown {
+  return JSON.parse(readFileSync(join(ROOT, path), 'utf8'));
+}
+
+// Read before privileges are dropped: the checkout may lie where only root can read.
+const organisation = parseOrganisation(readSample('app/domains/trust/organisation.sample.json'));
+const registry = parseRegistry(readSample('app/domains/vendors/registry.sample.json'));
+const policy = parsePolicy(readSample('app/domains/disclosure/policy.sample.json'));
 const floor = await openFloor('sentinel');
-floor.member.announce({ pageKey: generateKeyPairSync('ed25519').publicKey.export({ format: 'jwk' }).x! });
-await serve(floor, 'sentinel', { rooms: [], problems: [] });
+
+interface Options {
+  readonly canaryWebhook: string;
+  readonly pageWebhook: string | null;
+  readonly separation: 'users' | 'passwords';
+  readonly attempt_ms: number;
+  readonly publish_ms: number;
+}
+
+function readOptions({ member }: Floor): Options {
+  const given = member.boot.options as unknown as Partial<Options>;
+  return {
+    canaryWebhook: given.canaryWebhook!,
+    pageWebhook: given.pageWebhook ?? null,
+    separation: given.separation!,
+    attempt_ms: given.attempt_ms ?? MINUTE_MS,
+    publish_ms: given.publish_ms ?? MINUTE_MS,
+  };
+}
+
+/** A signing key of its own folder, made on a first start only: its public half is pinned elsewhere. */
+function ownKey({ member }: Floor, name: string): KeyObject {
+  const path = join(member.boot.stateDirectory, `${name}.pem`);
+  if (existsSync(path)) return createPrivateKey(readFileSync(path));
+  if (member.boot.options['isNew'] !== true) {
+    throw new AppError('sentinel_key_missing', `the key ${path} is gone: restore it from a backup`);
+  }
+  const { privateKey } = generateKeyPairSync('ed25519');
+  writeFileSync(path, privateKey.export({ type: 'pkcs8', format: 'pem' }), { mode: 0o600, flag: 'wx', flush: true });
+  return privateKey;
+}
+
+function rawPublic(key: KeyObject): string {
+  return createPublicKey(key).export({ format: 'jwk' }).x!;
+}
+
+/** What is smaller here than in production; stands on the page. */
+function notesOf(options: Options, tryoutPort: number | null): string[] {
+  return [
+    ...(tryoutPort === null
+      ? []
+      : ['A listener for trying out speaks plain HTTP on this machine’s loopback address; a production house has none.']),
+    ...(options.separation === 'users'
+      ? []
+      : ['The processes share one user of this machine, so their separation from each other is asserted here.']),
+  ];
+}
+
+/** Everything that watches the log, whether or not there are canaries yet. */
+interface Base {
+  readonly database: Database;
+  readonly watch: Watch;
+  readonly log: LogReader;
+  readonly record: ReturnType<typeof observationRecorder>['record'];
+  readonly options: Options;
+  readonly pageKey: KeyObject;
+  readonly webhookKey: KeyObject;
+  readonly startedAt_ms: number;
+  readonly troubled: (error: unknown) => void;
+}
+
+/** What `begin` has set going. */
+interface Begun {
+  readonly runner: Runner;
+  readonly publisher: Publisher;
+  readonly corpus: CorpusDeps;
+  readonly attempts: readonly Attempt[];
+  stop(): Promise<void>;
+}
+
+function openBase(): Base {
+  const { member, clock, random } = floor;
+  const troubled = (error: unknown): void => floor.log.warn('sentinel-trouble', { error });
+  const database = openDatabase({
+    connection: databaseConnection(member.boot.database),
+    poolSize: POOL_SIZE,
+    clock,
+    systemTables: TABLES,
+    functions: ['audit.append_observation'],
+    // It acts for no tenant: a refusal here is a bug or a break-in of this process.
+    onRefusal: (event) => Promise.reject(new AppError('sentinel_statement_refused', `${event.code} (${event.reason})`)),
+  });
+  const door = database.system;
+  return {
+    database,
+    watch: createWatch({ door, clock }),
+    log: createLogReader({ door, ledger: remoteLedger(postTo(floor, 'ledger')), pinFile: join(member.boot.stateDirectory, 'log-key') }),
+    record: observationRecorder(door, { clock, random }).record,
+    options: readOptions(floor),
+    pageKey: ownKey(floor, 'page-key'),
+    webhookKey: ownKey(floor, 'webhook-key'),
+    startedAt_ms: clock.nowMs(),
+    troubled,
+  };
+}
+
+/** Detection and paging: they need no canary, and begin as soon as the process is up. */
+function startDetection(base: Base): () => Promise<void> {
+  const { clock, random } = floor;
+  const { options, webhookKey: key, troubled } = base;
+  const door = base.database.system;
+  const pager = createPager({
+    door,
+    clock,
+    random,
+    canary: { url: options.canaryWebhook, key, clock },
+    webhook: options.pageWebhook === null ? undefined : { url: options.pageWebhook, key, clock },
+    onFailure: troubled,
+  });
+  const tail = createTail({ door, clock, raise: pager.raise, onFailure: troubled });
+  const reconciler = createReconciler({
+    door,
+    file: join(floor.member.boot.stateDirectory, 'reconciled'),
+    record: base.record,
+    interval_ms: RECONCILE_MS,
+    onFailure: troubled,
+  });
+  for (const part of [tail, pager, reconciler]) part.start();
+  return async () => {
+    await Promise.all([tail.stop(), pager.stop(), reconciler.stop()]);
+  };
+}
+
+function processesOf(base: Base): () => HouseProcesses {
+  const { member } = floor;
+  const socket = member.boot.database?.host;
+  return () => ({
+    pids: [process.pid, ...Object.values(member.peers().addresses).map(({ pid }) => pid)],
+    separation: base.options.separation,
+    databaseDirectory: socket?.startsWith('/') === true ? socket : undefined,
+    tryoutPort: readDoors(member.boot.options).tryoutPort,
+    alarmPort: Number(new URL(base.options.canaryWebhook).port),
+  });
+}
+
+/** The certificate authority of the edge, as the gateway announced it; null when a certificate was configured. */
+async function openEdge() {
+  const { member } = floor;
+  const { facts } = await member.whenPeers(
+    (peers) => peers.facts['edgeAuthority'] !== undefined && peers.addresses.gateway !== undefined && peers.addresses.workspace !== undefined,
+  );
+  const { host, port } = readDoors(member.boot.options);
+  return createEdgeClient({ host, port, authorityPem: (facts['edgeAuthority'] ?? null) as string | null });
+}
+
+/** Canaries planted, the doors to attack them by, and the corpus of attempts. */
+async function openGround(base: Base) {
+  const { clock, random, client, member } = floor;
+  const idKeys: IdKeys = await fetchIdKeys(floor);
+  const edge = await openEdge();
+  const [tenantA, tenantB] = await findCanaries(base.database.system);
+  const sessions = canarySessions(client, clock);
+  const planting = { door: base.database.system, edge, idKeys, random, session: sessions };
+  const [a, b] = await Promise.all([plantCanary(planting, tenantA), plantCanary(planting, tenantB)]);
+  const cookie = async (): Promise<string> => (await sessions(a.slug, 'lead')).cookie;
+  const token: Parameters<typeof createServiceDoor>[0]['token'] = async (order) => {
+    const body = { ...order, cookie: (await cookie()).split('=')[1]! };
+    return (await client.call(drillIssuer.token, { requestId: randomUUID(), body })).body.token;
+  };
+  const service = createServiceDoor({
+    clock,
+    identity: floor.identity,
+    portOf: (name: ServiceName) => member.peers().addresses[name]?.port,
+    token,
+    issuer: TOKEN_ISSUER,
+    tokenKeyId: () => (member.peers().facts['tokenKeys'] as unknown as { kid: string }[])[0]!.kid,
+    folder: member.boot.stateDirectory,
+  });
+  const knock: CorpusDeps['knock'] = async (id) => {
+    const requestId = randomUUID();
+    const presented = await token({ destination: 'workspace', presenter: 'sentinel', age_seconds: 0 });
+    const status = await client
+      .call(drillContract.knock, { requestId, token: presented, params: { engagementId: id } })
+      .then((reply) => reply.status, (error: unknown) => (error instanceof AppError && error.code === 'not_found' ? 404 : 500));
+    return { requestId, status };
+  };
+  const canaries = { a, b };
+  const idOf: CorpusDeps['idOf'] = (kind, name, uuid) => formatId(kind, canaries[name].context, uuid, idKeys);
+  return { idKeys, edge, sessions, service, knock, canaries, idOf, cookie };
+}
+
+function startLoop(base: Base, attempts: readonly Attempt[]): AttemptLoop {
+  const { watch, record, troubled, options } = base;
+  return createAttemptLoop({
+    clock: floor.clock,
+    watch,
+    corpus: () => attempts,
+    record,
+    interval_ms: options.attempt_ms,
+    onFailure: troubled,
+  });
+}
+
+function makePublisher(base: Base, origin: string): Publisher {
+  const { clock, random, client, member } = floor;
+  const { record, troubled, pageKey, log, options } = base;
+  const door = base.database.system;
+  const operatorId = async (): Promise<Uuid> => {
+    const [row] = await door.system(sql<{ id: Uuid }>`select t.id from platform.tenant t where t.kind = 'operator'`);
+    if (row === undefined) throw new AppError('operator_missing', 'the house has no operator tenant yet');
+    return row.id;
+  };
+  return createPublisher({
+    clock,
+    random,
+    door,
+    client,
+    log,
+    operatorId,
+    record,
+    pageKey,
+    organisation,
+    registry,
+    policy,
+    origin,
+    notes: notesOf(options, readDoors(member.boot.options).tryoutPort),
+    dueSince_ms: base.startedAt_ms,
+    interval_ms: options.publish_ms,
+    onFailure: troubled,
+  });
+}
+
+/** Plants the canaries, publishes a first revision and sets probes, attempts and publisher going. */
+async function begin(base: Base): Promise<Begun> {
+  const { clock, random, client } = floor;
+  const { watch, record, troubled } = base;
+  const door = base.database.system;
+  const ground = await openGround(base);
+  const { edge, canaries, sessions, service, idKeys } = ground;
+  const routes = EDGE_ROUTES.filter((route) => Object.keys(route.ids).length > 0);
+  const drill: CorpusDeps['drill'] = (name, rowId) => house.drill(name, { tenant: 'a', ...(rowId === undefined ? {} : { rowId }) });
+  const corpus: CorpusDeps = { ...ground, routes, fetch: edge.fetch, drill, random };
+  const [atEdge, below] = [edgeAttempts(corpus), layerAttempts(corpus)];
+  const loop = startLoop(base, [...atEdge, ...below]);
+  const fresh = startLoop(base, atEdge.filter((attempt) => attempt.name.endsWith('/foreign')));
+  const house = createProbeHouse(
+    {
+      clock,
+      random,
+      edge,
+      client,
+      idKeys,
+      routes: EDGE_ROUTES,
+      service,
+      watch,
+      log: base.log,
+      processes: processesOf(base),
+      observations: (probeId) => observationsOf(door, probeId),
+      attempt: fresh.next,
+      recentAttempts: loop.recent,
+      pageKey: rawPublic(base.pageKey),
+    },
+    canaries,
+    sessions,
+  );
+  const runner = createRunner({ probes: PROBES, house, door, clock, random, record, onFailure: troubled });
+  const publisher = makePublisher(base, edge.origin);
+  await publisher.publish().catch(troubled);
+  for (const part of [loop, runner, publisher]) part.start();
+  return {
+    runner,
+    publisher,
+    corpus,
+    attempts: [...atEdge, ...below],
+    stop: async () => {
+      await Promise.all([loop.stop(), runner.stop(), publisher.stop()]);
+      await edge.close();
+    },
+  };
+}
+
+/** Runs the probes of the named claims (of all, when none is named) and publishes what they saw. */
+async function prove(base: Base, begun: Begun, claimIds: readonly string[]): Promise<ProveReport> {
+  const wanted = PROBES.filter((probe) => claimIds.length === 0 || probe.claims.some((id) => claimIds.includes(id)));
+  await begun.runner.run(wanted);
+  const newest = new Map(
+    (await Promise.all(PROBES.map(async ({ id }) => [id, (await begun.runner.observations(id))[0]] as const))).flatMap(
+      ([id, run]) => (run === undefined ? [] : [[id, run] as const]),
+    ),
+  );
+  const model = await begun.publisher.publish().catch((error: unknown) => {
+    base.troubled(error);
+    return undefined;
+  });
+  return model === undefined ? bareReport(allClaims, newest) : proveReport(model, newest);
+}
+
+async function start(): Promise<void> {
+  const { member, clock } = floor;
+  const base = openBase();
+  member.announce({
+    pageKey: rawPublic(base.pageKey),
+    pageWebhookKey: `whpk_${Buffer.from(rawPublic(base.webhookKey), 'base64url').toString('base64')}`,
+  });
+  const stopDetection = startDetection(base);
+  const marker = join(member.boot.stateDirectory, 'begun');
+  let beginning: Promise<Begun> | undefined;
+  const ensureBegun = (): Promise<Begun> => {
+    beginning ??= begin(base).then(
+      (begun) => {
+        writeFileSync(marker, '', { mode: 0o600 });
+        return begun;
+      },
+      (error: unknown) => {
+        beginning = undefined; // the next question tries again
+        throw error;
+      },
+    );
+    return beginning;
+  };
+  member.onAsk('begin', async () => (await ensureBegun(), null));
+  member.onAsk('prove', async (input) => {
+    const { claims } = input as unknown as { claims: readonly string[] };
+    return (await prove(base, await ensureBegun(), claims)) as unknown as Json;
+  });
+  member.onAsk('attack', async (input) => {
+    const { names } = input as unknown as { names: readonly string[] };
+    const { corpus, attempts } = await ensureBegun();
+    return (await playAttacks({ corpus, attempts, watch: base.watch, clock }, names)) as unknown as Json;
+  });
+  await serve(floor, 'sentinel', {
+    rooms: [],
+    problems: [],
+    beforeClose: async () => {
+      await (await beginning?.catch(() => undefined))?.stop();
+      await stopDetection();
+    },
+    release: () => base.database.close(),
+  });
+  // After a crash nobody asks again: what had begun goes on by itself.
+  if (existsSync(marker)) ensureBegun().catch(base.troubled);
+}
+
+await start().catch((error: unknown) => floor.member.fatal(error));

@@ -1,5 +1,6 @@
 import type { Clock, Json, Random, ServiceName, Uuid } from '@auditrax/base';
-import type { Statement, TenantContext } from '@auditrax/tenancy';
+import type { TenantContext } from '@auditrax/tenancy';
+import type { Observation } from './grade.ts';
 import type { ClaimId } from './ids.ts';
 
 /**
@@ -15,6 +16,11 @@ export interface Probe {
   /** Throwing counts as red with the code of the error: a probe that cannot look has not seen. */
   run(house: ProbeHouse): Promise<ProbeResult>;
 }
+
+/** Claims that may change within minutes are tried this often; two missed runs still leave them fresh. */
+export const PROBE_SECONDS_MINUTES = 240;
+/** Claims with an hour of freshness. */
+export const PROBE_SECONDS_HOUR = 1_200;
 
 /** A figure against its limit, as the probe computed it from records that the system keeps. */
 export interface Measurement {
@@ -35,11 +41,15 @@ export interface ProbeResult {
   readonly rehearsedAgainst?: string;
 }
 
-/** One request as an outsider would send it. Header names in lower case. */
+/** One request as a page of ours would send it from a browser: own Origin, same site. Header names in lower case. */
 export interface ProbeRequest {
   readonly method?: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string | Uint8Array;
+  /** Sent as `application/json`; instead of `body`. */
+  readonly json?: Json;
+  /** Value of the `cookie` header. */
+  readonly cookie?: string;
   readonly timeout_ms?: number;
 }
 
@@ -47,52 +57,42 @@ export interface ProbeResponse {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
   readonly bytes: Uint8Array;
+  /** The edge's `x-request-id`: by it, the attempt is found again in the log and among the pages. */
+  readonly requestId: string;
   text(): string;
   /** Throws when the body is not JSON. */
-  json(): Json;
+  json(): unknown;
+  /** `code` of a problem (RFC 9457); undefined when the body is none. */
+  problem(): string | undefined;
   readonly duration_ms: number;
 }
 
 /** What a handshake ended in. `refused` is the wanted outcome of an attempt with an old version or a weak suite. */
 export type DialOutcome =
-  | {
-      readonly kind: 'connected';
-      readonly protocol: string;
-      readonly cipher: string;
-      readonly peerName?: string;
-      readonly peerFingerprint256?: string;
-    }
+  | { readonly kind: 'connected'; readonly protocol: string; readonly cipher: string }
   | { readonly kind: 'refused'; readonly reason: string }
   /** Nothing answered at all: neither proof nor refutation; a probe must not call this a refusal. */
   | { readonly kind: 'unreachable'; readonly reason: string };
 
+export type TlsVersion = 'TLSv1' | 'TLSv1.1' | 'TLSv1.2' | 'TLSv1.3';
+
 export interface DialOptions {
-  readonly target: SocketTarget;
-  readonly minVersion?: 'TLSv1' | 'TLSv1.1' | 'TLSv1.2' | 'TLSv1.3';
-  readonly maxVersion?: 'TLSv1' | 'TLSv1.1' | 'TLSv1.2' | 'TLSv1.3';
-  /** OpenSSL cipher list for TLS 1.2 and below. */
+  readonly host: string;
+  readonly port: number;
+  readonly minVersion: TlsVersion;
+  readonly maxVersion: TlsVersion;
+  /** OpenSSL names, colon separated; suites of TLS 1.3 among them are offered for 1.3. */
   readonly ciphers?: string;
-  /** TLS 1.3 suites, colon separated. */
-  readonly ciphersuites?: string;
-  readonly serverName?: string;
-  /** Which client certificate to show. `stranger` is a well-formed one from a foreign authority. */
-  readonly credential?: 'own' | 'none' | 'stranger';
 }
 
-export type SocketTarget =
-  | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
-  | { readonly kind: 'unix'; readonly path: string };
-
-/** A socket found open by looking at the machine (for example /proc/net/tcp and /proc/net/unix), never a configured list. */
+/** A TCP socket found open by looking at the machine, never on a configured list. */
 export interface ListeningSocket {
-  readonly target: SocketTarget;
-  /** Whose it is, when the operating system tells. */
-  readonly processName?: string;
-  readonly pid?: number;
+  readonly host: string;
+  readonly port: number;
   /** True when bound to a loopback address only. */
   readonly loopbackOnly: boolean;
-  /** True when the house's own processes hold it (others on the machine are not the house's promise). */
-  readonly ofTheHouse: boolean;
+  /** What the house calls it, when it is one of the plain-text exceptions that the claim names. */
+  readonly exception?: 'try-out' | 'alarm';
 }
 
 /** A tenant that holds nothing of value and exists to be attacked. */
@@ -100,58 +100,121 @@ export interface CanaryTenant {
   readonly slug: string;
   readonly context: TenantContext;
   /** Real tagged ids of rows of this tenant, by kind (`eng`, `crt`, `ev`, …). */
-  readonly ids: Readonly<Record<string, readonly string[]>>;
+  readonly ids: Readonly<Record<string, string>>;
   /** The same rows as UUIDs, for attempts below HTTP. */
-  readonly rows: Readonly<Record<string, readonly Uuid[]>>;
+  readonly rows: Readonly<Record<string, Uuid>>;
 }
 
+export type CanaryRole = 'lead' | 'auditor' | 'client';
+export type CanaryName = 'a' | 'b';
+
 export interface CanarySession {
-  readonly tenant: CanaryTenant;
-  readonly role: 'lead' | 'auditor' | 'client';
   readonly personId: Uuid;
   /** Ready to be sent as the `cookie` header to the edge. */
   readonly cookie: string;
 }
 
-/** What the house noticed about an attempt: found by nonce or request id, read by the sentinel's read-only role. */
+/** An authenticator in software with real keys; `behaviour` is what an attacker would bend. */
+export interface ProbeAuthenticator {
+  readonly behaviour: { origin: string; userVerified: boolean; rpId: string | undefined };
+  register(options: never): object;
+  authenticate(options: never): object;
+}
+
+/** A canary person who has just enrolled a passkey through the real ceremony at the edge, and is signed in by it. */
+export interface PasskeyPerson extends CanarySession {
+  readonly authenticator: ProbeAuthenticator;
+}
+
+/** What the house noticed about an attempt: found by request id, read by the sentinel's read-only role. */
 export interface Noticed {
   readonly entryId: Uuid;
+  readonly tenantId: Uuid;
   readonly type: string;
-  readonly outcome: 'allowed' | 'denied' | 'failed';
-  readonly committedAt: string;
-  readonly public: Readonly<Record<string, string | number | boolean>>;
+  readonly outcome: string;
+  readonly occurred_ms: number;
+  readonly facts: Readonly<Record<string, string | number | boolean>>;
 }
 
 export interface DeliveredPage {
   readonly pageId: Uuid;
   readonly detection: string;
-  readonly raisedAt: string;
   /** When the channel accepted it with a receipt; absent while it has not. */
-  readonly acceptedAt?: string;
+  readonly accepted_ms?: number;
   readonly channel: string;
 }
 
-/** Distribution of (event committed → page accepted by a channel) over a window, from receipts. */
-export interface DetectionTimes {
-  readonly count: number;
-  readonly missing: number;
-  readonly mean_ms: number;
-  readonly p95_ms: number;
-  readonly max_ms: number;
-  readonly from: string;
-  readonly to: string;
+/** One attempt on a canary tenant and what became of it. */
+export interface AttemptOutcome {
+  readonly name: string;
+  readonly layer: string;
+  readonly requestId: string;
+  readonly started_ms: number;
+  readonly refused: boolean;
+  /** How it was refused, or what happened instead. */
+  readonly answer: string;
+  /** Its entry in the log, when there is one. */
+  readonly seen?: Noticed;
+  readonly page?: DeliveredPage;
+  /** From the attempt's beginning to the page's receipt. */
+  readonly page_latency_ms?: number;
 }
 
-/** A row-level result or the refusal's code, for attempts at the database door. */
-export type DatabaseOutcome =
-  | { readonly kind: 'rows'; readonly rows: readonly Readonly<Record<string, unknown>>[]; readonly rowCount: number }
-  | { readonly kind: 'refused'; readonly code: string; readonly message: string };
+/** Distribution of (event happened → page accepted by a channel) over a window, from receipts. */
+export interface DetectionTimes {
+  readonly count: number;
+  /** Events older than the page's limit that no channel has accepted. */
+  readonly missing: number;
+  readonly mean_ms: number;
+  readonly max_ms: number;
+}
+
+/** What a drill at the workspace saw (`app/domains/drills`). */
+export type DrillOutcome =
+  | {
+      readonly kind: 'refused';
+      readonly code: string;
+      readonly sqlState?: string | undefined;
+      readonly requestId: string;
+    }
+  | {
+      readonly kind: 'happened';
+      readonly facts: Readonly<Record<string, string | number | boolean>>;
+      readonly requestId: string;
+    };
+
+export interface DrillRequest {
+  readonly tenant: CanaryName;
+  /** Row that the drill is about, in the other canary unless the drill says its own. */
+  readonly rowId?: Uuid;
+}
 
 export interface ServiceReply {
+  /** `refused`: the handshake or the connection was ended; no HTTP answer came. */
   readonly kind: 'answered' | 'refused' | 'unreachable';
   readonly status?: number;
-  readonly problemType?: string;
+  /** Problem code of an answer. */
+  readonly code?: string;
   readonly reason?: string;
+}
+
+export type TokenFault =
+  | 'none'
+  | 'valid'
+  | 'expired'
+  | 'other-audience'
+  | 'other-presenter'
+  | 'foreign-key'
+  | 'tampered';
+
+export interface ServiceRequest {
+  readonly method: string;
+  readonly path: string;
+  /** `stranger`: a well-formed certificate for the gateway's name from another authority. */
+  readonly credential: 'own' | 'none' | 'stranger';
+  /** `valid` is for a canary; the others are ways in which a token can be wrong. */
+  readonly token?: TokenFault;
+  readonly body?: Json;
 }
 
 /**
@@ -161,71 +224,51 @@ export interface ServiceReply {
 export interface ProbeHouse {
   readonly clock: Clock;
   readonly random: Random;
+  /** `users`: each process has a uid of its own; `passwords`: they share one, and claims that rest on it say so. */
+  readonly separation: 'users' | 'passwords';
 
-  /** Origins of the edge; `tryout` is absent when the loopback-only listener is off. */
-  readonly origins: { readonly edge: string; readonly tryout?: string };
-  /** HTTPS with the edge's authority pinned and TLS 1.3 only; follows no redirect, keeps no cookie. `path` or a full URL of an own origin. */
-  fetch(pathOrUrl: string, request?: ProbeRequest): Promise<ProbeResponse>;
+  /** Origin of the edge. */
+  readonly origin: string;
+  /** HTTPS with the edge's authority pinned and TLS 1.3 only; follows no redirect, keeps no cookie. */
+  fetch(path: string, request?: ProbeRequest): Promise<ProbeResponse>;
   /** One handshake (and nothing more) with exactly these options. */
   dial(options: DialOptions): Promise<DialOutcome>;
+  /** The same handshake with a permissive listener of our own: shows that the dialler can do what others must refuse. */
+  dialControl(options: Omit<DialOptions, 'host' | 'port'>): Promise<DialOutcome>;
   /** First bytes that a plain-text client gets from a socket: a TLS-only one answers no HTTP. */
-  plaintext(target: SocketTarget, send: string): Promise<{ readonly answered: boolean; readonly firstBytes: string }>;
-  /** Sockets the machine really has open now. */
+  plaintext(target: { readonly host: string; readonly port: number }): Promise<string>;
+  /** Sockets that the house's own processes have open now. */
   sockets(): Promise<readonly ListeningSocket[]>;
 
+  /** Routes of the edge with what they say about themselves: which are public, which take ids. */
+  readonly routes: readonly { readonly method: string; readonly path: string; readonly isPublic: boolean }[];
   readonly canaries: { readonly a: CanaryTenant; readonly b: CanaryTenant };
   /** A session of a canary person, opened by the issuer over its internal door; never a session of anyone else. */
-  session(tenant: 'a' | 'b', role: CanarySession['role']): Promise<CanarySession>;
+  session(tenant: CanaryName, role: CanaryRole): Promise<CanarySession>;
+  /** Enrols a passkey for a canary person through the edge. */
+  enrol(tenant: CanaryName, role: CanaryRole): Promise<PasskeyPerson>;
+  /** A genuine tagged id of a canary. */
+  idOf(kind: string, tenant: CanaryName, uuid: Uuid): string;
+  /** The row behind an id that the edge gave for a canary. Throws when it is not one of that canary's. */
+  uuidOf(kind: string, tenant: CanaryName, id: string): Uuid;
 
   /** Knocks at an inner service directly, around the edge. */
-  service(
-    destination: ServiceName,
-    request: {
-      readonly method: string;
-      readonly path: string;
-      readonly credential: 'own' | 'none' | 'stranger';
-      /** `valid` is for a canary; the others are ways in which a token can be wrong. */
-      readonly token?: 'none' | 'valid' | 'expired' | 'wrong-audience' | 'foreign-key' | 'tampered';
-      readonly session?: CanarySession;
-      readonly body?: Json;
-    },
-  ): Promise<ServiceReply>;
-  readonly services: readonly ServiceName[];
+  service(destination: ServiceName, request: ServiceRequest): Promise<ServiceReply>;
+  /** An attempt below HTTP, made where the code runs, on canary rows only. */
+  drill(name: string, request: DrillRequest): Promise<DrillOutcome>;
 
-  /** The tenancy driver as a room uses it, for canary contexts only (any other context is refused by the role). */
-  scoped(context: TenantContext | undefined, statement: Statement): Promise<DatabaseOutcome>;
-  /** The bare database door under the application's role, below the driver: no context set unless named. */
-  raw(statement: Statement, options?: { readonly setTenant?: Uuid }): Promise<DatabaseOutcome>;
-
-  /** Audit entries that carry this request id or nonce; waits up to `wait_ms` for the commit. */
-  noticed(match: {
-    readonly requestId?: string;
-    readonly nonce?: string;
-    readonly wait_ms?: number;
-  }): Promise<readonly Noticed[]>;
-  /** Pages raised for this request id or nonce; waits up to `wait_ms` for a receipt. */
-  pages(match: {
-    readonly requestId?: string;
-    readonly nonce?: string;
-    readonly wait_ms?: number;
-  }): Promise<readonly DeliveredPage[]>;
+  /** Audit entries that carry this request id; waits up to `wait_ms` for the first. */
+  noticed(requestId: string, wait_ms: number): Promise<readonly Noticed[]>;
+  /** Makes one attempt through the edge now (another route each time) and follows it until its page has been accepted. */
+  attempt(): Promise<AttemptOutcome>;
+  /** Attempts of the loop within the last `window_seconds`, newest last; those still under way are left out. */
+  recentAttempts(window_seconds: number): readonly AttemptOutcome[];
   detectionTimes(window_seconds: number): Promise<DetectionTimes>;
-  /** Reads the log over its public door (checkpoint, inclusion of an entry) and verifies it with a key given from outside. */
-  logProof(entryId: Uuid): Promise<{ readonly ok: boolean; readonly reason?: string; readonly treeSize?: number }>;
+  /** Proves an entry's inclusion with the log's key as it was pinned outside at the first start. */
+  logProof(tenantId: Uuid, entryId: Uuid): Promise<{ readonly ok: boolean; readonly reason: string; readonly treeSize: number }>;
 
-  /** Age of the oldest data key in use, and how many are, from the key ring's own records. */
-  dataKeyAges(): Promise<{ readonly count: number; readonly oldest_days: number }>;
-  /** What the disk really holds for this row or object, read below the application: for finding plaintext or a wrong tenant's key. */
-  storedBytes(
-    what: { readonly column: string; readonly rowId: Uuid; readonly tenantId: Uuid } | { readonly objectId: string },
-  ): Promise<Uint8Array | undefined>;
-  /** Asks the keys process to unwrap with another tenant's context, a changed byte, another version: what did it answer. */
-  unwrapAttempt(kind: 'foreign-tenant' | 'tampered' | 'wrong-field'): Promise<'refused' | 'opened'>;
-
-  /** The published revision as the publisher last wrote it, read from its signed files, for comparing with what the edge serves. */
-  publishedFile(
-    path: string,
-  ): Promise<{ readonly content: Uint8Array; readonly mediaType: string; readonly revision: string } | undefined>;
+  /** Newest recorded runs of a probe, newest first. */
+  observations(probeId: string): Promise<readonly Observation[]>;
   /** base64url of the raw Ed25519 key that pages are signed with, known to the sentinel from outside the pages. */
   readonly pageKey: string;
 }

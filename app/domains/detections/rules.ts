@@ -52,7 +52,7 @@ export const RULES: readonly Rule[] = [
     severity: 'critical',
     techniques: ['T1556'],
     says: 'A passkey answered with a counter that went backwards: it may have been copied.',
-    matches: (event) => event.type === 'sign-in.refused' && event.facts['reason'] === 'counter',
+    matches: (event) => event.type === 'passkey.clone-suspected',
   },
   {
     id: 'access.step-up-refused',

@@ -1,0 +1,56 @@
+import { AppError, uuidV7, type Clock, type Random, type Uuid } from '@auditrax/base';
+import type { TokenMinter } from '@auditrax/workload';
+import type { recordMint } from '../../platform/audit/index.ts';
+import { callerClaims } from '../../platform/http/caller.ts';
+import { bindRoutes, type RoomRoutes } from '../../platform/http/handler.ts';
+import { findSession, type IdentityDeps } from '../identity/index.ts';
+import { issuerRoutes, routes } from './contract.ts';
+import type { DrillsCode } from './errors.ts';
+import { runDrill, type DrillDeps } from './service.ts';
+
+/** Routes of the `workspace`. */
+export function drillRoutes(deps: DrillDeps): RoomRoutes {
+  return bindRoutes(routes, {
+    async run(call) {
+      const { name, tenant, other } = call.body;
+      const rowId = call.body.rowId as Uuid | undefined; // the contract has checked its form
+      const result = await runDrill(deps, { name, tenant, other, rowId, requestId: call.requestId });
+      return { status: 200 as const, body: result };
+    },
+    knock: (call) => Promise.resolve({ status: 200 as const, body: { uuid: call.ids['params.engagementId'] } }),
+  });
+}
+
+export interface DrillTokenDeps extends Pick<IdentityDeps, 'system' | 'tenant'> {
+  readonly clock: Clock;
+  readonly random: Random;
+  /** A minter with the issuer's key whose clock stands at `clock`. */
+  readonly minterAt: (clock: Clock) => TokenMinter;
+  readonly recordMint: typeof recordMint;
+}
+
+/** Routes of the `issuer`: tokens for canary sessions, to be presented wrongly and rightly. */
+export function drillTokenRoutes(deps: DrillTokenDeps): RoomRoutes {
+  return bindRoutes(issuerRoutes, {
+    async token(call) {
+      const { cookie, destination, presenter, age_seconds } = call.body;
+      const session = await findSession(deps, cookie, { door: 'edge', requestId: call.requestId });
+      if (session?.tenant.kind !== 'canary') {
+        throw new AppError<DrillsCode>('drill_canary_required', 'no canary session behind this cookie');
+      }
+      const { tenantId, tenantPart } = session.tenant.context;
+      const { personId, role, sessionId, method, door } = session;
+      const tenantKind = session.tenant.kind;
+      const claims = callerClaims({ tenantId, tenantPart, tenantKind, personId, role, sessionId, method, door });
+      const then: Clock = { nowMs: () => deps.clock.nowMs() - age_seconds * 1000 };
+      const txn = uuidV7(deps.clock, deps.random);
+      const minted = await deps
+        .minterAt(then)
+        .mint({ ...claims, aud: destination, azp: presenter, txn, scope: 'read' });
+      const mint = { tokenHash: minted.hash, tenantId, personId, sessionId, expiresAtMs: minted.expiresAtMs };
+      await deps.recordMint({ query: (statement) => deps.system.system(statement) }, mint);
+      return { status: 200 as const, body: { token: minted.compact } };
+    },
+    knock: (call) => Promise.resolve({ status: 200 as const, body: { role: call.caller.role } }),
+  });
+}

@@ -1,0 +1,85 @@
+import { PROBE_SECONDS_HOUR, type PasskeyPerson, type Probe, type ProbeHouse, type ProbeResponse } from '../../claims/probe.ts';
+import { checks, verdict } from '../../claims/verdict.ts';
+
+const SIGN_IN = '/api/identity/passkey/sign-in';
+
+interface Ceremony {
+  readonly challengeId: string;
+  readonly options: never;
+}
+
+interface Assertion {
+  readonly response: { readonly signature: string };
+}
+
+async function begin(house: ProbeHouse): Promise<Ceremony> {
+  const reply = await house.fetch(`${SIGN_IN}/options`, { method: 'POST' });
+  if (reply.status !== 200) throw Object.assign(new Error('no options'), { name: `options_${reply.status}_${reply.problem() ?? ''}` });
+  return reply.json() as Ceremony;
+}
+
+function answer(house: ProbeHouse, challengeId: string, response: object): Promise<ProbeResponse> {
+  return house.fetch(SIGN_IN, { method: 'POST', json: { challengeId, response } as never });
+}
+
+function opened(reply: ProbeResponse): boolean {
+  return reply.status === 200 || /__Host-auditrax=[A-Za-z0-9_-]{16,}/.test(reply.headers['set-cookie'] ?? '');
+}
+
+/** A signature over everything that was signed, but by one bit another. */
+function withBadSignature(assertion: object): object {
+  const { response } = assertion as Assertion;
+  const bytes = Buffer.from(response.signature, 'base64url');
+  const last = bytes.length - 1;
+  bytes[last] = bytes[last]! ^ 0x01;
+  return { ...assertion, response: { ...response, signature: bytes.toString('base64url') } };
+}
+
+type Bend = (person: PasskeyPerson, options: never) => object;
+
+function behaving(change: Partial<PasskeyPerson['authenticator']['behaviour']>): Bend {
+  return ({ authenticator }, options) => {
+    const usual = { ...authenticator.behaviour };
+    Object.assign(authenticator.behaviour, change);
+    try {
+      return authenticator.authenticate(options);
+    } finally {
+      Object.assign(authenticator.behaviour, usual);
+    }
+  };
+}
+
+const WRONG: readonly { readonly what: string; readonly bend: Bend }[] = [
+  { what: 'made for another site', bend: behaving({ origin: 'https://example.org' }) },
+  { what: 'made for another relying party', bend: behaving({ rpId: 'example.org' }) },
+  { what: 'without user verification', bend: behaving({ userVerified: false }) },
+  { what: 'with a changed signature', bend: ({ authenticator }, options) => withBadSignature(authenticator.authenticate(options)) },
+];
+
+/** Enrols a passkey for a canary person, signs in with it, and tries everything that is nearly that. */
+export const passkeysProbe: Probe = {
+  id: 'identity.passkeys',
+  claims: ['access.webauthn'],
+  everySeconds: PROBE_SECONDS_HOUR,
+  async run(house) {
+    const done = checks();
+    const person = await house.enrol('b', 'auditor');
+    const right = await begin(house);
+    const signedIn = await answer(house, right.challengeId, person.authenticator.authenticate(right.options));
+    done.expect(opened(signedIn), `A right answer opened no session (${signedIn.status} ${signedIn.problem() ?? ''}).`);
+    // Signed anew, so that nothing but the used challenge is wrong with it.
+    const again = await answer(house, right.challengeId, person.authenticator.authenticate(right.options));
+    done.expect(!opened(again), 'A challenge was good for a second answer.');
+    const [one, other] = [await begin(house), await begin(house)];
+    const crossed = await answer(house, other.challengeId, person.authenticator.authenticate(one.options));
+    done.expect(!opened(crossed), 'An answer to one challenge was taken for another.');
+    for (const { what, bend } of WRONG) {
+      const { challengeId, options } = await begin(house);
+      done.expect(!opened(await answer(house, challengeId, bend(person, options))), `An answer ${what} opened a session.`);
+    }
+    return verdict(done, {
+      green: `A passkey was enrolled and signed in; answers to a used and to another challenge and ${WRONG.length} more that were nearly right opened no session. No route takes a password.`,
+      evidence: { refused: ['used challenge', 'another challenge', ...WRONG.map((wrong) => wrong.what)] },
+    });
+  },
+};

@@ -1,0 +1,96 @@
+import { lookup as dnsLookup, type LookupAddress } from 'node:dns';
+import { Pool } from 'undici';
+import { strictTls } from '@auditrax/workload';
+import type { ProbeRequest, ProbeResponse } from '../claims/probe.ts';
+
+/** More than any page of ours; a longer one is a fault. */
+const BODY_BYTES_MAX = 32 * 1024 * 1024;
+const TIMEOUT_MS = 8_000;
+const CONNECTIONS_MAX = 8;
+
+export interface EdgeClient {
+  readonly origin: string;
+  fetch(path: string, request?: ProbeRequest): Promise<ProbeResponse>;
+  close(): Promise<void>;
+}
+
+export interface EdgeClientOptions {
+  readonly host: string;
+  readonly port: number;
+  /** The one authority that is believed; null trusts the system's (a configured certificate). */
+  readonly authorityPem: string | null;
+}
+
+type LookupDone = (error: Error | null, address: string | LookupAddress[], family?: number) => void;
+
+/** `localhost` is the loopback address whatever a resolver says. */
+function lookup(host: string, options: { all?: boolean }, done: LookupDone): void {
+  if (host !== 'localhost') return dnsLookup(host, options as never, done as never);
+  if (options.all === true) done(null, [{ address: '127.0.0.1', family: 4 }]);
+  else done(null, '127.0.0.1', 4);
+}
+
+function headersOf(request: ProbeRequest, origin: string): Record<string, string> {
+  return {
+    // As a page of ours in a browser would send it; attempts that need another origin say so themselves.
+    origin,
+    'sec-fetch-site': 'same-origin',
+    ...(request.cookie === undefined ? {} : { cookie: request.cookie }),
+    ...(request.json === undefined ? {} : { 'content-type': 'application/json' }),
+    ...request.headers,
+  };
+}
+
+function problemOf(text: string): string | undefined {
+  try {
+    const { code } = JSON.parse(text) as { code?: unknown };
+    return typeof code === 'string' ? code : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function flat(headers: Readonly<Record<string, string | string[] | undefined>>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(headers).flatMap(([name, value]) => (value === undefined ? [] : [[name, [value].flat().join('\n')]])),
+  );
+}
+
+/** The edge as an outsider sees it: TLS 1.3, one authority, no redirects followed, no cookie kept. */
+export function createEdgeClient(options: EdgeClientOptions): EdgeClient {
+  const { host, port, authorityPem } = options;
+  const origin = port === 443 ? `https://${host}` : `https://${host}:${port}`;
+  const pool = new Pool(origin, {
+    connections: CONNECTIONS_MAX,
+    pipelining: 1,
+    allowH2: false,
+    connect: { ...strictTls(), servername: host, lookup, ...(authorityPem === null ? {} : { ca: authorityPem }) } as never,
+  });
+  const fetch = async (path: string, request: ProbeRequest = {}): Promise<ProbeResponse> => {
+    const started = performance.now();
+    const body = request.json === undefined ? request.body : JSON.stringify(request.json);
+    const reply = await pool.request({
+      method: (request.method ?? 'GET') as 'GET',
+      path,
+      headers: headersOf(request, origin),
+      ...(body === undefined ? {} : { body: body as string }),
+      headersTimeout: request.timeout_ms ?? TIMEOUT_MS,
+      bodyTimeout: request.timeout_ms ?? TIMEOUT_MS,
+    });
+    const bytes = Buffer.from(await reply.body.arrayBuffer());
+    if (bytes.length > BODY_BYTES_MAX) throw new RangeError('the edge answered too much');
+    const headers = flat(reply.headers);
+    const text = (): string => bytes.toString('utf8');
+    return {
+      status: reply.statusCode,
+      headers,
+      bytes,
+      requestId: headers['x-request-id'] ?? '',
+      text,
+      json: () => JSON.parse(text()) as unknown,
+      problem: () => problemOf(text()),
+      duration_ms: performance.now() - started,
+    };
+  };
+  return { origin, fetch, close: () => pool.destroy() };
+}

@@ -1,0 +1,147 @@
+import { randomUUID } from 'node:crypto';
+import { AppError, type Clock, type Random, type RouteContract, type ServiceName, type Uuid } from '@auditrax/base';
+import { formatId, parseId, type IdKeys } from '@auditrax/tenancy/ids';
+import type {
+  CanaryName,
+  CanaryRole,
+  CanarySession,
+  CanaryTenant,
+  DrillOutcome,
+  PasskeyPerson,
+  ProbeHouse,
+} from '../claims/probe.ts';
+import type { Observation } from '../claims/grade.ts';
+import { routes as drillContract, type DrillName } from '../domains/drills/index.ts';
+import { canaryRoutes } from '../domains/identity/contract.ts';
+import { createSoftwareAuthenticator } from '../domains/identity/testing/software-authenticator.ts';
+import type { InternalClient } from '../platform/http/client.ts';
+import { createDialControl, dial, plaintext } from './dial.ts';
+import type { EdgeClient } from './edge-client.ts';
+import type { LogReader } from './log-key.ts';
+import type { KnockAtService } from './service-door.ts';
+import { houseSockets, type HouseProcesses } from './sockets.ts';
+import type { Watch } from './watch.ts';
+
+/** A canary session is opened anew well before it ends (an hour) or idles out (half of one). */
+const SESSION_MS_MAX = 15 * 60_000;
+
+export interface HouseParts {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly edge: EdgeClient;
+  readonly client: InternalClient;
+  readonly idKeys: IdKeys;
+  readonly routes: readonly RouteContract[];
+  readonly service: KnockAtService;
+  readonly watch: Watch;
+  readonly log: LogReader;
+  readonly processes: () => HouseProcesses;
+  readonly observations: (probeId: string) => Promise<readonly Observation[]>;
+  readonly attempt: ProbeHouse['attempt'];
+  readonly recentAttempts: ProbeHouse['recentAttempts'];
+  readonly pageKey: string;
+}
+
+type Canaries = { readonly a: CanaryTenant; readonly b: CanaryTenant };
+
+/** The value of the session cookie that a reply sets; undefined when it sets none. */
+export function sessionCookieOf(setCookie: string | undefined): string | undefined {
+  return /^__Host-auditrax=([A-Za-z0-9_-]{16,});/m.exec(setCookie ?? '')?.[0].slice(0, -1);
+}
+
+/** Sessions of canary persons by the issuer's internal door, one per person at a time. */
+export function canarySessions(client: InternalClient, clock: Clock): (slug: string, role: CanaryRole) => Promise<CanarySession> {
+  const open = new Map<string, { readonly session: Promise<CanarySession>; readonly until_ms: number }>();
+  const make = async (tenant: string, role: CanaryRole): Promise<CanarySession> => {
+    const { body } = await client.call(canaryRoutes.canarySession, {
+      requestId: randomUUID(),
+      body: { tenant, role, door: 'edge' },
+    });
+    return { personId: body.personId as Uuid, cookie: `__Host-auditrax=${body.cookie}` };
+  };
+  return (slug, role) => {
+    const name = `${slug} ${role}`;
+    const known = open.get(name);
+    if (known !== undefined && known.until_ms > clock.nowMs()) return known.session;
+    const session = make(slug, role);
+    open.set(name, { session, until_ms: clock.nowMs() + SESSION_MS_MAX });
+    session.catch(() => open.delete(name));
+    return session;
+  };
+}
+
+async function postOk<T>(edge: EdgeClient, path: string, json: object): Promise<{ body: T; setCookie: string | undefined }> {
+  const reply = await edge.fetch(path, { method: 'POST', json: json as never });
+  if (reply.status !== 200) throw new AppError('enrolment_failed', `${path}: ${reply.status} ${reply.problem() ?? ''}`);
+  return { body: reply.json() as T, setCookie: reply.headers['set-cookie'] };
+}
+
+/** The real ceremony, through the edge, with an authenticator in software. */
+async function enrolPerson(parts: HouseParts, tenant: string, role: CanaryRole): Promise<PasskeyPerson> {
+  const { edge, client } = parts;
+  const { body: link } = await client.call(canaryRoutes.canaryEnrolment, {
+    requestId: randomUUID(),
+    body: { tenant, role, door: 'edge' },
+  });
+  const { token } = link;
+  const authenticator = createSoftwareAuthenticator({ origin: edge.origin });
+  const begun = await postOk<{ challengeId: string; options: never }>(edge, '/api/identity/enrolment/options', { token });
+  const response = authenticator.register(begun.body.options);
+  const done = await postOk(edge, '/api/identity/enrolment', { token, challengeId: begun.body.challengeId, response });
+  const cookie = sessionCookieOf(done.setCookie);
+  if (cookie === undefined) throw new AppError('enrolment_failed', 'the enrolment opened no session');
+  return { authenticator: authenticator as PasskeyPerson['authenticator'], cookie, personId: link.personId as Uuid };
+}
+
+/** Everything that the probes may touch, against the running house. */
+export function createProbeHouse(parts: HouseParts, canaries: Canaries, sessions: ReturnType<typeof canarySessions>): ProbeHouse {
+  const { clock, random, edge, client, idKeys, watch } = parts;
+  const slug = (name: CanaryName): string => canaries[name].slug;
+  const drill: ProbeHouse['drill'] = async (name, { tenant, rowId }): Promise<DrillOutcome> => {
+    const requestId = randomUUID();
+    const { body } = await client.call(drillContract.run, {
+      requestId,
+      body: {
+        name: name as DrillName, // an unknown one is refused by the contract
+        tenant: slug(tenant),
+        other: slug(tenant === 'a' ? 'b' : 'a'),
+        ...(rowId === undefined ? {} : { rowId }),
+      },
+    });
+    return { ...body, requestId };
+  };
+  return {
+    clock,
+    random,
+    separation: parts.processes().separation,
+    origin: edge.origin,
+    fetch: edge.fetch,
+    dial,
+    dialControl: createDialControl(clock),
+    plaintext,
+    sockets: () => Promise.resolve(houseSockets(parts.processes())),
+    routes: parts.routes.map((route) => ({
+      method: route.method,
+      path: route.path,
+      isPublic: route.access.kind === 'public',
+    })),
+    canaries,
+    session: (tenant, role) => sessions(slug(tenant), role),
+    enrol: (tenant, role) => enrolPerson(parts, slug(tenant), role),
+    idOf: (kind, tenant, uuid) => formatId(kind, canaries[tenant].context, uuid, idKeys),
+    uuidOf: (kind, tenant, id) => {
+      const parsed = parseId(kind, id, canaries[tenant].context, idKeys);
+      if (!parsed.ok) throw new AppError('id_not_of_canary', `an id of ${kind} is ${parsed.reason}`);
+      return parsed.uuid;
+    },
+    service: (destination: ServiceName, request) => parts.service(destination, request),
+    drill,
+    noticed: watch.noticed,
+    attempt: parts.attempt,
+    recentAttempts: parts.recentAttempts,
+    detectionTimes: watch.detectionTimes,
+    logProof: (tenantId, entryId) => parts.log.prove(tenantId, entryId),
+    observations: parts.observations,
+    pageKey: parts.pageKey,
+  };
+}

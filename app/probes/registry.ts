@@ -1,0 +1,42 @@
+import type { Probe } from '../claims/probe.ts';
+import { roleAndRowProbe } from '../domains/access/role-and-row.probe.ts';
+import { stepUpProbe } from '../domains/access/step-up.probe.ts';
+import { zeroTrustProbe } from '../domains/access/zero-trust.probe.ts';
+import { privilegedLogProbe } from '../domains/audit-trail/privileged-log.probe.ts';
+import { mttdProbe } from '../domains/detections/mttd.probe.ts';
+import { rewardsProbe, safeHarbourProbe, securityTxtProbe } from '../domains/disclosure/policy.probe.ts';
+import { cardNumbersProbe } from '../domains/engagements/card-numbers.probe.ts';
+import { passkeysProbe } from '../domains/identity/passkeys.probe.ts';
+import { dekAgeProbe } from '../domains/keys/dek-age.probe.ts';
+import { envelopeProbe } from '../domains/keys/envelope.probe.ts';
+import { attemptPagedProbe } from '../domains/oncall/attempt-paged.probe.ts';
+import { sourceOfTruthProbe } from '../domains/trust/source-of-truth.probe.ts';
+import { registryProbe } from '../domains/vendors/registry.probe.ts';
+import { tlsCiphersProbe, tlsVersionsProbe } from './edge-tls.probe.ts';
+import { denyDefaultProbe, driverBlockProbe, failClosedProbe, gatewayBlockProbe, rowScopeProbe } from './tenancy.probe.ts';
+
+/** Every probe, those that take longest first, so that a run of all ends soonest. */
+export const PROBES: readonly Probe[] = [
+  stepUpProbe,
+  attemptPagedProbe,
+  mttdProbe,
+  zeroTrustProbe,
+  envelopeProbe,
+  passkeysProbe,
+  gatewayBlockProbe,
+  failClosedProbe,
+  privilegedLogProbe,
+  roleAndRowProbe,
+  tlsVersionsProbe,
+  tlsCiphersProbe,
+  cardNumbersProbe,
+  driverBlockProbe,
+  denyDefaultProbe,
+  rowScopeProbe,
+  dekAgeProbe,
+  registryProbe,
+  safeHarbourProbe,
+  rewardsProbe,
+  securityTxtProbe,
+  sourceOfTruthProbe,
+];

@@ -1,0 +1,143 @@
+import { AppError, uuidV7, type Clock, type Random, type Uuid } from '@auditrax/base';
+import type { SystemDoor } from '@auditrax/tenancy';
+import type { Observation } from '../claims/grade.ts';
+import type { Probe, ProbeHouse, ProbeResult } from '../claims/probe.ts';
+import { insertObservation, newestObservations, observationFrom } from '../claims/queries.ts';
+import type { Observation as LogObservation } from '../platform/audit/index.ts';
+
+/** A probe that needs longer has not seen. */
+export const PROBE_MS_MAX = 12_000;
+/** At once, when all are asked for: most of a probe's time is waiting for others. */
+const PARALLEL_MAX = 4;
+const TICK_MS = 1_000;
+/** What a log entry can hold of a detail. */
+const DETAIL_IN_LOG_MAX = 300;
+
+export interface RunnerDeps {
+  readonly probes: readonly Probe[];
+  readonly house: ProbeHouse;
+  readonly door: SystemDoor;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly record: (observation: LogObservation) => Promise<{ entryId: Uuid }>;
+  readonly onFailure: (error: unknown) => void;
+}
+
+export interface Runner {
+  /** Runs these now and stores what they saw. */
+  run(probes: readonly Probe[]): Promise<void>;
+  observations(probeId: string): Promise<readonly Observation[]>;
+  /** Runs each when it is due, one at a time. */
+  start(): void;
+  stop(): Promise<void>;
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof AppError ? error.code : error instanceof Error ? error.name : 'unknown';
+}
+
+async function within<T>(work: Promise<T>, limit_ms: number): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new AppError('probe_timeout', `no answer within ${limit_ms} ms`)), limit_ms);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** What the probe saw; one that fails or takes too long is red with the code of its failure. */
+export async function seeProbe(probe: Probe, house: ProbeHouse, limit_ms = PROBE_MS_MAX): Promise<ProbeResult> {
+  try {
+    return await within(probe.run(house), limit_ms);
+  } catch (error) {
+    return { state: 'red', detail: `The check could not be carried out (${codeOf(error)}).` };
+  }
+}
+
+/** Stored runs of a probe, newest first. */
+export async function observationsOf(door: SystemDoor, probeId: string): Promise<readonly Observation[]> {
+  return (await door.system(newestObservations(probeId))).map(observationFrom);
+}
+
+export function createRunner(deps: RunnerDeps): Runner {
+  const { house, door, clock } = deps;
+  const lastRun_ms = new Map<string, number>();
+  let timer: NodeJS.Timeout | undefined;
+  let running: Promise<void> = Promise.resolve();
+  let busy = false;
+
+  const logged = async (id: Uuid, probeId: string, result: ProbeResult): Promise<Uuid | undefined> => {
+    const detail = result.detail.slice(0, DETAIL_IN_LOG_MAX);
+    try {
+      const { entryId } = await deps.record({
+        type: 'claim.observed',
+        resource: ['observation', id],
+        outcome: result.state === 'green' ? 'allowed' : 'failed',
+        requestId: id,
+        public: { probe: probeId, state: result.state, detail },
+      });
+      return entryId;
+    } catch (error) {
+      // The run counts all the same, and the page says that it has no entry.
+      deps.onFailure(error);
+      return undefined;
+    }
+  };
+
+  const runOne = async (probe: Probe): Promise<void> => {
+    const observedAt_ms = clock.nowMs();
+    lastRun_ms.set(probe.id, observedAt_ms);
+    const result = await seeProbe(probe, house);
+    const id = uuidV7(clock, deps.random);
+    const entryId = await logged(id, probe.id, result);
+    const observation: Observation = {
+      probeId: probe.id,
+      observedAt_ms,
+      duration_ms: Math.round(clock.nowMs() - observedAt_ms),
+      ...result,
+      ...(entryId === undefined ? {} : { entry: { entryId } }),
+    };
+    await door.system(insertObservation(id, probe.claims, observation));
+  };
+
+  const run = async (probes: readonly Probe[]): Promise<void> => {
+    const waiting = [...probes];
+    const worker = async (): Promise<void> => {
+      for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) await runOne(next);
+    };
+    await Promise.all(Array.from({ length: PARALLEL_MAX }, worker));
+  };
+
+  /** The one that has waited longest past its time. */
+  const due = (): Probe | undefined => {
+    const now = clock.nowMs();
+    const late_ms = (probe: Probe): number => now - (lastRun_ms.get(probe.id) ?? 0) - probe.everySeconds * 1000;
+    return deps.probes.filter((probe) => late_ms(probe) >= 0).toSorted((a, b) => late_ms(b) - late_ms(a))[0];
+  };
+
+  const tick = async (): Promise<void> => {
+    const probe = due();
+    if (busy || probe === undefined) return;
+    busy = true;
+    await runOne(probe).finally(() => {
+      busy = false;
+    });
+  };
+
+  return {
+    run,
+    observations: (probeId) => observationsOf(door, probeId),
+    start: () => {
+      timer = setInterval(() => {
+        running = tick().catch(deps.onFailure);
+      }, TICK_MS);
+    },
+    stop: async () => {
+      clearInterval(timer);
+      await running;
+    },
+  };
+}

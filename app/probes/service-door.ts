@@ -1,0 +1,156 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { request as httpsRequest } from 'node:https';
+import { join } from 'node:path';
+import { generateKeyPairSync, randomUUID } from 'node:crypto';
+import { AppError, type Clock, type ServiceName } from '@auditrax/base';
+import {
+  clientTls,
+  createTokenMinter,
+  openAuthority,
+  startIdentity,
+  type TlsMaterial,
+  type WorkloadIdentity,
+} from '@auditrax/workload';
+import type { ServiceReply, ServiceRequest, TokenFault } from '../claims/probe.ts';
+
+const KNOCK_MS_MAX = 5_000;
+const BODY_BYTES_MAX = 64 * 1024;
+/** Codes that mean that nobody was there; everything else ended a connection that had begun. */
+const UNREACHABLE: ReadonlySet<string> = new Set(['ECONNREFUSED', 'ETIMEDOUT', 'EHOSTUNREACH']);
+/** Past a token's life of 30 seconds. */
+const EXPIRED_AGE_SECONDS = 90;
+
+export interface ServiceDoorDeps {
+  readonly clock: Clock;
+  readonly identity: WorkloadIdentity;
+  readonly portOf: (service: ServiceName) => number | undefined;
+  /** A canary's token by the issuer's drill door. */
+  readonly token: (order: {
+    destination: 'issuer' | 'workspace';
+    presenter: 'sentinel' | 'gateway';
+    age_seconds: number;
+  }) => Promise<string>;
+  /** Issuer of tokens and the id of its current key, for a forgery that names both. */
+  readonly issuer: string;
+  readonly tokenKeyId: () => string;
+  /** Own folder, for the stranger's authority. */
+  readonly folder: string;
+}
+
+export type KnockAtService = (destination: ServiceName, request: ServiceRequest) => Promise<ServiceReply>;
+
+/** A certificate that is right in every way but its authority: it claims to be the gateway. */
+async function strangerMaterial(deps: ServiceDoorDeps): Promise<TlsMaterial> {
+  const folder = mkdtempSync(join(deps.folder, 'stranger-'));
+  try {
+    const { trustDomain } = deps.identity.current();
+    const authority = await openAuthority({ folder, trustDomain, clock: deps.clock });
+    const stranger = await startIdentity({
+      service: 'gateway',
+      trustDomain,
+      clock: deps.clock,
+      obtain: (csrPem) => authority.sign({ csrPem, service: 'gateway' }),
+      onFailure: () => {},
+    });
+    const material = stranger.current();
+    stranger.close();
+    return material;
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+/** Changes one character of the signature to another of the same alphabet. */
+function tampered(compact: string): string {
+  const at = compact.lastIndexOf('.') + 5;
+  return compact.slice(0, at) + (compact[at] === 'A' ? 'B' : 'A') + compact.slice(at + 1);
+}
+
+function payloadOf(compact: string): Record<string, unknown> {
+  return JSON.parse(Buffer.from(compact.split('.')[1]!, 'base64url').toString('utf8')) as Record<string, unknown>;
+}
+
+async function forged(deps: ServiceDoorDeps, destination: 'issuer' | 'workspace'): Promise<string> {
+  const genuine = await deps.token({ destination, presenter: 'sentinel', age_seconds: 0 });
+  const { iss: _iss, iat: _iat, exp: _exp, ...claims } = payloadOf(genuine);
+  const { privateKey } = generateKeyPairSync('ed25519');
+  const { issuer, clock } = deps;
+  const minter = createTokenMinter({ key: privateKey, kid: deps.tokenKeyId(), issuer, clock });
+  return (await minter.mint(claims as never)).compact;
+}
+
+async function tokenFor(deps: ServiceDoorDeps, destination: ServiceName, fault: TokenFault): Promise<string | undefined> {
+  if (fault === 'none') return undefined;
+  if (destination !== 'issuer' && destination !== 'workspace') {
+    throw new AppError('no_token_for', `${destination} takes no tokens`);
+  }
+  const presenter = fault === 'other-presenter' ? 'gateway' : 'sentinel';
+  const age_seconds = fault === 'expired' ? EXPIRED_AGE_SECONDS : 0;
+  if (fault === 'foreign-key') return forged(deps, destination);
+  const other = destination === 'issuer' ? 'workspace' : 'issuer';
+  const aud = fault === 'other-audience' ? other : destination;
+  const token = await deps.token({ destination: aud, presenter, age_seconds });
+  return fault === 'tampered' ? tampered(token) : token;
+}
+
+function codeOf(text: string): string | undefined {
+  try {
+    const { code } = JSON.parse(text) as { code?: unknown };
+    return typeof code === 'string' ? code : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** One request over a connection of its own, by whatever certificate; never throws for what the other side does. */
+export function createServiceDoor(deps: ServiceDoorDeps): KnockAtService {
+  let stranger: Promise<TlsMaterial> | undefined;
+  const tlsOf = async (destination: ServiceName, credential: ServiceRequest['credential']) => {
+    const own = clientTls(deps.identity.current(), destination);
+    if (credential === 'own') return own;
+    if (credential === 'none') return { ...own, key: undefined, cert: undefined };
+    stranger ??= strangerMaterial(deps);
+    const { keyPem, certificatePem } = await stranger;
+    return { ...own, key: keyPem, cert: certificatePem };
+  };
+  return async (destination, request) => {
+    const port = deps.portOf(destination);
+    if (port === undefined) return { kind: 'unreachable', reason: 'no-address' };
+    const [tls, token] = await Promise.all([
+      tlsOf(destination, request.credential),
+      tokenFor(deps, destination, request.token ?? 'none'),
+    ]);
+    const headers = {
+      'x-request-id': randomUUID(),
+      ...(token === undefined ? {} : { 'txn-token': token }),
+      ...(request.body === undefined ? {} : { 'content-type': 'application/json' }),
+    };
+    return send({ ...tls, host: '127.0.0.1', port, method: request.method, path: request.path, headers }, request);
+  };
+}
+
+function send(options: object, request: ServiceRequest): Promise<ServiceReply> {
+  return new Promise((resolve) => {
+    const call = httpsRequest({ ...options, agent: false, timeout: KNOCK_MS_MAX } as never, (reply) => {
+      let text = '';
+      reply.setEncoding('utf8');
+      reply.on('data', (piece: string) => {
+        if (text.length < BODY_BYTES_MAX) text += piece;
+      });
+      reply.once('error', () => resolve({ kind: 'refused', reason: 'cut' }));
+      reply.once('end', () => {
+        const code = codeOf(text);
+        resolve({ kind: 'answered', status: reply.statusCode!, ...(code === undefined ? {} : { code }) });
+      });
+    });
+    call.once('timeout', () => {
+      resolve({ kind: 'unreachable', reason: 'timeout' });
+      call.destroy();
+    });
+    call.once('error', (error: NodeJS.ErrnoException) => {
+      const reason = error.code ?? 'failed';
+      resolve({ kind: UNREACHABLE.has(reason) ? 'unreachable' : 'refused', reason });
+    });
+    call.end(request.body === undefined ? undefined : JSON.stringify(request.body));
+  });
+}
