@@ -6,7 +6,7 @@ import { AppError } from '@auditrax/base';
 
 const INPUTS = [
   'app/ui/**/*.{ts,tsx,css}',
-  'app/shell/**/*.{ts,tsx,css,html}',
+  'app/shell/**/*.{ts,tsx,css,html,js,svg}',
   'app/domains/**/*.page.tsx',
   'app/domains/*/contract.ts',
   'app/domains/audit-trail/browser-*.ts',

@@ -12,21 +12,61 @@ async function assign(house: ProbeHouse, memberId: string, assigned: boolean): P
   const path = `/api/engagements/${house.canaries.a.ids['eng']}`;
   const { revision, contacts } = (await house.fetch(path, { cookie })).json() as Detail;
   if (contacts.includes(memberId) === assigned) return;
-  const reply = await house.fetch(`${path}/contacts${assigned ? '' : '/remove'}`, { method: 'POST', json: { memberId, revision }, cookie });
+  const reply = await house.fetch(`${path}/contacts${assigned ? '' : '/remove'}`, {
+    method: 'POST',
+    json: { memberId, revision },
+    cookie,
+  });
   if (reply.status !== 200) throw Object.assign(new Error('contact not changed'), { name: `contact_${reply.status}` });
 }
 
 async function tryFunctions(house: ProbeHouse, done: Checks): Promise<void> {
   const client = (await house.session('a', 'client')).cookie;
   const auditor = (await house.session('a', 'auditor')).cookie;
-  const engagement = { title: 'Canary', clientName: 'Nobody', periodStart: '2026-01-01', periodEnd: '2026-01-31', catalogue: { source: 'sample' } };
+  const engagement = {
+    title: 'Canary',
+    clientName: 'Nobody',
+    periodStart: '2026-01-01',
+    periodEnd: '2026-01-31',
+    catalogue: { source: 'sample' },
+  };
   const create = { method: 'POST', json: engagement };
   const tries = [
-    { who: 'A client contact', what: 'create an engagement', path: '/api/engagements', request: { ...create, cookie: client }, status: 403 },
-    { who: 'A client contact', what: 'list the members', path: '/api/access/members', request: { cookie: client }, status: 403 },
-    { who: 'A client contact', what: 'read the audit trail', path: '/api/audit-trail', request: { cookie: client }, status: 403 },
-    { who: 'An auditor', what: 'create an engagement', path: '/api/engagements', request: { ...create, cookie: auditor }, status: 403 },
-    { who: 'An auditor', what: 'see the operator’s pages', path: '/api/oncall/pages', request: { cookie: auditor }, status: 404 },
+    {
+      who: 'A client contact',
+      what: 'create an engagement',
+      path: '/api/engagements',
+      request: { ...create, cookie: client },
+      status: 403,
+    },
+    {
+      who: 'A client contact',
+      what: 'list the members',
+      path: '/api/access/members',
+      request: { cookie: client },
+      status: 403,
+    },
+    {
+      who: 'A client contact',
+      what: 'read the audit trail',
+      path: '/api/audit-trail',
+      request: { cookie: client },
+      status: 403,
+    },
+    {
+      who: 'An auditor',
+      what: 'create an engagement',
+      path: '/api/engagements',
+      request: { ...create, cookie: auditor },
+      status: 403,
+    },
+    {
+      who: 'An auditor',
+      what: 'see the operator’s pages',
+      path: '/api/oncall/pages',
+      request: { cookie: auditor },
+      status: 404,
+    },
   ];
   for (const { who, what, path, request, status } of tries) {
     const reply = await house.fetch(path, request);
@@ -59,7 +99,8 @@ export const roleAndRowProbe: Probe = {
       done.expect(listed === assigned, `An ${word} engagement is ${listed ? '' : 'not '}on a client contact’s list.`);
     }
     return verdict(done, {
-      green: 'Five functions outside a role were refused; a client contact saw an engagement only while it was assigned to them, singly and in the list.',
+      green:
+        'Five functions outside a role were refused; a client contact saw an engagement only while it was assigned to them, singly and in the list.',
     });
   },
 };

@@ -110,9 +110,7 @@ export function loadRoutePolicy(
     hash: set.hash,
     has: (operation) => set.granted.has(operation),
     allows: roleGate(set),
-    decide: (operation, caller, resource) =>
-      set.schema.actions.has(operation) &&
-      set.decide({ principal: personOf(caller), action: operation, resource, context: {} }).allowed,
+    decide: rowGate(set),
     filter(operation, caller, { type, columns, idColumn }) {
       return set.compileFilter({
         action: operation,
@@ -126,19 +124,43 @@ export function loadRoutePolicy(
   };
 }
 
-/** May this role do the operation at all? Deny by default, and for operations that no policy names. */
-export function roleGate(set: PolicySet): RoutePolicy['allows'] {
+/** A decision is a pure function of what it is asked about, so the same question gets the same answer once. */
+function remembered(decide: (key: string) => boolean): (key: string) => boolean {
   const decisions = new Map<string, boolean>();
-  return (operation, caller) => {
-    if (!set.schema.actions.has(operation)) return false;
-    const principal = personOf(caller);
-    const key = JSON.stringify([operation, principal.id, principal.attributes]);
+  return (key) => {
     const known = decisions.get(key);
     if (known !== undefined) return known;
-    const resource = { type: 'Tenant', id: caller.tenant.tenantId, attributes: { kind: caller.tenantKind } };
-    const { allowed } = set.decide({ principal, action: operation, resource, context: {} });
+    const allowed = decide(key);
     if (decisions.size >= GATE_CACHE_ENTRIES_MAX) decisions.clear();
     decisions.set(key, allowed);
     return allowed;
+  };
+}
+
+/** May the caller do the operation to this row? Deny by default, and for operations that no policy names. */
+export function rowGate(set: PolicySet): RowPolicy['decide'] {
+  type Question = Parameters<PolicySet['decide']>[0];
+  const decide = remembered((key) => set.decide(JSON.parse(key) as Question).allowed);
+  return (operation, caller, resource) => {
+    if (!set.schema.actions.has(operation)) return false;
+    const { type, id, attributes } = resource;
+    const question = {
+      principal: personOf(caller),
+      action: operation,
+      resource: { type, id, attributes },
+      context: {},
+    };
+    return decide(JSON.stringify(question));
+  };
+}
+
+/** May this role do the operation at all? Deny by default, and for operations that no policy names. */
+export function roleGate(set: PolicySet): RoutePolicy['allows'] {
+  type Question = Parameters<PolicySet['decide']>[0];
+  const decide = remembered((key) => set.decide(JSON.parse(key) as Question).allowed);
+  return (operation, caller) => {
+    if (!set.schema.actions.has(operation)) return false;
+    const resource = { type: 'Tenant', id: caller.tenant.tenantId, attributes: { kind: caller.tenantKind } };
+    return decide(JSON.stringify({ principal: personOf(caller), action: operation, resource, context: {} }));
   };
 }

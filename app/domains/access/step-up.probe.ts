@@ -1,4 +1,10 @@
-import { PROBE_SECONDS_HOUR, type PasskeyPerson, type Probe, type ProbeHouse, type ProbeResponse } from '../../claims/probe.ts';
+import {
+  PROBE_SECONDS_HOUR,
+  type PasskeyPerson,
+  type Probe,
+  type ProbeHouse,
+  type ProbeResponse,
+} from '../../claims/probe.ts';
 import { checks, verdict, type Checks } from '../../claims/verdict.ts';
 
 /** A day before there was any house: an export of it is empty, which is told only after the confirmation was accepted. */
@@ -55,20 +61,32 @@ async function withoutConfirmation({ browser, rolePath, done }: Ground, engageme
   ];
   for (const { name, path, json } of actions) {
     const reply = await browser.post(path, json);
-    done.expect(reply.status === 403 && reply.problem() === 'step_up_required', `${name} without a confirmation was answered ${reply.status}.`);
+    done.expect(
+      reply.status === 403 && reply.problem() === 'step_up_required',
+      `${name} without a confirmation was answered ${reply.status}.`,
+    );
   }
 }
 
 /** At the issuer: another input, another action, the right one, and the right one again. */
 async function atTheIssuer({ browser, rolePath, memberId, done }: Ground): Promise<void> {
   const expectRefused = (reply: ProbeResponse, what: string): void => {
-    done.expect(reply.status === 403 && reply.problem() === 'step_up_refused', `${what} was answered ${reply.status} ${reply.problem() ?? ''}.`);
+    done.expect(
+      reply.status === 403 && reply.problem() === 'step_up_refused',
+      `${what} was answered ${reply.status} ${reply.problem() ?? ''}.`,
+    );
   };
   const keep = { memberId, role: 'auditor' };
   const swapped = await browser.confirm('access.change-role', keep);
-  expectRefused(await browser.post(rolePath, { role: 'client' }, swapped), 'A confirmation of one role, used for another,');
+  expectRefused(
+    await browser.post(rolePath, { role: 'client' }, swapped),
+    'A confirmation of one role, used for another,',
+  );
   const other = await browser.confirm('audit-trail.export', { from: EMPTY_DAY, to: EMPTY_DAY });
-  expectRefused(await browser.post('/api/access/invitations', { label: 'Nobody', role: 'auditor' }, other), 'A confirmation of another action');
+  expectRefused(
+    await browser.post('/api/access/invitations', { label: 'Nobody', role: 'auditor' }, other),
+    'A confirmation of another action',
+  );
   const right = await browser.confirm('access.change-role', keep);
   const done1 = await browser.post(rolePath, { role: 'auditor' }, right);
   done.expect(done1.status === 200, `The right confirmation was answered ${done1.status} ${done1.problem() ?? ''}.`);
@@ -80,10 +98,16 @@ async function atTheWorkspace({ browser, done }: Ground): Promise<void> {
   const path = '/api/audit-trail/export';
   const swapped = await browser.confirm('audit-trail.export', { from: EMPTY_DAY, to: EMPTY_DAY });
   const other = await browser.post(path, { from: OTHER_DAY, to: OTHER_DAY }, swapped);
-  done.expect(other.problem() === 'step_up_refused', `A confirmation of one period, used for another, was answered ${other.status} ${other.problem() ?? ''}.`);
+  done.expect(
+    other.problem() === 'step_up_refused',
+    `A confirmation of one period, used for another, was answered ${other.status} ${other.problem() ?? ''}.`,
+  );
   const right = await browser.confirm('audit-trail.export', { from: EMPTY_DAY, to: EMPTY_DAY });
   const accepted = await browser.post(path, { from: EMPTY_DAY, to: EMPTY_DAY }, right);
-  done.expect(accepted.problem() === 'export_empty', `The right confirmation was answered ${accepted.status} ${accepted.problem() ?? ''}.`);
+  done.expect(
+    accepted.problem() === 'export_empty',
+    `The right confirmation was answered ${accepted.status} ${accepted.problem() ?? ''}.`,
+  );
 }
 
 /** Tries each of the four actions without, with a swapped, with a used and with the right passkey signature. */
@@ -103,9 +127,13 @@ export const stepUpProbe: Probe = {
     const { cookie } = await house.session('a', 'lead');
     const input = { operation: 'access.change-role', input: { memberId, role: 'auditor' } };
     const noPasskey = await house.fetch('/api/access/step-up', { method: 'POST', json: input, cookie });
-    done.expect(noPasskey.status === 403, `A session without a passkey was offered a confirmation (${noPasskey.status}).`);
+    done.expect(
+      noPasskey.status === 403,
+      `A session without a passkey was offered a confirmation (${noPasskey.status}).`,
+    );
     return verdict(done, {
-      green: 'Four actions were refused without a passkey signature; one made for another input, for another action, or used before was refused at two services; the right one was accepted at both.',
+      green:
+        'Four actions were refused without a passkey signature; one made for another input, for another action, or used before was refused at two services; the right one was accepted at both.',
     });
   },
 };

@@ -1,18 +1,36 @@
 import type { ServiceName } from '@auditrax/base';
-import { PROBE_SECONDS_MINUTES, type Probe, type ProbeHouse, type ServiceReply, type TokenFault } from '../../claims/probe.ts';
+import {
+  PROBE_SECONDS_MINUTES,
+  type Probe,
+  type ProbeHouse,
+  type ServiceReply,
+  type TokenFault,
+} from '../../claims/probe.ts';
 import { checks, verdict, type Checks } from '../../claims/verdict.ts';
 
 const INNER: readonly ServiceName[] = ['gateway', 'issuer', 'workspace', 'keys', 'ledger', 'signer', 'sentinel'];
 
 /** Routes that a process other than the sentinel may call, one a service. */
-const OTHERS_ROUTES: readonly { readonly service: ServiceName; readonly method: string; readonly path: string; readonly body?: object }[] = [
+const OTHERS_ROUTES: readonly {
+  readonly service: ServiceName;
+  readonly method: string;
+  readonly path: string;
+  readonly body?: object;
+}[] = [
   { service: 'issuer', method: 'POST', path: '/internal/identity/token', body: {} },
   { service: 'workspace', method: 'GET', path: '/api/engagements' },
   { service: 'keys', method: 'POST', path: '/internal/keys/unwrap', body: {} },
   { service: 'signer', method: 'POST', path: '/internal/signer/checkpoint', body: {} },
 ];
 
-const WRONG_TOKENS: readonly TokenFault[] = ['none', 'expired', 'other-audience', 'other-presenter', 'foreign-key', 'tampered'];
+const WRONG_TOKENS: readonly TokenFault[] = [
+  'none',
+  'expired',
+  'other-audience',
+  'other-presenter',
+  'foreign-key',
+  'tampered',
+];
 
 function told(reply: ServiceReply): string {
   return reply.kind === 'answered' ? `answered ${reply.status} ${reply.code ?? ''}`.trim() : reply.kind;
@@ -32,8 +50,16 @@ async function tryCertificates(house: ProbeHouse, done: Checks): Promise<void> {
 
 async function tryPeers(house: ProbeHouse, done: Checks): Promise<void> {
   for (const { service, method, path, body } of OTHERS_ROUTES) {
-    const reply = await house.service(service, { method, path, credential: 'own', ...(body === undefined ? {} : { body: {} }) });
-    done.expect(reply.status === 403 && reply.code === 'peer_refused', `${service} let a process call a route of another one (${told(reply)}).`);
+    const reply = await house.service(service, {
+      method,
+      path,
+      credential: 'own',
+      ...(body === undefined ? {} : { body: {} }),
+    });
+    done.expect(
+      reply.status === 403 && reply.code === 'peer_refused',
+      `${service} let a process call a route of another one (${told(reply)}).`,
+    );
   }
 }
 

@@ -4,6 +4,8 @@ import type { ConnectionPool, Lease } from './pool.ts';
 
 const BEGIN: Step = { text: 'begin', values: [] };
 const COMMIT: Step = { text: 'commit', values: [] };
+/** One for all: a stack for every successful commit costs more than its bookkeeping. */
+const COMMITTED = new TenancyError('tenant_transaction_ended', 'the transaction is committed');
 const ROLLBACK: Step = { text: 'rollback', values: [] };
 
 /** Sends statements of one transaction, in the order of the calls. */
@@ -95,7 +97,7 @@ async function commit(state: State): Promise<void> {
     const { command } = await lease.run([COMMIT]);
     if (command !== 'COMMIT')
       throw new TenancyError('database_failed', 'the transaction was rolled back at its commit');
-    state.failure = new TenancyError('tenant_transaction_ended', 'the transaction is committed');
+    state.failure = COMMITTED;
     lease.release();
   } catch (error) {
     state.failure = toTenancyError(error);

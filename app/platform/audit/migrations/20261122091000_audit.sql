@@ -3,36 +3,50 @@
 
 grant usage on schema audit to ax_workspace, ax_issuer, ax_ledger, ax_sentinel;
 
--- The leaf is JSON in UTF-8, and so is the server (the launcher creates no other); convert_from is only "stable"
--- because other servers may differ, which would keep it out of generated columns.
-create function audit.leaf_json(leaf bytea) returns jsonb
-  language sql immutable strict parallel safe set search_path = pg_catalog, pg_temp
-  as $$ select convert_from(leaf, 'UTF8')::jsonb $$;
-
--- Everything that is searched is derived from the leaf by the server: a writer cannot file an entry under another
--- resource, person or time than the one that gets hashed and signed.
+-- Everything that is searched is read out of the leaf by the server, once (`audit.read_leaf`): a writer cannot file an
+-- entry under another resource, person or time than the one that gets hashed and signed.
 create table audit.entry (
   tenant_id uuid not null,
   id uuid not null,
-  -- Neither of these may be named by a role that inserts, so neither can be forged.
-  xid xid8 not null default pg_current_xact_id(),
-  writer name not null default session_user,
+  -- No role that inserts may name any column but tenant_id, id and leaf; the trigger overwrites the others all the same.
+  xid xid8 not null,
+  writer name not null,
   leaf bytea not null,
   leaf_hash bytea not null generated always as (sha256('\x00'::bytea || leaf)) stored,
-  type text not null generated always as (audit.leaf_json(leaf) ->> 'type') stored,
-  resource_kind text not null generated always as (audit.leaf_json(leaf) -> 'resource' ->> 0) stored,
-  resource_id uuid not null generated always as ((audit.leaf_json(leaf) -> 'resource' ->> 1)::uuid) stored,
-  outcome text not null generated always as (audit.leaf_json(leaf) ->> 'outcome') stored,
-  actor_person uuid generated always as (
-    case when audit.leaf_json(leaf) -> 'actor' ->> 0 = 'person' then (audit.leaf_json(leaf) -> 'actor' ->> 1)::uuid end
-  ) stored,
-  occurred_ms bigint not null generated always as ((audit.leaf_json(leaf) ->> 'time')::bigint) stored,
-  token_hash text generated always as (audit.leaf_json(leaf) ->> 'token') stored,
+  type text not null,
+  resource_kind text not null,
+  resource_id uuid not null,
+  outcome text not null,
+  actor_person uuid,
+  occurred_ms bigint not null,
+  token_hash text,
   primary key (tenant_id, id),
   constraint entry_leaf_size check (octet_length(leaf) between 2 and 4096),
-  constraint entry_leaf_id check (audit.leaf_json(leaf) ->> 'id' = id::text),
   constraint entry_outcome check (outcome in ('allowed', 'denied', 'failed'))
 );
+
+create function audit.read_leaf() returns trigger
+  language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  body constant jsonb := convert_from(new.leaf, 'UTF8')::jsonb;
+begin
+  if body ->> 'id' is distinct from new.id::text then
+    raise exception 'the leaf carries another id' using errcode = 'check_violation', constraint = 'entry_leaf_id';
+  end if;
+  new.xid := pg_current_xact_id();
+  new.writer := session_user;
+  new.type := body ->> 'type';
+  new.resource_kind := body -> 'resource' ->> 0;
+  new.resource_id := (body -> 'resource' ->> 1)::uuid;
+  new.outcome := body ->> 'outcome';
+  new.actor_person := case when body -> 'actor' ->> 0 = 'person' then (body -> 'actor' ->> 1)::uuid end;
+  new.occurred_ms := (body ->> 'time')::bigint;
+  new.token_hash := body ->> 'token';
+  return new;
+end $$;
+revoke all on function audit.read_leaf() from public;
+create trigger read_leaf before insert on audit.entry for each row execute function audit.read_leaf();
+
 -- What the commit guard looks up.
 create index entry_resource on audit.entry (tenant_id, resource_id, xid);
 
@@ -175,8 +189,6 @@ grant select, insert (tenant_id, generation, size, root, note) on audit.checkpoi
 grant select, update (beat) on audit.beat to ax_ledger;
 grant insert (token_hash, tenant_id, person_id, session_id, expires_at), delete on audit.mint to ax_issuer;
 grant select (token_hash, expires_at) on audit.mint to ax_issuer;
-revoke all on function audit.leaf_json(bytea) from public;
-grant execute on function audit.leaf_json(bytea) to ax_workspace, ax_issuer, ax_sentinel;
 
 -- Every entry gets into the queue, whoever writes it: writers have no right on the queue, so they cannot leave one out
 -- or put another hash in.
@@ -254,7 +266,7 @@ end $$;
 create function audit.append_observation(leaf bytea) returns uuid
   language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
-  body constant jsonb := audit.leaf_json(leaf);
+  body constant jsonb := convert_from(leaf, 'UTF8')::jsonb;
   operator uuid;
 begin
   if body -> 'actor' is distinct from '["service", "sentinel"]'::jsonb then
