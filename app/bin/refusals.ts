@@ -69,11 +69,17 @@ export function openRecordedDatabase(floor: Floor, service: ServiceName, wanted:
   };
 }
 
-/** An attempt seen by the gateway, the parser or the role gate, as a log entry of the caller's tenant. */
+function typeOf(event: Pick<AttemptEvent, 'kind' | 'reason'>): string {
+  if (event.kind === 'tenant-id') return ATTEMPT_REFUSED;
+  if (event.kind === 'operation') return 'access.operation.refused';
+  return event.reason === 'missing' ? 'step-up.missing' : 'step-up.refused';
+}
+
+/** An attempt seen by the gateway, the parser, the role gate or the check of approvals, as a log entry of the caller's tenant. */
 export function recordAttemptWith(attempts: AttemptRecorder): (event: AttemptEvent) => Promise<{ entryId: Uuid }> {
   return ({ caller, requestId, operation, ...event }) =>
     attempts.record(caller.tenant, {
-      type: event.kind === 'tenant-id' ? ATTEMPT_REFUSED : 'access.operation.refused',
+      type: typeOf(event),
       actor: { personId: caller.personId, sessionId: caller.sessionId },
       tokenHash: caller.tokenHash,
       resource: ['tenant', caller.tenant.tenantId],

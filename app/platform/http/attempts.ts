@@ -14,6 +14,8 @@ export type AttemptEvent = {
       readonly foreignPart?: number;
     }
   | { readonly kind: 'operation'; readonly reason: 'role' | 'operator-only' }
+  /** An approval that is wanting, or that was given for something else. */
+  | { readonly kind: 'step-up'; readonly reason: 'missing' | 'does-not-fit' }
 );
 
 /** Resolves once the attempt is durable; a rejection turns the answer into 503. */

@@ -279,7 +279,7 @@ describe('who may call', () => {
     const operator = await house.mint({}, { role: 'operator', tenantKind: 'operator' });
     expect(await shoot('/api/operate', { token: operator.compact })).toMatchObject({ status: 200 });
   });
-  it('H4 verifies step-up against the action, and never answers when a handler forgot to', async () => {
+  it('H4 verifies step-up against the action, records what does not fit, and never answers when a handler forgot to', async () => {
     const confirm = (skip: boolean, header?: string) =>
       shoot('/api/things/confirm', {
         json: { skip },
@@ -288,6 +288,13 @@ describe('who may call', () => {
     expect(await confirm(false, 'good')).toMatchObject({ status: 200, json: { hash: '{"what":"thing"}' } });
     expect(await confirm(false, 'bad')).toMatchObject({ status: 403, json: { code: 'step_up_refused' } });
     expect(await confirm(false)).toMatchObject({ status: 403, json: { code: 'step_up_required' } });
+    expect(attempts).toMatchObject([
+      { kind: 'step-up', reason: 'does-not-fit', operation: 'thing.confirm' },
+      { kind: 'step-up', reason: 'missing', operation: 'thing.confirm' },
+    ]);
+    recordFails = true;
+    expect(await confirm(false, 'bad')).toMatchObject({ status: 503, json: { code: 'attempt_not_recorded' } });
+    recordFails = false;
     expect(await confirm(true, 'good')).toMatchObject({ status: 500 });
     const lesser = await house.mint({ scope: 'write' });
     expect(

@@ -2,7 +2,16 @@ import type { IncomingMessage } from 'node:http';
 import type { Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Readable } from 'node:stream';
-import { AppError, parseUuid, systemRandom, uuidV7, type Clock, type Json, type ServiceName } from '@auditrax/base';
+import {
+  AppError,
+  isAppError,
+  parseUuid,
+  systemRandom,
+  uuidV7,
+  type Clock,
+  type Json,
+  type ServiceName,
+} from '@auditrax/base';
 import type { IdKeys } from '@auditrax/tenancy/ids';
 import {
   capConnectionAge,
@@ -427,15 +436,35 @@ function callOf(
     ids: admission.ids,
     headers: request.headers as Readonly<Record<string, string | undefined>>,
     async stepUp(action: Json): Promise<StepUp> {
-      const header = request.headers[STEP_UP_HEADER];
-      if (typeof header !== 'string' || admission.claims === undefined)
-        throw refuse('step_up_required', 'no step-up assertion');
-      const result = await floor.stepUp(admission.claims, header, action);
+      const result = await confirmation(floor, contract, { request, admission, action });
       verified = true;
       return result;
     },
   };
   return { call: call as unknown as Call, steppedUp: () => verified };
+}
+
+/**
+ * What the person confirmed. A refusal is recorded before it is told: an assertion for another action is how a script in
+ * the page, or a gateway that was taken over, would have one thing approved and another done.
+ */
+async function confirmation(
+  floor: Floor,
+  contract: ServedRoute['contract'],
+  { request, admission, action }: { request: FastifyRequest; admission: Admission; action: Json },
+): Promise<StepUp> {
+  const { caller, claims } = admission;
+  if (caller === undefined || claims === undefined) throw refuse('step_up_required', 'step-up without a caller');
+  const event = { kind: 'step-up', operation: contract.operation, caller, requestId: request.id } as const;
+  const header = request.headers[STEP_UP_HEADER];
+  if (typeof header !== 'string')
+    throw await recorded(floor, { ...event, reason: 'missing' }, refuse('step_up_required', 'no step-up assertion'));
+  try {
+    return await floor.stepUp(claims, header, action);
+  } catch (error) {
+    if (!isAppError<CoreCode>(error, 'step_up_refused')) throw error;
+    throw await recorded(floor, { ...event, reason: 'does-not-fit' }, error);
+  }
 }
 
 function streamBody(contract: ServedRoute['contract'], request: FastifyRequest): Readable {
