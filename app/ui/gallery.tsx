@@ -384,6 +384,7 @@ function Proofs() {
             ],
           })
         }
+        trusts="sample"
         keyNote="Checked with the key that this server gave. A key from elsewhere proves more."
         openssl={'openssl dgst -sha256 -binary leaf.bin | xxd -p'}
       />

@@ -60,20 +60,23 @@ export interface ProofPanelProps {
   /** Runs the check on this machine; every step is shown, passed or not. */
   verify: () => Promise<Verdict>;
   openssl: string;
-  /** Whose key the check trusts; stands beside the verdict. */
+  /** The key that the check trusts: a verdict counts for this one only. */
+  trusts: string;
+  /** Whose key that is; stands beside the verdict. */
   keyNote: string;
   children?: ReactNode;
 }
 
 /** A proof to read and to check: here, or by openssl on a machine that knows nothing of us. */
-export function ProofPanel({ proof, verify, openssl, keyNote, children }: ProofPanelProps) {
-  const [verdict, setVerdict] = useState<Verdict | null>(null);
+export function ProofPanel({ proof, verify, openssl, trusts, keyNote, children }: ProofPanelProps) {
+  const [checked, setChecked] = useState<{ readonly verdict: Verdict; readonly trusts: string } | null>(null);
   const [busy, setBusy] = useState(false);
   const run = async () => {
     setBusy(true);
-    setVerdict(await verify().catch(notRun));
+    setChecked({ verdict: await verify().catch(notRun), trusts });
     setBusy(false);
   };
+  const verdict = checked?.trusts === trusts ? checked.verdict : null;
   return (
     <section className="proof" aria-label="Proof">
       <div className="proof__head">

@@ -64,7 +64,13 @@ function Proof({ entry, proof }: { entry: EntryDetail; proof: EntryProof }) {
     ? 'Checked with the key that you gave.'
     : 'Checked with the key that this server gave: it shows that entry, path and checkpoint fit together. Give a key from elsewhere to know that they are the log’s.';
   return (
-    <ProofPanel key={vkey} proof={proof} verify={() => verify(entry, proof, vkey)} openssl={OPENSSL} keyNote={keyNote}>
+    <ProofPanel
+      proof={proof}
+      verify={() => verify(entry, proof, vkey)}
+      openssl={OPENSSL}
+      trusts={vkey}
+      keyNote={keyNote}
+    >
       <details>
         <summary>Use a log key that you got elsewhere</summary>
         <TextField
