@@ -1,20 +1,22 @@
 import { fork } from 'node:child_process';
-import { chmodSync, cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
+import { chmodSync, cpSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { AppError, systemClock, type Json, type ServiceName } from '@auditrax/base';
-import { embeddedPackageDirectory } from '../platform/db/native.ts';
-import { launchPostgres, type Launched } from '../platform/db/postgres.ts';
+import type { Launched } from '../platform/db/postgres.ts';
 import type { LoginRole } from '../platform/db/roles.ts';
+import { NODE_OPTIONS_FOR_TRANSFERS } from '../platform/objects/index.ts';
 import { openDeadMan, type DeadMan } from '../platform/supervisor/alarm.ts';
-import type { Boot, DatabaseAccess } from '../platform/supervisor/messages.ts';
+import { endLeftovers } from '../platform/supervisor/leftovers.ts';
+import { DATABASE_PASSWORD_FILE, type Boot, type DatabaseAccess } from '../platform/supervisor/messages.ts';
 import { ensureServiceUsers, type ServiceUser } from '../platform/supervisor/service-users.ts';
 import { openStateFolder, type StateFolder } from '../platform/supervisor/state-folder.ts';
 import { Supervisor, type ChildSpec } from '../platform/supervisor/supervisor.ts';
 import { buildBrowser } from './browser-build.ts';
+import { openHouseDatabase, type HouseDatabase } from './database.ts';
+import { withPorts } from './ports.ts';
 import { ROOT } from './root.ts';
 import type { Settings } from './settings.ts';
-import { PASSWORD_FILE, type SetupOrder } from './setup.ts';
+import type { SetupAnswer, SetupOrder } from './setup.ts';
 
 export const SERVICES = ['issuer', 'keys', 'signer', 'ledger', 'workspace', 'gateway', 'sentinel'] as const;
 
@@ -24,13 +26,17 @@ const STOP_ORDER: readonly ServiceName[] = ['gateway', 'sentinel', 'workspace', 
 /** A canary page is due each minute; three missing in a row are no accident. */
 const CANARY_SILENCE_SECONDS_MAX = 180;
 
-const DATABASE = 'auditrax';
-const SUPERUSER = 'ax_super';
 const DATABASE_ROLES: Readonly<Partial<Record<ServiceName, LoginRole>>> = {
   issuer: 'ax_issuer',
   workspace: 'ax_workspace',
   ledger: 'ax_ledger',
   sentinel: 'ax_sentinel',
+};
+
+/** Whole files pass through these two: their memory must not grow with the file. */
+const RUNTIME_OPTIONS: Readonly<Partial<Record<ServiceName, readonly string[]>>> = {
+  gateway: NODE_OPTIONS_FOR_TRANSFERS,
+  workspace: NODE_OPTIONS_FOR_TRANSFERS,
 };
 
 export interface HouseOptions {
@@ -39,6 +45,10 @@ export interface HouseOptions {
   readonly progress: (line: string) => void;
   /** Output of the processes. */
   readonly log: (line: string) => void;
+  /** What must be seen whatever is shown otherwise: the watch itself is down. Default: `log`. */
+  readonly alarm?: (line: string) => void;
+  /** Ends a start that is under way; what was started is stopped. */
+  readonly signal?: AbortSignal;
   /** Test composition roots only: extra arguments of the runtime for a process, e.g. a module hook. */
   readonly execArgv?: Readonly<Partial<Record<ServiceName, readonly string[]>>>;
   /** Extra boot options for a process (shorter intervals in tests). */
@@ -49,6 +59,7 @@ export interface House {
   readonly supervisor: Supervisor;
   readonly state: StateFolder;
   readonly settings: Settings;
+  /** The server of our own as it runs now. Throws `database_of_others` when the house has none. */
   readonly database: Launched;
   readonly deadMan: DeadMan;
   /** True when this start created the keys and the database. */
@@ -62,36 +73,33 @@ export interface House {
 
 type Users = Readonly<Record<string, ServiceUser>> | undefined;
 
-/** Runs the set-up process and returns which migrations it applied. */
-async function setUpDatabase(order: SetupOrder): Promise<string[]> {
-  const child = fork(join(ROOT, 'app/bin/setup.ts'), [], {
+/** Runs the set-up process. Rejects with its own words. */
+async function setUpDatabase(order: SetupOrder, statePath: string): Promise<SetupAnswer & { ok: true }> {
+  const child = fork(join(ROOT, 'app/bin/setup.ts'), [statePath], {
     execArgv: ['--disable-warning=ExperimentalWarning'],
     env: { PATH: '/usr/bin:/bin' },
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   });
-  child.send(order);
-  const said = await new Promise<{ ok: boolean; applied?: string[]; code?: string; message?: string }>((resolve) => {
-    child.once('message', (message) => resolve(message as { ok: boolean }));
-    child.once('exit', (code) =>
-      resolve({ ok: false, code: 'setup_failed', message: `the set-up process ended with ${code}` }),
+  child.send(order, () => {}); // a process that is gone already is noticed by its exit
+  const said = await new Promise<SetupAnswer>((resolve) => {
+    child.once('message', (message) => resolve(message as SetupAnswer));
+    child.once('exit', (code, signal) =>
+      resolve({ ok: false, code: 'setup_failed', message: `the set-up process ended with ${signal ?? code}` }),
     );
   });
-  if (!said.ok) throw new AppError(said.code ?? 'setup_failed', said.message ?? 'the database could not be set up');
-  return said.applied ?? [];
+  if (!said.ok) throw new AppError(said.code, said.message);
+  return said;
 }
 
-function setupOrder(database: Launched, state: StateFolder, users: Users): SetupOrder {
+function setupOrder(database: HouseDatabase, state: StateFolder, users: Users): SetupOrder {
   const folder = (name: string, user?: ServiceUser) => ({
     path: state.own(name, user),
     ...(user === undefined ? {} : { uid: user.uid, gid: user.gid }),
   });
   return {
-    host: database.socketDirectory,
-    port: database.port,
-    database: DATABASE,
-    superuser: SUPERUSER,
-    ...(database.superuserPassword === undefined ? {} : { superuserPassword: database.superuserPassword }),
-    logins: database.authentication === 'peer' ? 'peer' : 'password',
+    address: database.address,
+    creator: database.creator,
+    logins: database.logins,
     folders: {
       ax_migrate: folder('supervisor'),
       ax_issuer: folder('issuer', users?.['issuer']),
@@ -104,19 +112,14 @@ function setupOrder(database: Launched, state: StateFolder, users: Users): Setup
 
 function databaseAccess(
   service: ServiceName,
-  database: Launched,
+  database: HouseDatabase,
   stateDirectory: string,
 ): { database?: DatabaseAccess } {
   const role = DATABASE_ROLES[service];
   if (role === undefined) return {};
+  const passwordFile = join(stateDirectory, DATABASE_PASSWORD_FILE);
   return {
-    database: {
-      host: database.socketDirectory,
-      port: database.port,
-      database: DATABASE,
-      user: role,
-      ...(database.authentication === 'scram' ? { passwordFile: join(stateDirectory, PASSWORD_FILE) } : {}),
-    },
+    database: { ...database.address, user: role, ...(database.logins === 'password' ? { passwordFile } : {}) },
   };
 }
 
@@ -124,9 +127,12 @@ interface Parts {
   readonly options: HouseOptions;
   readonly state: StateFolder;
   readonly users: Users;
-  readonly database: Launched;
+  readonly database: HouseDatabase;
   readonly deadMan: DeadMan;
   readonly browser: string;
+  readonly setup: SetupAnswer & { ok: true };
+  /** A first start on an empty database: the only time when keys may be made. */
+  readonly isNew: boolean;
 }
 
 /** What each process is told beyond its folder and its database. */
@@ -135,7 +141,7 @@ function processOptions(service: ServiceName, parts: Parts): Record<string, Json
   const doors = { host: settings.host, port: settings.port, tryoutPort: settings.tryoutPort ?? null };
   const own: Partial<Record<ServiceName, Record<string, Json>>> = {
     issuer: { doors, sample: !settings.production },
-    keys: { create: parts.state.isNew },
+    keys: { create: parts.isNew, wrappedKeys: parts.setup.holdings.wrappedKeys },
     gateway: {
       doors,
       bind: settings.bind,
@@ -151,7 +157,7 @@ function processOptions(service: ServiceName, parts: Parts): Record<string, Json
     },
     workspace: { doors },
   };
-  return { isNew: parts.state.isNew, ...own[service], ...parts.options.options?.[service] };
+  return { isNew: parts.isNew, ...own[service], ...parts.options.options?.[service] };
 }
 
 function childSpec(service: ServiceName, parts: Parts): ChildSpec {
@@ -164,11 +170,13 @@ function childSpec(service: ServiceName, parts: Parts): ChildSpec {
     ...databaseAccess(service, parts.database, stateDirectory),
     options: processOptions(service, parts),
   };
-  const extra = parts.options.execArgv?.[service] ?? [];
+  const extra = [...(RUNTIME_OPTIONS[service] ?? []), ...(parts.options.execArgv?.[service] ?? [])];
   return {
     service,
     program: join(ROOT, `app/bin/${service}.ts`),
     execArgv: ['--disable-warning=ExperimentalWarning', '--tls-min-v1.3', ...extra],
+    // Not read by the process: it tells people, and the next start, whose process this is.
+    arguments: [parts.state.path],
     boot,
   };
 }
@@ -194,12 +202,11 @@ async function startProcesses(supervisor: Supervisor, parts: Parts): Promise<voi
   await Promise.all(others.map((service) => supervisor.start(childSpec(service, parts))));
 }
 
-async function launchDatabase(options: HouseOptions, state: StateFolder, users: Users): Promise<Launched> {
-  return launchPostgres({
-    stateDirectory: join(state.path, 'postgres'),
-    packageDirectory: embeddedPackageDirectory(ROOT),
-    superuser: SUPERUSER,
-    ...(users === undefined ? {} : { runAs: users['postgres']! }),
+function openDatabase(options: HouseOptions, state: StateFolder, users: Users): Promise<HouseDatabase> {
+  return openHouseDatabase({
+    settings: options.settings,
+    state,
+    serverUser: users?.['postgres'],
     peerMap:
       users === undefined
         ? []
@@ -211,103 +218,133 @@ async function launchDatabase(options: HouseOptions, state: StateFolder, users: 
   });
 }
 
-/** Asks the system for a free loopback port, or checks that the wanted one is free. Throws `port_busy` with the fix. */
-function claimPort(wanted: number, variable: string): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', (error: NodeJS.ErrnoException) => {
-      const why = error.code === 'EADDRINUSE' ? 'is in use by another program' : `cannot be used (${error.code})`;
-      reject(
-        new AppError(
-          'port_busy',
-          `port ${wanted} ${why}: stop it, or start with another port, e.g. ${variable}=${wanted + 1000} npm start`,
-        ),
-      );
-    });
-    server.listen(wanted, '127.0.0.1', () => {
-      const { port } = server.address() as AddressInfo;
-      server.close(() => resolve(port));
-    });
-  });
-}
+/** What a start has opened so far, closed again in the opposite order. */
+class Opened {
+  readonly #closers: (() => unknown)[] = [];
+  #closing: Promise<void> | undefined;
 
-async function withPorts(settings: Settings): Promise<Settings> {
-  return {
-    ...settings,
-    port: await claimPort(settings.port, 'AUDITRAX_PORT'),
-    tryoutPort:
-      settings.tryoutPort === undefined ? undefined : await claimPort(settings.tryoutPort, 'AUDITRAX_TRYOUT_PORT'),
-  };
+  push(close: () => unknown): void {
+    this.#closers.push(close);
+  }
+
+  /** Closes everything, whatever fails on the way; throws the first failure at the end. Safe to call twice. */
+  close(): Promise<void> {
+    this.#closing ??= (async () => {
+      const failures: unknown[] = [];
+      for (const close of this.#closers.reverse()) {
+        try {
+          await close();
+        } catch (error) {
+          failures.push(error);
+        }
+      }
+      if (failures.length > 0) throw failures[0];
+    })();
+    return this.#closing;
+  }
 }
 
 /**
  * Starts the whole house in its state folder and resolves when every process is ready. Whatever fails, what was started
- * is stopped again. Errors are AppErrors with the fix in the message.
+ * is stopped again. Errors are AppErrors with the fix in the message; `start_interrupted` when `signal` ended it.
  */
 export async function startHouse(options: HouseOptions): Promise<House> {
-  const settings = await withPorts(options.settings);
-  const { progress, log } = options;
-  progress(`state folder ${settings.state}`);
-  const state = openStateFolder(settings.state);
-  const isRoot = process.getuid!() === 0;
-  const users = isRoot ? ensureServiceUsers([...SERVICES, 'postgres'], progress) : undefined;
-  const building = buildBrowser(ROOT, progress);
-  building.catch(() => {}); // awaited below; a failure must not outrun the database's start
-  progress('database');
-  const database = await launchDatabase(options, state, users);
-  const supervisor = new Supervisor({ node: process.execPath, environment: { PATH: '/usr/bin:/bin', TZ: 'UTC' }, log });
-  let deadMan: DeadMan | undefined;
-  const stop = async (): Promise<void> => {
-    await supervisor.stop(STOP_ORDER);
-    await deadMan?.close();
-    await database.stop();
-    state.release();
-  };
+  const opened = new Opened();
   try {
-    const applied = await setUpDatabase(setupOrder(database, state, users));
-    if (applied.length > 0) progress(`schema: ${applied.length} migrations applied`);
-    deadMan = await openDeadMan({
-      clock: systemClock,
-      port: 0,
-      silence_seconds_max: CANARY_SILENCE_SECONDS_MAX,
-      file: join(state.own('supervisor'), 'alarms.jsonl'),
-      raise: (line) => log(`ALARM: ${line}`),
-    });
-    const parts: Parts = {
-      options: { ...options, settings },
-      state,
-      users,
-      database,
-      deadMan,
-      browser: await building,
-    };
-    await startProcesses(supervisor, parts);
-    const key = supervisor.peers().facts['pageWebhookKey'];
-    if (typeof key === 'string') deadMan.trust(key);
-    writeHouseFile(state, supervisor);
-    return {
-      supervisor,
-      state,
-      settings,
-      database,
-      deadMan,
-      isNew: state.isNew,
-      edgeUrl: `https://${settings.host}:${settings.port}`,
-      tryoutUrl: settings.tryoutPort === undefined ? undefined : `http://localhost:${settings.tryoutPort}`,
-      separation: users === undefined ? 'passwords' : 'users',
-      stop,
-    };
+    return await openHouse(options, opened);
   } catch (error) {
-    await stop();
+    await opened.close().catch(() => undefined); // the first failure is the one to tell
+    if (options.signal?.aborted === true)
+      throw new AppError('start_interrupted', 'stopped before it was ready', { cause: error });
     throw error;
   }
 }
 
+async function openHouse(given: HouseOptions, opened: Opened): Promise<House> {
+  const { progress, log, signal } = given;
+  progress(`state folder ${given.settings.state}`);
+  const state = openStateFolder(given.settings.state);
+  opened.push(() => state.release());
+  await endLeftovers(state.path, progress);
+  const options = { ...given, settings: await withPorts(given.settings) };
+  const users = process.getuid!() === 0 ? ensureServiceUsers([...SERVICES, 'postgres'], progress) : undefined;
+  const building = buildBrowser(ROOT, progress);
+  building.catch(() => {}); // awaited below; a failure must not outrun the database's start
+  progress('database');
+  const database = await openDatabase(options, state, users);
+  opened.push(() => database.stop());
+  signal?.throwIfAborted();
+  const setup = await setUpDatabase(setupOrder(database, state, users), state.path);
+  if (setup.applied.length > 0) progress(`schema: ${setup.applied.length} migrations applied`);
+  const deadMan = await openAlarm(options, state);
+  opened.push(() => deadMan.close());
+  const browser = placeBrowser(await building, state);
+  signal?.throwIfAborted();
+  const supervisor = new Supervisor({
+    node: process.execPath,
+    environment: { PATH: '/usr/bin:/bin', TZ: 'UTC' },
+    log,
+    onChange: () => writeHouseFile(state, supervisor),
+  });
+  opened.push(() => supervisor.stop(STOP_ORDER));
+  signal?.addEventListener('abort', () => void supervisor.stop(STOP_ORDER), { once: true });
+  // A lost marker must not make a house look new whose data need the keys that were lost with it.
+  const isNew = state.isNew && setup.holdings.tenants === 0 && setup.holdings.wrappedKeys === 0;
+  await startProcesses(supervisor, { options, state, users, database, deadMan, browser, setup, isNew });
+  signal?.throwIfAborted();
+  const key = supervisor.peers().facts['pageWebhookKey'];
+  if (typeof key === 'string') deadMan.trust(key);
+  return describeHouse({ options, state, users, database, deadMan, supervisor, isNew, stop: () => opened.close() });
+}
+
+function openAlarm({ alarm, log }: HouseOptions, state: StateFolder): Promise<DeadMan> {
+  return openDeadMan({
+    clock: systemClock,
+    port: 0,
+    silence_seconds_max: CANARY_SILENCE_SECONDS_MAX,
+    file: join(state.own('supervisor'), 'alarms.jsonl'),
+    raise: (line) => (alarm ?? log)(`ALARM: ${line}`),
+  });
+}
+
+function describeHouse(
+  parts: Pick<Parts, 'options' | 'state' | 'users' | 'database' | 'deadMan' | 'isNew'> & {
+    readonly supervisor: Supervisor;
+    readonly stop: () => Promise<void>;
+  },
+): House {
+  const { options, state, users, database, deadMan, supervisor, isNew, stop } = parts;
+  const { settings } = options;
+  return {
+    supervisor,
+    state,
+    settings,
+    get database() {
+      const launched = database.launched();
+      if (launched === undefined)
+        throw new AppError('database_of_others', 'this house uses the database of DATABASE_URL');
+      return launched;
+    },
+    deadMan,
+    isNew,
+    edgeUrl: `https://${settings.host}:${settings.port}`,
+    tryoutUrl: settings.tryoutPort === undefined ? undefined : `http://localhost:${settings.tryoutPort}`,
+    separation: users === undefined ? 'passwords' : 'users',
+    stop,
+  };
+}
+
+/** For people and for the probes: which process is which. Replaced whole, so that nobody reads half of it. */
 function writeHouseFile(state: StateFolder, supervisor: Supervisor): void {
   const file = join(state.own('supervisor'), 'house.json');
-  writeFileSync(file, JSON.stringify({ pid: process.pid, pids: supervisor.pids(), peers: supervisor.peers() }), {
-    mode: 0o600,
-  });
+  writeFileSync(
+    `${file}.new`,
+    JSON.stringify({ pid: process.pid, pids: supervisor.pids(), peers: supervisor.peers() }),
+    {
+      mode: 0o600,
+    },
+  );
+  renameSync(`${file}.new`, file);
 }
 
 /** Reads what a running house wrote about itself. */

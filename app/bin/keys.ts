@@ -18,26 +18,32 @@ const floor = await openFloor('keys');
 
 /**
  * Opens the ring, or makes it on a first start that the supervisor has said to be one. A ring that is missing later is
- * a loss: the message says so and nothing new is made in its place.
+ * a loss: the message says so and nothing new is made in its place. `recovery-key-once` gives the recovery key to a
+ * first start; when an earlier one was cut off before anybody had seen it, there is a new one, and the old opens nothing.
  */
 async function openRing({ member, clock, random }: Floor): Promise<KeyRing> {
   const path = join(member.boot.stateDirectory, 'key-ring');
   const rootPath = join(member.boot.stateDirectory, 'root-key');
-  const create = member.boot.options['create'] === true;
+  const { create, wrappedKeys } = member.boot.options as { create: boolean; wrappedKeys: number };
   if (!existsSync(path) || !existsSync(rootPath)) {
     if (!create) {
+      const lost = [rootPath, path].filter((file) => !existsSync(file)).join(' and ');
       throw new AppError(
         'ring_missing',
-        `the key ring in ${member.boot.stateDirectory} is gone: put it back, or run \`npm exec --no -- auditrax restore FILE\` with a backup and the recovery key`,
+        `${lost} is gone: put it back, or run \`npm exec --no -- auditrax restore FILE\` with a backup and the recovery key; without it nothing that is stored can be read`,
       );
     }
     const rootKey = existsSync(rootPath) ? await readRootKeyFile(rootPath) : await createRootKeyFile(rootPath, random);
-    const { ring, recoveryKey } = await initKeyRing({ path, rootKey, clock, random, wrappedKeysInStore: 0 });
+    const place = { path, rootKey, clock, random };
+    const { ring, recoveryKey } = await initKeyRing({ ...place, wrappedKeysInStore: wrappedKeys });
     member.onAsk('recovery-key-once', () => Promise.resolve(recoveryKey));
     return ring;
   }
-  const ring = await openKeyRing({ path, rootKey: await readRootKeyFile(rootPath), clock, random });
-  member.onAsk('recovery-key-once', () => Promise.resolve(null));
+  const rootKey = await readRootKeyFile(rootPath);
+  const ring = await openKeyRing({ path, rootKey, clock, random });
+  member.onAsk('recovery-key-once', async (isFirstStart) =>
+    isFirstStart === true && ring.recoveryConfirmedAtMs === undefined ? ring.renewRecoveryKey(rootKey) : null,
+  );
   return ring;
 }
 
@@ -50,7 +56,7 @@ try {
   });
   floor.member.onAsk('recovery-confirmed', () => Promise.resolve(ring.recoveryConfirmedAtMs !== undefined));
   floor.member.onAsk('confirm-recovery', async (typed) => {
-    await ring.confirmRecoveryKey(String(typed));
+    await ring.confirmRecoveryKey(typeof typed === 'string' ? typed : '');
     return null;
   });
   floor.member.announce({ kekProvider: 'local', ringFingerprint: ring.fingerprint });

@@ -14,6 +14,7 @@ export const SETTINGS = {
     'Certificate chain (PEM) of the edge, readable by the gateway’s user. Default: one of our own for localhost.',
   AUDITRAX_TLS_KEY: 'Its private key (PEM). Set both or neither.',
   AUDITRAX_TRYOUT_PORT: 'Port of the try-out listener (plain HTTP, loopback only). Default: 8080; "off" closes it.',
+  AUDITRAX_LOG: 'info writes a line for every request; warn (the default) only what is out of the ordinary.',
   AUDITRAX_PAGE_WEBHOOK: 'https:// address that gets every page of the pager, signed as Standard Webhooks.',
   DATABASE_URL:
     'PostgreSQL 15 or newer instead of the embedded one. Over TCP only with sslmode=verify-full and TLS 1.3.',
@@ -31,6 +32,7 @@ export interface Settings {
   /** Undefined: the gateway makes its own for localhost. */
   readonly certificateFile: string | undefined;
   readonly keyFile: string | undefined;
+  readonly log: 'info' | 'warn';
   readonly pageWebhook: string | undefined;
   readonly databaseUrl: string | undefined;
   readonly databaseMigrateUrl: string | undefined;
@@ -51,6 +53,7 @@ const ENVIRONMENT = z.object({
   AUDITRAX_TRYOUT_PORT: z.union([z.literal('off'), PORT]).optional(),
   AUDITRAX_TLS_CERT: z.string().startsWith('/', 'must be an absolute path').optional(),
   AUDITRAX_TLS_KEY: z.string().startsWith('/', 'must be an absolute path').optional(),
+  AUDITRAX_LOG: z.enum(['info', 'warn']).default('warn'),
   AUDITRAX_PAGE_WEBHOOK: z.url({ protocol: /^https$/ }).optional(),
   DATABASE_URL: z.string().optional(),
   DATABASE_MIGRATE_URL: z.string().optional(),
@@ -98,6 +101,7 @@ export function readSettings(environment: Readonly<Record<string, string | undef
     tryoutPort: asked === 'off' || production || external ? undefined : (asked ?? 8080),
     certificateFile: value.AUDITRAX_TLS_CERT,
     keyFile: value.AUDITRAX_TLS_KEY,
+    log: value.AUDITRAX_LOG,
     pageWebhook: value.AUDITRAX_PAGE_WEBHOOK,
     databaseUrl: value.DATABASE_URL,
     databaseMigrateUrl: value.DATABASE_MIGRATE_URL,

@@ -3,17 +3,28 @@
 import { chownSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { AppError, systemRandom, toBase64Url } from '@auditrax/base';
+import { countHoldings, type Holdings } from '../platform/db/holdings.ts';
 import { migrate } from '../platform/db/migrate.ts';
 import { LOGIN_ROLES, setUpRoles, type LoginRole } from '../platform/db/roles.ts';
+import { DATABASE_PASSWORD_FILE, type DatabaseAccess } from '../platform/supervisor/messages.ts';
 import { ROOT } from './root.ts';
+import { verifiedTls } from './verified-tls.ts';
+
+/** What the set-up process answers. */
+export type SetupAnswer =
+  | {
+      readonly ok: true;
+      /** Migrations applied now. */
+      readonly applied: readonly string[];
+      readonly holdings: Holdings;
+    }
+  | { readonly ok: false; readonly code: string; readonly message: string };
 
 /** What the supervisor tells the set-up process. */
 export interface SetupOrder {
-  readonly host: string;
-  readonly port: number;
-  readonly database: string;
-  readonly superuser: string;
-  readonly superuserPassword?: string;
+  readonly address: Omit<DatabaseAccess, 'user' | 'passwordFile'>;
+  /** Who may create roles and the database. */
+  readonly creator: { readonly user: string; readonly password?: string };
   /** `peer`: the kernel tells who calls. Else each role gets a password in the named folder. */
   readonly logins: 'peer' | 'password';
   /** Folder that keeps the role's password, and its owner. */
@@ -22,14 +33,12 @@ export interface SetupOrder {
   >;
 }
 
-export const PASSWORD_FILE = 'database.secret';
-
 /** Passwords of an earlier start are kept; missing ones are made. The verifier in the database follows the file. */
 function passwords(order: SetupOrder): Record<LoginRole, string> {
   return Object.fromEntries(
     LOGIN_ROLES.map((role) => {
       const folder = order.folders[role];
-      const file = join(folder.path, PASSWORD_FILE);
+      const file = join(folder.path, DATABASE_PASSWORD_FILE);
       if (!existsSync(file)) {
         writeFileSync(file, toBase64Url(systemRandom.bytes(32)), { mode: 0o600 });
         if (folder.uid !== undefined && folder.gid !== undefined) chownSync(file, folder.uid, folder.gid);
@@ -39,31 +48,30 @@ function passwords(order: SetupOrder): Record<LoginRole, string> {
   ) as Record<LoginRole, string>;
 }
 
-async function setUp(order: SetupOrder): Promise<string[]> {
-  const server = { host: order.host, port: order.port };
-  const superuser = {
-    ...server,
-    user: order.superuser,
-    ...(order.superuserPassword === undefined ? {} : { password: order.superuserPassword }),
-  };
+async function setUp(order: SetupOrder): Promise<SetupAnswer> {
+  const { host, port, database, tls } = order.address;
+  const server = { host, port, ...(tls === undefined ? {} : { ssl: verifiedTls(tls) }) };
+  const creator = { ...server, ...order.creator };
   const logins = order.logins === 'peer' ? ('peer' as const) : passwords(order);
-  await setUpRoles({ connection: { ...superuser, database: 'postgres' }, database: order.database, logins });
+  await setUpRoles({ connection: { ...creator, database: 'postgres' }, database, logins });
   const connection = {
     ...server,
-    database: order.database,
+    database,
     user: 'ax_migrate',
     ...(logins === 'peer' ? {} : { password: logins.ax_migrate }),
   };
   const { applied } = await migrate({ connection, roots: [join(ROOT, 'app')], log: () => {} });
-  return applied;
+  return { ok: true, applied, holdings: await countHoldings({ ...creator, database }) };
 }
 
 process.once('message', (message) => {
   setUp(message as SetupOrder).then(
-    (applied) => process.send!({ ok: true, applied }, () => process.exit(0)),
+    (answer) => process.send!(answer, () => process.exit(0)),
     (error: unknown) => {
       const code = error instanceof AppError ? error.code : 'unexpected';
       process.send!({ ok: false, code, message: (error as Error).message }, () => process.exit(1));
     },
   );
 });
+// The supervisor is gone: what is half done is rolled back by the server, and the next start does it again.
+process.once('disconnect', () => process.exit(1));

@@ -75,7 +75,7 @@ function printWhere(house: House, links: readonly SampleLink[]): void {
 
 /** Shows the recovery key at the start that made it; asks for it at the next one, so that it is not lost unnoticed. */
 async function handleRecoveryKey(house: House): Promise<void> {
-  const shown = await house.supervisor.ask('keys', 'recovery-key-once', null);
+  const shown = await house.supervisor.ask('keys', 'recovery-key-once', house.state.isNew);
   if (typeof shown === 'string') {
     say();
     say('Recovery key, shown this once. Without it a backup cannot be opened. Write it down:');
@@ -134,9 +134,7 @@ async function run1(settings: Settings, values: { quiet?: boolean; 'no-prove'?: 
   return ended.promise;
 }
 
-/** Requests are for the log file of a service manager; a terminal shows what is out of the ordinary. */
 function logLine(line: string): void {
-  if (line.includes('"level":"info"')) return;
   process.stderr.write(`${line}\n`);
 }
 

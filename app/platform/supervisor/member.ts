@@ -1,7 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { flushCompileCache } from 'node:module';
 import { AppError, type Json, type ServiceName } from '@auditrax/base';
-import type { Boot, FromChild, Peers, ToChild, WorkloadCertificate } from './messages.ts';
+import {
+  EXIT_MEND_FIRST,
+  type Boot,
+  type FromChild,
+  type Peers,
+  type ToChild,
+  type WorkloadCertificate,
+} from './messages.ts';
 
 /** A process's side of the supervisor's channel. */
 export interface Membership {
@@ -21,12 +28,17 @@ export interface Membership {
   ready(port: number): void;
   /** Runs once, when the supervisor asks to stop or is gone; the process ends when it settles. */
   onDrain(drain: () => Promise<void>): void;
-  /** Reports a condition that only a person can mend, then ends the process. */
+  /**
+   * Reports why the process cannot serve and ends it. What another part's absence explains, or nobody foresaw, is tried
+   * again by the supervisor; everything else is for a person to mend.
+   */
   fatal(error: unknown): never;
 }
 
 /** Bound on a graceful stop; past it the process ends with what it has (nothing acknowledged is lost by then). */
 const DRAIN_MS_MAX = 8_000;
+/** Conditions that end when another process, or the database, is back. */
+const PASSING: ReadonlySet<string> = new Set(['service_unavailable', 'database_unavailable', 'unexpected']);
 /** Between two tries to get a certificate signed; the issuer is back within a second of a crash. */
 const CERTIFY_RETRY_MS = 1_000;
 
@@ -48,7 +60,7 @@ export function dropPrivileges(runAs: Boot['runAs']): void {
 
 class Channel implements Membership {
   readonly boot: Boot;
-  #peers: Peers = { addresses: {}, facts: {} };
+  #peers: Peers;
   #listeners: ((peers: Peers) => void)[] = [];
   #certificates = new Map<string, (certificate: WorkloadCertificate) => void>();
   #sign: ((service: ServiceName, csrPem: string) => Promise<WorkloadCertificate>) | undefined;
@@ -56,8 +68,9 @@ class Channel implements Membership {
   #drain: () => Promise<void> = async () => {};
   #draining = false;
 
-  constructor(boot: Boot) {
+  constructor(boot: Boot, peers: Peers) {
     this.boot = boot;
+    this.#peers = peers;
     // The supervisor is gone (kill -9 included): nobody would restart or watch us, so stop in order.
     process.on('disconnect', () => void this.#stop());
     // Ctrl-C reaches the whole group; the supervisor decides the order of stopping.
@@ -119,8 +132,9 @@ class Channel implements Membership {
     const code = error instanceof AppError ? error.code : 'unexpected';
     const message =
       error instanceof Error ? (code === 'unexpected' ? (error.stack ?? error.message) : error.message) : String(error);
-    send({ type: 'fatal', code, message });
-    process.exit(78); // EX_CONFIG of sysexits: the supervisor shows the line instead of restarting
+    const passing = PASSING.has(code);
+    send({ type: 'fatal', code, message, passing });
+    process.exit(passing ? 1 : EXIT_MEND_FIRST);
   }
 
   /** For `joinSupervisor` alone. */
@@ -193,16 +207,16 @@ export async function joinSupervisor(service: ServiceName): Promise<Membership> 
   // The runtime hands over what has queued up in one go: what follows the boot message must not fall on the floor.
   const early: ToChild[] = [];
   let receive = (message: ToChild): void => void early.push(message);
-  const boot = await new Promise<Boot>((resolve, reject) => {
+  const { boot, peers } = await new Promise<Extract<ToChild, { type: 'boot' }>>((resolve, reject) => {
     process.on('message', (message) => {
       const told = message as ToChild;
       if (told.type !== 'boot') return receive(told);
-      if (told.boot.service === service) return resolve(told.boot);
+      if (told.boot.service === service) return resolve(told);
       reject(new AppError('wrong_boot_message', `${service} got a boot message for another process`));
     });
   });
   dropPrivileges(boot.runAs);
-  const channel = new Channel(boot);
+  const channel = new Channel(boot, peers);
   receive = (message) => channel.receive(message);
   for (const message of early) channel.receive(message);
   return channel;

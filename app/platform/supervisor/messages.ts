@@ -5,6 +5,12 @@ import type { Json, ServiceName } from '@auditrax/base';
  * nobody else can open). Secrets never travel in an environment or in arguments, where other users read them.
  */
 
+/** EX_CONFIG of sysexits: the supervisor shows the process's line instead of starting it again. */
+export const EXIT_MEND_FIRST = 78;
+
+/** Name of the file that holds a role's password, in the folder of the process that logs in as it. */
+export const DATABASE_PASSWORD_FILE = 'database.secret';
+
 /** How a process reaches the database: a socket (or host) and a role of its own. */
 export interface DatabaseAccess {
   readonly host: string;
@@ -41,7 +47,7 @@ export interface WorkloadCertificate {
 }
 
 export type ToChild =
-  | { readonly type: 'boot'; readonly boot: Boot }
+  | { readonly type: 'boot'; readonly boot: Boot; readonly peers: Peers }
   | { readonly type: 'certificate'; readonly ticket: string; readonly certificate: WorkloadCertificate }
   /** To the issuer alone. `service` is what the supervisor knows by which channel the request came in on. */
   | { readonly type: 'sign'; readonly ticket: string; readonly service: ServiceName; readonly csrPem: string }
@@ -55,5 +61,8 @@ export type FromChild =
   | { readonly type: 'announce'; readonly facts: Readonly<Record<string, Json>> }
   | { readonly type: 'ready'; readonly port: number }
   | { readonly type: 'answer'; readonly ticket: string; readonly ok: boolean; readonly output: Json }
-  /** The process cannot serve until a person acts: no restart loop, the line is shown with its fix. */
-  | { readonly type: 'fatal'; readonly code: string; readonly message: string };
+  /**
+   * The process cannot serve. `passing`: it waits for another part and is started again; else only a person can mend
+   * it, there is no restart loop, and the line is shown with its fix.
+   */
+  | { readonly type: 'fatal'; readonly code: string; readonly message: string; readonly passing: boolean };

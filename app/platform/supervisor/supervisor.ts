@@ -1,7 +1,15 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { AppError, type Json, type ServiceName } from '@auditrax/base';
-import type { Boot, FromChild, Peers, ToChild, WorkloadCertificate } from './messages.ts';
+
+import {
+  EXIT_MEND_FIRST,
+  type Boot,
+  type FromChild,
+  type Peers,
+  type ToChild,
+  type WorkloadCertificate,
+} from './messages.ts';
 
 export interface ChildSpec {
   readonly service: ServiceName;
@@ -17,6 +25,8 @@ export interface SupervisorDeps {
   readonly node: string;
   readonly environment: Readonly<Record<string, string>>;
   readonly log: (line: string) => void;
+  /** Called whenever a process has become ready, and its number and address have changed. */
+  readonly onChange?: () => void;
 }
 
 /** First and longest wait before a dead process is started again; doubles in between, resets after it was ready. */
@@ -42,6 +52,8 @@ interface Running {
   backoff_ms: number;
   /** Ends in a row without having been ready. */
   failures: number;
+  /** What it last said about why it cannot serve. */
+  words: string | undefined;
   waiters: { resolve: () => void; reject: (error: Error) => void }[];
 }
 
@@ -55,8 +67,8 @@ export class Supervisor {
   readonly #signing = new Map<string, ServiceName>();
   readonly #questions = new Map<string, Question>();
   #facts: Record<string, Json> = {};
-  #addresses: Record<string, { port: number; pid: number }> = {};
-  #stopping = false;
+  #addresses: Partial<Record<ServiceName, { port: number; pid: number }>> = {};
+  #stopping: Promise<void> | undefined;
   #onFatal: (service: ServiceName, code: string, message: string) => void = () => {};
 
   constructor(deps: SupervisorDeps) {
@@ -75,12 +87,26 @@ export class Supervisor {
     return Object.fromEntries([...this.#running].map(([service, entry]) => [service, entry.child.pid]));
   }
 
+  /** True when every process that was started is ready now. */
+  allReady(): boolean {
+    return [...this.#running.values()].every((entry) => entry.ready);
+  }
+
   /** Starts one process and resolves when it is ready; rejects with its own words when it cannot be. */
   start(spec: ChildSpec): Promise<void> {
-    const entry = { spec, ready: false, backoff_ms: BACKOFF_MS_MIN, failures: 0, waiters: [] } as unknown as Running;
+    if (this.#stopping !== undefined) return Promise.reject(new AppError('stopping', `${spec.service}: stopping`));
+    const entry: Running = {
+      spec,
+      child: this.#spawn(spec),
+      ready: false,
+      backoff_ms: BACKOFF_MS_MIN,
+      failures: 0,
+      words: undefined,
+      waiters: [],
+    };
     this.#running.set(spec.service, entry);
     const started = this.#whenReady(entry);
-    this.#spawn(entry);
+    this.#attend(entry);
     return started;
   }
 
@@ -109,9 +135,17 @@ export class Supervisor {
     });
   }
 
-  /** Stops the named processes, the last one first, each given time to finish what it has begun. */
-  async stop(order: readonly ServiceName[]): Promise<void> {
-    this.#stopping = true;
+  /** Stops the named processes in this order, each given time to finish what it has begun. Safe to call twice. */
+  stop(order: readonly ServiceName[]): Promise<void> {
+    this.#stopping ??= this.#stopAll(order);
+    return this.#stopping;
+  }
+
+  async #stopAll(order: readonly ServiceName[]): Promise<void> {
+    for (const entry of this.#running.values()) {
+      for (const waiter of entry.waiters.splice(0))
+        waiter.reject(new AppError('stopping', `${entry.spec.service}: stopped before it was ready`));
+    }
     for (const service of order) {
       const entry = this.#running.get(service);
       if (entry !== undefined) await this.#end(entry);
@@ -141,20 +175,22 @@ export class Supervisor {
     });
   }
 
-  #spawn(entry: Running): void {
-    const { spec } = entry;
-    const child = spawn(this.#deps.node, [...spec.execArgv, spec.program, ...(spec.arguments ?? [])], {
+  #spawn(spec: ChildSpec): ChildProcess {
+    return spawn(this.#deps.node, [...spec.execArgv, spec.program, ...(spec.arguments ?? [])], {
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
       env: { ...this.#deps.environment },
       cwd: '/',
     });
-    entry.child = child;
+  }
+
+  /** Listens to a fresh process and tells it what it is. */
+  #attend(entry: Running): void {
+    const { spec, child } = entry;
     for (const stream of [child.stdout!, child.stderr!]) this.#forward(spec.service, stream);
     child.on('message', (message) => this.#receive(entry, message as FromChild));
     child.on('exit', (code, signal) => this.#exited(entry, code, signal));
     child.on('error', (error) => this.#deps.log(`${spec.service}: ${error.message}`));
-    this.#tell(entry, { type: 'boot', boot: spec.boot });
-    this.#tell(entry, { type: 'peers', peers: this.peers() });
+    this.#tell(entry, { type: 'boot', boot: spec.boot, peers: this.peers() });
   }
 
   #forward(service: ServiceName, stream: NodeJS.ReadableStream): void {
@@ -186,11 +222,16 @@ export class Supervisor {
         return this.#becameReady(entry, message.port);
       case 'answer':
         return this.#answered(message.ticket, message.ok, message.output);
-      case 'fatal': {
-        for (const waiter of entry.waiters.splice(0)) waiter.reject(new AppError(message.code, message.message));
-        this.#onFatal(service, message.code, message.message);
-      }
+      case 'fatal':
+        return this.#failed(entry, message);
     }
+  }
+
+  #failed(entry: Running, { code, message, passing }: Extract<FromChild, { type: 'fatal' }>): void {
+    entry.words = message;
+    if (passing) return; // said in the log as it is started again
+    for (const waiter of entry.waiters.splice(0)) waiter.reject(new AppError(code, message));
+    this.#onFatal(entry.spec.service, code, message);
   }
 
   #relaySigning(service: ServiceName, ticket: string, csrPem: string): void {
@@ -210,9 +251,11 @@ export class Supervisor {
   #becameReady(entry: Running, port: number): void {
     entry.ready = true;
     entry.failures = 0;
+    entry.words = undefined;
     entry.backoff_ms = BACKOFF_MS_MIN;
     this.#addresses = { ...this.#addresses, [entry.spec.service]: { port, pid: entry.child.pid! } };
     this.#broadcast();
+    this.#deps.onChange?.();
     for (const waiter of entry.waiters.splice(0)) waiter.resolve();
   }
 
@@ -233,27 +276,33 @@ export class Supervisor {
     const { service } = entry.spec;
     const wasReady = entry.ready;
     entry.ready = false;
+    // Whoever needs it waits for the next address instead of knocking at a port that is nobody's, or a stranger's.
+    const { [service]: _gone, ...left } = this.#addresses;
+    this.#addresses = left;
+    if (this.#stopping === undefined) this.#broadcast();
     for (const [ticket, question] of this.#questions) {
       if (question.service !== service) continue;
       this.#questions.delete(ticket);
       question.reject(new AppError('process_ended', `${service} ended before it had answered`));
     }
-    if (this.#stopping || this.#running.get(service) !== entry) return;
-    if (code === 78) {
-      this.#deps.log(`${service}: stopped until the condition above is mended`);
+    if (this.#stopping !== undefined || this.#running.get(service) !== entry) return;
+    if (code === EXIT_MEND_FIRST) {
+      this.#deps.log(`${service}: stopped until this is mended: ${entry.words ?? 'it did not say why'}`);
       return;
     }
     entry.failures += wasReady ? 0 : 1;
     if (entry.failures >= FAILURES_MAX) {
-      const error = new AppError('process_failed', `${service} ends before it is ready (${signal ?? code}); its last words are above`);
+      const words = entry.words === undefined ? 'its last words are above' : `its last words: ${entry.words}`;
+      const error = new AppError('process_failed', `${service} ends before it is ready (${signal ?? code}); ${words}`);
       for (const waiter of entry.waiters.splice(0)) waiter.reject(error);
     }
-    if (entry.backoff_ms > 0) this.#deps.log(`${service}: ended (${signal ?? code}); starting it again`);
+    if (entry.backoff_ms > 0) this.#deps.log(`${service}: ended (${entry.words ?? signal ?? code}); starting it again`);
     const wait_ms = entry.backoff_ms;
     entry.backoff_ms = Math.min(BACKOFF_MS_MAX, Math.max(BACKOFF_MS_MIN, wasReady ? BACKOFF_MS_MIN : wait_ms * 2));
     setTimeout(() => {
-      if (this.#stopping) return;
-      this.#spawn(entry);
+      if (this.#stopping !== undefined) return;
+      entry.child = this.#spawn(entry.spec);
+      this.#attend(entry);
     }, wait_ms);
   }
 }

@@ -1,0 +1,129 @@
+// A whole house of its own for a test: throw-away state folder, free ports, people who sign in over HTTP.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Agent, request } from 'undici';
+import { startHouse, type House, type HouseOptions } from '../../app/bin/house.ts';
+import { readSettings } from '../../app/bin/settings.ts';
+
+/** A starting process on a loaded machine may need this long; a healthy house answers in milliseconds. */
+const ANSWER_MS_MAX = 20_000;
+
+export interface TestHouse {
+  readonly house: House;
+  /** Every line that the processes said. */
+  readonly lines: string[];
+  /** Stops the house; the state folder stays. */
+  stop(): Promise<void>;
+}
+
+/** A new state folder, short enough for a socket below it. */
+export function makeStateFolder(): string {
+  return mkdtempSync(join(tmpdir(), 'axe-'));
+}
+
+export function removeFolder(path: string): void {
+  rmSync(path, { recursive: true, force: true });
+}
+
+export async function openTestHouse(
+  state: string,
+  change: Partial<HouseOptions> & { readonly environment?: Readonly<Record<string, string>> } = {},
+): Promise<TestHouse> {
+  const { environment, ...options } = change;
+  const settings = readSettings({ ...environment, AUDITRAX_STATE: state });
+  const lines: string[] = [];
+  const house = await startHouse({
+    settings: { ...settings, port: 0, tryoutPort: settings.tryoutPort === undefined ? undefined : 0 },
+    progress: () => undefined,
+    log: (line) => {
+      lines.push(line);
+    },
+    ...options,
+  });
+  return { house, lines, stop: () => house.stop() };
+}
+
+interface SampleLink {
+  readonly tenant: string;
+  readonly role: string;
+  readonly linkPath: string;
+}
+
+export interface Reply {
+  /** 0: no answer came. */
+  readonly status: number;
+  readonly body: unknown;
+}
+
+/** One signed-in person at the try-out door, as a browser of theirs would call. */
+export class Person {
+  readonly #base: string;
+  readonly #agent = new Agent({ keepAliveTimeout: 1_000, headersTimeout: ANSWER_MS_MAX, bodyTimeout: ANSWER_MS_MAX });
+  #cookie = '';
+
+  constructor(base: string) {
+    this.#base = base;
+  }
+
+  /** Signs in with a fresh one-time link of the sample role, e.g. `Lead auditor` of `Harbour Street Audit`. */
+  static async signIn(house: House, role: string, tenant = 'Harbour Street Audit'): Promise<Person> {
+    const links = (await house.supervisor.ask('issuer', 'seed', null)) as unknown as SampleLink[];
+    const link = links.find((candidate) => candidate.role === role && candidate.tenant === tenant);
+    if (link === undefined) throw new Error(`no sample person ${role} of ${tenant}`);
+    const person = new Person(house.tryoutUrl!);
+    const reply = await person.send('POST', '/api/identity/link', { token: link.linkPath.split('#')[1] });
+    if (reply.status !== 200) throw new Error(`sign-in answered ${reply.status}: ${JSON.stringify(reply.body)}`);
+    return person;
+  }
+
+  /** Never rejects: a connection that breaks is a reply of status 0, after which the outcome is unknown. */
+  async send(method: 'GET' | 'POST' | 'PUT' | 'DELETE', path: string, body?: unknown): Promise<Reply> {
+    const isBytes = body instanceof Uint8Array;
+    const type = isBytes ? 'application/octet-stream' : 'application/json';
+    try {
+      const reply = await request(this.#base + path, {
+        method,
+        dispatcher: this.#agent,
+        headers: {
+          ...(method === 'GET' ? {} : { origin: this.#base }),
+          'sec-fetch-site': 'same-origin',
+          ...(this.#cookie === '' ? {} : { cookie: this.#cookie }),
+          ...(body === undefined ? {} : { 'content-type': type }),
+        },
+        ...(body === undefined ? {} : { body: isBytes ? body : JSON.stringify(body) }),
+      });
+      const set = [reply.headers['set-cookie'] ?? []].flat()[0];
+      if (set !== undefined) this.#cookie = set.split(';', 1)[0]!;
+      const bytes = Buffer.from(await reply.body.arrayBuffer());
+      const isJson = String(reply.headers['content-type'] ?? '').includes('json');
+      return { status: reply.statusCode, body: isJson ? JSON.parse(bytes.toString('utf8')) : bytes };
+    } catch (error) {
+      return { status: 0, body: error };
+    }
+  }
+
+  /** Sends until the answer is the wanted status; a test's way to wait for a house that is coming back. */
+  async until(
+    status: number,
+    question: readonly [method: 'GET' | 'POST', path: string, body?: unknown],
+    ms_max = 30_000,
+  ): Promise<Reply> {
+    const deadline = performance.now() + ms_max;
+    for (;;) {
+      const reply = await this.send(...question);
+      if (reply.status === status) return reply;
+      if (performance.now() > deadline) {
+        throw new Error(
+          `${question[1]} still answers ${reply.status} after ${ms_max} ms: ${JSON.stringify(reply.body)}`,
+        );
+      }
+      await sleep(50);
+    }
+  }
+
+  close(): Promise<void> {
+    return this.#agent.destroy();
+  }
+}
