@@ -1,31 +1,23 @@
-import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { buildBrowser } from '../browser-build.ts';
 import { ROOT } from '../root.ts';
 import { runChecks } from './check.ts';
+import { runTests, type TestRun } from './test-run.ts';
 
 /** Debian packages that tests need, by a file each brings. */
 const SYSTEM_PACKAGES: readonly { readonly name: string; readonly file: string; readonly why: string }[] = [
   { name: 'chromium', file: '/usr/bin/chromium', why: 'browser tests' },
-  { name: 'openssl', file: '/usr/bin/openssl', why: 'the verifier of exported bundles' },
-  { name: 'xxd', file: '/usr/bin/xxd', why: 'the verifier of exported bundles' },
-  { name: 'unzip', file: '/usr/bin/unzip', why: 'the verifier of exported bundles' },
+  { name: 'openssl', file: '/usr/bin/openssl', why: 'certificates, signatures and bundles seen by another program' },
   { name: 'golang-go', file: '/usr/bin/go', why: 'a foreign verifier of the log' },
   {
     name: 'golang-golang-x-mod-dev',
     file: '/usr/share/gocode/src/golang.org/x/mod/sumdb/tlog/tlog.go',
     why: 'a foreign verifier of the log',
   },
-  { name: 'sslscan', file: '/usr/bin/sslscan', why: 'a foreign scanner of the TLS edge' },
+  { name: 'sslscan', file: '/usr/bin/sslscan', why: 'a foreign scanner of the TLS listeners' },
 ];
-
-interface Counts {
-  passed: number;
-  failed: number;
-  skipped: number;
-}
 
 /** Installs what is missing when root on Debian; otherwise says what is missing. */
 function installSystemPackages(): void {
@@ -47,30 +39,19 @@ function installSystemPackages(): void {
   if (done.status !== 0) process.stdout.write('apt-get did not install them all; tests that need one say so\n');
 }
 
-async function runVitest(args: readonly string[]): Promise<Counts> {
-  mkdirSync(join(ROOT, 'dist'), { recursive: true });
-  const report = join(ROOT, 'dist/test-report.json');
-  const child = spawn(
-    process.execPath,
-    [
-      join(ROOT, 'node_modules/vitest/vitest.mjs'),
-      'run',
-      '--reporter=default',
-      '--reporter=json',
-      `--outputFile.json=${report}`,
-      ...args,
-    ],
-    { cwd: ROOT, stdio: ['ignore', 'inherit', 'inherit'] },
-  );
-  const code = await new Promise<number>((resolve) => child.on('exit', (status) => resolve(status ?? 1)));
-  if (!existsSync(report)) return { passed: 0, failed: 1, skipped: 0 };
-  const counts = JSON.parse(readFileSync(report, 'utf8')) as Record<string, number>;
-  const failedSuites = counts['numFailedTests'] === 0 && code !== 0 ? 1 : 0; // a file that did not even load counts
-  return {
-    passed: counts['numPassedTests'] ?? 0,
-    failed: (counts['numFailedTests'] ?? 0) + failedSuites,
-    skipped: (counts['numPendingTests'] ?? 0) + (counts['numTodoTests'] ?? 0),
-  };
+const NOTHING: TestRun = { passed: 0, failed: 0, skipped: 0, kinds: [], skips: [] };
+
+function print(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
+async function runEveryTest(filters: readonly string[]): Promise<TestRun> {
+  await buildBrowser(ROOT, print);
+  const run = await runTests(ROOT, filters, print);
+  for (const line of run.kinds) print(line);
+  if (run.skips.length > 0) print('\nskipped:');
+  for (const line of run.skips) print(`  ${line}`);
+  return run;
 }
 
 const HELP = `Usage: npm test [-- --only-checks | --no-checks] [vitest filters]
@@ -95,12 +76,11 @@ export async function run(args: string[]): Promise<number> {
   }
   installSystemPackages();
   const checks = values['no-checks'] ? { passed: 0, failed: 0 } : await runChecks();
-  if (!values['only-checks']) await buildBrowser(ROOT, (line) => process.stdout.write(`${line}\n`));
-  const tests = values['only-checks'] ? { passed: 0, failed: 0, skipped: 0 } : await runVitest(positionals);
-  const failed = checks.failed + tests.failed;
+  const tests = values['only-checks'] ? NOTHING : await runEveryTest(positionals);
   const forbidden = process.env['CI'] === 'true' && tests.skipped > 0;
-  if (forbidden) process.stdout.write('CI=true: a skipped test counts as failed\n');
-  const [failures, skipped] = forbidden ? [failed + tests.skipped, 0] : [failed, tests.skipped];
-  process.stdout.write(`\n${checks.passed + tests.passed} passed, ${failures} failed, ${skipped} skipped\n`);
-  return failures === 0 ? 0 : 1;
+  if (forbidden) print('CI=true: a skipped test counts as failed');
+  const failed = checks.failed + tests.failed + (forbidden ? tests.skipped : 0);
+  const skipped = forbidden ? 0 : tests.skipped;
+  print(`\n${checks.passed + tests.passed} passed, ${failed} failed, ${skipped} skipped`);
+  return failed === 0 ? 0 : 1;
 }
