@@ -17,9 +17,8 @@ import {
 } from '../domains/identity/index.ts';
 import { problems as keysProblems } from '../domains/keys/index.ts';
 import { problems as tenantsProblems, seedSample, tenantsRoutes } from '../domains/tenants/index.ts';
-import { recordMint, withGuardErrors } from '../platform/audit/index.ts';
+import { recordMint, sweepMints } from '../platform/audit/index.ts';
 import { problems as auditProblems } from '../platform/audit/errors.ts';
-import { postureExpectations, watchPosture } from '../platform/db/readiness.ts';
 import { bindRoutes } from '../platform/http/handler.ts';
 import { idKeysContract } from '../platform/http/id-keys-contract.ts';
 import { doorSettings } from './doors.ts';
@@ -28,6 +27,7 @@ import { openRecordedDatabase, recordAttemptWith } from './refusals.ts';
 import { readHousePolicy } from './rooms.ts';
 import { openSealing, readSealedFields } from './sealing.ts';
 import { serve } from './serve.ts';
+import { watchDatabase } from './watched-database.ts';
 
 const POOL_SIZE = 16;
 /** Expired challenges, links and sessions are swept this often. */
@@ -74,8 +74,8 @@ async function start(): Promise<void> {
     poolSize: POOL_SIZE,
     systemTables,
   });
-  const { system } = recorded.database;
-  const tenant = withGuardErrors(recorded.database.tenant);
+  const watched = watchDatabase(floor, recorded);
+  const { tenant, system } = watched;
   const { sealer, recordAudit } = openSealing(floor, 'issuer', { tenant, fields });
   const deps = {
     tenant,
@@ -95,14 +95,11 @@ async function start(): Promise<void> {
   const idKeysRoutes = bindRoutes(idKeysContract, {
     read: () => Promise.resolve({ status: 200 as const, body: spellIdKeys(tagKeys) }),
   });
-  const posture = watchPosture({
-    database: recorded.database,
-    expectations: postureExpectations(),
-    clock,
-    onRed: () => floor.log.error('posture-red'),
-  });
   const sweeping = setInterval(
-    () => void sweepIdentity(deps).catch((error: unknown) => floor.log.warn('sweep-failed', { error })),
+    () =>
+      void Promise.all([sweepIdentity(deps), sweepMints(system, clock.nowMs())]).catch((error: unknown) =>
+        floor.log.warn('sweep-failed', { error }),
+      ),
     SWEEP_MS,
   );
   member.onAsk('seed', () => seed(deps));
@@ -121,14 +118,10 @@ async function start(): Promise<void> {
     policy,
     stepUp: createStepUpVerifier({ doors: deps.doors, clock }),
     onAttempt: recordAttemptWith(recorded.attempts),
-    readiness: () => {
-      const { ready, summary } = posture.state();
-      return Promise.resolve([{ check: 'posture', ok: ready, detail: summary }]);
-    },
+    readiness: watched.readiness,
     release: async () => {
       clearInterval(sweeping);
-      posture.stop();
-      await recorded.close();
+      await watched.close();
     },
   });
 }

@@ -2,6 +2,7 @@
 import { openDatabase } from '@auditrax/tenancy';
 import { problems as auditProblems } from '../platform/audit/errors.ts';
 import { createLedger } from '../platform/audit/ledger.ts';
+import { logOrigins } from '../platform/audit/ledger-queries.ts';
 import { createSequencer } from '../platform/audit/sequencer.ts';
 import { remoteSigner } from '../platform/audit/signer-client.ts';
 import { databaseConnection, openFloor, postTo } from './floor.ts';
@@ -38,10 +39,7 @@ try {
   });
   await ledger.start();
   floor.member.onAsk('log-keys', async () => {
-    const logs = await database.system.system<{ origin: string }>({
-      sql: 'select l.origin from audit.log l',
-      parameters: [],
-    });
+    const logs = await database.system.system(logOrigins());
     return Promise.all(logs.map(async ({ origin }) => (await signer.state(origin)).verifierKey));
   });
   await serve(floor, 'ledger', {

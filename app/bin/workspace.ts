@@ -11,16 +11,17 @@ import { evidenceProblems, evidenceRoutes, evidenceService, refuseCardNumber } f
 import { createKeysClient, keyConsoleRoutes, problems as keysProblems } from '../domains/keys/index.ts';
 import { oncallProblems, oncallRoomRoutes } from '../domains/oncall/index.ts';
 import { problems as auditProblems } from '../platform/audit/errors.ts';
-import { type AttemptRecorder, remoteLedger, withGuardErrors } from '../platform/audit/index.ts';
-import { postureExpectations, watchPosture } from '../platform/db/readiness.ts';
+import { type AttemptRecorder, remoteLedger } from '../platform/audit/index.ts';
 import { attemptsRoutes } from '../platform/http/attempts-routes.ts';
 import { openObjectStore, problems as objectProblems } from '../platform/objects/index.ts';
 import { doorSettings } from './doors.ts';
 import { databaseConnection, fetchIdKeys, openFloor, postTo } from './floor.ts';
 import { openRecordedDatabase, recordAttemptWith } from './refusals.ts';
+import { startHousekeeping } from './housekeeping.ts';
 import { readHousePolicy } from './rooms.ts';
 import { openSealing, readSealedFields } from './sealing.ts';
 import { serve } from './serve.ts';
+import { watchDatabase } from './watched-database.ts';
 
 const POOL_SIZE = 32;
 
@@ -47,8 +48,8 @@ async function start(): Promise<void> {
   const { member, clock, random } = floor;
   const tagKeys = await fetchIdKeys(floor);
   const recorded = openRecordedDatabase(floor, 'workspace', { poolSize: POOL_SIZE, systemTables: SYSTEM_TABLES });
-  const { system } = recorded.database;
-  const tenant = withGuardErrors(recorded.database.tenant);
+  const watched = watchDatabase(floor, recorded);
+  const { tenant, system } = watched;
   const { sealer, recordAudit } = openSealing(floor, 'workspace', { tenant, fields });
   const objectsDirectory = join(member.boot.stateDirectory, 'objects');
   const store = await openObjectStore({ directory: objectsDirectory, random, keys: sealer });
@@ -66,17 +67,13 @@ async function start(): Promise<void> {
     formatId: (kind: string, context: { tenantPart: number }, id: Uuid) => formatId(kind, context, id, tagKeys),
   };
   const drills = openDrills({ tenant, system, sealer, attempts: recorded.attempts, objectsDirectory });
-  const posture = watchPosture({
-    database: recorded.database,
-    expectations: postureExpectations(),
-    clock,
-    onRed: () => floor.log.error('posture-red'),
-  });
+  const evidence = evidenceService({ ...deps, store });
+  const housekeeping = startHousekeeping(floor, system, [evidence.expireUploads, sealer.rotateIfDue]);
   const onAttempt = recordAttemptWith(recorded.attempts);
   await serve(floor, 'workspace', {
     rooms: [
       engagementRoutes(deps),
-      evidenceRoutes(evidenceService({ ...deps, store })),
+      evidenceRoutes(evidence),
       auditTrailRoutes({ ...deps, ledger }),
       keyConsoleRoutes({ tenantDoor: tenant, clock }),
       oncallRoomRoutes({ tenant, system, clock, record: recordAudit, idKeys: () => tagKeys }),
@@ -97,14 +94,11 @@ async function start(): Promise<void> {
     policy,
     stepUp: createStepUpVerifier({ doors: doorSettings(member.boot.options), clock }),
     onAttempt,
-    readiness: () => {
-      const { ready, summary } = posture.state();
-      return Promise.resolve([{ check: 'posture', ok: ready, detail: summary }]);
-    },
+    readiness: watched.readiness,
     release: async () => {
-      posture.stop();
+      housekeeping.stop();
       await drills.close();
-      await recorded.close();
+      await watched.close();
     },
   });
 }

@@ -1,5 +1,4 @@
-export { routes } from './contract.ts';
-export { problems, type TenantsCode } from './errors.ts';
+export { problems } from './errors.ts';
 export { tenantsRoutes } from './routes.ts';
-export { seedSample, type SeededPerson, type SeedResult } from './seed.ts';
-export { createTenant, listTenants, type NewTenant, type TenantsDeps } from './service.ts';
+export { seedSample, type SeedResult } from './seed.ts';
+export { everyTenant } from './queries.ts';

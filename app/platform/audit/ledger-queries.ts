@@ -202,3 +202,8 @@ export function indexOfEntry(tenantId: Uuid, entryId: Uuid): Statement<{ generat
     parameters: [tenantId, entryId],
   };
 }
+
+/** Origins of all logs. */
+export function logOrigins(): Statement<{ origin: string }> {
+  return { sql: 'select l.origin from audit.log l order by l.created_at', parameters: [] };
+}

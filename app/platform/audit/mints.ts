@@ -1,5 +1,5 @@
 import type { Uuid } from '@auditrax/base';
-import type { Statement } from '@auditrax/tenancy';
+import type { Statement, SystemDoor } from '@auditrax/tenancy';
 
 /** What the issuer put its name under. Hashes and ids only; never the token. */
 export interface Mint {
@@ -26,5 +26,16 @@ export async function recordMint(tx: MintWriter, mint: Mint): Promise<void> {
     sql: `insert into audit.mint (token_hash, tenant_id, person_id, session_id, expires_at)
           values ($1, $2, $3, $4, to_timestamp($5::double precision / 1000))`,
     parameters: [mint.tokenHash, mint.tenantId, mint.personId, mint.sessionId, mint.expiresAtMs],
+  });
+}
+
+/** The reconciler looks every few seconds; a day later nobody asks about a token of thirty seconds any more. */
+const MINT_KEPT_MS = 86_400_000;
+
+/** Forgets mints whose life ended a day before `now_ms`; runs as ax_issuer. */
+export async function sweepMints(door: Pick<SystemDoor, 'system'>, now_ms: number): Promise<void> {
+  await door.system({
+    sql: 'delete from audit.mint where expires_at < $1',
+    parameters: [new Date(now_ms - MINT_KEPT_MS)],
   });
 }

@@ -31,6 +31,7 @@ export const coreProblems = {
   database_timeout: { status: 503, title: 'The database took too long' },
   database_conflict: { status: 503, title: 'Somebody changed the same thing; try again' },
   database_full: { status: 507, title: 'There is no room left to store this' },
+  disk_full: { status: 507, title: 'There is no room left to store this' },
   attempt_not_recorded: { status: 503, title: 'The request could not be recorded' },
 } as const satisfies ProblemTable;
 

@@ -1,1 +1,0 @@
-export { problems as auditProblems } from './errors.ts';
