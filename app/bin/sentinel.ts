@@ -51,6 +51,8 @@ const TABLES = [
 ];
 const MINUTE_MS = 60_000;
 const RECONCILE_MS = 10_000;
+/** Between two tries to begin, while others are still starting. */
+const BEGIN_AGAIN_MS = 2_000;
 
 function readSample(path: string): unknown {
   return JSON.parse(readFileSync(join(ROOT, path), 'utf8'));
@@ -102,7 +104,9 @@ function notesOf(options: Options, tryoutPort: number | null): string[] {
   return [
     ...(tryoutPort === null
       ? []
-      : ['A listener for trying out speaks plain HTTP on this machine’s loopback address; a production house has none.']),
+      : [
+          'A listener for trying out speaks plain HTTP on this machine’s loopback address; a production house has none.',
+        ]),
     ...(options.separation === 'users'
       ? []
       : ['The processes share one user of this machine, so their separation from each other is asserted here.']),
@@ -147,7 +151,11 @@ function openBase(): Base {
   return {
     database,
     watch: createWatch({ door, clock }),
-    log: createLogReader({ door, ledger: remoteLedger(postTo(floor, 'ledger')), pinFile: join(member.boot.stateDirectory, 'log-key') }),
+    log: createLogReader({
+      door,
+      ledger: remoteLedger(postTo(floor, 'ledger')),
+      pinFile: join(member.boot.stateDirectory, 'log-key'),
+    }),
     record: observationRecorder(door, { clock, random }).record,
     options: readOptions(floor),
     pageKey: ownKey(floor, 'page-key'),
@@ -187,23 +195,33 @@ function startDetection(base: Base): () => Promise<void> {
 function processesOf(base: Base): () => HouseProcesses {
   const { member } = floor;
   const socket = member.boot.database?.host;
+  const alarmPort = Number(new URL(base.options.canaryWebhook).port);
+  const { port, tryoutPort } = readDoors(member.boot.options);
+  const inner = () => Object.values(member.peers().addresses);
   return () => ({
-    pids: [process.pid, ...Object.values(member.peers().addresses).map(({ pid }) => pid)],
+    pids: [process.pid, ...inner().map(({ pid }) => pid)],
     separation: base.options.separation,
     databaseDirectory: socket?.startsWith('/') === true ? socket : undefined,
-    tryoutPort: readDoors(member.boot.options).tryoutPort,
-    alarmPort: Number(new URL(base.options.canaryWebhook).port),
+    tryoutPort,
+    alarmPort,
+    knownPorts: [port, alarmPort, ...(tryoutPort === null ? [] : [tryoutPort]), ...inner().map((one) => one.port)],
   });
 }
 
 /** The certificate authority of the edge, as the gateway announced it; null when a certificate was configured. */
 async function openEdge() {
   const { member } = floor;
-  const { facts } = await member.whenPeers(
-    (peers) => peers.facts['edgeAuthority'] !== undefined && peers.addresses.gateway !== undefined && peers.addresses.workspace !== undefined,
+  const needed = ['issuer', 'workspace', 'keys', 'ledger', 'gateway'] as const;
+  await member.whenPeers(
+    ({ facts, addresses }) =>
+      facts['edgeAuthority'] !== undefined && needed.every((service) => addresses[service] !== undefined),
   );
   const { host, port } = readDoors(member.boot.options);
-  return createEdgeClient({ host, port, authorityPem: (facts['edgeAuthority'] ?? null) as string | null });
+  return createEdgeClient({
+    host,
+    port,
+    authorityPem: () => (member.peers().facts['edgeAuthority'] ?? null) as string | null,
+  });
 }
 
 /** Canaries planted, the doors to attack them by, and the corpus of attempts. */
@@ -234,7 +252,10 @@ async function openGround(base: Base) {
     const presented = await token({ destination: 'workspace', presenter: 'sentinel', age_seconds: 0 });
     const status = await client
       .call(drillContract.knock, { requestId, token: presented, params: { engagementId: id } })
-      .then((reply) => reply.status, (error: unknown) => (error instanceof AppError && error.code === 'not_found' ? 404 : 500));
+      .then(
+        (reply) => reply.status,
+        (error: unknown) => (error instanceof AppError && error.code === 'not_found' ? 404 : 500),
+      );
     return { requestId, status };
   };
   const canaries = { a, b };
@@ -291,11 +312,15 @@ async function begin(base: Base): Promise<Begun> {
   const ground = await openGround(base);
   const { edge, canaries, sessions, service, idKeys } = ground;
   const routes = EDGE_ROUTES.filter((route) => Object.keys(route.ids).length > 0);
-  const drill: CorpusDeps['drill'] = (name, rowId) => house.drill(name, { tenant: 'a', ...(rowId === undefined ? {} : { rowId }) });
+  const drill: CorpusDeps['drill'] = (name, rowId) =>
+    house.drill(name, { tenant: 'a', ...(rowId === undefined ? {} : { rowId }) });
   const corpus: CorpusDeps = { ...ground, routes, fetch: edge.fetch, drill, random };
   const [atEdge, below] = [edgeAttempts(corpus), layerAttempts(corpus)];
   const loop = startLoop(base, [...atEdge, ...below]);
-  const fresh = startLoop(base, atEdge.filter((attempt) => attempt.name.endsWith('/foreign')));
+  const fresh = startLoop(
+    base,
+    atEdge.filter((attempt) => attempt.name.endsWith('/foreign')),
+  );
   const house = createProbeHouse(
     {
       clock,
@@ -348,6 +373,18 @@ async function prove(base: Base, begun: Begun, claimIds: readonly string[]): Pro
   return model === undefined ? bareReport(allClaims, newest) : proveReport(model, newest);
 }
 
+async function keepTrying(work: () => Promise<unknown>, troubled: (error: unknown) => void): Promise<void> {
+  for (;;) {
+    try {
+      await work();
+      return;
+    } catch (error) {
+      troubled(error);
+      await new Promise((resolve) => setTimeout(resolve, BEGIN_AGAIN_MS));
+    }
+  }
+}
+
 async function start(): Promise<void> {
   const { member, clock } = floor;
   const base = openBase();
@@ -390,8 +427,8 @@ async function start(): Promise<void> {
     },
     release: () => base.database.close(),
   });
-  // After a crash nobody asks again: what had begun goes on by itself.
-  if (existsSync(marker)) ensureBegun().catch(base.troubled);
+  // After a crash nobody asks again: what had begun goes on by itself, as soon as the others are there.
+  if (existsSync(marker)) void keepTrying(ensureBegun, base.troubled);
 }
 
 await start().catch((error: unknown) => floor.member.fatal(error));

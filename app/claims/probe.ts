@@ -95,6 +95,12 @@ export interface ListeningSocket {
   readonly exception?: 'try-out' | 'alarm';
 }
 
+export interface OpenSockets {
+  readonly sockets: readonly ListeningSocket[];
+  /** Sockets under the same users that may be another house's on this machine, and were not looked at. */
+  readonly leftOut: number;
+}
+
 /** A tenant that holds nothing of value and exists to be attacked. */
 export interface CanaryTenant {
   readonly slug: string;
@@ -238,7 +244,7 @@ export interface ProbeHouse {
   /** First bytes that a plain-text client gets from a socket: a TLS-only one answers no HTTP. */
   plaintext(target: { readonly host: string; readonly port: number }): Promise<string>;
   /** Sockets that the house's own processes have open now. */
-  sockets(): Promise<readonly ListeningSocket[]>;
+  sockets(): Promise<OpenSockets>;
 
   /** Routes of the edge with what they say about themselves: which are public, which take ids. */
   readonly routes: readonly { readonly method: string; readonly path: string; readonly isPublic: boolean }[];
@@ -265,7 +271,10 @@ export interface ProbeHouse {
   recentAttempts(window_seconds: number): readonly AttemptOutcome[];
   detectionTimes(window_seconds: number): Promise<DetectionTimes>;
   /** Proves an entry's inclusion with the log's key as it was pinned outside at the first start. */
-  logProof(tenantId: Uuid, entryId: Uuid): Promise<{ readonly ok: boolean; readonly reason: string; readonly treeSize: number }>;
+  logProof(
+    tenantId: Uuid,
+    entryId: Uuid,
+  ): Promise<{ readonly ok: boolean; readonly reason: string; readonly treeSize: number }>;
 
   /** Newest recorded runs of a probe, newest first. */
   observations(probeId: string): Promise<readonly Observation[]>;

@@ -38,7 +38,11 @@ export function rowOf(name: string, outcomes: readonly AttemptOutcome[]): Attack
 
 function faultOf(outcome: AttemptOutcome): string[] {
   const { name, refused, answer, seen, page } = outcome;
-  const wrong = [refused ? '' : `not refused (${answer})`, seen === undefined ? 'not seen' : '', page === undefined ? 'not paged' : ''].filter(Boolean);
+  const wrong = [
+    refused ? '' : `not refused (${answer})`,
+    seen === undefined ? 'not seen' : '',
+    page === undefined ? 'not paged' : '',
+  ].filter(Boolean);
   return wrong.length === 0 ? [] : [`${name}: ${wrong.join(', ')}`];
 }
 
@@ -58,18 +62,27 @@ export async function playAttacks(
   deps: { corpus: CorpusDeps; attempts: readonly Attempt[]; watch: Watch; clock: Clock },
   names: readonly string[],
 ): Promise<AttackReport> {
-  const chosen = deps.attempts.filter(({ name }) => names.length === 0 || names.some((wanted) => name.startsWith(wanted)));
+  const chosen = deps.attempts.filter(
+    ({ name }) => names.length === 0 || names.some((wanted) => name.startsWith(wanted)),
+  );
   const outcomes = await followAll(chosen, deps);
   const answers = names.length === 0 ? await everyAnswer(deps.corpus) : [];
   const layers = [...new Set(chosen.map((attempt) => attempt.layer))];
   const faults = [
     ...outcomes.flatMap(faultOf),
-    ...answers.filter((one) => !one.same).map((one) => `${one.operation}: answers to wrong ids at ${one.place} can be told apart`),
+    ...answers
+      .filter((one) => !one.same)
+      .map((one) => `${one.operation}: answers to wrong ids at ${one.place} can be told apart`),
   ];
   const byName = outcomes.toSorted((a, b) => (a.name < b.name ? -1 : 1));
   return {
     attacks: byName.map((one) => rowOf(one.name, [one])),
-    matrix: layers.map((layer) => rowOf(layer, outcomes.filter((one) => one.layer === layer))),
+    matrix: layers.map((layer) =>
+      rowOf(
+        layer,
+        outcomes.filter((one) => one.layer === layer),
+      ),
+    ),
     answers,
     faults,
     ok: chosen.length > 0 && faults.length === 0,

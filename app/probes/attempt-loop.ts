@@ -59,12 +59,22 @@ export function createAttemptLoop(deps: AttemptLoopDeps): AttemptLoop {
     turn += 1;
     const nonce = randomUUID() as Uuid;
     const base = { resource: ['attempt', nonce] as const, requestId: nonce };
-    await record({ ...base, type: 'canary.attempt.announced', outcome: 'allowed', public: { nonce, attempt: attempt.name.slice(0, 200) } });
+    await record({
+      ...base,
+      type: 'canary.attempt.announced',
+      outcome: 'allowed',
+      public: { nonce, attempt: attempt.name.slice(0, 200) },
+    });
     const outcome = await followAttempt(attempt, { watch, clock });
     outcomes.push(outcome);
     if (outcomes.length > OUTCOMES_MAX) outcomes.shift();
     const whole = outcome.refused && outcome.seen !== undefined && outcome.page !== undefined;
-    await record({ ...base, type: 'canary.attempt.checked', outcome: whole ? 'allowed' : 'failed', public: facts(outcome, nonce) });
+    await record({
+      ...base,
+      type: 'canary.attempt.checked',
+      outcome: whole ? 'allowed' : 'failed',
+      public: facts(outcome, nonce),
+    });
     return outcome;
   };
 

@@ -71,7 +71,11 @@ const BODIES: Readonly<Record<string, object>> = {
 const QUERIES: Readonly<Record<string, Record<string, string>>> = { 'evidence.write-part': { offset: '0' } };
 
 /** The route's request with every id right but the one at `place`. */
-export function requestWith(deps: CorpusDeps, route: RouteContract, wrong: { place: string; id: string }): { path: string; request: ProbeRequest } {
+export function requestWith(
+  deps: CorpusDeps,
+  route: RouteContract,
+  wrong: { place: string; id: string },
+): { path: string; request: ProbeRequest } {
   let path: string = route.path;
   const query = new URLSearchParams(QUERIES[route.operation]);
   const body: Record<string, unknown> = { ...BODIES[route.operation] };
@@ -87,7 +91,10 @@ export function requestWith(deps: CorpusDeps, route: RouteContract, wrong: { pla
   const asked = query.size === 0 ? path : `${path}?${query}`;
   if (route.body === undefined) return { path: asked, request: { method: route.method } };
   if (route.body === 'stream') {
-    return { path: asked, request: { method: route.method, headers: { 'content-type': 'application/octet-stream' }, body: 'x' } };
+    return {
+      path: asked,
+      request: { method: route.method, headers: { 'content-type': 'application/octet-stream' }, body: 'x' },
+    };
   }
   return { path: asked, request: { method: route.method, json: body as never } };
 }
@@ -102,7 +109,11 @@ export function edgeAttempts(deps: CorpusDeps): Attempt[] {
         make: async () => {
           const { path, request } = requestWith(deps, route, { place, id: wrongId(deps, kind, fault) });
           const reply = await deps.fetch(path, { ...request, cookie: await deps.cookie() });
-          return { requestId: reply.requestId, refused: reply.status === 404, answer: `${reply.status} ${reply.problem() ?? ''}`.trim() };
+          return {
+            requestId: reply.requestId,
+            refused: reply.status === 404,
+            answer: `${reply.status} ${reply.problem() ?? ''}`.trim(),
+          };
         },
       })),
     ),
@@ -147,14 +158,22 @@ export function layerAttempts(deps: CorpusDeps): Attempt[] {
 }
 
 /** Makes one attempt and follows it to the log and to the page. Never throws: what went wrong is its answer. */
-export async function followAttempt(attempt: Attempt, { watch, clock }: { watch: Watch; clock: Clock }): Promise<AttemptOutcome> {
+export async function followAttempt(
+  attempt: Attempt,
+  { watch, clock }: { watch: Watch; clock: Clock },
+): Promise<AttemptOutcome> {
   const started_ms = clock.nowMs();
   const about = { name: attempt.name, layer: attempt.layer, started_ms };
   let answer: Answer;
   try {
     answer = await attempt.make();
   } catch (error) {
-    return { ...about, requestId: '', refused: false, answer: `failed: ${(error as { code?: string }).code ?? (error as Error).name}` };
+    return {
+      ...about,
+      requestId: '',
+      refused: false,
+      answer: `failed: ${(error as { code?: string }).code ?? (error as Error).name}`,
+    };
   }
   const seen = (await watch.noticed(answer.requestId, SEEN_MS_MAX)).find((entry) => entry.type === ATTEMPT);
   if (seen === undefined) return { ...about, ...answer };
@@ -200,7 +219,10 @@ function essence(reply: ProbeResponse): string {
 export async function compareAnswers(deps: CorpusDeps, route: RouteContract, place: string): Promise<SameAnswer> {
   const kind = route.ids[place]!;
   const stepUp = route.access.kind === 'session' && route.access.stepUp === true;
-  const faults: IdFault[] = place.startsWith('params.') && !stepUp ? ['foreign', 'forged', 'missing', 'malformed'] : ['foreign', 'forged', 'malformed'];
+  const faults: IdFault[] =
+    place.startsWith('params.') && !stepUp
+      ? ['foreign', 'forged', 'missing', 'malformed']
+      : ['foreign', 'forged', 'malformed'];
   const answers = new Set<string>();
   for (const fault of faults) {
     const { path, request } = requestWith(deps, route, { place, id: wrongId(deps, kind, fault) });

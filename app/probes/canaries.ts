@@ -56,7 +56,10 @@ class Planter {
       ...(json === undefined ? {} : { json: json as never }),
     });
     if (reply.status >= 300) {
-      throw new AppError('canary_not_planted', `${method} ${path.replaceAll(/_[\w-]{38}/g, '_…')}: ${reply.status} ${reply.problem() ?? ''}`);
+      throw new AppError(
+        'canary_not_planted',
+        `${method} ${path.replaceAll(/_[\w-]{38}/g, '_…')}: ${reply.status} ${reply.problem() ?? ''}`,
+      );
     }
     return reply.json() as T;
   }
@@ -68,7 +71,8 @@ class Planter {
       headers: { 'content-type': 'application/octet-stream' },
       body: content,
     });
-    if (reply.status !== 200) throw new AppError('canary_not_planted', `upload: ${reply.status} ${reply.problem() ?? ''}`);
+    if (reply.status !== 200)
+      throw new AppError('canary_not_planted', `upload: ${reply.status} ${reply.problem() ?? ''}`);
   }
 
   /** `as` names a second row of a kind. */

@@ -11,7 +11,13 @@ const FIRST_BYTES_MAX = 64;
 /** OpenSSL refuses the old versions and short tags by itself above level 0; the dialler must be able to offer them. */
 const ANYTHING = 'ALL:@SECLEVEL=0';
 /** Nobody was there to refuse. */
-const UNREACHABLE: ReadonlySet<string> = new Set(['ECONNREFUSED', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOTFOUND']);
+const UNREACHABLE: ReadonlySet<string> = new Set([
+  'ECONNREFUSED',
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENOTFOUND',
+]);
 
 function outcomeOf(socket: TLSSocket): DialOutcome {
   return { kind: 'connected', protocol: socket.getProtocol() ?? 'none', cipher: socket.getCipher().name };
@@ -28,7 +34,15 @@ export function dial(options: DialOptions): Promise<DialOutcome> {
       resolve(outcome);
     };
     try {
-      socket = connect({ host, port, minVersion, maxVersion, ciphers, rejectUnauthorized: false, servername: 'localhost' });
+      socket = connect({
+        host,
+        port,
+        minVersion,
+        maxVersion,
+        ciphers,
+        rejectUnauthorized: false,
+        servername: 'localhost',
+      });
     } catch (error) {
       // The dialler itself could not make this offer: that refutes nothing and proves nothing.
       return resolve({ kind: 'unreachable', reason: (error as NodeJS.ErrnoException).code ?? 'cannot-offer' });
@@ -37,9 +51,13 @@ export function dial(options: DialOptions): Promise<DialOutcome> {
     socket.once('secureConnect', () => end(outcomeOf(socket)));
     socket.once('error', (error: NodeJS.ErrnoException) => {
       const reason = error.code ?? 'failed';
-      end(UNREACHABLE.has(reason) || reason === 'ERR_SSL_NO_CIPHERS_AVAILABLE' || reason === 'ERR_SSL_NO_PROTOCOLS_AVAILABLE'
-        ? { kind: 'unreachable', reason }
-        : { kind: 'refused', reason });
+      end(
+        UNREACHABLE.has(reason) ||
+          reason === 'ERR_SSL_NO_CIPHERS_AVAILABLE' ||
+          reason === 'ERR_SSL_NO_PROTOCOLS_AVAILABLE'
+          ? { kind: 'unreachable', reason }
+          : { kind: 'refused', reason },
+      );
     });
     socket.once('close', () => end({ kind: 'refused', reason: 'closed' }));
   });

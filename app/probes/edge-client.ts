@@ -17,8 +17,8 @@ export interface EdgeClient {
 export interface EdgeClientOptions {
   readonly host: string;
   readonly port: number;
-  /** The one authority that is believed; null trusts the system's (a configured certificate). */
-  readonly authorityPem: string | null;
+  /** The one authority that is believed, asked at each request; null trusts the system's (a configured certificate). */
+  readonly authorityPem: () => string | null;
 }
 
 type LookupDone = (error: Error | null, address: string | LookupAddress[], family?: number) => void;
@@ -52,24 +52,38 @@ function problemOf(text: string): string | undefined {
 
 function flat(headers: Readonly<Record<string, string | string[] | undefined>>): Record<string, string> {
   return Object.fromEntries(
-    Object.entries(headers).flatMap(([name, value]) => (value === undefined ? [] : [[name, [value].flat().join('\n')]])),
+    Object.entries(headers).flatMap(([name, value]) =>
+      value === undefined ? [] : [[name, [value].flat().join('\n')]],
+    ),
   );
 }
 
 /** The edge as an outsider sees it: TLS 1.3, one authority, no redirects followed, no cookie kept. */
 export function createEdgeClient(options: EdgeClientOptions): EdgeClient {
-  const { host, port, authorityPem } = options;
+  const { host, port } = options;
   const origin = port === 443 ? `https://${host}` : `https://${host}:${port}`;
-  const pool = new Pool(origin, {
-    connections: CONNECTIONS_MAX,
-    pipelining: 1,
-    allowH2: false,
-    connect: { ...strictTls(), servername: host, lookup, ...(authorityPem === null ? {} : { ca: authorityPem }) } as never,
-  });
+  const openPool = (authority: string | null): Pool =>
+    new Pool(origin, {
+      connections: CONNECTIONS_MAX,
+      pipelining: 1,
+      allowH2: false,
+      connect: { ...strictTls(), servername: host, lookup, ...(authority === null ? {} : { ca: authority }) } as never,
+    });
+  let believed = options.authorityPem();
+  let pool = openPool(believed);
+  /** The gateway renews its certificate together with its authority. */
+  const current = (): Pool => {
+    const authority = options.authorityPem();
+    if (authority === believed) return pool;
+    void pool.close();
+    believed = authority;
+    pool = openPool(authority);
+    return pool;
+  };
   const fetch = async (path: string, request: ProbeRequest = {}): Promise<ProbeResponse> => {
     const started = performance.now();
     const body = request.json === undefined ? request.body : JSON.stringify(request.json);
-    const reply = await pool.request({
+    const reply = await current().request({
       method: (request.method ?? 'GET') as 'GET',
       path,
       headers: headersOf(request, origin),

@@ -1,4 +1,10 @@
-import { PROBE_SECONDS_MINUTES, type ListeningSocket, type Probe, type ProbeHouse, type TlsVersion } from '../claims/probe.ts';
+import {
+  PROBE_SECONDS_MINUTES,
+  type ListeningSocket,
+  type Probe,
+  type ProbeHouse,
+  type TlsVersion,
+} from '../claims/probe.ts';
 import { checks, verdict, type Checks } from '../claims/verdict.ts';
 
 const OLD_VERSIONS: readonly TlsVersion[] = ['TLSv1', 'TLSv1.1', 'TLSv1.2'];
@@ -28,14 +34,24 @@ function addressOf({ host, port }: ListeningSocket): { host: string; port: numbe
   return { host: /^0(:0)*$/.test(host) ? '::1' : host, port };
 }
 
-async function secureSockets(house: ProbeHouse, done: Checks): Promise<{ host: string; port: number }[]> {
-  const sockets = await house.sockets();
+interface Targets {
+  readonly targets: readonly { host: string; port: number }[];
+  /** A sentence about what was left out; empty when nothing was. */
+  readonly note: string;
+}
+
+async function secureSockets(house: ProbeHouse, done: Checks): Promise<Targets> {
+  const { sockets, leftOut } = await house.sockets();
   const secure = sockets.filter((socket) => socket.exception === undefined);
   done.expect(secure.length >= SOCKETS_MIN, `Only ${secure.length} sockets of the house were found open.`);
   for (const socket of sockets.filter((one) => one.exception !== undefined)) {
     done.expect(socket.loopbackOnly, `The ${socket.exception} listener is reachable from outside this machine.`);
   }
-  return secure.map(addressOf);
+  const note =
+    leftOut === 0
+      ? ''
+      : ` Another house runs here under the same users; ${leftOut} sockets that may be its own were left out.`;
+  return { targets: secure.map(addressOf), note };
 }
 
 async function tryVersions(house: ProbeHouse, target: { host: string; port: number }, done: Checks): Promise<void> {
@@ -60,10 +76,10 @@ export const tlsVersionsProbe: Probe = {
       const control = await house.dialControl({ minVersion: version, maxVersion: version });
       done.expect(control.kind === 'connected', `The dialler itself cannot offer ${version}.`);
     }
-    const targets = await secureSockets(house, done);
+    const { targets, note } = await secureSockets(house, done);
     await Promise.all(targets.map((target) => tryVersions(house, target, done)));
     return verdict(done, {
-      green: `${targets.length} open sockets refused TLS 1.0, 1.1, 1.2 and plain HTTP, and agreed on TLS 1.3; the listeners that are excepted are bound to loopback only.`,
+      green: `${targets.length} open sockets refused TLS 1.0, 1.1, 1.2 and plain HTTP, and agreed on TLS 1.3; the listeners that are excepted are bound to loopback only.${note}`,
       evidence: { sockets: targets.length, versions: [...OLD_VERSIONS] },
     });
   },
@@ -89,18 +105,24 @@ export const tlsCiphersProbe: Probe = {
     const done = checks();
     const offers = await possibleOffers(house);
     done.expect(offers.length >= OFFERS_MIN, `The dialler itself can offer only ${offers.length} weak suites.`);
-    const targets = await secureSockets(house, done);
+    const { targets, note } = await secureSockets(house, done);
     const tryOne = async (target: { host: string; port: number }): Promise<void> => {
       for (const { version, suite } of offers) {
         const outcome = await house.dial({ ...target, minVersion: version, maxVersion: version, ciphers: suite });
-        done.expect(outcome.kind === 'refused', `Port ${target.port} answered an offer of ${suite} with: ${outcome.kind}.`);
+        done.expect(
+          outcome.kind === 'refused',
+          `Port ${target.port} answered an offer of ${suite} with: ${outcome.kind}.`,
+        );
       }
       const today = await house.dial({ ...target, minVersion: 'TLSv1.3', maxVersion: 'TLSv1.3' });
-      done.expect(today.kind === 'connected' && AEAD_SUITES.has(today.cipher), `Port ${target.port} did not choose a strong suite.`);
+      done.expect(
+        today.kind === 'connected' && AEAD_SUITES.has(today.cipher),
+        `Port ${target.port} did not choose a strong suite.`,
+      );
     };
     await Promise.all(targets.map(tryOne));
     return verdict(done, {
-      green: `${targets.length} open sockets refused ${offers.length} weak suites, each offered alone, and chose an authenticated-encryption suite of TLS 1.3.`,
+      green: `${targets.length} open sockets refused ${offers.length} weak suites, each offered alone, and chose an authenticated-encryption suite of TLS 1.3.${note}`,
       evidence: { sockets: targets.length, suites: offers.map((offer) => offer.suite) },
     });
   },

@@ -50,7 +50,10 @@ export function sessionCookieOf(setCookie: string | undefined): string | undefin
 }
 
 /** Sessions of canary persons by the issuer's internal door, one per person at a time. */
-export function canarySessions(client: InternalClient, clock: Clock): (slug: string, role: CanaryRole) => Promise<CanarySession> {
+export function canarySessions(
+  client: InternalClient,
+  clock: Clock,
+): (slug: string, role: CanaryRole) => Promise<CanarySession> {
   const open = new Map<string, { readonly session: Promise<CanarySession>; readonly until_ms: number }>();
   const make = async (tenant: string, role: CanaryRole): Promise<CanarySession> => {
     const { body } = await client.call(canaryRoutes.canarySession, {
@@ -70,7 +73,11 @@ export function canarySessions(client: InternalClient, clock: Clock): (slug: str
   };
 }
 
-async function postOk<T>(edge: EdgeClient, path: string, json: object): Promise<{ body: T; setCookie: string | undefined }> {
+async function postOk<T>(
+  edge: EdgeClient,
+  path: string,
+  json: object,
+): Promise<{ body: T; setCookie: string | undefined }> {
   const reply = await edge.fetch(path, { method: 'POST', json: json as never });
   if (reply.status !== 200) throw new AppError('enrolment_failed', `${path}: ${reply.status} ${reply.problem() ?? ''}`);
   return { body: reply.json() as T, setCookie: reply.headers['set-cookie'] };
@@ -85,7 +92,9 @@ async function enrolPerson(parts: HouseParts, tenant: string, role: CanaryRole):
   });
   const { token } = link;
   const authenticator = createSoftwareAuthenticator({ origin: edge.origin });
-  const begun = await postOk<{ challengeId: string; options: never }>(edge, '/api/identity/enrolment/options', { token });
+  const begun = await postOk<{ challengeId: string; options: never }>(edge, '/api/identity/enrolment/options', {
+    token,
+  });
   const response = authenticator.register(begun.body.options);
   const done = await postOk(edge, '/api/identity/enrolment', { token, challengeId: begun.body.challengeId, response });
   const cookie = sessionCookieOf(done.setCookie);
@@ -94,7 +103,11 @@ async function enrolPerson(parts: HouseParts, tenant: string, role: CanaryRole):
 }
 
 /** Everything that the probes may touch, against the running house. */
-export function createProbeHouse(parts: HouseParts, canaries: Canaries, sessions: ReturnType<typeof canarySessions>): ProbeHouse {
+export function createProbeHouse(
+  parts: HouseParts,
+  canaries: Canaries,
+  sessions: ReturnType<typeof canarySessions>,
+): ProbeHouse {
   const { clock, random, edge, client, idKeys, watch } = parts;
   const slug = (name: CanaryName): string => canaries[name].slug;
   const drill: ProbeHouse['drill'] = async (name, { tenant, rowId }): Promise<DrillOutcome> => {

@@ -82,7 +82,9 @@ export function createLogReader(deps: { door: SystemDoor; ledger: LedgerClient; 
       const found = new Map<string, { index: number; proof: string }>();
       if (entryIds.length === 0) return found;
       const { note, checkpoint } = await open(tenantId);
-      const rows = (await door.system<LeafRow>(leavesOf(tenantId, entryIds))).filter((row) => Number(row.idx) < checkpoint.size);
+      const rows = (await door.system<LeafRow>(leavesOf(tenantId, entryIds))).filter(
+        (row) => Number(row.idx) < checkpoint.size,
+      );
       if (rows.length === 0) return found;
       const indexes = rows.map((row) => Number(row.idx));
       const proofs = await ledger.proofs({ tenantId, size: checkpoint.size, indexes });

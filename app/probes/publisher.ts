@@ -68,7 +68,8 @@ async function withProofs(deps: PublisherDeps, runs: readonly Observation[]): Pr
   const newest = new Map<string, Observation>();
   for (const run of runs) {
     const known = newest.get(run.probeId);
-    if (run.entry !== undefined && (known === undefined || known.observedAt_ms < run.observedAt_ms)) newest.set(run.probeId, run);
+    if (run.entry !== undefined && (known === undefined || known.observedAt_ms < run.observedAt_ms))
+      newest.set(run.probeId, run);
   }
   const entryIds = [...newest.values()].map((run) => run.entry!.entryId as Uuid);
   try {

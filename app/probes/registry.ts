@@ -13,7 +13,13 @@ import { attemptPagedProbe } from '../domains/oncall/attempt-paged.probe.ts';
 import { sourceOfTruthProbe } from '../domains/trust/source-of-truth.probe.ts';
 import { registryProbe } from '../domains/vendors/registry.probe.ts';
 import { tlsCiphersProbe, tlsVersionsProbe } from './edge-tls.probe.ts';
-import { denyDefaultProbe, driverBlockProbe, failClosedProbe, gatewayBlockProbe, rowScopeProbe } from './tenancy.probe.ts';
+import {
+  denyDefaultProbe,
+  driverBlockProbe,
+  failClosedProbe,
+  gatewayBlockProbe,
+  rowScopeProbe,
+} from './tenancy.probe.ts';
 
 /** Every probe, those that take longest first, so that a run of all ends soonest. */
 export const PROBES: readonly Probe[] = [

@@ -62,82 +62,85 @@ export async function observationsOf(door: SystemDoor, probeId: string): Promise
   return (await door.system(newestObservations(probeId))).map(observationFrom);
 }
 
-export function createRunner(deps: RunnerDeps): Runner {
-  const { house, door, clock } = deps;
-  const lastRun_ms = new Map<string, number>();
-  let timer: NodeJS.Timeout | undefined;
-  let running: Promise<void> = Promise.resolve();
-  let busy = false;
+type Seen = Promise<void>;
 
-  const logged = async (id: Uuid, probeId: string, result: ProbeResult): Promise<Uuid | undefined> => {
-    const detail = result.detail.slice(0, DETAIL_IN_LOG_MAX);
-    try {
-      const { entryId } = await deps.record({
-        type: 'claim.observed',
-        resource: ['observation', id],
-        outcome: result.state === 'green' ? 'allowed' : 'failed',
-        requestId: id,
-        public: { probe: probeId, state: result.state, detail },
-      });
-      return entryId;
-    } catch (error) {
+/** Runs one probe, logs what it saw and stores it. */
+async function runOne(deps: RunnerDeps, probe: Probe): Promise<void> {
+  const { house, door, clock } = deps;
+  const observedAt_ms = clock.nowMs();
+  const result = await seeProbe(probe, house);
+  const id = uuidV7(clock, deps.random);
+  const detail = result.detail.slice(0, DETAIL_IN_LOG_MAX);
+  const entry = await deps
+    .record({
+      type: 'claim.observed',
+      resource: ['observation', id],
+      outcome: result.state === 'green' ? 'allowed' : 'failed',
+      requestId: id,
+      public: { probe: probe.id, state: result.state, detail },
+    })
+    .catch((error: unknown) => {
       // The run counts all the same, and the page says that it has no entry.
       deps.onFailure(error);
       return undefined;
-    }
+    });
+  const observation: Observation = {
+    probeId: probe.id,
+    observedAt_ms,
+    duration_ms: Math.round(clock.nowMs() - observedAt_ms),
+    ...result,
+    ...(entry === undefined ? {} : { entry: { entryId: entry.entryId } }),
   };
+  await door.system(insertObservation(id, probe.claims, observation));
+}
 
-  const runOne = async (probe: Probe): Promise<void> => {
-    const observedAt_ms = clock.nowMs();
-    lastRun_ms.set(probe.id, observedAt_ms);
-    const result = await seeProbe(probe, house);
-    const id = uuidV7(clock, deps.random);
-    const entryId = await logged(id, probe.id, result);
-    const observation: Observation = {
-      probeId: probe.id,
-      observedAt_ms,
-      duration_ms: Math.round(clock.nowMs() - observedAt_ms),
-      ...result,
-      ...(entryId === undefined ? {} : { entry: { entryId } }),
-    };
-    await door.system(insertObservation(id, probe.claims, observation));
+export function createRunner(deps: RunnerDeps): Runner {
+  const { door, clock } = deps;
+  const lastRun_ms = new Map<string, number>();
+  const underWay = new Map<string, Seen>();
+  let timer: NodeJS.Timeout | undefined;
+  let scheduled: Seen | undefined;
+
+  /** A probe never runs twice at once: it would meet its own traces. Who asks meanwhile waits for the run under way. */
+  const once = (probe: Probe): Seen => {
+    const known = underWay.get(probe.id);
+    if (known !== undefined) return known;
+    lastRun_ms.set(probe.id, clock.nowMs());
+    const run = runOne(deps, probe).finally(() => underWay.delete(probe.id));
+    underWay.set(probe.id, run);
+    return run;
   };
-
-  const run = async (probes: readonly Probe[]): Promise<void> => {
-    const waiting = [...probes];
-    const worker = async (): Promise<void> => {
-      for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) await runOne(next);
-    };
-    await Promise.all(Array.from({ length: PARALLEL_MAX }, worker));
-  };
-
   /** The one that has waited longest past its time. */
   const due = (): Probe | undefined => {
     const now = clock.nowMs();
     const late_ms = (probe: Probe): number => now - (lastRun_ms.get(probe.id) ?? 0) - probe.everySeconds * 1000;
     return deps.probes.filter((probe) => late_ms(probe) >= 0).toSorted((a, b) => late_ms(b) - late_ms(a))[0];
   };
-
-  const tick = async (): Promise<void> => {
-    const probe = due();
-    if (busy || probe === undefined) return;
-    busy = true;
-    await runOne(probe).finally(() => {
-      busy = false;
-    });
+  const tick = (): void => {
+    const probe = scheduled === undefined ? due() : undefined;
+    if (probe === undefined) return;
+    scheduled = once(probe)
+      .catch(deps.onFailure)
+      .finally(() => {
+        scheduled = undefined;
+      });
   };
 
   return {
-    run,
+    run: async (probes) => {
+      const waiting = [...probes];
+      const worker = async (): Promise<void> => {
+        for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) await once(next);
+      };
+      await Promise.all(Array.from({ length: PARALLEL_MAX }, worker));
+    },
     observations: (probeId) => observationsOf(door, probeId),
     start: () => {
-      timer = setInterval(() => {
-        running = tick().catch(deps.onFailure);
-      }, TICK_MS);
+      timer = setInterval(tick, TICK_MS);
     },
     stop: async () => {
       clearInterval(timer);
-      await running;
+      await Promise.allSettled(underWay.values());
     },
   };
 }

@@ -79,7 +79,11 @@ async function forged(deps: ServiceDoorDeps, destination: 'issuer' | 'workspace'
   return (await minter.mint(claims as never)).compact;
 }
 
-async function tokenFor(deps: ServiceDoorDeps, destination: ServiceName, fault: TokenFault): Promise<string | undefined> {
+async function tokenFor(
+  deps: ServiceDoorDeps,
+  destination: ServiceName,
+  fault: TokenFault,
+): Promise<string | undefined> {
   if (fault === 'none') return undefined;
   if (destination !== 'issuer' && destination !== 'workspace') {
     throw new AppError('no_token_for', `${destination} takes no tokens`);

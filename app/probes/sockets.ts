@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { AppError } from '@auditrax/base';
-import type { ListeningSocket } from '../claims/probe.ts';
+import type { ListeningSocket, OpenSockets } from '../claims/probe.ts';
 
 /** Where the kernel lists sockets; a state of 0A is LISTEN (see proc(5)). */
 const TABLES = ['/proc/net/tcp', '/proc/net/tcp6'] as const;
@@ -24,6 +24,8 @@ export interface HouseProcesses {
   readonly tryoutPort: number | null;
   /** Where the supervisor's alarm listens. */
   readonly alarmPort: number;
+  /** Ports that the house knows itself to have; asked only where another house cannot be told apart. */
+  readonly knownPorts: readonly number[];
 }
 
 /** Little-endian words of four bytes, as the kernel prints them. */
@@ -51,20 +53,30 @@ export function parseSocketTable(text: string): KernelSocket[] {
 }
 
 function isLoopback(host: string): boolean {
-  return host.startsWith('127.') || host === '0:0:0:0:0:0:0:1' || /^0:0:0:0:0:ffff:7f/.test(host);
+  return host.startsWith('127.') || host === '0:0:0:0:0:0:0:1' || host.startsWith('0:0:0:0:0:ffff:7f');
 }
 
-function uidOf(pid: number): number | undefined {
+interface ProcessStatus {
+  readonly pid: number;
+  readonly parent: number;
+  readonly uid: number;
+}
+
+/** Who a process is. Its status can be read by everybody, also when its folder belongs to root (not dumpable). */
+function statusOf(pid: number): ProcessStatus | undefined {
   try {
-    return statSync(`/proc/${pid}`).uid === 0 ? statusUid(pid) : statSync(`/proc/${pid}`).uid;
+    const text = readFileSync(`/proc/${pid}/status`, 'utf8');
+    const field = (name: string): number =>
+      Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(text)?.[1] ?? Number.NaN);
+    return { pid, parent: field('PPid'), uid: field('Uid') };
   } catch {
     return undefined; // gone between two looks
   }
 }
 
-/** A process that has dropped privileges is not dumpable, and its folder belongs to root; its status still says who it is. */
-function statusUid(pid: number): number {
-  return Number(/^Uid:\t(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? Number.NaN);
+function everyProcess(): ProcessStatus[] {
+  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
+  return pids.flatMap((pid) => statusOf(Number(pid)) ?? []);
 }
 
 function inodesOf(pid: number): string[] {
@@ -83,30 +95,43 @@ function databasePid(directory: string): number | undefined {
   return lock === undefined ? undefined : Number(readFileSync(join(directory, lock), 'utf8').split('\n', 1)[0]);
 }
 
-/** Does this socket belong to the house? By uid where each process has one, by file descriptor where they share one. */
-function ownership(house: HouseProcesses): (socket: KernelSocket) => boolean {
-  if (house.separation === 'users') {
-    const uids = new Set(house.pids.map(uidOf));
-    if (house.databaseDirectory !== undefined) uids.add(statSync(house.databaseDirectory).uid);
-    // Root's sockets cannot be told apart from the machine's; the house has none but the supervisor's alarm.
-    uids.delete(0);
-    return ({ uid }) => uids.has(uid);
-  }
+interface Ownership {
+  readonly isOurs: (socket: KernelSocket) => boolean;
+  /** Another house on this machine runs under the same users: what is not known to be ours may be its own. */
+  readonly shared: boolean;
+}
+
+/** Where each process has a user of its own, the kernel's table tells whose a socket is. */
+function ownershipByUser(house: HouseProcesses): Ownership {
+  const own = house.pids.flatMap((pid) => statusOf(pid) ?? []);
+  // Root's sockets cannot be told apart from the machine's; the house has none but the supervisor's alarm.
+  const uids = new Set(own.map(({ uid }) => uid).filter((uid) => uid !== 0));
+  const shared = everyProcess().some(
+    ({ pid, parent, uid }) => uids.has(uid) && parent !== process.ppid && !house.pids.includes(pid),
+  );
+  if (house.databaseDirectory !== undefined) uids.add(statSync(house.databaseDirectory).uid);
+  return { isOurs: ({ uid }) => uids.has(uid), shared };
+}
+
+/** Where they share one, their open file descriptors do. */
+function ownershipByDescriptor(house: HouseProcesses): Ownership {
   const database = house.databaseDirectory === undefined ? undefined : databasePid(house.databaseDirectory);
   const pids = [...house.pids, process.ppid, ...(database === undefined ? [] : [database])];
   const inodes = new Set(pids.flatMap(inodesOf));
-  return ({ inode }) => inodes.has(inode);
+  return { isOurs: ({ inode }) => inodes.has(inode), shared: false };
 }
 
 /** Every TCP socket that the house has open, as the kernel tells it. Throws `sockets_unseen` when it tells of none. */
-export function houseSockets(house: HouseProcesses): ListeningSocket[] {
-  const isOurs = ownership(house);
-  const found = TABLES.flatMap((table) => parseSocketTable(readFileSync(table, 'utf8')))
-    .filter((socket) => isOurs(socket) || socket.port === house.alarmPort)
-    .map(({ host, port }): ListeningSocket => {
-      const exception = port === house.tryoutPort ? 'try-out' : port === house.alarmPort ? 'alarm' : undefined;
-      return { host, port, loopbackOnly: isLoopback(host), ...(exception === undefined ? {} : { exception }) };
-    });
-  if (found.length === 0) throw new AppError('sockets_unseen', 'the kernel shows no listening socket of the house');
-  return found;
+export function houseSockets(house: HouseProcesses): OpenSockets {
+  const { isOurs, shared } = house.separation === 'users' ? ownershipByUser(house) : ownershipByDescriptor(house);
+  const found = TABLES.flatMap((table) => parseSocketTable(readFileSync(table, 'utf8'))).filter(
+    (socket) => isOurs(socket) || socket.port === house.alarmPort,
+  );
+  const told = shared ? found.filter(({ port }) => house.knownPorts.includes(port)) : found;
+  const sockets = told.map(({ host, port }): ListeningSocket => {
+    const exception = port === house.tryoutPort ? 'try-out' : port === house.alarmPort ? 'alarm' : undefined;
+    return { host, port, loopbackOnly: isLoopback(host), ...(exception === undefined ? {} : { exception }) };
+  });
+  if (sockets.length === 0) throw new AppError('sockets_unseen', 'the kernel shows no listening socket of the house');
+  return { sockets, leftOut: found.length - told.length };
 }

@@ -24,14 +24,18 @@ export const rowScopeProbe: Probe = {
     const done = checks();
     for (const name of ['guard-unscoped-statement', 'guard-unscoped-join']) {
       const outcome = told(await house.drill(name, { tenant: 'a' }));
-      done.expect(outcome === 'tenant_statement_refused', `A statement that names no tenant for a table was ${outcome}.`);
+      done.expect(
+        outcome === 'tenant_statement_refused',
+        `A statement that names no tenant for a table was ${outcome}.`,
+      );
     }
     const own = await house.drill('scoped-read-own', { tenant: 'a' });
     const facts = own.kind === 'happened' ? own.facts : {};
     done.expect(Number(facts['rows'] ?? 0) > 0, `A read of the tenant’s own rows gave ${told(own)}.`);
     done.expect(facts['foreign'] === 0, 'A scoped read gave a row of another tenant.');
     return verdict(done, {
-      green: 'Two statements that left a table without its tenant were stopped before they were sent; a scoped read gave rows of its own tenant and no other.',
+      green:
+        'Two statements that left a table without its tenant were stopped before they were sent; a scoped read gave rows of its own tenant and no other.',
     });
   },
 };
@@ -48,7 +52,8 @@ export const denyDefaultProbe: Probe = {
       done.expect(outcome === 'tenant_scope_missing', `With no tenant set, ${name.slice(10)} was ${outcome}.`);
     }
     return verdict(done, {
-      green: 'Under the application’s role and with no tenant set, reading, changing and adding rows were each refused by the database.',
+      green:
+        'Under the application’s role and with no tenant set, reading, changing and adding rows were each refused by the database.',
     });
   },
 };
@@ -65,10 +70,14 @@ export const driverBlockProbe: Probe = {
     const rowId = house.canaries.b.rows['eng']!;
     for (const name of ['tripwire-foreign-read', 'tripwire-foreign-update', 'tripwire-foreign-insert']) {
       const outcome = told(await house.drill(name, { tenant: 'a', rowId }));
-      done.expect(outcome === 'tenant_tripwire', `A statement that met another tenant’s row (${name.slice(17)}) was ${outcome}.`);
+      done.expect(
+        outcome === 'tenant_tripwire',
+        `A statement that met another tenant’s row (${name.slice(17)}) was ${outcome}.`,
+      );
     }
     return verdict(done, {
-      green: 'Another tenant’s id in a parameter was stopped before it was sent; reading, changing and adding a row of another tenant each raised in the database.',
+      green:
+        'Another tenant’s id in a parameter was stopped before it was sent; reading, changing and adding a row of another tenant each raised in the database.',
     });
   },
 };
@@ -93,7 +102,13 @@ export const gatewayBlockProbe: Probe = {
     const { cookie } = await house.session('a', 'lead');
     const { ids } = house.canaries.b;
     const own = house.canaries.a.ids;
-    const upload = { criterionId: ids['crt']!, fileName: 'a.txt', mediaType: 'text/plain', sizeBytes: 1, speaksAbout: { from: '2026-01-01', to: '2026-01-01' } };
+    const upload = {
+      criterionId: ids['crt']!,
+      fileName: 'a.txt',
+      mediaType: 'text/plain',
+      sizeBytes: 1,
+      speaksAbout: { from: '2026-01-01', to: '2026-01-01' },
+    };
     const attempts = [
       { path: `/api/engagements/${ids['eng']}` },
       { path: `/api/evidence/${ids['ev']}/content` },
@@ -104,12 +119,20 @@ export const gatewayBlockProbe: Probe = {
       const reply = await house.fetch(path, { ...request, cookie });
       const route = path.split('?')[0]!.replaceAll(/\/[a-z]+_[\w-]{38}/g, '/…');
       done.expect(reply.status === 404, `${route} with another tenant’s id answered ${reply.status}.`);
-      const seen = (await house.noticed(reply.requestId, SEEN_MS_MAX)).find((one) => one.type === 'tenant.attempt.refused');
-      done.expect(seen?.facts['layer'] === 'gateway', `The attempt on ${route} was stopped by: ${String(seen?.facts['layer'] ?? 'nobody who said so')}.`);
+      const seen = (await house.noticed(reply.requestId, SEEN_MS_MAX)).find(
+        (one) => one.type === 'tenant.attempt.refused',
+      );
+      done.expect(
+        seen?.facts['layer'] === 'gateway',
+        `The attempt on ${route} was stopped by: ${String(seen?.facts['layer'] ?? 'nobody who said so')}.`,
+      );
     }
     const missing = await house.fetch(`/api/engagements/${house.idOf('eng', 'a', nobody(house))}`, { cookie });
     const foreign = await house.fetch(`/api/engagements/${ids['eng']}`, { cookie });
-    done.expect(withoutItsId(missing) === withoutItsId(foreign), 'The answer for another tenant’s id differs from that for an id that does not exist.');
+    done.expect(
+      withoutItsId(missing) === withoutItsId(foreign),
+      'The answer for another tenant’s id differs from that for an id that does not exist.',
+    );
     return verdict(done, {
       green: `${attempts.length} requests with genuine ids of another tenant, in path, query and body, were stopped at the gateway with the same 404 as an id that does not exist, and each is in the log.`,
     });
@@ -125,11 +148,16 @@ export const failClosedProbe: Probe = {
     const done = checks();
     const { cookie } = await house.session('a', 'lead');
     const { ids, rows } = house.canaries.b;
-    const reading = ['', '/criteria', `/criteria/${ids['crt']}`, '/evidence'].map((rest) => `/api/engagements/${ids['eng']}${rest}`);
+    const reading = ['', '/criteria', `/criteria/${ids['crt']}`, '/evidence'].map(
+      (rest) => `/api/engagements/${ids['eng']}${rest}`,
+    );
     const paths = [...reading, `/api/evidence/${ids['ev']}/content`, `/api/audit-trail/entries/${ids['ent']}`];
     for (const path of paths) {
       const reply = await house.fetch(path, { cookie });
-      done.expect(reply.status === 404 && reply.problem() === 'not_found', `A route gave ${reply.status} for another tenant’s id.`);
+      done.expect(
+        reply.status === 404 && reply.problem() === 'not_found',
+        `A route gave ${reply.status} for another tenant’s id.`,
+      );
     }
     const drills = [
       { name: 'tripwire-foreign-read', rowId: rows['eng']! },
@@ -141,7 +169,10 @@ export const failClosedProbe: Probe = {
     for (const { name, rowId } of drills) {
       const outcome = await house.drill(name, { tenant: 'a', ...(rowId === undefined ? {} : { rowId }) });
       const leaked = outcome.kind === 'happened' && Number(outcome.facts['rows'] ?? 0) > 0;
-      done.expect(!leaked, `The attempt ${name} came back with ${outcome.kind === 'happened' ? String(outcome.facts['rows']) : 'no'} rows.`);
+      done.expect(
+        !leaked,
+        `The attempt ${name} came back with ${outcome.kind === 'happened' ? String(outcome.facts['rows']) : 'no'} rows.`,
+      );
     }
     return verdict(done, {
       green: `${paths.length} routes and ${drills.length} attempts below them, made with another tenant’s credentials, came back with nothing.`,

@@ -36,12 +36,77 @@ function noticedOf(entry: FeedEntry): { requestId: string; noticed: Noticed } {
   const leaf = JSON.parse(Buffer.from(entry.leaf).toString('utf8')) as Leaf;
   const { entryId, tenantId } = entry;
   const { type, outcome, time } = leaf;
-  return { requestId: leaf.request ?? '', noticed: { entryId, tenantId, type, outcome, occurred_ms: time, facts: leaf.public ?? {} } };
+  return {
+    requestId: leaf.request ?? '',
+    noticed: { entryId, tenantId, type, outcome, occurred_ms: time, facts: leaf.public ?? {} },
+  };
+}
+
+/** Remembers the newest entries by request id; reads on when asked, once for all who ask at the same time. */
+function createFollower(door: SystemDoor): { entriesOf(requestId: string): Promise<Noticed[]> } {
+  const byRequest = new Map<string, Noticed[]>();
+  let position = 0;
+  let following: Promise<void> | undefined;
+  const readOn = async (): Promise<void> => {
+    const end = await feedEnd(door);
+    position = Math.max(position, end - BACKLOG_MAX);
+    while (position < end) {
+      const entries = await readFeed(door, position);
+      if (entries.length === 0) break;
+      for (const entry of entries) {
+        const { requestId, noticed } = noticedOf(entry);
+        byRequest.set(requestId, [...(byRequest.get(requestId) ?? []), noticed]);
+      }
+      position = entries.at(-1)!.position;
+    }
+    for (const oldest of byRequest.keys()) {
+      if (byRequest.size <= REQUESTS_MAX) break;
+      byRequest.delete(oldest);
+    }
+  };
+  return {
+    async entriesOf(requestId) {
+      following ??= readOn().finally(() => {
+        following = undefined;
+      });
+      await following;
+      return byRequest.get(requestId) ?? [];
+    },
+  };
+}
+
+async function receiptsOf(door: SystemDoor, requestId: string): Promise<DeliveredPage[]> {
+  const rows = await door.system(receiptsOfRequest(requestId));
+  return rows.map((row) => ({
+    pageId: row.page_id,
+    detection: row.detection,
+    channel: row.channel,
+    ...(row.accepted_at === null ? {} : { accepted_ms: row.accepted_at.getTime() }),
+  }));
+}
+
+/** Figures of events and the receipts of their pages. */
+export function timesOf(
+  rows: readonly { readonly occurred_ms: string; readonly accepted_ms: string | null }[],
+  now_ms: number,
+): DetectionTimes {
+  const times = rows.flatMap(({ occurred_ms, accepted_ms }) =>
+    accepted_ms === null ? [] : [Math.max(0, Number(accepted_ms) - Number(occurred_ms))],
+  );
+  const missing = rows.filter(
+    (row) => row.accepted_ms === null && now_ms - Number(row.occurred_ms) > PAGE_GRACE_MS,
+  ).length;
+  return {
+    count: times.length,
+    missing,
+    mean_ms: times.length === 0 ? 0 : times.reduce((total, time) => total + time, 0) / times.length,
+    max_ms: times.reduce((most, time) => Math.max(most, time), 0),
+  };
 }
 
 export function createWatch({ door, clock }: { door: SystemDoor; clock: Clock }): Watch {
-  const byRequest = new Map<string, Noticed[]>();
-  const until = async <T>(wait_ms: number, look: () => T[] | Promise<T[]>, enough: (found: T[]) => boolean): Promise<T[]> => {
+  const follower = createFollower(door);
+  const until = async <T>(wait_ms: number, look: () => Promise<T[]>, enough: (found: T[]) => boolean): Promise<T[]> => {
     const end_ms = clock.nowMs() + wait_ms;
     for (;;) {
       const found = await look();
@@ -49,62 +114,22 @@ export function createWatch({ door, clock }: { door: SystemDoor; clock: Clock })
       await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS));
     }
   };
-  let position: number | undefined;
-  let following: Promise<void> | undefined;
-  const readOn = async (): Promise<void> => {
-    const end = await feedEnd(door);
-    position = Math.max(position ?? 0, end - BACKLOG_MAX);
-    for (;;) {
-      const entries = await readFeed(door, position);
-      for (const entry of entries) {
-        const { requestId, noticed } = noticedOf(entry);
-        byRequest.set(requestId, [...(byRequest.get(requestId) ?? []), noticed]);
-        position = entry.position;
-      }
-      if (position >= end || entries.length === 0) break;
-    }
-    for (const oldest of byRequest.keys()) {
-      if (byRequest.size <= REQUESTS_MAX) break;
-      byRequest.delete(oldest);
-    }
-  };
-  /** Many may wait at once; one of them reads for all. */
-  const follow = (): Promise<void> => {
-    following ??= readOn().finally(() => {
-      following = undefined;
-    });
-    return following;
-  };
-  const receipts = async (requestId: string): Promise<DeliveredPage[]> => {
-    const rows = await door.system(receiptsOfRequest(requestId));
-    return rows.map((row) => ({
-      pageId: row.page_id,
-      detection: row.detection,
-      channel: row.channel,
-      ...(row.accepted_at === null ? {} : { accepted_ms: row.accepted_at.getTime() }),
-    }));
-  };
   return {
     noticed: (requestId, wait_ms) =>
-      until(wait_ms, async () => (await follow(), byRequest.get(requestId) ?? []), (found) => found.length > 0),
+      until(
+        wait_ms,
+        () => follower.entriesOf(requestId),
+        (found) => found.length > 0,
+      ),
     pages: (requestId, wait_ms) =>
-      until(wait_ms, () => receipts(requestId), (found) => found.some((page) => page.accepted_ms !== undefined)),
+      until(
+        wait_ms,
+        () => receiptsOf(door, requestId),
+        (found) => found.some((page) => page.accepted_ms !== undefined),
+      ),
     async detectionTimes(window_seconds) {
-      const now = clock.nowMs();
-      const rows = await door.system(detectionTimesSince(now - window_seconds * 1000));
-      const times = rows.flatMap((row) =>
-        row.accepted_ms === null ? [] : [Math.max(0, Number(row.accepted_ms) - Number(row.occurred_ms))],
-      );
-      const missing = rows.filter(
-        (row) => row.accepted_ms === null && now - Number(row.occurred_ms) > PAGE_GRACE_MS,
-      ).length;
-      const sum = times.reduce((total, time) => total + time, 0);
-      return {
-        count: times.length,
-        missing,
-        mean_ms: times.length === 0 ? 0 : sum / times.length,
-        max_ms: times.reduce((most, time) => Math.max(most, time), 0),
-      };
+      const now_ms = clock.nowMs();
+      return timesOf(await door.system(detectionTimesSince(now_ms - window_seconds * 1000)), now_ms);
     },
   };
 }

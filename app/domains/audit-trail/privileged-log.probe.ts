@@ -15,7 +15,8 @@ async function actAndProve(house: ProbeHouse, done: Checks): Promise<number> {
   const reply = await house.fetch(`${path}/result`, { method: 'POST', json: body, cookie });
   done.expect(reply.status === 201, `A result could not be recorded (${reply.status} ${reply.problem() ?? ''}).`);
   const [entry] = await house.noticed(reply.requestId, SEEN_MS_MAX);
-  if (!done.expect(entry !== undefined && entry.outcome === 'allowed', 'The action left no entry in the log.')) return 0;
+  if (!done.expect(entry !== undefined && entry.outcome === 'allowed', 'The action left no entry in the log.'))
+    return 0;
   const proof = await house.logProof(entry!.tenantId, entry!.entryId);
   done.expect(proof.ok, `The entry’s proof does not verify: ${proof.reason}.`);
   return proof.treeSize;
@@ -30,7 +31,10 @@ export const privilegedLogProbe: Probe = {
     const done = checks();
     const unlogged = await house.drill('unlogged-write', { tenant: 'a', rowId: house.canaries.a.rows['eng']! });
     const refused = unlogged.kind === 'refused' && UNLOGGED.has(unlogged.code);
-    done.expect(refused, `A row that changed without its entry was ${unlogged.kind === 'refused' ? unlogged.code : 'kept'}.`);
+    done.expect(
+      refused,
+      `A row that changed without its entry was ${unlogged.kind === 'refused' ? unlogged.code : 'kept'}.`,
+    );
     for (const name of ['grant-change-entry', 'grant-remove-entry', 'grant-empty-log']) {
       const outcome = await house.drill(name, { tenant: 'a' });
       const code = outcome.kind === 'refused' ? outcome.code : 'done';

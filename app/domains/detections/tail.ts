@@ -57,7 +57,7 @@ function eventOf(row: { position: string; entry_id: string; tenant_id: string; k
 export function createTail(deps: TailDeps): Tail {
   let caughtUp_ms = 0;
   let running: Promise<void> = Promise.resolve();
-  let stopped = false;
+  const ending = new AbortController();
 
   const batch = (): Promise<number> =>
     deps.door.transaction(async (tx) => {
@@ -83,7 +83,7 @@ export function createTail(deps: TailDeps): Tail {
   };
 
   const loop = async (): Promise<void> => {
-    while (!stopped) {
+    while (!ending.signal.aborted) {
       await runOnce().catch(deps.onFailure);
       await new Promise((resolve) => setTimeout(resolve, POLL_MS));
     }
@@ -95,7 +95,7 @@ export function createTail(deps: TailDeps): Tail {
       running = loop();
     },
     stop: async () => {
-      stopped = true;
+      ending.abort();
       await running;
     },
     lastCaughtUp_ms: () => caughtUp_ms,

@@ -32,13 +32,22 @@ async function readPolicy(house: ProbeHouse, done: Checks): Promise<{ policy: Po
 }
 
 function idsOf(items: readonly { readonly id: string }[]): string {
-  return items.map((item) => item.id).toSorted().join();
+  return items
+    .map((item) => item.id)
+    .toSorted()
+    .join();
 }
 
 /** A promise whose words changed under the same version number was changed behind the readers' backs. */
-async function unchangedUnderItsVersion(house: ProbeHouse, evidence: { version: number; digest: string }, done: Checks): Promise<void> {
+async function unchangedUnderItsVersion(
+  house: ProbeHouse,
+  evidence: { version: number; digest: string },
+  done: Checks,
+): Promise<void> {
   const runs = await house.observations('disclosure.safe-harbour');
-  const before = runs.find((run) => run.state === 'green')?.evidence as { version?: number; digest?: string } | undefined;
+  const before = runs.find((run) => run.state === 'green')?.evidence as
+    | { version?: number; digest?: string }
+    | undefined;
   if (before?.version !== evidence.version) return;
   done.expect(before.digest === evidence.digest, 'The words have changed without a new version of the policy.');
 }
@@ -56,15 +65,25 @@ export const safeHarbourProbe: Probe = {
     done.expect(idsOf(policy.undertakings) === PROMISED_UNDERTAKINGS.join(), 'An undertaking is missing or new.');
     done.expect(idsOf(policy.conditions) === PROMISED_CONDITIONS.join(), 'A condition is missing or new.');
     for (const { id, text } of [...policy.undertakings, ...policy.conditions]) {
-      done.expect(text.length > 0 && page.includes(text.replaceAll(/\s+/g, ' ')), `The page does not say what the JSON says of ${id}.`);
+      done.expect(
+        text.length > 0 && page.includes(text.replaceAll(/\s+/g, ' ')),
+        `The page does not say what the JSON says of ${id}.`,
+      );
     }
-    done.expect(policy.disclosure_days_default === PROMISED_DAYS, `The policy asks for ${policy.disclosure_days_default} days.`);
+    done.expect(
+      policy.disclosure_days_default === PROMISED_DAYS,
+      `The policy asks for ${policy.disclosure_days_default} days.`,
+    );
     done.expect(page.includes(`${PROMISED_DAYS} days`), 'The page does not name the ninety days.');
     const words = { undertakings: policy.undertakings, conditions: policy.conditions } as unknown as Json;
-    const evidence = { version: policy.version, digest: createHash('sha256').update(canonicalJson(words)).digest('hex') };
+    const evidence = {
+      version: policy.version,
+      digest: createHash('sha256').update(canonicalJson(words)).digest('hex'),
+    };
     await unchangedUnderItsVersion(house, evidence, done);
     return verdict(done, {
-      green: 'Three undertakings, four conditions and the ninety days stand on the page and in the JSON, word for word alike and signed.',
+      green:
+        'Three undertakings, four conditions and the ninety days stand on the page and in the JSON, word for word alike and signed.',
       evidence,
     });
   },
@@ -80,19 +99,30 @@ export const rewardsProbe: Probe = {
     const read = await readPolicy(house, done);
     if (read === undefined) return verdict(done, { green: '' });
     const { rewards } = read.policy;
-    done.expect(rewards.map((row) => row.severity).join() === SEVERITIES.join(), 'The severities are not low, medium, high, critical.');
+    done.expect(
+      rewards.map((row) => row.severity).join() === SEVERITIES.join(),
+      'The severities are not low, medium, high, critical.',
+    );
     done.expect(rewards[0]?.usd_min === PROMISED_USD.floor, `The table does not begin at US$ ${PROMISED_USD.floor}.`);
-    done.expect(rewards.at(-1)?.usd_max === PROMISED_USD.ceiling, `The table does not end at US$ ${PROMISED_USD.ceiling}.`);
+    done.expect(
+      rewards.at(-1)?.usd_max === PROMISED_USD.ceiling,
+      `The table does not end at US$ ${PROMISED_USD.ceiling}.`,
+    );
     for (const [at, row] of rewards.entries()) {
       done.expect(row.usd_min <= row.usd_max, `${row.severity} ends below its beginning.`);
       const before = rewards[at - 1];
-      if (before !== undefined) done.expect(row.usd_min === before.usd_max + 1, `There is a gap or an overlap below ${row.severity}.`);
+      if (before !== undefined)
+        done.expect(row.usd_min === before.usd_max + 1, `There is a gap or an overlap below ${row.severity}.`);
       for (const amount of [row.usd_min, row.usd_max]) {
-        done.expect(read.page.includes(`US$ ${amount.toLocaleString('en-US')}`), `The page does not show US$ ${amount} for ${row.severity}.`);
+        done.expect(
+          read.page.includes(`US$ ${amount.toLocaleString('en-US')}`),
+          `The page does not show US$ ${amount} for ${row.severity}.`,
+        );
       }
     }
     return verdict(done, {
-      green: 'The table runs from US$ 200 to US$ 25,000 over four severities without gap or overlap, on the page and in the JSON.',
+      green:
+        'The table runs from US$ 200 to US$ 25,000 over four severities without gap or overlap, on the page and in the JSON.',
     });
   },
 };
@@ -122,14 +152,23 @@ export const securityTxtProbe: Probe = {
     if (read === undefined) return verdict(done, { green: '' });
     const text = known.reply.text();
     done.expect(text === root.reply.text(), 'The two places serve different files.');
-    done.expect((known.reply.headers['content-type'] ?? '').startsWith('text/plain'), 'It is not served as plain text.');
+    done.expect(
+      (known.reply.headers['content-type'] ?? '').startsWith('text/plain'),
+      'It is not served as plain text.',
+    );
     const fields = fieldsOf(text);
     done.expect((fields.get('contact')?.length ?? 0) > 0, 'It names no contact.');
     const expires = fields.get('expires') ?? [];
     const left_days = (Date.parse(expires[0] ?? '') - house.clock.nowMs()) / DAY_MS;
     done.expect(expires.length === 1, 'It does not say once when it expires.');
-    done.expect(left_days >= EXPIRES_DAYS.least && left_days <= EXPIRES_DAYS.most, 'It expires in under 30 days or over a year.');
-    done.expect((fields.get('canonical') ?? []).includes(`${house.origin}/.well-known/security.txt`), 'It does not name its own place.');
+    done.expect(
+      left_days >= EXPIRES_DAYS.least && left_days <= EXPIRES_DAYS.most,
+      'It expires in under 30 days or over a year.',
+    );
+    done.expect(
+      (fields.get('canonical') ?? []).includes(`${house.origin}/.well-known/security.txt`),
+      'It does not name its own place.',
+    );
     const fingerprint = read.policy.openpgp_fingerprint;
     const wanted = fingerprint === null ? undefined : `openpgp4fpr:${fingerprint.toLowerCase()}`;
     done.expect(fields.get('encryption')?.[0] === wanted, 'It names another key than the policy.');

@@ -64,7 +64,7 @@ function rowOf({ rowId }: Ground): Uuid {
   return rowId;
 }
 
-function rows(found: readonly object[]): DrillResult {
+function rows(found: readonly unknown[]): DrillResult {
   return { kind: 'happened', facts: { rows: found.length } };
 }
 
@@ -77,7 +77,12 @@ async function readOwn({ deps, own }: Ground): Promise<DrillResult> {
 }
 
 async function bareInsert({ deps, own, other }: Ground, scope: readonly Uuid[]): Promise<DrillResult> {
-  const row = { tenantId: other.tenantId, id: uuidV4(deps.random), personId: uuidV4(deps.random), at: new Date(deps.clock.nowMs()) };
+  const row = {
+    tenantId: other.tenantId,
+    id: uuidV4(deps.random),
+    personId: uuidV4(deps.random),
+    at: new Date(deps.clock.nowMs()),
+  };
   return rows(await deps.bare.run(own, scope, queries.acknowledge(row)));
 }
 
@@ -133,7 +138,9 @@ function openingDrill(bend: (ground: Ground) => { context: TenantContext; rowId:
 }
 
 /** Asks for a wrapped data key in a context that it is not bound to. */
-function unwrapDrill(bend: (ground: Ground) => { context: TenantContext; purpose: 'fields' | 'objects'; flip: boolean }): Drill {
+function unwrapDrill(
+  bend: (ground: Ground) => { context: TenantContext; purpose: 'fields' | 'objects'; flip: boolean },
+): Drill {
   return async (ground) => {
     const { deps, own } = ground;
     const [row] = await deps.tenant.scoped(own, queries.activeFieldKey(own.tenantId));

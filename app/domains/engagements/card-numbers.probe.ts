@@ -18,7 +18,12 @@ interface Field {
 function fieldsOf(house: ProbeHouse): readonly Field[] {
   const { ids } = house.canaries.a;
   const engagement = { periodStart: '2026-01-01', periodEnd: '2026-01-31', catalogue: { source: 'sample' } };
-  const note = (text: string) => ({ outcome: 'satisfied', note: `Paid with ${text}.`, observedOn: '2026-01-02', revision: REVISION_BEYOND });
+  const note = (text: string) => ({
+    outcome: 'satisfied',
+    note: `Paid with ${text}.`,
+    observedOn: '2026-01-02',
+    revision: REVISION_BEYOND,
+  });
   const upload = (text: string) => ({
     criterionId: ids['crt'],
     fileName: `${text}.txt`,
@@ -28,7 +33,11 @@ function fieldsOf(house: ProbeHouse): readonly Field[] {
   });
   return [
     { name: 'title', path: '/api/engagements', body: (text) => ({ ...engagement, title: text, clientName: 'Nobody' }) },
-    { name: 'client name', path: '/api/engagements', body: (text) => ({ ...engagement, title: 'Canary', clientName: text }) },
+    {
+      name: 'client name',
+      path: '/api/engagements',
+      body: (text) => ({ ...engagement, title: 'Canary', clientName: text }),
+    },
     { name: 'note', path: `/api/engagements/${ids['eng']}/criteria/${ids['crt']}/result`, body: note },
     { name: 'file name', path: `/api/engagements/${ids['eng']}/evidence/uploads`, body: upload },
   ];
@@ -59,7 +68,10 @@ export const cardNumbersProbe: Probe = {
     }
     const note = fields.find((field) => field.name === 'note')!;
     const harmless = await house.fetch(note.path, { method: 'POST', json: note.body(NO_CARD) as never, cookie });
-    done.expect(harmless.status === 409, `A number that is no card was answered ${harmless.status} (${harmless.problem() ?? 'no problem'}).`);
+    done.expect(
+      harmless.status === 409,
+      `A number that is no card was answered ${harmless.status} (${harmless.problem() ?? 'no problem'}).`,
+    );
     done.expect((await formsThatAsk(house)) === 0, 'A form asks for a card number.');
     return verdict(done, {
       green: `Published test numbers were refused in ${fields.length} text fields, and a number with a wrong check digit was not; no form asks for one.`,

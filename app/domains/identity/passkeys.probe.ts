@@ -1,4 +1,10 @@
-import { PROBE_SECONDS_HOUR, type PasskeyPerson, type Probe, type ProbeHouse, type ProbeResponse } from '../../claims/probe.ts';
+import {
+  PROBE_SECONDS_HOUR,
+  type PasskeyPerson,
+  type Probe,
+  type ProbeHouse,
+  type ProbeResponse,
+} from '../../claims/probe.ts';
 import { checks, verdict } from '../../claims/verdict.ts';
 
 const SIGN_IN = '/api/identity/passkey/sign-in';
@@ -14,7 +20,8 @@ interface Assertion {
 
 async function begin(house: ProbeHouse): Promise<Ceremony> {
   const reply = await house.fetch(`${SIGN_IN}/options`, { method: 'POST' });
-  if (reply.status !== 200) throw Object.assign(new Error('no options'), { name: `options_${reply.status}_${reply.problem() ?? ''}` });
+  if (reply.status !== 200)
+    throw Object.assign(new Error('no options'), { name: `options_${reply.status}_${reply.problem() ?? ''}` });
   return reply.json() as Ceremony;
 }
 
@@ -53,7 +60,10 @@ const WRONG: readonly { readonly what: string; readonly bend: Bend }[] = [
   { what: 'made for another site', bend: behaving({ origin: 'https://example.org' }) },
   { what: 'made for another relying party', bend: behaving({ rpId: 'example.org' }) },
   { what: 'without user verification', bend: behaving({ userVerified: false }) },
-  { what: 'with a changed signature', bend: ({ authenticator }, options) => withBadSignature(authenticator.authenticate(options)) },
+  {
+    what: 'with a changed signature',
+    bend: ({ authenticator }, options) => withBadSignature(authenticator.authenticate(options)),
+  },
 ];
 
 /** Enrols a passkey for a canary person, signs in with it, and tries everything that is nearly that. */
@@ -75,7 +85,10 @@ export const passkeysProbe: Probe = {
     done.expect(!opened(crossed), 'An answer to one challenge was taken for another.');
     for (const { what, bend } of WRONG) {
       const { challengeId, options } = await begin(house);
-      done.expect(!opened(await answer(house, challengeId, bend(person, options))), `An answer ${what} opened a session.`);
+      done.expect(
+        !opened(await answer(house, challengeId, bend(person, options))),
+        `An answer ${what} opened a session.`,
+      );
     }
     return verdict(done, {
       green: `A passkey was enrolled and signed in; answers to a used and to another challenge and ${WRONG.length} more that were nearly right opened no session. No route takes a password.`,

@@ -17,7 +17,8 @@ interface Planted {
 
 async function expectStatus(reply: Promise<ProbeResponse>, status: number): Promise<ProbeResponse> {
   const got = await reply;
-  if (got.status !== status) throw Object.assign(new Error('unexpected answer'), { name: `answered_${got.status}_${got.problem() ?? ''}` });
+  if (got.status !== status)
+    throw Object.assign(new Error('unexpected answer'), { name: `answered_${got.status}_${got.problem() ?? ''}` });
   return got;
 }
 
@@ -27,10 +28,14 @@ async function plant(house: ProbeHouse, done: Checks): Promise<Planted> {
   const { ids } = house.canaries.a;
   const mark = `mark-${Buffer.from(house.random.bytes(MARK_BYTES)).toString('hex')}`;
   const criterion = `/api/engagements/${ids['eng']}/criteria/${ids['crt']}`;
-  const before = (await expectStatus(house.fetch(criterion, { cookie }), 200)).json() as { result: { revision: number } | null };
+  const before = (await expectStatus(house.fetch(criterion, { cookie }), 200)).json() as {
+    result: { revision: number } | null;
+  };
   const result = { outcome: 'satisfied', note: mark, observedOn: '2026-01-02', revision: before.result?.revision ?? 0 };
   const made = await expectStatus(house.fetch(`${criterion}/result`, { method: 'POST', json: result, cookie }), 201);
-  const after = (await expectStatus(house.fetch(criterion, { cookie }), 200)).json() as { result: { note: string } | null };
+  const after = (await expectStatus(house.fetch(criterion, { cookie }), 200)).json() as {
+    result: { note: string } | null;
+  };
   done.expect(after.result?.note === mark, 'What was written into a field did not come back the same.');
 
   const upload = {
@@ -41,11 +46,17 @@ async function plant(house: ProbeHouse, done: Checks): Promise<Planted> {
     speaksAbout: { from: '2026-01-01', to: '2026-01-02' },
     sha256: createHash('sha256').update(mark).digest('hex'),
   };
-  const started = await expectStatus(house.fetch(`/api/engagements/${ids['eng']}/evidence/uploads`, { method: 'POST', json: upload, cookie }), 201);
+  const started = await expectStatus(
+    house.fetch(`/api/engagements/${ids['eng']}/evidence/uploads`, { method: 'POST', json: upload, cookie }),
+    201,
+  );
   const { uploadId } = started.json() as { uploadId: string };
   const put = { method: 'PUT', headers: { 'content-type': 'application/octet-stream' }, body: mark, cookie };
   await expectStatus(house.fetch(`/api/evidence/uploads/${uploadId}?offset=0`, put), 200);
-  const complete = await expectStatus(house.fetch(`/api/evidence/uploads/${uploadId}/complete`, { method: 'POST', cookie }), 201);
+  const complete = await expectStatus(
+    house.fetch(`/api/evidence/uploads/${uploadId}/complete`, { method: 'POST', cookie }),
+    201,
+  );
   const file = await house.fetch(`/api/evidence/${(complete.json() as { id: string }).id}/content`, { cookie });
   done.expect(file.status === 200 && file.text() === mark, 'A file did not come back the same.');
   return {
@@ -68,7 +79,10 @@ async function lookBelow(house: ProbeHouse, planted: Planted, done: Checks): Pro
   done.expect(!field!.includes(planted.note), 'The mark stands readable in the database.');
   done.expect(!object!.includes(planted.file), 'The mark stands readable in the stored file.');
   done.expect(field!.subarray(0, 2).equals(FIELD_MAGIC), 'The stored field is in another form than the published one.');
-  done.expect(object!.subarray(0, 5).equals(OBJECT_MAGIC), 'The stored file is in another form than the published one.');
+  done.expect(
+    object!.subarray(0, 5).equals(OBJECT_MAGIC),
+    'The stored file is in another form than the published one.',
+  );
 }
 
 /** Ways to open what is not one's own; each with what it would mean if it worked. */
@@ -92,7 +106,10 @@ export const envelopeProbe: Probe = {
     await lookBelow(house, planted, done);
     for (const { drill, means, ofResult } of OPENINGS) {
       const outcome = await house.drill(drill, { tenant: 'a', ...(ofResult ? { rowId: planted.resultId } : {}) });
-      done.expect(outcome.kind === 'refused' && outcome.code !== 'keys_unavailable', outcome.kind === 'refused' ? 'The keys could not be asked.' : means);
+      done.expect(
+        outcome.kind === 'refused' && outcome.code !== 'keys_unavailable',
+        outcome.kind === 'refused' ? 'The keys could not be asked.' : means,
+      );
     }
     return verdict(done, {
       green: `A fresh mark in a field and in a file was found nowhere in the stored bytes and came back whole; ${OPENINGS.length} ways to open them wrongly were refused.`,

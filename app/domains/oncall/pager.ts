@@ -151,7 +151,7 @@ async function deliver(row: DeliveryRow & PageRow, deps: PagerDeps): Promise<boo
  * kind becomes one page that counts; nothing is ever dropped.
  */
 export function createPager(deps: PagerDeps): Pager {
-  let stopped = false;
+  const ending = new AbortController();
   let running: Promise<void> = Promise.resolve();
   const deliverOnce = async (): Promise<number> => {
     const due = await deps.door.system(dueDeliveries(new Date(deps.clock.nowMs()), BATCH_MAX));
@@ -159,7 +159,7 @@ export function createPager(deps: PagerDeps): Pager {
     return results.filter(Boolean).length;
   };
   const loop = async (): Promise<void> => {
-    while (!stopped) {
+    while (!ending.signal.aborted) {
       await deliverOnce().catch(deps.onFailure);
       await new Promise((resolve) => setTimeout(resolve, POLL_MS));
     }
@@ -173,7 +173,7 @@ export function createPager(deps: PagerDeps): Pager {
       running = loop();
     },
     stop: async () => {
-      stopped = true;
+      ending.abort();
       await running;
     },
   };

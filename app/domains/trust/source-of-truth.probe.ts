@@ -34,11 +34,17 @@ interface ServedPage {
 function recount(claims: readonly ServedClaim[], counts: ServedPage['counts']): boolean {
   const found: Record<string, number> = {};
   for (const { standing } of claims) found[standing] = (found[standing] ?? 0) + 1;
-  return Object.entries(counts).every(([standing, count]) => (found[standing] ?? 0) === count) && claims.length >= CLAIMS_MIN;
+  return (
+    Object.entries(counts).every(([standing, count]) => (found[standing] ?? 0) === count) && claims.length >= CLAIMS_MIN
+  );
 }
 
 /** What the page may say of one claim, worked out again from the recorded runs and from nothing else. */
-function judgeClaim(claim: ServedClaim, page: { runs: readonly Observation[]; generated_ms: number }, done: Checks): void {
+function judgeClaim(
+  claim: ServedClaim,
+  page: { runs: readonly Observation[]; generated_ms: number },
+  done: Checks,
+): void {
   const { id, state, standing } = claim;
   if (claim.probe === null) {
     done.expect(!EARNED.has(standing), `${id} is called ${standing} although no check exists for it.`);
@@ -51,11 +57,18 @@ function judgeClaim(claim: ServedClaim, page: { runs: readonly Observation[]; ge
   const run = known.find((one) => one.observedAt_ms === shown);
   if (state === 'green' || EARNED.has(standing)) {
     const fresh = run !== undefined && page.generated_ms - run.observedAt_ms <= claim.freshness_seconds_max * 1000;
-    done.expect(run?.state === 'green' && fresh, `${id} is shown ${standing} without a fresh recorded run that says so.`);
+    done.expect(
+      run?.state === 'green' && fresh,
+      `${id} is shown ${standing} without a fresh recorded run that says so.`,
+    );
   }
   if (must === undefined) return;
-  done.expect(shown !== undefined && shown >= must.observedAt_ms, `${id} is shown by an older run than the newest recorded one.`);
-  if (run?.state === 'red') done.expect(state === 'failing', `${id} is shown ${state} although its newest run was red.`);
+  done.expect(
+    shown !== undefined && shown >= must.observedAt_ms,
+    `${id} is shown by an older run than the newest recorded one.`,
+  );
+  if (run?.state === 'red')
+    done.expect(state === 'failing', `${id} is shown ${state} although its newest run was red.`);
 }
 
 /** The page's forms against each other. */
@@ -65,11 +78,14 @@ async function compareForms(house: ProbeHouse, page: ServedPage, done: Checks): 
   const text = visibleText(html.reply.text());
   // Another revision came in between: what was read of this one still counts.
   if (!text.includes(page.digest.slice(0, 12))) return;
-  for (const { sentence, id } of page.claims) done.expect(text.includes(sentence.replaceAll(/\s+/g, ' ')), `The page does not show the sentence of ${id}.`);
+  for (const { sentence, id } of page.claims)
+    done.expect(text.includes(sentence.replaceAll(/\s+/g, ' ')), `The page does not show the sentence of ${id}.`);
   const results = oscal.reply.json() as {
     'assessment-results': { results: { findings: { title: string; target: { status: { state: string } } }[] }[] };
   };
-  const findings = new Map(results['assessment-results'].results[0]!.findings.map((one) => [one.title, one.target.status.state]));
+  const findings = new Map(
+    results['assessment-results'].results[0]!.findings.map((one) => [one.title, one.target.status.state]),
+  );
   for (const { id, state, standing } of page.claims) {
     const wanted = state === 'green' && standing !== 'rehearsed' ? 'satisfied' : 'not-satisfied';
     done.expect(findings.get(id) === wanted, `The OSCAL form says something else of ${id}.`);
@@ -85,11 +101,16 @@ async function tryForgery(house: ProbeHouse, done: Checks): Promise<void> {
     body: {
       revision: Number.MAX_SAFE_INTEGER,
       validUntil: house.clock.nowMs() + 60_000,
-      files: [{ path: '/security', mediaType: 'text/html; charset=utf-8', content: '<p class="validity">all is well</p>' }],
+      files: [
+        { path: '/security', mediaType: 'text/html; charset=utf-8', content: '<p class="validity">all is well</p>' },
+      ],
       signature: 'A'.repeat(86),
     },
   });
-  done.expect(forged.code === 'publication_refused', `A revision without a valid signature was answered ${forged.status ?? forged.kind}.`);
+  done.expect(
+    forged.code === 'publication_refused',
+    `A revision without a valid signature was answered ${forged.status ?? forged.kind}.`,
+  );
 }
 
 /** Holds the served page against the recorded runs, its other forms, its digest and its signature. */
@@ -105,7 +126,10 @@ export const sourceOfTruthProbe: Probe = {
     const page = { ...body, digest } as unknown as ServedPage;
     const again = createHash('sha256').update(canonicalJson(body)).digest('hex');
     done.expect(again === digest, 'The digest on the page is not that of its JSON.');
-    done.expect(Date.parse(page.valid_until) > house.clock.nowMs(), 'It is served as current after its validity has ended.');
+    done.expect(
+      Date.parse(page.valid_until) > house.clock.nowMs(),
+      'It is served as current after its validity has ended.',
+    );
     done.expect(recount(page.claims, page.counts), 'The counts do not add up to the claims shown.');
     const generated_ms = Date.parse(page.generated_at);
     for (const claim of page.claims) {

@@ -20,12 +20,16 @@ function judgeEntry(entry: Entry, page: string, done: Checks): void {
   for (const field of ['name', 'service', 'data', 'region'] as const) {
     const value = entry[field];
     if (!done.expect(isSaid(value), `${name} has no ${field}.`)) continue;
-    done.expect(page.includes(String(value).replaceAll(/\s+/g, ' ')), `${name}: the page does not show the ${field} of the JSON.`);
+    done.expect(
+      page.includes(String(value).replaceAll(/\s+/g, ' ')),
+      `${name}: the page does not show the ${field} of the JSON.`,
+    );
   }
   const { attestations } = entry;
   const named = Array.isArray(attestations) && attestations.length > 0 && attestations.every(isSaid);
   if (!done.expect(named, `${name} names no attestation.`)) return;
-  for (const one of attestations as string[]) done.expect(page.includes(one), `${name}: the page does not show ${one}.`);
+  for (const one of attestations as string[])
+    done.expect(page.includes(one), `${name}: the page does not show ${one}.`);
 }
 
 /** Reads the register as an outsider: page and JSON, both against the signature. */
@@ -35,7 +39,10 @@ export const registryProbe: Probe = {
   everySeconds: PROBE_SECONDS_HOUR,
   async run(house) {
     const done = checks();
-    const [page, json] = [await fetchPublished(house, '/sub-processors'), await fetchPublished(house, '/sub-processors.json')];
+    const [page, json] = [
+      await fetchPublished(house, '/sub-processors'),
+      await fetchPublished(house, '/sub-processors.json'),
+    ];
     for (const { fault } of [page, json]) done.expect(fault === undefined, fault ?? '');
     if (done.faults.length > 0) return verdict(done, { green: '' });
     const { sub_processors: entries } = json.reply.json() as { sub_processors?: readonly Entry[] };
