@@ -58,6 +58,7 @@ export function framed(model: PageModel, frame: Frame): string {
       <meta name="color-scheme" content="light dark" />
       <title>${frame.title} · ${organisation.name}</title>
       <meta name="description" content="${frame.description}" />
+      <link rel="icon" href="/app/mark.svg" type="image/svg+xml" />
       <link rel="stylesheet" href="${STYLESHEET}" />
       ${(frame.alternates ?? []).map((one) => html`<link rel="alternate" type="${one.type}" title="${one.title}" href="${one.href}" /> `)}
     </head>
