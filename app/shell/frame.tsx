@@ -194,7 +194,7 @@ function useShortcuts(role: Role, onHelp: () => void): void {
         event.metaKey ||
         event.altKey ||
         isTyping(event.target) ||
-        document.querySelector('[role=dialog]')
+        document.querySelector('[role=dialog]:not(.toast)')
       )
         return;
       const jump = jumps[event.key];
