@@ -91,7 +91,7 @@ const leaf = fc.oneof(
   personValue.map((item) => `(!(resource has owner) || resource.owner != ${item})`),
   setOfPersons.map((set) => `(resource has owner && ${set}.contains(resource.owner))`),
   textValue.map((value) => `(resource has note && resource.note == ${value})`),
-  textValue.map((value) => `(if resource has note then resource.note != ${value} else ${'resource.open'})`),
+  textValue.map((value) => `(if resource has note then resource.note != ${value} else resource.open)`),
   textValue.map((value) => `(principal has team && principal.team == ${value})`),
   fc.constantFrom('resource == Paper::"1"', 'resource in [Paper::"1", Paper::"2"]'),
 );

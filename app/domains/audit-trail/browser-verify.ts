@@ -65,7 +65,7 @@ export async function verifyEntryInBrowser(
   const readable = path.every((hash) => hash !== undefined);
   const size = checkpoint?.size ?? 0;
   const root = readable
-    ? await rootFromInclusion(browserPrimitives, { index: input.index, size, leafHash, proof: path as Uint8Array[] })
+    ? await rootFromInclusion(browserPrimitives, { index: input.index, size, leafHash, proof: path })
     : undefined;
   steps.push({
     name: 'The path leads to a root',

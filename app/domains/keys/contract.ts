@@ -95,6 +95,3 @@ export const consoleContract = defineRoutes({
     replies: { 200: z.object({ keys: z.array(listedKey), ageDaysMax: z.number().int() }) },
   },
 });
-
-/** Every route of the room, of both services: what the gateway, the attack corpus and the coverage tests read. */
-export const routes = defineRoutes({ ...vaultContract, ...consoleContract });

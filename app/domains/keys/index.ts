@@ -1,13 +1,8 @@
 export { createKeysClient } from './client.ts';
-export type { DekName, InternalClient, KeysClient } from './client.ts';
-export type { KeyPurpose, KeyState, ListedKey } from './contract.ts';
+export type { KeysClient } from './client.ts';
 export { problems } from './errors.ts';
-export type { KeysErrorCode } from './errors.ts';
-export { plaintextColumns } from './plaintext.ts';
 export { keyConsoleRoutes, keysRoutes } from './routes.ts';
-export { createSealer, OBJECT_KEY_FIELD } from './sealer.ts';
-export type { SealedField, Sealer, SealerDeps } from './sealer.ts';
-export { DEK_AGE_MS_MAX, keyStatus, listedKeys } from './service.ts';
-export type { KeyDeps, KeyStatus } from './service.ts';
+export { createSealer } from './sealer.ts';
+export type { Sealer } from './sealer.ts';
+export { keyStatus } from './service.ts';
 export { createVault } from './vault.ts';
-export type { Vault, VaultRefusal } from './vault.ts';

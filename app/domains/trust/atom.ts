@@ -1,7 +1,7 @@
 import { namedUuid } from '../../claims/deterministic-uuid.ts';
 import type { Observation } from '../../claims/grade.ts';
-import { xml } from './html.ts';
-import type { Html } from './html.ts';
+// The same escaping serves XML: the five entities are common to both.
+import { html as xml, type Html } from './html.ts';
 import type { ClaimRow, PageModel } from './model.ts';
 import { pageRows } from './model.ts';
 

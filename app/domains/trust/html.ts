@@ -57,6 +57,3 @@ export function html(strings: TemplateStringsArray, ...values: readonly HtmlValu
   made.add(result);
   return result;
 }
-
-/** The same escaping for XML (Atom); the five entities are common to both. */
-export const xml = html;

@@ -3,8 +3,7 @@ import type { TenantContext, TenantDoor } from '@auditrax/tenancy';
 import type { AuditInput } from './leaf.ts';
 import { recordAudit, type RecordAudit } from './record.ts';
 
-/** Where the attempt was stopped. */
-export type RefusalLayer = 'gateway' | 'parser' | 'guard' | 'tripwire' | 'grant';
+/** Type of the entry about an attempt across tenants; its fact `layer` says where it was stopped. */
 export const ATTEMPT_REFUSED = 'tenant.attempt.refused';
 
 export interface AttemptRecorder {

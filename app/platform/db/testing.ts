@@ -112,8 +112,7 @@ function describe(launched: Launched, run: string, passwords: Passwords): TestDa
     port: launched.port,
     launched,
     connectionFor,
-    migrate: (roots = [APP_ROOT]) =>
-      migrate({ connection: connectionFor('ax_migrate'), roots, log: () => undefined }),
+    migrate: (roots = [APP_ROOT]) => migrate({ connection: connectionFor('ax_migrate'), roots, log: () => undefined }),
     stop: async () => {
       await launched.stop();
       rmSync(run, { recursive: true, force: true });

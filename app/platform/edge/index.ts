@@ -28,7 +28,7 @@ import { loadStaticFiles } from './static-files.ts';
 import { createTokenCache } from './token-cache.ts';
 
 export { edgeProblems } from './errors.ts';
-export { EDGE_LIMITS, type EdgeLimits } from './limits.ts';
+export { type EdgeLimits } from './limits.ts';
 
 /** Room for a step-up assertion (8 KiB) beside cookies and what browsers add. */
 const HEADER_BYTES_MAX = 24 * 1024;

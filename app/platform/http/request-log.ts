@@ -51,7 +51,8 @@ export function createLog(options: {
   const lines = pino(
     {
       base: { service: options.service },
-      messageKey: 'event', level: options.level ?? 'warn',
+      messageKey: 'event',
+      level: options.level ?? 'warn',
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
     },

@@ -58,7 +58,8 @@ function sqlType(type: AttributeType): string {
     case 'set':
       if (type.element.kind === 'set') throw new Unsupported('a set of sets');
       return `${sqlType(type.element)}[]`;
-    default:
+    case 'record':
+    case 'other':
       throw new Unsupported(`a value of type ${type.kind}`);
   }
 }
@@ -354,13 +355,10 @@ function headClause(constraint: PrincipalConstraint, name: 'principal' | 'resour
 export function compilePolicy(policy: PolicyJson, scope: CompileScope): Fragment | undefined {
   const declaration = scope.schema.actions.get(scope.action);
   if (declaration === undefined || !actionMatches(policy.action, declaration.ancestors, scope.action)) return undefined;
-  const head = [
-    headClause(policy.principal, 'principal', scope),
-    headClause(policy.resource as PrincipalConstraint, 'resource', scope),
-  ];
+  const head = [headClause(policy.principal, 'principal', scope), headClause(policy.resource, 'resource', scope)];
   if (head.some((part) => part.length === 1 && part[0] === 'false')) return undefined;
   const clauses = policy.conditions.map((clause: Clause) => {
-    const condition = truth(clause.body as Node, scope);
+    const condition = truth(clause.body, scope);
     return clause.kind === 'when' ? condition : fragment`(not ${condition})`;
   });
   return joined(

@@ -40,7 +40,7 @@ const EMPTY_RECORD: AttributeType = { kind: 'record', attributes: {} };
 function readType(raw: RawType, common: Readonly<Record<string, RawType>>): AttributeType {
   const named = raw.type !== undefined && Object.hasOwn(common, raw.type) ? common[raw.type] : undefined;
   if (named !== undefined) return readType(named, common);
-  switch (raw.type) {
+  switch (raw.type ?? '') {
     case 'String':
       return { kind: 'string' };
     case 'Long':
