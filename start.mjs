@@ -10,6 +10,8 @@ import { fileURLToPath } from 'node:url';
 const NODE_MAJOR_MIN = 24;
 const ROOT = fileURLToPath(new URL('.', import.meta.url));
 const STAMP = join(ROOT, 'node_modules', '.auditrax-lockfile.sha256');
+/** How soon the end of npm is noticed. */
+const PARENT_POLL_MS = 500;
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 
 function fail(line) {
@@ -43,6 +45,7 @@ function run(command, args, options) {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, options);
     child.on('error', reject);
+    endWithNpm(child);
     child.on('exit', (code, signal) => resolve(signal ? 1 : code));
   });
 }
@@ -71,6 +74,17 @@ function runtime() {
   return pinned;
 }
 
+/** Killed outright, npm passes nothing on: then its end is ours. Started otherwise, outliving a parent is what nohup is for. */
+function endWithNpm(child) {
+  if (process.env.npm_lifecycle_event === undefined) return;
+  const parent = process.ppid;
+  const timer = setInterval(() => {
+    if (process.ppid === parent) return;
+    clearInterval(timer);
+    child.kill('SIGTERM');
+  }, PARENT_POLL_MS);
+}
+
 /** Installs if needed and runs app/bin/main.ts with `args` under a supported Node; ends this process with its code. */
 export async function bootstrap(args) {
   refuseUnsupportedPlatform();
@@ -83,11 +97,14 @@ export async function bootstrap(args) {
   }
   const path = `${join(ROOT, 'node_modules', '.bin')}:${join(node, '..')}:${process.env.PATH ?? ''}`;
   const child = spawn(node, ['--disable-warning=ExperimentalWarning', join(ROOT, 'app/bin/main.ts'), ...args], {
-    stdio: 'inherit',
+    // The channel carries nothing: it closes when this process ends in whatever way, and a house then stops by itself.
+    stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
     env: { ...process.env, PATH: path },
   });
+  child.channel?.unref();
   // A terminal sends Ctrl-C to the whole group, a service manager only to us: pass on what we get and wait for the child.
   for (const signal of SIGNALS) process.on(signal, () => child.kill(signal));
+  endWithNpm(child);
   child.on('exit', (code, signal) => process.exit(signal ? 1 : (code ?? 1)));
   child.on('error', (error) => fail(`could not start ${node}: ${error.message}`));
 }

@@ -21,6 +21,9 @@ const WATCH_MS = 200;
 const RELAUNCH_MS_MIN = 200;
 const RELAUNCH_MS_MAX = 10_000;
 
+/** Part of util-linux, which every Debian has; execs in place, so the process id stays the server's. */
+const DIE_WITH_PARENT = ['setpriv', '--pdeathsig', 'INT'];
+
 /** Where PostgreSQL is, without a role: each process has its own. */
 export type DatabaseAddress = Omit<DatabaseAccess, 'user' | 'passwordFile'>;
 
@@ -42,6 +45,8 @@ export interface DatabaseInput {
   /** As root: the server's user, and who may log in as which role. */
   readonly serverUser: ServiceUser | undefined;
   readonly peerMap: readonly { readonly osUser: string; readonly role: string }[];
+  /** The server ends with this process, even a killed one. */
+  readonly ephemeral: boolean;
   readonly log: (line: string) => void;
 }
 
@@ -86,7 +91,7 @@ function externalDatabase(url: string, migrateUrl: string): HouseDatabase {
   };
 }
 
-function launch({ state, serverUser, peerMap, log }: DatabaseInput): Promise<Launched> {
+function launch({ state, serverUser, peerMap, ephemeral, log }: DatabaseInput): Promise<Launched> {
   return launchPostgres({
     stateDirectory: join(state.path, 'postgres'),
     packageDirectory: embeddedPackageDirectory(ROOT),
@@ -94,6 +99,7 @@ function launch({ state, serverUser, peerMap, log }: DatabaseInput): Promise<Lau
     ...(serverUser === undefined ? {} : { runAs: serverUser }),
     peerMap,
     log,
+    ...(ephemeral ? { commandPrefix: DIE_WITH_PARENT } : {}),
   });
 }
 

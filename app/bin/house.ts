@@ -9,7 +9,7 @@ import { openDeadMan, type DeadMan } from '../platform/supervisor/alarm.ts';
 import { endLeftovers } from '../platform/supervisor/leftovers.ts';
 import { DATABASE_PASSWORD_FILE, type Boot, type DatabaseAccess } from '../platform/supervisor/messages.ts';
 import { ensureServiceUsers, type ServiceUser } from '../platform/supervisor/service-users.ts';
-import { openStateFolder, type StateFolder } from '../platform/supervisor/state-folder.ts';
+import { awaitPredecessor, openStateFolder, type StateFolder } from '../platform/supervisor/state-folder.ts';
 import { Supervisor, type ChildSpec } from '../platform/supervisor/supervisor.ts';
 import { buildBrowser } from './browser-build.ts';
 import { openHouseDatabase, type HouseDatabase } from './database.ts';
@@ -49,6 +49,8 @@ export interface HouseOptions {
   readonly alarm?: (line: string) => void;
   /** Ends a start that is under way; what was started is stopped. */
   readonly signal?: AbortSignal;
+  /** A house for one question or test: its database ends with this process, even a killed one. */
+  readonly ephemeral?: boolean;
   /** Test composition roots only: extra arguments of the runtime for a process, e.g. a module hook. */
   readonly execArgv?: Readonly<Partial<Record<ServiceName, readonly string[]>>>;
   /** Extra boot options for a process (shorter intervals in tests). */
@@ -214,6 +216,7 @@ function openDatabase(options: HouseOptions, state: StateFolder, users: Users): 
             { osUser: 'root', role: 'ax_migrate' },
             ...Object.entries(DATABASE_ROLES).map(([service, role]) => ({ osUser: users[service]!.name, role })),
           ],
+    ephemeral: options.ephemeral === true,
     log: options.log,
   });
 }
@@ -263,6 +266,7 @@ export async function startHouse(options: HouseOptions): Promise<House> {
 async function openHouse(given: HouseOptions, opened: Opened): Promise<House> {
   const { progress, log, signal } = given;
   progress(`state folder ${given.settings.state}`);
+  await awaitPredecessor(given.settings.state, progress);
   const state = openStateFolder(given.settings.state);
   opened.push(() => state.release());
   await endLeftovers(state.path, progress);

@@ -35,6 +35,7 @@ export async function openTestHouse(
   const settings = readSettings({ ...environment, AUDITRAX_STATE: state });
   const lines: string[] = [];
   const house = await startHouse({
+    ephemeral: true,
     settings: { ...settings, port: 0, tryoutPort: settings.tryoutPort === undefined ? undefined : 0 },
     progress: () => undefined,
     log: (line) => {
@@ -45,7 +46,7 @@ export async function openTestHouse(
   return { house, lines, stop: () => house.stop() };
 }
 
-interface SampleLink {
+export interface SampleLink {
   readonly tenant: string;
   readonly role: string;
   readonly linkPath: string;
@@ -70,9 +71,19 @@ export class Person {
   /** Signs in with a fresh one-time link of the sample role, e.g. `Lead auditor` of `Harbour Street Audit`. */
   static async signIn(house: House, role: string, tenant = 'Harbour Street Audit'): Promise<Person> {
     const links = (await house.supervisor.ask('issuer', 'seed', null)) as unknown as SampleLink[];
+    return Person.enter(house.tryoutUrl!, links, { role, tenant });
+  }
+
+  /** Signs in at an address with the link of one of the sample people. */
+  static async enter(
+    base: string,
+    links: readonly SampleLink[],
+    who: { role: string; tenant: string },
+  ): Promise<Person> {
+    const { role, tenant } = who;
     const link = links.find((candidate) => candidate.role === role && candidate.tenant === tenant);
     if (link === undefined) throw new Error(`no sample person ${role} of ${tenant}`);
-    const person = new Person(house.tryoutUrl!);
+    const person = new Person(base);
     const reply = await person.send('POST', '/api/identity/link', { token: link.linkPath.split('#')[1] });
     if (reply.status !== 200) throw new Error(`sign-in answered ${reply.status}: ${JSON.stringify(reply.body)}`);
     return person;

@@ -7,6 +7,7 @@ import { openControl } from '../../platform/supervisor/control.ts';
 import { answerControl } from '../control-commands.ts';
 import { startHouse, type House } from '../house.ts';
 import { readSettings, type Settings } from '../settings.ts';
+import { stopSignal, untilAborted } from '../stop-signal.ts';
 
 const HELP = `Usage: npm start [-- --quiet] [-- --no-prove]
 
@@ -74,7 +75,7 @@ function printWhere(house: House, links: readonly SampleLink[]): void {
 }
 
 /** Shows the recovery key at the start that made it; asks for it at the next one, so that it is not lost unnoticed. */
-async function handleRecoveryKey(house: House): Promise<void> {
+async function handleRecoveryKey(house: House, stopped: AbortSignal): Promise<void> {
   const shown = await house.supervisor.ask('keys', 'recovery-key-once', house.state.isNew);
   if (typeof shown === 'string') {
     say();
@@ -88,9 +89,7 @@ async function handleRecoveryKey(house: House): Promise<void> {
     say('The recovery key has not been confirmed yet: start once in a terminal and type it in.');
     return;
   }
-  const prompt = createInterface({ input: process.stdin, output: process.stdout });
-  const typed = (await prompt.question('Type the recovery key to confirm that you have it (Enter: later): ')).trim();
-  prompt.close();
+  const typed = await askPerson('Type the recovery key to confirm that you have it (Enter: later): ', stopped);
   if (typed === '') return;
   await house.supervisor.ask('keys', 'confirm-recovery', typed).then(
     () => say('  confirmed'),
@@ -98,40 +97,75 @@ async function handleRecoveryKey(house: House): Promise<void> {
   );
 }
 
-async function run1(settings: Settings, values: { quiet?: boolean; 'no-prove'?: boolean }): Promise<number> {
+/** One line from the terminal; empty when the house is stopped meanwhile. */
+async function askPerson(question: string, stopped: AbortSignal): Promise<string> {
+  const prompt = createInterface({ input: process.stdin, output: process.stdout });
+  // The terminal is in raw mode now: Ctrl-C arrives as a key, and must still stop the house.
+  prompt.on('SIGINT', () => process.kill(process.pid, 'SIGINT'));
+  try {
+    return (await prompt.question(question, { signal: stopped })).trim();
+  } catch (error) {
+    if (stopped.aborted) return '';
+    throw error;
+  } finally {
+    prompt.close();
+  }
+}
+
+interface Wishes {
+  readonly quiet?: boolean;
+  readonly 'no-prove'?: boolean;
+}
+
+/** Seeds, proves, says where to look, and sees to the recovery key. */
+async function welcome(
+  house: House,
+  wishes: Wishes,
+  deps: { step: (line: string) => void; stopped: AbortSignal },
+): Promise<void> {
+  const { supervisor, settings, state } = house;
+  deps.step('sample organisation');
+  const links = settings.production ? [] : ((await supervisor.ask('issuer', 'seed', null)) as unknown as SampleLink[]);
+  await supervisor.ask('sentinel', 'begin', null);
+  if (wishes['no-prove'] === true || settings.production) printWhere(house, links);
+  else {
+    deps.step('running every probe once');
+    const summary = await supervisor.ask('sentinel', 'prove', { claims: [] }).then(
+      (report) => (report as { summary: string }).summary,
+      (error: unknown) => `The probes did not run: ${(error as Error).message}`,
+    );
+    if (deps.stopped.aborted) return;
+    printWhere(house, links);
+    say();
+    say(summary);
+  }
+  await handleRecoveryKey(house, deps.stopped);
+  if (deps.stopped.aborted) return;
+  state.markInitialised();
+  say('Stop with Ctrl-C.');
+}
+
+/** Runs the house until it is told to stop; whatever happens, nothing of it is left running. */
+async function runHouse(settings: Settings, wishes: Wishes): Promise<void> {
   const step = stepper();
-  const house = await startHouse({ settings, progress: step, log: values.quiet ? () => {} : (line) => logLine(line) });
-  let stopping: Promise<void> | undefined;
-  const ended = Promise.withResolvers<number>();
-  const stop = (): void => {
-    stopping ??= (async () => {
-      say('\nStopping: finishing what has been begun.');
-      await control?.close();
-      await house.stop();
-      ended.resolve(0);
-    })();
-  };
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop);
+  const stopped = stopSignal();
+  const log = wishes.quiet === true ? () => undefined : logLine;
+  const house = await startHouse({ settings, progress: step, log, alarm: say, signal: stopped });
+  if (wishes.quiet === true) house.supervisor.onFatal((service, _code, message) => say(`${service}: ${message}`));
   const control = await openControl(join(house.state.own('supervisor'), 'control'), (name, input, progress) =>
     answerControl(house, { name, input }, progress),
   );
-  house.supervisor.onFatal((service, _code, message) => say(`${service}: ${message}`));
-  step('sample organisation');
-  const links = settings.production
-    ? []
-    : ((await house.supervisor.ask('issuer', 'seed', null)) as unknown as SampleLink[]);
-  await house.supervisor.ask('sentinel', 'begin', null);
-  if (!values['no-prove'] && !settings.production) {
-    step('running every probe once');
-    const report = (await house.supervisor.ask('sentinel', 'prove', { claims: [] })) as { summary: string };
-    printWhere(house, links);
-    say();
-    say(report.summary);
-  } else printWhere(house, links);
-  await handleRecoveryKey(house);
-  house.state.markInitialised();
-  say('Stop with Ctrl-C.');
-  return ended.promise;
+  try {
+    const welcomed = welcome(house, wishes, { step, stopped });
+    await Promise.race([welcomed, untilAborted(stopped)]);
+    welcomed.catch(() => undefined); // what a stop cuts off fails afterwards
+    await untilAborted(stopped);
+    say('\nStopping: finishing what has been begun.');
+  } finally {
+    house.state.markStopping();
+    await control.close();
+    await house.stop();
+  }
 }
 
 function logLine(line: string): void {
@@ -148,7 +182,8 @@ export async function run(args: string[]): Promise<number> {
     return 0;
   }
   try {
-    return await run1(readSettings(process.env), values);
+    await runHouse(readSettings(process.env), values);
+    return 0;
   } catch (error) {
     if (error instanceof AppError) throw error;
     throw new AppError('start_failed', (error as Error).stack ?? String(error), { cause: error as Json });

@@ -10,11 +10,18 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { AppError } from '@auditrax/base';
 
 /** Written once the first start has finished: from then on a missing key is a loss, never a reason to make a new one. */
 const INITIALISED = 'initialised';
 const LOCK = 'supervisor.pid';
+const STOPPING = 'stopping';
+/** A supervisor whose bootstrap has just died notices it within this time and begins to stop. */
+const NOTICE_MS_MAX = 2_000;
+/** The longest orderly stop: seven processes and the database, each with its own bound. */
+const STOPPING_MS_MAX = 90_000;
+const POLL_MS = 50;
 
 export interface StateFolder {
   readonly path: string;
@@ -23,6 +30,8 @@ export interface StateFolder {
   /** A subfolder of mode 0700 owned by the given user (or by us). */
   own(name: string, user?: { uid: number; gid: number }): string;
   markInitialised(): void;
+  /** Says that this supervisor is ending, so that a next start waits for it instead of refusing. */
+  markStopping(): void;
   release(): void;
 }
 
@@ -44,16 +53,41 @@ function isSupervisor(pid: number): boolean {
   }
 }
 
+/** The supervisor that holds the folder, other than this one; undefined when none is alive. */
+function holder(path: string): { readonly pid: number; readonly stopping: boolean } | undefined {
+  const file = join(path, LOCK);
+  if (!existsSync(file)) return undefined;
+  const text = readFileSync(file, 'utf8');
+  const pid = Number.parseInt(text, 10);
+  if (!(pid > 0) || pid === process.pid || !isAlive(pid) || !isSupervisor(pid)) return undefined;
+  return { pid, stopping: text.includes(STOPPING) };
+}
+
+/**
+ * Waits for a supervisor that is stopping (its terminal was closed, its bootstrap killed) until it has let the folder
+ * go. One that runs on is left to `openStateFolder` to refuse.
+ */
+export async function awaitPredecessor(path: string, progress: (line: string) => void): Promise<void> {
+  const started = performance.now();
+  let said = false;
+  for (;;) {
+    const held = existsSync(path) ? holder(path) : undefined;
+    const patience_ms = held?.stopping === true ? STOPPING_MS_MAX : NOTICE_MS_MAX;
+    if (held === undefined || performance.now() - started > patience_ms) return;
+    if (held.stopping && !said) progress('an earlier start is just stopping: waiting for it');
+    said ||= held.stopping;
+    await sleep(POLL_MS);
+  }
+}
+
 function claim(path: string): void {
   const file = join(path, LOCK);
-  if (existsSync(file)) {
-    const pid = Number(readFileSync(file, 'utf8'));
-    if (pid > 0 && pid !== process.pid && isAlive(pid) && isSupervisor(pid)) {
-      throw new AppError(
-        'already_running',
-        `Auditrax is already running here (process ${pid}, state ${path}): stop it with Ctrl-C there, or set AUDITRAX_STATE to another folder`,
-      );
-    }
+  const held = holder(path);
+  if (held !== undefined) {
+    throw new AppError(
+      'already_running',
+      `Auditrax is already running here (process ${held.pid}, state ${path}): stop it with Ctrl-C there, or set AUDITRAX_STATE to another folder`,
+    );
   }
   writeFileSync(`${file}.new`, String(process.pid), { mode: 0o600 });
   renameSync(`${file}.new`, file);
@@ -99,6 +133,9 @@ export function openStateFolder(path: string): StateFolder {
       return folder;
     },
     markInitialised: () => writeFileSync(join(path, INITIALISED), `${new Date().toISOString()}\n`, { mode: 0o600 }),
+    markStopping: () => {
+      if (existsSync(join(path, LOCK))) writeFileSync(join(path, LOCK), `${process.pid} ${STOPPING}`, { mode: 0o600 });
+    },
     release: () => rmSync(join(path, LOCK), { force: true }),
   };
 }
