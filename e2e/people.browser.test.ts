@@ -9,6 +9,28 @@ async function personMenu(visitor: Visitor, label: string, entry: string): Promi
   await visitor.page.getByRole('menuitem', { name: entry, exact: true }).click();
 }
 
+/** Name of what has the focus, near enough to how a screen reader says it. */
+const FOCUSED = `(() => {
+  const at = document.activeElement;
+  if (!at?.matches('a, button, input, select, textarea, summary, [role]')) return '';
+  const labels = [...(at.labels ?? [])].map((label) => label.textContent).join(' ');
+  return (at.getAttribute('aria-label') || labels || at.textContent || '').trim();
+})()`;
+/** Nobody should have to press Tab more often to get anywhere on one of our screens. */
+const TABS_MAX = 60;
+
+/** Presses Tab until the focus is where the person wants it. */
+async function walkTo(visitor: Visitor, wanted: RegExp): Promise<void> {
+  const passed: string[] = [];
+  for (let press = 0; press < TABS_MAX; press += 1) {
+    const name = await visitor.page.evaluate<string>(FOCUSED);
+    if (wanted.test(name)) return;
+    passed.push(name.slice(0, 30));
+    await visitor.page.keyboard.press('Tab');
+  }
+  throw new Error(`Tab does not lead to ${wanted}: ${passed.join(' > ')}`);
+}
+
 describe.skipIf(browserMissing)('people and their devices', () => {
   let lead: Visitor;
 
@@ -25,7 +47,7 @@ describe.skipIf(browserMissing)('people and their devices', () => {
     const { enrolPath } = await site.invitation('Lead auditor');
     await lead.goto('/app/');
     await lead.sees('Sign in');
-    await lead.look('sign-in');
+    await lead.picture('sign-in');
     await lead.goto(enrolPath!);
     await lead.sees('Make your passkey');
     await lead.look('enrol');
@@ -34,7 +56,7 @@ describe.skipIf(browserMissing)('people and their devices', () => {
     await lead.sees('Engagements');
     await lead.reads('Start with the sample');
     await lead.reads('Try-out door.');
-    await lead.look('home');
+    await lead.picture('home-empty');
     await personMenu(lead, 'Lead auditor', 'Sign out');
     await lead.sees('Sign in');
     await lead.signInWithPasskey();
@@ -113,7 +135,7 @@ describe.skipIf(browserMissing)('people and their devices', () => {
     await lead.button('Go on to approval').click();
     const card = lead.page.getByLabel('What you approve');
     await card.getByText('Auditor, night shift').first().waitFor();
-    await lead.look('approving an invitation');
+    await lead.picture('step-up');
     await lead.button('Approve with passkey').click();
     await lead.reads('Auditor, night shift is invited');
     const address = await lead.dialog.locator('pre, code').first().innerText();
@@ -150,6 +172,9 @@ describe.skipIf(browserMissing)('people and their devices', () => {
   });
 
   it('what was approved is recorded with the hash of the approval', async () => {
+    await lead.goto('/app/people');
+    await lead.reads('suspended');
+    await lead.picture('people');
     await lead.goto('/app/audit-trail?type=member.');
     await lead.sees('Audit trail');
     await lead.page.locator('tbody tr').first().waitFor();
@@ -176,5 +201,62 @@ describe.skipIf(browserMissing)('people and their devices', () => {
     await lead.unlocks(true);
     const { body } = await lead.ask('/api/access/invitations');
     expect(JSON.stringify(body)).not.toContain('early shift');
+  });
+
+  it('a lead auditor makes a passkey, an engagement, and finds it again, by keyboard alone', async () => {
+    const typist = await site.visitor();
+    const { page } = typist;
+    await typist.goto((await site.invitation('Lead auditor', 'Lakeside Internal Audit')).enrolPath!);
+    await typist.sees('Make your passkey');
+    await walkTo(typist, /Make a passkey and sign in/);
+    await page.keyboard.press('Enter');
+    await typist.sees('Engagements');
+    await page.keyboard.press('Tab');
+    await walkTo(typist, /New engagement/);
+    await page.keyboard.press('Enter');
+    await typist.sees('New engagement');
+    for (const [field, keys] of [
+      [/^Title/, 'By keyboard'],
+      [/^Client/, 'Auditrax sample organisation'],
+      [/^Period from/, '01012026'],
+      [/^to/, '12312026'],
+    ] as const) {
+      await walkTo(typist, field);
+      await page.keyboard.type(keys);
+    }
+    await walkTo(typist, /Create engagement/);
+    await page.keyboard.press('Enter');
+    await typist.sees('By keyboard');
+    await walkTo(typist, /^Overview/);
+    await page.keyboard.press('ArrowRight');
+    await page.keyboard.press('Enter');
+    await page.getByRole('tab', { name: 'Criteria', selected: true }).waitFor();
+    await page.locator('main tbody tr .row-link').nth(1).waitFor();
+    // The message that the engagement was made still stands there; single keys work beside it.
+    await page.keyboard.press('j');
+    await page.keyboard.press('j');
+    await page.keyboard.press('Enter');
+    await typist.dialog.getByText('Fieldwork has not started').waitFor();
+    await page.keyboard.press('Escape');
+    await typist.dialog.waitFor({ state: 'detached' });
+    await page.keyboard.press('g');
+    await page.keyboard.press('a');
+    await typist.sees('Audit trail');
+    await page.keyboard.press('?');
+    await typist.dialog.getByText('Keyboard shortcuts').waitFor();
+    await page.keyboard.press('Escape');
+    await walkTo(typist, /^Lead auditor/);
+    await page.keyboard.press('Enter');
+    await page.getByRole('menuitem', { name: 'Sign out', exact: true }).waitFor();
+    await page.keyboard.type('Sign out');
+    await page.keyboard.press('Enter');
+    await typist.sees('Sign in');
+    await walkTo(typist, /Sign in with a passkey/);
+    await page.keyboard.press('Enter');
+    await typist.sees('Engagements');
+    await walkTo(typist, /^By keyboard/);
+    await page.keyboard.press('Enter');
+    await typist.sees('By keyboard');
+    await typist.close();
   });
 });

@@ -91,7 +91,7 @@ describe.skipIf(browserMissing)('the audit trail, checked without believing the 
     await lead.page.getByRole('combobox', { name: 'Person' }).click();
     await lead.page.getByRole('option', { name: 'Lead auditor' }).click();
     await lead.page.locator('main tbody tr', { hasText: 'engagement.created' }).first().waitFor();
-    await lead.look('audit trail of one person');
+    await lead.picture('audit-trail');
   });
 
   it('an entry is verified in the browser, and no longer when one byte of it was changed on the way', async () => {
@@ -102,7 +102,7 @@ describe.skipIf(browserMissing)('the audit trail, checked without believing the 
     await lead.reads('The checkpoint is signed with it');
     expect(await lead.dialog.locator('.check--failed').count()).toBe(0);
     expect(await lead.dialog.locator('.check--ok').count()).toBeGreaterThan(2);
-    await lead.look('verified entry');
+    await lead.picture('audit-entry');
 
     const alter = async (route: Route) => {
       const reply = await route.fetch();
@@ -147,7 +147,7 @@ describe.skipIf(browserMissing)('the audit trail, checked without believing the 
   it('a bundle is approved, saved, and verified by openssl, by a Node of the system and by the product', async () => {
     const vkey = await noteKey(lead);
     await lead.goto('/app/export');
-    await lead.look('export');
+    await lead.picture('export');
     await lead.button('Export…').click();
     const card = lead.page.getByLabel('What you approve');
     await card.getByText('audit-trail.export').first().waitFor();

@@ -81,7 +81,7 @@ describe.skipIf(browserMissing)('an engagement from the first field to the seal'
     await lead.button('Create engagement').click();
     await lead.reads('Give it a title, as it should stand on the report.');
     await lead.reads('Name the organisation that is audited.');
-    await lead.look('new engagement with faults');
+    await lead.picture('new-engagement');
   });
 
   it('the sample catalogue becomes an engagement with all its criteria', async () => {
@@ -90,7 +90,7 @@ describe.skipIf(browserMissing)('an engagement from the first field to the seal'
     await lead.sees(TITLE);
     await lead.reads('About this engagement');
     await expect.poll(() => lead.page.getByRole('tab', { name: 'Criteria' }).innerText()).toMatch(/81/);
-    await lead.look('engagement');
+    await lead.picture('engagement');
   });
 
   it.skipIf(!existsSync(NIST) && process.env['CI'] !== 'true')(
@@ -109,7 +109,7 @@ describe.skipIf(browserMissing)('an engagement from the first field to the seal'
         .getByRole('button', { name: /Device Lock/ })
         .first()
         .waitFor();
-      await lead.look('criteria of NIST');
+      await lead.picture('criteria');
       await lead.page.getByRole('searchbox', { name: 'Search criteria' }).fill('no such words anywhere');
       await lead.reads('No criterion has all these words');
     },
@@ -189,7 +189,7 @@ describe.skipIf(browserMissing)('an engagement from the first field to the seal'
     await drawer.getByRole('button', { name: 'Record result' }).click();
     await drawer.getByLabel('History').getByText('Every socket refused').waitFor();
     expect(await drawer.getByLabel('History').getByRole('listitem').count()).toBe(2);
-    await lead.look('criterion with a history');
+    await lead.picture('criterion');
     await closeDrawer(lead);
   });
 
@@ -245,7 +245,7 @@ describe.skipIf(browserMissing)('an engagement from the first field to the seal'
     await closeDrawer(lead);
     await tab(lead, 'Evidence');
     await lead.reads('system image.bin');
-    await lead.look('evidence');
+    await lead.picture('evidence');
   });
 
   it('a page of hostile script is kept and handed out, and runs nowhere', async () => {
@@ -374,12 +374,12 @@ describe.skipIf(browserMissing)('an engagement from the first field to the seal'
     const card = lead.page.getByLabel('What you approve');
     await card.getByText('engagements.finalise').first().waitFor();
     await card.getByText(id).first().waitFor();
-    await lead.look('approving a final engagement');
+    await lead.picture('approving');
     const revision = /\d+/.exec(await card.locator('div', { hasText: /^revision/ }).innerText())![0];
     await lead.button('Approve with passkey').click();
     await lead.sees(TITLE);
     await lead.reads('This engagement is final');
-    await lead.look('final engagement');
+    await lead.picture('final');
     await openFirstCriterion(lead);
     expect(await lead.button('Record result').count()).toBe(0);
     expect(await lead.dialog.getByText('Add evidence').count()).toBe(0);

@@ -208,10 +208,15 @@ export class Visitor {
     const findings = await this.page.evaluate<string[]>(
       'axe.run(document, { resultTypes: ["violations"] }).then((r) => r.violations.map((v) => v.id + ": " + v.nodes.map((n) => n.target.join(" ") + " (" + (n.any[0]?.message ?? n.all[0]?.message ?? n.none[0]?.message ?? "") + ")").slice(0, 4).join(" | ")))',
     );
+    this.#faults.push(...findings.map((finding) => `${name}: ${finding}`));
+    await this.fits(name);
+  }
+
+  /** Content wider than the window counts as a fault. */
+  async fits(name: string): Promise<void> {
     const wide = await this.page.evaluate<number>(
       'document.documentElement.scrollWidth - document.documentElement.clientWidth',
     );
-    this.#faults.push(...findings.map((finding) => `${name}: ${finding}`));
     if (wide > 0) this.#faults.push(`${name}: ${wide} px wider than the window`);
   }
 
