@@ -51,7 +51,10 @@ module.exports = {
       name: 'contract-is-pure',
       severity: 'error',
       from: { path: 'contract\\.ts$' },
-      to: { pathNot: 'contract\\.ts$|^node_modules/zod/|^packages/base/|/(limits|state|states)\\.ts$' },
+      to: {
+        pathNot:
+          'contract\\.ts$|^node_modules/zod/|^packages/base/|^packages/tenancy/src/id-pattern|/(limits|state|states)\\.ts$',
+      },
     },
     {
       name: 'browser-never-reaches-server',

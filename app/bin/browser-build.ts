@@ -12,6 +12,7 @@ const INPUTS = [
   'app/domains/audit-trail/browser-*.ts',
   'packages/tlog/src/*.ts',
   'packages/base/src/*.ts',
+  'packages/tenancy/src/id-pattern.ts',
   'vite.config.ts',
   'package-lock.json',
 ];

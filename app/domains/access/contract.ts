@@ -1,14 +1,12 @@
 import { defineRoutes } from '@auditrax/base/route';
+import { idPattern } from '@auditrax/tenancy/id-pattern';
 import { z } from 'zod';
 
 /** Longer names exist, but not on a list of colleagues. */
 const LABEL_CHARACTERS_MAX = 120;
 const label = z.string().trim().min(1).max(LABEL_CHARACTERS_MAX);
 const role = z.enum(['lead', 'auditor', 'client', 'operator']);
-const memberId = z
-  .string()
-  .max(64)
-  .regex(/^mem_[A-Za-z0-9_-]+$/);
+const memberId = z.string().regex(idPattern('mem'));
 const member = z.strictObject({
   id: z.string(),
   label: z.string(),

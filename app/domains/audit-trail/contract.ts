@@ -1,11 +1,12 @@
 import { defineRoutes } from '@auditrax/base/route';
+import { idPattern } from '@auditrax/tenancy/id-pattern';
 import { z } from 'zod';
 
 export const PAGE_ENTRIES_MAX = 100;
 const PAGE_ENTRIES_DEFAULT = 50;
 const TYPE_CHARS_MAX = 100;
 
-const taggedId = (prefix: string) => z.string().regex(new RegExp(`^${prefix}_[A-Za-z0-9_-]{38}$`));
+const taggedId = (kind: string) => z.string().regex(idPattern(kind));
 const entryId = taggedId('ent');
 const memberId = taggedId('mem');
 const size = z.number().int().min(0);

@@ -1,4 +1,5 @@
 import { defineRoutes } from '@auditrax/base/route';
+import { idPattern } from '@auditrax/tenancy/id-pattern';
 import { z } from 'zod';
 
 /** The attempts that can be asked for, by name. There is no way to send SQL of one's own. */
@@ -39,7 +40,7 @@ export type DrillName = (typeof DRILLS)[number];
 const slug = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/);
 const fact = z.union([z.string(), z.number(), z.boolean()]);
 const REQUEST_BYTES_MAX = 4_096;
-const engagementId = z.string().regex(/^eng_[A-Za-z0-9_-]{38}$/);
+const engagementId = z.string().regex(idPattern('eng'));
 
 /** What the workspace serves to the sentinel, for canary tenants alone. */
 export const routes = defineRoutes({

@@ -1,4 +1,5 @@
 import { defineRoutes } from '@auditrax/base/route';
+import { idPattern } from '@auditrax/tenancy/id-pattern';
 import { z } from 'zod';
 
 /** Longest title of an engagement and name of a client: one line on a report. */
@@ -16,7 +17,7 @@ export const CREATE_BODY_BYTES_MAX = 12 * 1024 * 1024 + 64 * 1024;
 const SMALL_BODY_BYTES_MAX = 256 * 1024;
 
 /** A tagged id; the parser, not this pattern, decides whether it is genuine. */
-const taggedId = (prefix: string) => z.string().regex(new RegExp(`^${prefix}_[A-Za-z0-9_-]{38}$`));
+const taggedId = (kind: string) => z.string().regex(idPattern(kind));
 const engagementId = taggedId('eng');
 const criterionId = taggedId('crt');
 const resultId = taggedId('res');

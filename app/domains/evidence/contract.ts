@@ -1,4 +1,5 @@
 import { defineRoutes } from '@auditrax/base/route';
+import { idPattern } from '@auditrax/tenancy/id-pattern';
 import { z } from 'zod';
 
 /** One file of evidence: large enough for a system image or a database export. */
@@ -10,7 +11,7 @@ export const FILE_NAME_BYTES_MAX = 255;
 export const PAGE_EVIDENCE_MAX = 100;
 const SMALL_BODY_BYTES_MAX = 64 * 1024;
 
-const taggedId = (prefix: string) => z.string().regex(new RegExp(`^${prefix}_[A-Za-z0-9_-]{38}$`));
+const taggedId = (kind: string) => z.string().regex(idPattern(kind));
 const engagementId = taggedId('eng');
 const criterionId = taggedId('crt');
 const uploadId = taggedId('upl');

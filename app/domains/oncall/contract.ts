@@ -1,9 +1,10 @@
 import { defineRoutes } from '@auditrax/base/route';
+import { idPattern } from '@auditrax/tenancy/id-pattern';
 import { z } from 'zod';
 
 export const PAGES_MAX = 100;
 
-const pageId = z.string().regex(/^pge_[A-Za-z0-9_-]{38}$/);
+const pageId = z.string().regex(idPattern('pge'));
 
 const delivery = z.object({
   channel: z.enum(['inbox', 'webhook', 'canary']),
