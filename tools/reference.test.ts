@@ -1,8 +1,10 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { EDGE_ROUTES } from '../app/bin/rooms.ts';
 import { ROUTES_WITHOUT_ENTRY, unrecordedRoutes, routeEntries } from './reference/audit-actions.ts';
-import { readAuditSource, type AuditSource } from './reference/audit-source.ts';
+import { reachableEntries, readAuditSource, type AuditSource } from './reference/audit-source.ts';
 import { findRoutes, type FoundRoute } from './reference/contracts.ts';
 import { findProblems } from './reference/errors.ts';
 import { openApi, openApiFindings, type OpenApi } from './reference/openapi.ts';
@@ -89,6 +91,38 @@ describe('the audit entries', () => {
     // A route whose handler reaches nothing: the very derivation, not only its verdict.
     const finalise = routes.find(({ contract }) => contract.operation === 'engagements.finalise')!;
     expect(unrecordedRoutes(routeEntries([{ ...finalise, key: 'gone' }], source))).toEqual(['engagements.finalise']);
+  });
+});
+
+describe('the reading of sources', () => {
+  const sourceOf = (files: Readonly<Record<string, string>>): AuditSource => {
+    const folder = mkdtempSync(join(tmpdir(), 'auditrax-source-'));
+    mkdirSync(join(folder, 'app/domains/room'), { recursive: true });
+    for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, 'app/domains/room', name), text);
+    const read = readAuditSource(folder);
+    rmSync(folder, { recursive: true, force: true });
+    return read;
+  };
+  const handlers = "import { change } from './service.ts'; bindRoutes(routes, { edit: async (call) => change(call) });";
+  const entry = (type: string) =>
+    `export async function change(call) { await record({ type: ${type}, outcome: 'allowed' }); }`;
+  const edit = { folder: 'app/domains/room', key: 'edit' };
+
+  it('follows literals, choices, constants and functions of the file', () => {
+    const cases: [string, string[]][] = [
+      [entry("'room.changed'"), ['room.changed']],
+      [entry("call.last ? 'room.closed' : 'room.changed'"), ['room.changed', 'room.closed']],
+      [`const KIND = 'room.changed'; ${entry('KIND')}`, ['room.changed']],
+      [`function kindOf() { if (1) return 'room.a'; return 'room.b'; } ${entry('kindOf(call)')}`, ['room.a', 'room.b']],
+    ];
+    for (const [service, types] of cases)
+      expect(reachableEntries(sourceOf({ 'routes.ts': handlers, 'service.ts': service }), edit)).toEqual(types);
+  });
+
+  it('says where it cannot follow', () => {
+    for (const type of ['`room.${call.verb}`', 'elsewhere(call)'])
+      expect(sourceOf({ 'routes.ts': handlers, 'service.ts': entry(type) }).unread).toHaveLength(1);
+    expect(source.unread).toEqual([]);
   });
 });
 

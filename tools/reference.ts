@@ -38,6 +38,7 @@ export async function makeReference(root: string): Promise<Reference> {
     },
     findings: [
       ...openApiFindings(document).map((finding) => `openapi.json: ${finding}`),
+      ...source.unread.map((place) => `the type of an audit entry cannot be read: ${place}`),
       ...unrecorded.map((operation) => `${operation} changes something, and no audit entry of it is found`),
     ],
   };

@@ -23,12 +23,14 @@ export interface AuditSource {
   readonly bodies: ReadonlyMap<string, readonly Body[]>;
   /** `file name` -> folder of the room it comes from. */
   readonly imports: ReadonlyMap<string, string>;
+  /** Places that make an entry of a type that is worked out in a way that this cannot follow. */
+  readonly unread: readonly string[];
 }
 
 const TYPE = /^[a-z][a-z-]*(\.[a-z][a-z-]*)+$/;
 
-/** Neither the browser nor a test writes entries of the house. */
-const EXCLUDED = /\.test\.ts$|\/testing\/|testing\.ts$|^app\/(ui|shell)\//;
+/** Neither the browser, a contract nor a test writes entries of the house. */
+const EXCLUDED = /\.test\.ts$|contract\.ts$|\/testing\/|testing\.ts$|^app\/(ui|shell)\//;
 
 /** `const NAME = 'a.b'` at the top of a file. */
 function namedTypes(files: readonly ts.SourceFile[]): Map<string, string> {
@@ -43,10 +45,24 @@ function namedTypes(files: readonly ts.SourceFile[]): Map<string, string> {
   return found;
 }
 
-/** The types that an expression may have: a literal, a named constant, or either side of a choice. */
+/** What a function of the same file may return. */
+function returnsOf(call: ts.CallExpression): ts.Expression[] {
+  const name = call.expression.getText();
+  const found: ts.Expression[] = [];
+  const visit = (node: ts.Node): void => {
+    if (ts.isReturnStatement(node) && node.expression !== undefined) found.push(node.expression);
+    ts.forEachChild(node, visit);
+  };
+  for (const statement of call.getSourceFile().statements)
+    if (ts.isFunctionDeclaration(statement) && statement.name?.text === name) visit(statement);
+  return found;
+}
+
+/** The types that an expression may have: a literal, a named constant, either side of a choice, a function's returns. */
 function typesOf(expression: ts.Expression, named: ReadonlyMap<string, string>): string[] {
   if (ts.isConditionalExpression(expression))
-    return [...typesOf(expression.whenTrue, named), ...typesOf(expression.whenFalse, named)];
+    return [expression.whenTrue, expression.whenFalse].flatMap((side) => typesOf(side, named));
+  if (ts.isCallExpression(expression)) return returnsOf(expression).flatMap((returned) => typesOf(returned, named));
   const text = ts.isStringLiteral(expression)
     ? expression.text
     : ts.isIdentifier(expression)
@@ -72,6 +88,22 @@ function entriesIn(literal: ts.ObjectLiteralExpression, named: ReadonlyMap<strin
     file: literal.getSourceFile().fileName,
     resource: first !== undefined && ts.isStringLiteral(first) ? first.text : undefined,
   }));
+}
+
+/** An entry whose type is computed here, and not handed in by somebody else, must be readable. */
+function unreadIn(file: ts.SourceFile, named: ReadonlyMap<string, string>): string[] {
+  const found: string[] = [];
+  const visit = (node: ts.Node): void => {
+    if (ts.isObjectLiteralExpression(node)) {
+      const [type, outcome] = [propertyOf(node, 'type'), propertyOf(node, 'outcome')];
+      const computed = type !== undefined && (ts.isCallExpression(type) || ts.isTemplateExpression(type));
+      if (computed && outcome !== undefined && typesOf(type, named).length === 0)
+        found.push(`${file.fileName}: ${type.getText()}`);
+    }
+    ts.forEachChild(node, visit);
+  };
+  visit(file);
+  return found;
 }
 
 /** The name by which others call what `node` declares. */
@@ -131,7 +163,7 @@ function collect(file: ts.SourceFile, named: ReadonlyMap<string, string>): Map<s
   return bodies;
 }
 
-/** Reads the product's sources. Only the syntax is looked at: an entry whose type is computed is not found. */
+/** Reads the product's sources. Only the syntax is looked at; `unread` has what it cannot tell. */
 export function readAuditSource(root: string): AuditSource {
   const paths = globSync('app/**/*.ts', { cwd: root })
     .filter((path) => !EXCLUDED.test(path))
@@ -150,6 +182,7 @@ export function readAuditSource(root: string): AuditSource {
     entries: [...entries.values()].sort((a, b) => (a.type < b.type ? -1 : 1)),
     bodies,
     imports: new Map(files.flatMap(importsOf)),
+    unread: files.flatMap((file) => unreadIn(file, named)),
   };
 }
 
