@@ -105,6 +105,8 @@ export const operationalSecurityClaims: readonly Claim[] = [
       { file: 'app/domains/detections/rules.ts', export: 'detect', necessary: true },
       { file: 'app/domains/detections/tail.ts', export: 'createTail', necessary: true },
       { file: 'app/domains/oncall/pager.ts', export: 'createPager', necessary: true },
+      { file: 'app/platform/audit/attempts.ts', export: 'attemptRecorder', necessary: true },
+      { file: 'app/platform/edge/tenant-tag.ts', export: 'checkTenantTag', necessary: false },
     ],
     probe: 'detections.mttd',
     wouldTurnRed: 'The mean over the last day reaches ten minutes, or a canary event of the window has no page at all.',

@@ -51,6 +51,8 @@ export interface ProbeRequest {
   /** Value of the `cookie` header. */
   readonly cookie?: string;
   readonly timeout_ms?: number;
+  /** Another number, another client in the eyes of the edge's limits (where it is reached by loopback). */
+  readonly source?: number;
 }
 
 export interface ProbeResponse {
@@ -252,7 +254,7 @@ export interface ProbeHouse {
   /** A session of a canary person, opened by the issuer over its internal door; never a session of anyone else. */
   session(tenant: CanaryName, role: CanaryRole): Promise<CanarySession>;
   /** Enrols a passkey for a canary person through the edge. */
-  enrol(tenant: CanaryName, role: CanaryRole): Promise<PasskeyPerson>;
+  enrol(tenant: CanaryName, role: CanaryRole, source?: number): Promise<PasskeyPerson>;
   /** A genuine tagged id of a canary. */
   idOf(kind: string, tenant: CanaryName, uuid: Uuid): string;
   /** The row behind an id that the edge gave for a canary. Throws when it is not one of that canary's. */

@@ -19,7 +19,7 @@ export const subProcessorClaims: readonly Claim[] = [
     ],
     probe: 'vendors.registry',
     wouldTurnRed:
-      'The register is not served, an entry lacks data, region or attestations, its page and its JSON differ, or the system connects to a host that no entry covers.',
+      'The register is not served, an entry lacks data, region or attestations, or its page and its JSON differ or are not what was signed.',
   },
   {
     ...shared,

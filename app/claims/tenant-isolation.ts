@@ -15,7 +15,7 @@ export const tenantIsolationClaims: readonly Claim[] = [
     module: 'packages/tenancy',
     enforcers: [
       { file: 'packages/tenancy/src/guard.ts', export: 'checkStatement', necessary: true },
-      { file: 'packages/tenancy/src/driver.ts', export: 'makeTenantDoor', necessary: false },
+      { file: 'packages/tenancy/src/driver.ts', export: 'makeTenantDoor', necessary: true },
     ],
     probe: 'tenancy.row-scope',
     wouldTurnRed:
@@ -34,7 +34,6 @@ export const tenantIsolationClaims: readonly Claim[] = [
         export: 'platform.protect_tenant_table',
         necessary: true,
       },
-      { file: 'packages/tenancy/src/driver.ts', export: 'enterStep', necessary: false },
     ],
     probe: 'tenancy.deny-default',
     wouldTurnRed: 'Under the application’s role and with no tenant set, a read returns a row or a write succeeds.',
@@ -81,7 +80,15 @@ export const tenantIsolationClaims: readonly Claim[] = [
     module: 'packages/tenancy',
     enforcers: [
       { file: 'packages/tenancy/src/guard.ts', export: 'checkParameters', necessary: true },
+      { file: 'packages/tenancy/src/driver.ts', export: 'makeTenantDoor', necessary: true },
+      // Finds the parameters that checkParameters then compares.
+      { file: 'packages/tenancy/src/guard.ts', export: 'checkStatement', necessary: true },
       { file: 'app/platform/db/migrations/20261122090000_platform.sql', export: 'app.trip', necessary: true },
+      {
+        file: 'app/platform/db/migrations/20261122090000_platform.sql',
+        export: 'platform.protect_tenant_table',
+        necessary: true,
+      },
     ],
     probe: 'tenancy.driver-block',
     wouldTurnRed: 'A foreign tenant’s id in a parameter is sent to the database, or a foreign row does not raise.',
@@ -93,7 +100,11 @@ export const tenantIsolationClaims: readonly Claim[] = [
     kind: 'enforced',
     freshness_seconds_max: FRESHNESS_SECONDS.hour,
     module: 'app/platform/edge',
-    enforcers: [{ file: 'app/platform/edge/tenant-tag.ts', export: 'checkTenantTag', necessary: true }],
+    enforcers: [
+      { file: 'app/platform/edge/tenant-tag.ts', export: 'checkTenantTag', necessary: true },
+      // The log says which wall stopped an attempt; without the record that cannot be told from outside.
+      { file: 'app/platform/audit/attempts.ts', export: 'attemptRecorder', necessary: true },
+    ],
     probe: 'tenancy.gateway-block',
     wouldTurnRed:
       'A request with another tenant’s id passes the gateway, or its refusal can be told from that of an id that does not exist.',
@@ -130,8 +141,11 @@ export const tenantIsolationClaims: readonly Claim[] = [
     module: 'app/domains/oncall',
     enforcers: [
       { file: 'app/domains/detections/rules.ts', export: 'detect', necessary: true },
+      { file: 'app/domains/detections/tail.ts', export: 'createTail', necessary: true },
       { file: 'app/domains/oncall/pager.ts', export: 'createPager', necessary: true },
       { file: 'app/platform/audit/attempts.ts', export: 'attemptRecorder', necessary: true },
+      // Walls further in refuse as well, on some routes before an id is looked at and so without an attempt to page.
+      { file: 'app/platform/edge/tenant-tag.ts', export: 'checkTenantTag', necessary: false },
     ],
     probe: 'oncall.attempt-paged',
     wouldTurnRed: 'A canary attempt has no page with a receipt after 60 seconds.',

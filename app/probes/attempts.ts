@@ -4,9 +4,9 @@ import type { AttemptOutcome, CanaryTenant, DrillOutcome, ProbeResponse, ProbeRe
 import type { Watch } from './watch.ts';
 
 /** An attempt must be in the log by then; the sequencer needs a few milliseconds. */
-const SEEN_MS_MAX = 4_000;
+const SEEN_MS_MAX = 8_000;
 /** And paged by then, or it counts as unpaged here; the claim itself allows a minute. */
-const PAGED_MS_MAX = 6_000;
+const PAGED_MS_MAX = 15_000;
 /** Attempts under way at once, gentle to a machine that also works. */
 const PARALLEL_MAX = 6;
 const ATTEMPT = 'tenant.attempt.refused';

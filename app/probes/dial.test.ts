@@ -37,13 +37,13 @@ describe('a dial', () => {
   it('never calls nobody a refusal', async () => {
     const server = createPlainServer();
     const target = await listen(server);
-    await new Promise((resolve) => server.close(resolve));
+    await new Promise<void>((resolve) => void server.close(() => resolve()));
     open.length = 0;
     expect((await dial({ ...target, ...TLS12 })).kind).toBe('unreachable');
   });
 
   it('can offer every version that others must refuse', async () => {
-    const control = createDialControl(systemClock);
+    const { dial: control } = createDialControl(systemClock);
     for (const version of ['TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3'] as const) {
       const outcome = await control({ minVersion: version, maxVersion: version });
       expect(outcome).toMatchObject({ kind: 'connected', protocol: version });

@@ -5,7 +5,7 @@ import type { Clock } from '@auditrax/base';
 import { issueEdgeCertificate } from '@auditrax/workload';
 import type { DialOptions, DialOutcome } from '../claims/probe.ts';
 
-const DIAL_MS_MAX = 3_000;
+const DIAL_MS_MAX = 8_000;
 const PLAINTEXT_MS_MAX = 1_000;
 const FIRST_BYTES_MAX = 64;
 /** OpenSSL refuses the old versions and short tags by itself above level 0; the dialler must be able to offer them. */
@@ -83,13 +83,21 @@ export function plaintext(target: { readonly host: string; readonly port: number
   });
 }
 
+/** The same dial at a listener of our own, and where such listeners stand now. */
+export interface DialControl {
+  readonly dial: (options: Omit<DialOptions, 'host' | 'port'>) => Promise<DialOutcome>;
+  /** Not the house's sockets: each exists for the length of one dial, on loopback, and serves nothing. */
+  readonly ports: ReadonlySet<number>;
+}
+
 /**
  * A listener of our own that agrees to everything: when the same dial fails there too, the others' refusals say nothing
- * about them. It exists for the length of one dial, on loopback.
+ * about them.
  */
-export function createDialControl(clock: Clock): (options: Omit<DialOptions, 'host' | 'port'>) => Promise<DialOutcome> {
+export function createDialControl(clock: Clock): DialControl {
   let material: ReturnType<typeof issueEdgeCertificate> | undefined;
-  return async (options) => {
+  const ports = new Set<number>();
+  const dialControl = async (options: Omit<DialOptions, 'host' | 'port'>): Promise<DialOutcome> => {
     material ??= issueEdgeCertificate({ clock, name: 'Dial control' });
     const { keyPem, certificatePem } = await material;
     const server = createServer({
@@ -102,8 +110,10 @@ export function createDialControl(clock: Clock): (options: Omit<DialOptions, 'ho
     server.on('tlsClientError', () => {});
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const { port } = server.address() as AddressInfo;
+    ports.add(port);
     const outcome = await dial({ ...options, host: '127.0.0.1', port });
-    server.close();
+    server.close(() => ports.delete(port));
     return outcome;
   };
+  return { dial: dialControl, ports };
 }

@@ -5,8 +5,12 @@ import type { ProbeRequest, ProbeResponse } from '../claims/probe.ts';
 
 /** More than any page of ours; a longer one is a fault. */
 const BODY_BYTES_MAX = 32 * 1024 * 1024;
-const TIMEOUT_MS = 8_000;
+const TIMEOUT_MS = 15_000;
 const CONNECTIONS_MAX = 8;
+/** On loopback the sentinel is a client of its own address, so that it uses up nobody else's share of the limits. */
+const FIRST_SOURCE = 2;
+const SOURCES = 250;
+const POOLS_MAX = 3;
 
 export interface EdgeClient {
   readonly origin: string;
@@ -58,32 +62,51 @@ function flat(headers: Readonly<Record<string, string | string[] | undefined>>):
   );
 }
 
+/** Closes all but the `keep` newest; what they carry is finished. */
+function closeOldest(pools: Map<number, Pool>, keep: number): void {
+  for (const [source, pool] of pools) {
+    if (pools.size <= keep) return;
+    pools.delete(source);
+    void pool.close();
+  }
+}
+
 /** The edge as an outsider sees it: TLS 1.3, one authority, no redirects followed, no cookie kept. */
 export function createEdgeClient(options: EdgeClientOptions): EdgeClient {
   const { host, port } = options;
   const origin = port === 443 ? `https://${host}` : `https://${host}:${port}`;
-  const openPool = (authority: string | null): Pool =>
+  const isLoopback = host === 'localhost' || host.startsWith('127.');
+  const openPool = (authority: string | null, source: number): Pool =>
     new Pool(origin, {
       connections: CONNECTIONS_MAX,
       pipelining: 1,
       allowH2: false,
-      connect: { ...strictTls(), servername: host, lookup, ...(authority === null ? {} : { ca: authority }) } as never,
+      connect: {
+        ...strictTls(),
+        servername: host,
+        lookup,
+        ...(isLoopback ? { localAddress: `127.0.0.${FIRST_SOURCE + source}` } : {}),
+        ...(authority === null ? {} : { ca: authority }),
+      } as never,
     });
   let believed = options.authorityPem();
-  let pool = openPool(believed);
-  /** The gateway renews its certificate together with its authority. */
-  const current = (): Pool => {
+  const pools = new Map<number, Pool>();
+  const current = (source: number): Pool => {
     const authority = options.authorityPem();
-    if (authority === believed) return pool;
-    void pool.close();
+    // The gateway renews its certificate together with its authority.
+    if (authority !== believed) closeOldest(pools, 0);
     believed = authority;
-    pool = openPool(authority);
+    const known = pools.get(source);
+    if (known !== undefined) return known;
+    const pool = openPool(authority, source);
+    pools.set(source, pool);
+    closeOldest(pools, POOLS_MAX);
     return pool;
   };
   const fetch = async (path: string, request: ProbeRequest = {}): Promise<ProbeResponse> => {
     const started = performance.now();
     const body = request.json === undefined ? request.body : JSON.stringify(request.json);
-    const reply = await current().request({
+    const reply = await current((request.source ?? 0) % SOURCES).request({
       method: (request.method ?? 'GET') as 'GET',
       path,
       headers: headersOf(request, origin),
@@ -106,5 +129,11 @@ export function createEdgeClient(options: EdgeClientOptions): EdgeClient {
       duration_ms: performance.now() - started,
     };
   };
-  return { origin, fetch, close: () => pool.destroy() };
+  return {
+    origin,
+    fetch,
+    close: async () => {
+      await Promise.all([...pools.values()].map((pool) => pool.destroy()));
+    },
+  };
 }

@@ -74,29 +74,33 @@ export function canarySessions(
 }
 
 async function postOk<T>(
-  edge: EdgeClient,
+  { edge, source }: { edge: EdgeClient; source: number },
   path: string,
   json: object,
 ): Promise<{ body: T; setCookie: string | undefined }> {
-  const reply = await edge.fetch(path, { method: 'POST', json: json as never });
+  const reply = await edge.fetch(path, { method: 'POST', json: json as never, source });
   if (reply.status !== 200) throw new AppError('enrolment_failed', `${path}: ${reply.status} ${reply.problem() ?? ''}`);
   return { body: reply.json() as T, setCookie: reply.headers['set-cookie'] };
 }
 
 /** The real ceremony, through the edge, with an authenticator in software. */
-async function enrolPerson(parts: HouseParts, tenant: string, role: CanaryRole): Promise<PasskeyPerson> {
+async function enrolPerson(
+  parts: HouseParts,
+  { tenant, role, source }: { tenant: string; role: CanaryRole; source: number },
+): Promise<PasskeyPerson> {
   const { edge, client } = parts;
   const { body: link } = await client.call(canaryRoutes.canaryEnrolment, {
     requestId: randomUUID(),
     body: { tenant, role, door: 'edge' },
   });
   const { token } = link;
+  const from = { edge, source };
   const authenticator = createSoftwareAuthenticator({ origin: edge.origin });
-  const begun = await postOk<{ challengeId: string; options: never }>(edge, '/api/identity/enrolment/options', {
+  const begun = await postOk<{ challengeId: string; options: never }>(from, '/api/identity/enrolment/options', {
     token,
   });
   const response = authenticator.register(begun.body.options);
-  const done = await postOk(edge, '/api/identity/enrolment', { token, challengeId: begun.body.challengeId, response });
+  const done = await postOk(from, '/api/identity/enrolment', { token, challengeId: begun.body.challengeId, response });
   const cookie = sessionCookieOf(done.setCookie);
   if (cookie === undefined) throw new AppError('enrolment_failed', 'the enrolment opened no session');
   return { authenticator: authenticator as PasskeyPerson['authenticator'], cookie, personId: link.personId as Uuid };
@@ -110,6 +114,7 @@ export function createProbeHouse(
 ): ProbeHouse {
   const { clock, random, edge, client, idKeys, watch } = parts;
   const slug = (name: CanaryName): string => canaries[name].slug;
+  const control = createDialControl(clock);
   const drill: ProbeHouse['drill'] = async (name, { tenant, rowId }): Promise<DrillOutcome> => {
     const requestId = randomUUID();
     const { body } = await client.call(drillContract.run, {
@@ -130,9 +135,12 @@ export function createProbeHouse(
     origin: edge.origin,
     fetch: edge.fetch,
     dial,
-    dialControl: createDialControl(clock),
+    dialControl: control.dial,
     plaintext,
-    sockets: () => Promise.resolve(houseSockets(parts.processes())),
+    sockets: () => {
+      const open = houseSockets(parts.processes());
+      return Promise.resolve({ ...open, sockets: open.sockets.filter(({ port }) => !control.ports.has(port)) });
+    },
     routes: parts.routes.map((route) => ({
       method: route.method,
       path: route.path,
@@ -140,7 +148,7 @@ export function createProbeHouse(
     })),
     canaries,
     session: (tenant, role) => sessions(slug(tenant), role),
-    enrol: (tenant, role) => enrolPerson(parts, slug(tenant), role),
+    enrol: (tenant, role, source = 0) => enrolPerson(parts, { tenant: slug(tenant), role, source }),
     idOf: (kind, tenant, uuid) => formatId(kind, canaries[tenant].context, uuid, idKeys),
     uuidOf: (kind, tenant, id) => {
       const parsed = parseId(kind, id, canaries[tenant].context, idKeys);

@@ -13,7 +13,7 @@ import {
 } from '@auditrax/workload';
 import type { ServiceReply, ServiceRequest, TokenFault } from '../claims/probe.ts';
 
-const KNOCK_MS_MAX = 5_000;
+const KNOCK_MS_MAX = 10_000;
 const BODY_BYTES_MAX = 64 * 1024;
 /** Codes that mean that nobody was there; everything else ended a connection that had begun. */
 const UNREACHABLE: ReadonlySet<string> = new Set(['ECONNREFUSED', 'ETIMEDOUT', 'EHOSTUNREACH']);

@@ -32,63 +32,53 @@ const WRONG_TOKENS: readonly TokenFault[] = [
   'tampered',
 ];
 
+/** Never to be reached from outside. */
+const INNER_PATHS = ['/internal/keys/describe', '/internal/drills/knock', '/internal/published'];
+
 function told(reply: ServiceReply): string {
   return reply.kind === 'answered' ? `answered ${reply.status} ${reply.code ?? ''}`.trim() : reply.kind;
 }
 
-async function tryCertificates(house: ProbeHouse, done: Checks): Promise<void> {
-  for (const service of INNER) {
-    const own = await house.service(service, { method: 'GET', path: '/healthz', credential: 'own' });
-    done.expect(own.status === 200, `${service} did not answer a process of the house (${told(own)}).`);
-    for (const credential of ['none', 'stranger'] as const) {
-      const reply = await house.service(service, { method: 'GET', path: '/healthz', credential });
-      const who = credential === 'none' ? 'no certificate' : 'a stranger’s certificate';
-      done.expect(reply.kind === 'refused', `${service} ${told(reply)} to a caller with ${who}.`);
-    }
+async function tryCertificates(house: ProbeHouse, service: ServiceName, done: Checks): Promise<void> {
+  const own = await house.service(service, { method: 'GET', path: '/healthz', credential: 'own' });
+  done.expect(own.status === 200, `${service} did not answer a process of the house (${told(own)}).`);
+  for (const credential of ['none', 'stranger'] as const) {
+    const reply = await house.service(service, { method: 'GET', path: '/healthz', credential });
+    const who = credential === 'none' ? 'no certificate' : 'a stranger’s certificate';
+    done.expect(reply.kind === 'refused', `${service} ${told(reply)} to a caller with ${who}.`);
   }
 }
 
-async function tryPeers(house: ProbeHouse, done: Checks): Promise<void> {
-  for (const { service, method, path, body } of OTHERS_ROUTES) {
-    const reply = await house.service(service, {
-      method,
-      path,
-      credential: 'own',
-      ...(body === undefined ? {} : { body: {} }),
-    });
-    done.expect(
-      reply.status === 403 && reply.code === 'peer_refused',
-      `${service} let a process call a route of another one (${told(reply)}).`,
-    );
-  }
+async function tryPeer(house: ProbeHouse, route: (typeof OTHERS_ROUTES)[number], done: Checks): Promise<void> {
+  const { service, method, path, body } = route;
+  const request = { method, path, credential: 'own', ...(body === undefined ? {} : { body: {} }) } as const;
+  const reply = await house.service(service, request);
+  const refused = reply.status === 403 && reply.code === 'peer_refused';
+  done.expect(refused, `${service} let a process call a route of another one (${told(reply)}).`);
 }
 
-async function tryTokens(house: ProbeHouse, done: Checks): Promise<void> {
-  const doors = [
-    { service: 'workspace', path: `/internal/drills/knock/${house.canaries.a.ids['eng']}` },
-    { service: 'issuer', path: '/internal/drills/knock' },
-  ] as const;
-  for (const { service, path } of doors) {
-    const right = await house.service(service, { method: 'GET', path, credential: 'own', token: 'valid' });
-    done.expect(right.status === 200, `${service} did not take a right token (${told(right)}).`);
-    for (const token of WRONG_TOKENS) {
-      const reply = await house.service(service, { method: 'GET', path, credential: 'own', token });
-      done.expect(reply.status === 401, `${service} ${told(reply)} with a token that is ${token}.`);
-    }
-  }
+async function tryTokens(house: ProbeHouse, service: 'workspace' | 'issuer', done: Checks): Promise<void> {
+  const knock = '/internal/drills/knock';
+  const path = service === 'issuer' ? knock : `${knock}/${house.canaries.a.ids['eng']}`;
+  const right = await house.service(service, { method: 'GET', path, credential: 'own', token: 'valid' });
+  done.expect(right.status === 200, `${service} did not take a right token (${told(right)}).`);
+  const tryOne = async (token: TokenFault): Promise<void> => {
+    const reply = await house.service(service, { method: 'GET', path, credential: 'own', token });
+    done.expect(reply.status === 401, `${service} ${told(reply)} with a token that is ${token}.`);
+  };
+  await Promise.all(WRONG_TOKENS.map(tryOne));
 }
 
 async function tryEdge(house: ProbeHouse, done: Checks): Promise<number> {
   const closed = house.routes.filter((route) => !route.isPublic);
-  for (const { method, path } of closed) {
-    const concrete = path.replaceAll(/:[A-Za-z]+/g, 'none');
-    const reply = await house.fetch(concrete, { method });
+  const tryRoute = async ({ method, path }: { method: string; path: string }): Promise<void> => {
+    const reply = await house.fetch(path.replaceAll(/:[A-Za-z]+/g, 'none'), { method });
     done.expect(reply.status === 401 || reply.status === 404, `${method} ${path} answered ${reply.status} to nobody.`);
-  }
-  for (const path of ['/internal/keys/describe', '/internal/drills/knock', '/internal/published']) {
-    const reply = await house.fetch(path);
-    done.expect(reply.status === 404, `${path} is reachable from outside.`);
-  }
+  };
+  const tryInner = async (path: string): Promise<void> => {
+    done.expect((await house.fetch(path)).status === 404, `${path} is reachable from outside.`);
+  };
+  await Promise.all([...closed.map(tryRoute), ...INNER_PATHS.map(tryInner)]);
   return closed.length;
 }
 
@@ -99,11 +89,12 @@ export const zeroTrustProbe: Probe = {
   everySeconds: PROBE_SECONDS_MINUTES,
   async run(house) {
     const done = checks();
-    const [, , , routes] = await Promise.all([
-      tryCertificates(house, done),
-      tryPeers(house, done),
-      tryTokens(house, done),
+    const [routes] = await Promise.all([
       tryEdge(house, done),
+      ...INNER.map((service) => tryCertificates(house, service, done)),
+      ...OTHERS_ROUTES.map((route) => tryPeer(house, route, done)),
+      tryTokens(house, 'workspace', done),
+      tryTokens(house, 'issuer', done),
     ]);
     const separation =
       house.separation === 'users'

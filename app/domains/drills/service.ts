@@ -1,6 +1,5 @@
 import { readFile } from 'node:fs/promises';
 import { AppError, uuidV4, type Clock, type Random, type Uuid } from '@auditrax/base';
-import { fieldKeyVersion } from '@auditrax/seal';
 import { TenancyError, type Statement, type SystemDoor, type TenantContext, type TenantDoor } from '@auditrax/tenancy';
 import { layoutOf, partFile } from '../../platform/objects/layout.ts';
 import { createSealer, keyStatus, type KeysClient, type Sealer } from '../keys/index.ts';
@@ -172,14 +171,15 @@ async function sealWithAgedKey({ deps, own }: Ground): Promise<DrillResult> {
   await deps.tenant
     .transaction(own, async (tx) => {
       const place = { context: own, field: 'app.result.note', rowId: uuidV4(random), tx } as const;
-      used = fieldKeyVersion(await sealer.seal({ ...place, value: 'drill' }));
+      await sealer.seal({ ...place, value: 'drill' });
+      used = (await tx.query(queries.activeFieldKey(own.tenantId)))[0]?.version;
       throw new RolledBack();
     })
     .catch((error: unknown) => {
       if (!(error instanceof RolledBack)) throw error;
     });
   sealer.purge();
-  return { kind: 'happened', facts: { before: active.version, used: used!, aged_days: AGED_DAYS } };
+  return { kind: 'happened', facts: { before: active.version, used: used ?? 0, aged_days: AGED_DAYS } };
 }
 
 /** Ages of the keys that seal, over all tenants: no row but those of the keys is looked at, and only ages leave. */

@@ -14,19 +14,25 @@ interface Ceremony {
   readonly options: never;
 }
 
+/** One run is one client: running it often must not run into the limit on sign-ins. */
+interface Client {
+  readonly house: ProbeHouse;
+  readonly source: number;
+}
+
 interface Assertion {
   readonly response: { readonly signature: string };
 }
 
-async function begin(house: ProbeHouse): Promise<Ceremony> {
-  const reply = await house.fetch(`${SIGN_IN}/options`, { method: 'POST' });
+async function begin({ house, source }: Client): Promise<Ceremony> {
+  const reply = await house.fetch(`${SIGN_IN}/options`, { method: 'POST', source });
   if (reply.status !== 200)
     throw Object.assign(new Error('no options'), { name: `options_${reply.status}_${reply.problem() ?? ''}` });
   return reply.json() as Ceremony;
 }
 
-function answer(house: ProbeHouse, challengeId: string, response: object): Promise<ProbeResponse> {
-  return house.fetch(SIGN_IN, { method: 'POST', json: { challengeId, response } as never });
+function answer({ house, source }: Client, challengeId: string, response: object): Promise<ProbeResponse> {
+  return house.fetch(SIGN_IN, { method: 'POST', json: { challengeId, response } as never, source });
 }
 
 function opened(reply: ProbeResponse): boolean {
@@ -73,20 +79,21 @@ export const passkeysProbe: Probe = {
   everySeconds: PROBE_SECONDS_HOUR,
   async run(house) {
     const done = checks();
-    const person = await house.enrol('b', 'auditor');
-    const right = await begin(house);
-    const signedIn = await answer(house, right.challengeId, person.authenticator.authenticate(right.options));
+    const client = { house, source: 1 + house.random.bytes(1)[0]! };
+    const person = await house.enrol('b', 'auditor', client.source);
+    const right = await begin(client);
+    const signedIn = await answer(client, right.challengeId, person.authenticator.authenticate(right.options));
     done.expect(opened(signedIn), `A right answer opened no session (${signedIn.status} ${signedIn.problem() ?? ''}).`);
     // Signed anew, so that nothing but the used challenge is wrong with it.
-    const again = await answer(house, right.challengeId, person.authenticator.authenticate(right.options));
+    const again = await answer(client, right.challengeId, person.authenticator.authenticate(right.options));
     done.expect(!opened(again), 'A challenge was good for a second answer.');
-    const [one, other] = [await begin(house), await begin(house)];
-    const crossed = await answer(house, other.challengeId, person.authenticator.authenticate(one.options));
+    const [one, other] = [await begin(client), await begin(client)];
+    const crossed = await answer(client, other.challengeId, person.authenticator.authenticate(one.options));
     done.expect(!opened(crossed), 'An answer to one challenge was taken for another.');
     for (const { what, bend } of WRONG) {
-      const { challengeId, options } = await begin(house);
+      const { challengeId, options } = await begin(client);
       done.expect(
-        !opened(await answer(house, challengeId, bend(person, options))),
+        !opened(await answer(client, challengeId, bend(person, options))),
         `An answer ${what} opened a session.`,
       );
     }
