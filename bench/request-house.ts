@@ -29,12 +29,9 @@ interface Client {
   cookie: string;
 }
 
-async function call(
-  client: Client,
-  method: 'GET' | 'POST',
-  path: string,
-  body?: unknown,
-): Promise<Record<string, unknown>> {
+/** Posts when there is a body, else reads. */
+async function call(client: Client, path: string, body?: unknown): Promise<Record<string, unknown>> {
+  const method = body === undefined ? 'GET' : 'POST';
   const reply = await request(client.origin + path, {
     method,
     dispatcher: client.agent,
@@ -58,17 +55,17 @@ async function prepare(house: House, ca: string) {
   const links = (await house.supervisor.ask('issuer', 'seed', null)) as { role: string; linkPath: string }[];
   const lead = links.find(({ role }) => role === 'Lead auditor')!;
   const client: Client = { origin: house.edgeUrl, agent: new Agent({ connect: { ca } }), cookie: '' };
-  await call(client, 'POST', '/api/identity/link', { token: lead.linkPath.split('#')[1] });
+  await call(client, '/api/identity/link', { token: lead.linkPath.split('#')[1] });
   const period = { periodStart: '2026-01-01', periodEnd: '2026-12-31' };
-  const made = await call(client, 'POST', '/api/engagements', {
+  const made = await call(client, '/api/engagements', {
     title: 'Load',
     clientName: 'Sample organisation',
     ...period,
     catalogue: { source: 'sample' },
   });
   const path = `/api/engagements/${String(made['id'])}`;
-  await call(client, 'POST', `${path}/state`, { to: 'fieldwork', revision: made['revision'] ?? 1 });
-  const { criteria } = (await call(client, 'GET', `${path}/criteria?limit=100`)) as unknown as {
+  await call(client, `${path}/state`, { to: 'fieldwork', revision: made['revision'] ?? 1 });
+  const { criteria } = (await call(client, `${path}/criteria?limit=100`)) as unknown as {
     criteria: { id: string }[];
   };
   return { client, engagementId: String(made['id']), criterionIds: criteria.map(({ id }) => id) };

@@ -1,5 +1,4 @@
 /** The door of the room: other rooms and the composition roots import from here only. */
-export { routes as engagementContract } from './contract.ts';
 export { problems as engagementProblems } from './errors.ts';
 export {
   auditOf,
@@ -13,4 +12,3 @@ export {
 export type { Hold } from './gate.ts';
 export type { Asker, CardOverride, EngagementDeps, FieldSealer, RefuseCardNumber } from './ports.ts';
 export { engagementRoutes } from './routes.ts';
-export { sealedFields as engagementSealedFields } from './sealed-fields.ts';
