@@ -10,5 +10,5 @@ export {
   withRecordedDenials,
 } from './gate.ts';
 export type { Hold } from './gate.ts';
-export type { Asker, CardOverride, EngagementDeps, FieldSealer, RefuseCardNumber } from './ports.ts';
+export type { Asker, EngagementDeps } from './ports.ts';
 export { engagementRoutes } from './routes.ts';
