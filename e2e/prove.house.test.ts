@@ -1,0 +1,111 @@
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startHouse, type House } from '../app/bin/house.ts';
+import { readSettings } from '../app/bin/settings.ts';
+import type { AttackReport } from '../app/probes/attack-report.ts';
+import type { ProveReport } from '../app/probes/prove-report.ts';
+
+/** A first start on a loaded machine: database, keys, seven processes, the sample. */
+const START_MS_MAX = 180_000;
+const ASK_MS_MAX = 120_000;
+
+let house: House;
+let folder: string;
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'ax-prove-'));
+  chmodSync(folder, 0o711); // as root, each process passes through it under a user of its own
+  const settings = { ...readSettings({ AUDITRAX_STATE: join(folder, 'state') }), port: 0, tryoutPort: 0 };
+  const options = { sentinel: { attempt_ms: 3_000, publish_ms: 5_000 } };
+  house = await startHouse({ settings, options, progress: () => {}, log: () => {} });
+  await house.supervisor.ask('issuer', 'seed', null);
+  await house.supervisor.ask('sentinel', 'begin', null);
+}, START_MS_MAX);
+afterAll(async () => {
+  await house?.stop();
+  rmSync(folder, { recursive: true, force: true });
+}, START_MS_MAX);
+
+async function prove(claims: readonly string[]): Promise<ProveReport> {
+  return (await house.supervisor.ask('sentinel', 'prove', { claims: [...claims] })) as unknown as ProveReport;
+}
+
+describe('the running house', () => {
+  it(
+    'proves every claim that has a probe, and says plainly of the rest that nobody has looked',
+    async () => {
+      const report = await prove([]);
+      const probed = report.claims.filter((claim) => claim.probed);
+      expect(probed.filter((claim) => claim.state !== 'green')).toEqual([]);
+      expect(probed.length).toBeGreaterThanOrEqual(22);
+      expect(report.claims.filter((claim) => !claim.probed && claim.state === 'green')).toEqual([]);
+      expect(report.summary).toContain('0 failing');
+    },
+    ASK_MS_MAX,
+  );
+
+  it(
+    'proves one claim alone when only that is asked for',
+    async () => {
+      const before = await prove([]);
+      const after = await prove(['vendor.registry']);
+      const at = (report: ProveReport, id: string) => report.claims.find((claim) => claim.id === id)!.observed_at;
+      expect(at(after, 'vendor.registry')! > at(before, 'vendor.registry')!).toBe(true);
+      expect(at(after, 'access.step-up')).toBe(at(before, 'access.step-up'));
+    },
+    ASK_MS_MAX,
+  );
+
+  it(
+    'refuses, sees and pages every attempt, at every route and at every layer, with answers that cannot be told apart',
+    async () => {
+      const report = (await house.supervisor.ask('sentinel', 'attack', { names: [] })) as unknown as AttackReport;
+      expect(report.faults).toEqual([]);
+      expect(report.ok).toBe(true);
+      const layers = report.matrix.map((row) => row.name).toSorted();
+      expect(layers).toEqual(['gateway', 'grant', 'guard', 'parser', 'scope', 'tripwire']);
+      for (const row of report.matrix) {
+        expect([row.name, row.refused, row.seen, row.paged]).toEqual([
+          row.name,
+          row.attempts,
+          row.attempts,
+          row.attempts,
+        ]);
+      }
+      expect(report.answers.length).toBeGreaterThan(20);
+    },
+    ASK_MS_MAX,
+  );
+
+  it(
+    'goes on attacking itself: the dead man hears a canary page without being asked',
+    async () => {
+      const heard = house.deadMan.lastPage_ms() ?? 0;
+      await expect.poll(() => house.deadMan.lastPage_ms() ?? 0, { timeout: 30_000 }).toBeGreaterThan(heard);
+    },
+    ASK_MS_MAX,
+  );
+
+  it(
+    'proves again after the sentinel was killed, without being told to begin',
+    async () => {
+      process.kill(house.supervisor.pids().sentinel!, 'SIGKILL');
+      await expect
+        .poll(
+          () =>
+            prove(['tenant.row-scope']).then(
+              (report) => report.claims.find((one) => one.id === 'tenant.row-scope')!.state,
+              () => 'down',
+            ),
+          {
+            timeout: 60_000,
+            interval: 500,
+          },
+        )
+        .toBe('green');
+    },
+    ASK_MS_MAX,
+  );
+});
