@@ -143,7 +143,7 @@ function processOptions(service: ServiceName, parts: Parts): Record<string, Json
   const doors = { host: settings.host, port: settings.port, tryoutPort: settings.tryoutPort ?? null };
   const own: Partial<Record<ServiceName, Record<string, Json>>> = {
     issuer: { doors, sample: !settings.production },
-    keys: { create: parts.isNew, wrappedKeys: parts.setup.holdings.wrappedKeys },
+    keys: { create: parts.isNew, wrappedKeys: parts.setup.holdings.wrappedKeys, kekRefs: parts.setup.holdings.kekRefs },
     gateway: {
       doors,
       bind: settings.bind,

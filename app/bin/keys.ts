@@ -1,7 +1,7 @@
 // The keys process: holds the key-encryption keys, wraps and unwraps data keys, has no database.
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { AppError } from '@auditrax/base';
+import { AppError, isAppError, type Uuid } from '@auditrax/base';
 import {
   createRootKeyFile,
   initKeyRing,
@@ -14,6 +14,9 @@ import { createVault, keysRoutes, problems } from '../domains/keys/index.ts';
 import { openFloor, type Floor } from './floor.ts';
 import { serve } from './serve.ts';
 
+/** How the local provider writes the id of a key-encryption key. */
+const LOCAL_PREFIX = 'local:';
+
 const floor = await openFloor('keys');
 
 /**
@@ -24,7 +27,11 @@ const floor = await openFloor('keys');
 async function openRing({ member, clock, random }: Floor): Promise<KeyRing> {
   const path = join(member.boot.stateDirectory, 'key-ring');
   const rootPath = join(member.boot.stateDirectory, 'root-key');
-  const { create, wrappedKeys } = member.boot.options as { create: boolean; wrappedKeys: number };
+  const { create, wrappedKeys, kekRefs } = member.boot.options as {
+    create: boolean;
+    wrappedKeys: number;
+    kekRefs: string[];
+  };
   if (!existsSync(path) || !existsSync(rootPath)) {
     if (!create) {
       const lost = [rootPath, path].filter((file) => !existsSync(file)).join(' and ');
@@ -41,10 +48,27 @@ async function openRing({ member, clock, random }: Floor): Promise<KeyRing> {
   }
   const rootKey = await readRootKeyFile(rootPath);
   const ring = await openKeyRing({ path, rootKey, clock, random });
+  refuseForeignRing(ring, kekRefs);
   member.onAsk('recovery-key-once', async (isFirstStart) =>
     isFirstStart === true && ring.recoveryConfirmedAtMs === undefined ? ring.renewRecoveryKey(rootKey) : null,
   );
   return ring;
+}
+
+/** A ring of another house opens well and decrypts nothing: better said now, by name, than at the first reading. */
+function refuseForeignRing(ring: KeyRing, kekRefs: readonly string[]): void {
+  for (const ref of kekRefs.filter((ref) => ref.startsWith(LOCAL_PREFIX))) {
+    try {
+      ring.kek(ref.slice(LOCAL_PREFIX.length) as Uuid);
+    } catch (error) {
+      if (!isAppError(error, 'kek_unknown')) throw error;
+      throw new AppError(
+        'ring_foreign',
+        `the database expects key ${ref}; found key ring ${ring.ringId} with ${ring.keyCount} other keys: put back the ring of this database, or restore a backup with \`npm exec --no -- auditrax restore FILE\``,
+        { cause: error },
+      );
+    }
+  }
 }
 
 try {

@@ -1,5 +1,5 @@
 // A whole house of its own for a test: throw-away state folder, free ports, people who sign in over HTTP.
-import { mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -20,7 +20,9 @@ export interface TestHouse {
 
 /** A new state folder, short enough for a socket below it. */
 export function makeStateFolder(): string {
-  return mkdtempSync(join(tmpdir(), 'axe-'));
+  const path = mkdtempSync(join(tmpdir(), 'axe-'));
+  chmodSync(path, 0o711); // as root each process passes through as a user of its own
+  return path;
 }
 
 export function removeFolder(path: string): void {

@@ -23,7 +23,7 @@ export async function run(args: string[]): Promise<number> {
     (values.help ? process.stdout : process.stderr).write(HELP);
     return values.help ? 0 : 2;
   }
-  const { state } = readSettings(process.env);
+  const { state, databaseUrl } = readSettings(process.env);
   const file = resolve(name);
   if (existsSync(file)) throw new AppError('file_exists', `${file} exists already: name another file`);
   if (!existsSync(join(state, 'keys/key-ring')))
@@ -41,5 +41,10 @@ export async function run(args: string[]): Promise<number> {
     folder.release();
   }
   process.stdout.write(`${file}: ${(statSync(file).size / 1e6).toFixed(1)} MB. Keep it apart from the recovery key.\n`);
+  if (databaseUrl !== undefined) {
+    process.stdout.write(
+      'The database of DATABASE_URL is not in it: back that up with its own tools while the house is stopped.\n',
+    );
+  }
   return 0;
 }

@@ -2,6 +2,7 @@ import { existsSync, readFileSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { isAppError } from '@auditrax/base';
+import { inspectRing } from '@auditrax/seal';
 import { askHouse } from '../../platform/supervisor/control.ts';
 import { ROOT } from '../root.ts';
 import { readSettings, type Settings } from '../settings.ts';
@@ -59,8 +60,7 @@ function keys(settings: Settings): Line[] {
   try {
     const ring = existsSync(join(settings.state, 'keys/key-ring'));
     const root = existsSync(join(settings.state, 'keys/root-key'));
-    if (ring && root)
-      return [{ check: 'key ring', ok: true, detail: 'present; its fingerprint is compared at each start' }];
+    if (ring && root) return [ringLine(settings)];
     return [
       {
         check: 'key ring',
@@ -68,8 +68,27 @@ function keys(settings: Settings): Line[] {
         detail: `${ring ? 'the root key' : 'the ring'} is missing below ${settings.state}/keys: restore a backup with \`auditrax restore\``,
       },
     ];
-  } catch {
+  } catch (error) {
+    if (!['EACCES', 'EPERM'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
     return [{ check: 'key ring', ok: true, detail: 'not readable by this user' }];
+  }
+}
+
+/** Opens the ring with its root key, as the keys process would; a wrong one is named with its id and both check values. */
+function ringLine(settings: Settings): Line {
+  const check = 'key ring';
+  try {
+    const rootKey = Buffer.from(readFileSync(join(settings.state, 'keys/root-key'), 'latin1').trim(), 'base64url');
+    const { ringId, fingerprint, keyIds } = inspectRing(readFileSync(join(settings.state, 'keys/key-ring')), rootKey);
+    rootKey.fill(0);
+    return { check, ok: true, detail: `${ringId}, ${keyIds.length} keys, root key ${fingerprint}` };
+  } catch (error) {
+    if (!isAppError(error)) throw error;
+    return {
+      check,
+      ok: false,
+      detail: `${error.message}: put back the key that belongs to it, or restore a backup with \`auditrax restore\``,
+    };
   }
 }
 

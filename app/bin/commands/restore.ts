@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { execFileSync } from 'node:child_process';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline/promises';
@@ -18,7 +18,7 @@ asked for, or read from KEYFILE.
 `;
 
 async function readRecoveryKey(file: string | undefined): Promise<string> {
-  if (file !== undefined) return (await import('node:fs')).readFileSync(file, 'utf8').trim();
+  if (file !== undefined) return readFileSync(file, 'utf8').trim();
   const prompt = createInterface({ input: process.stdin, output: process.stderr });
   const typed = await prompt.question('Recovery key: ');
   prompt.close();
@@ -65,7 +65,7 @@ export async function run(args: string[]): Promise<number> {
   } catch (error) {
     // Half a house must never be started: what was unpacked goes away again.
     folder.release();
-    const aside = `${state}.failed`;
+    const aside = `${state}.failed-${process.pid}`;
     renameSync(state, aside);
     rmSync(aside, { recursive: true, force: true });
     throw error;

@@ -5,7 +5,7 @@ import { open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { AppError, type Random } from '@auditrax/base';
+import { AppError, isAppError, type Random } from '@auditrax/base';
 import { decryptStream, encryptStream, recoverRootKey } from '@auditrax/seal';
 
 /** First bytes of a backup file: format and version. */
@@ -19,10 +19,11 @@ const RING_LENGTH_BYTES = 4;
 const LEFT_OUT = [
   './keys/key-ring*',
   './keys/root-key',
-  './postgres/native*',
+  './postgres/postgres-*',
   './postgres/socket',
   './postgres/postgres.log',
   './postgres/data/postmaster.pid',
+  './browser',
   './supervisor/control',
   './supervisor/house.json',
   './supervisor.pid',
@@ -96,6 +97,17 @@ export async function writeBackup(place: BackupPlace, random: Random): Promise<v
   }
 }
 
+/** What the cipher says of a file that lost its end or that somebody changed. */
+const CUT_OR_CHANGED: ReadonlySet<string> = new Set(['truncated', 'authentication_failed', 'commitment_mismatch']);
+
+function malformed(file: string, cause: unknown): AppError<BackupCode> {
+  const cut = isAppError(cause, 'truncated');
+  const what = cut ? 'is cut off' : 'was changed, or is damaged';
+  return new AppError<BackupCode>('backup_malformed', `${file} ${what}: nothing was restored; use another copy`, {
+    cause,
+  });
+}
+
 interface Head {
   readonly ring: Buffer;
   readonly salt: Buffer;
@@ -144,7 +156,15 @@ export async function unpackBackup(place: BackupPlace, recoveryKey: string): Pro
   const sealed = createReadStream(place.file, { start: head.offset });
   const key = archiveKey(rootKey, head.salt);
   rootKey.fill(0);
-  await pipeline(Readable.from(decryptStream({ key, context: head.context }, sealed)), child.stdin!);
-  await done;
+  try {
+    await pipeline(Readable.from(decryptStream({ key, context: head.context }, sealed)), child.stdin!);
+    await done;
+  } catch (error) {
+    // The caller clears the folder away: nothing may be unpacked into it any more.
+    child.kill('SIGKILL');
+    await done.catch(() => undefined);
+    if (!isAppError(error)) throw malformed(place.file, error);
+    throw CUT_OR_CHANGED.has(error.code) ? malformed(place.file, error) : error;
+  }
   return head.ring;
 }

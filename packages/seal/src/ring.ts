@@ -222,6 +222,26 @@ export async function openKeyRing(input: RingPlace): Promise<KeyRing> {
 }
 
 /**
+ * What a ring's bytes are, checked with their root key, for whoever looks into an installation. Throws `ring_corrupt`,
+ * `suite_unknown`, `root_key_mismatch` (naming ring, expected and found), `ring_tampered`.
+ */
+export function inspectRing(
+  ringBytes: Uint8Array,
+  rootKey: Uint8Array,
+): { readonly ringId: Uuid; readonly fingerprint: string; readonly keyIds: readonly Uuid[] } {
+  const stored = parseRing(ringBytes);
+  const keys = deriveRootKeys(rootKey, stored.document.ringId);
+  try {
+    checkRing(stored, keys);
+  } finally {
+    keys.wrap.destroy();
+    keys.mac.fill(0);
+  }
+  const { ringId, rootCheck, entries } = stored.document;
+  return { ringId, fingerprint: rootCheck, keyIds: entries.map((entry) => entry.kekId) };
+}
+
+/**
  * The root key of a ring or of its backup, by the recovery key alone; the ring's MAC is checked with it. Throws
  * `recovery_key_malformed`, `recovery_key_mismatch`, `root_key_mismatch`, `ring_tampered`, `ring_corrupt`.
  */
