@@ -69,17 +69,20 @@ export function licenceFindings(lock) {
     .filter(({ licence }) => !licenceFits(licence));
 }
 
-/** Direct dependencies that are not pinned exactly, or have no line of reason in the reference. */
+/** Direct dependencies that are not pinned exactly or have no line of reason in the reference, and lines of none. */
 export function dependencyFindings(manifest, reasons) {
   const direct = Object.entries({
     ...manifest.dependencies,
     ...manifest.optionalDependencies,
     ...manifest.devDependencies,
   });
-  return direct.flatMap(([name, version]) => [
+  const listed = [...reasons.matchAll(/^\| `([^`]+)`/gm)].map(([, name]) => name);
+  const findings = direct.flatMap(([name, version]) => [
     ...(/^(npm:.*@)?\d+\.\d+\.\d+(-[a-z0-9.]+)?$/.test(version) ? [] : [`${name} is not pinned exactly: ${version}`]),
     ...(reasons.includes(`\`${name}\``) ? [] : [`${name} has no line in docs/reference/dependencies.md`]),
   ]);
+  const gone = listed.filter((name) => !direct.some(([own]) => own === name));
+  return [...findings, ...gone.map((name) => `docs/reference/dependencies.md has a line for ${name}, which is gone`)];
 }
 
 function componentOf(key, entry) {

@@ -54,7 +54,15 @@ describe('direct dependencies', () => {
 
   it('need a reason, of whatever kind they are', () => {
     for (const kind of ['dependencies', 'optionalDependencies', 'devDependencies'])
-      expect(dependencyFindings({ [kind]: { '@a/b': '1.0.0' } }, '| `@a/c` | why |')).toHaveLength(1);
+      expect(dependencyFindings({ [kind]: { '@a/b': '1.0.0' } }, '| `@a/bc`: why |')).toEqual([
+        '@a/b has no line in docs/reference/dependencies.md',
+      ]);
+  });
+
+  it('are not spoken of once they are gone', () => {
+    expect(dependencyFindings({ dependencies: { a: '1.0.0' } }, '| `a` | why |\n| `b` | why |')).toEqual([
+      'docs/reference/dependencies.md has a line for b, which is gone',
+    ]);
   });
 });
 

@@ -16,6 +16,7 @@ const SYSTEM_PACKAGES: readonly { readonly name: string; readonly file: string; 
     file: '/usr/share/gocode/src/golang.org/x/mod/sumdb/tlog/tlog.go',
     why: 'a foreign verifier of the log',
   },
+  { name: 'libnss3-tools', file: '/usr/bin/certutil', why: 'the certificate store of the browser' },
   { name: 'sslscan', file: '/usr/bin/sslscan', why: 'a foreign scanner of the TLS listeners' },
 ];
 
