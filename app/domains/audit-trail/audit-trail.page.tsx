@@ -23,6 +23,7 @@ function columnsFor(open: (id: string) => void, name: (memberId: string) => stri
       header: 'Sealed at',
       align: 'right',
       fit: true,
+      priority: 2,
       cell: (row) =>
         row.position === null ? (
           <span className="muted" title="Written; the sequencer has not sealed it yet">

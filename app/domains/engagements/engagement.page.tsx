@@ -43,6 +43,7 @@ const stateMeaning: Readonly<Record<EngagementDetail['state'], string>> = {
 function Finalise({ engagement, open, onClose }: { engagement: EngagementDetail; open: boolean; onClose: () => void }) {
   const client = useQueryClient();
   const { progress } = engagement;
+  const recorded = progress.total - progress.open;
   return (
     <StepUpDialog
       open={open}
@@ -54,8 +55,8 @@ function Finalise({ engagement, open, onClose }: { engagement: EngagementDetail;
       effects={
         <div className="stack stack--tight">
           <p>
-            It seals {progress.total - progress.open} results and all evidence of “{engagement.title}”. Afterwards
-            nobody can change them, not even you.
+            It seals {recorded === 1 ? 'one result' : `${recorded} results`} and all evidence of “{engagement.title}”.
+            Afterwards nobody can change them, not even you.
           </p>
           {progress.open > 0 && (
             <p>

@@ -64,7 +64,14 @@ function columnsFor(open: (id: string) => void): readonly Column<OncallPage>[] {
       priority: 2,
       cell: (row) => (row.tenant ? <Tag>{row.tenant}</Tag> : <span className="muted">none</span>),
     },
-    { key: 'opened', header: 'Last', fit: true, sort: (row) => row.lastAt, cell: (row) => <Ago at={row.lastAt} /> },
+    {
+      key: 'opened',
+      header: 'Last',
+      fit: true,
+      priority: 2,
+      sort: (row) => row.lastAt,
+      cell: (row) => <Ago at={row.lastAt} />,
+    },
     { key: 'delivered', header: 'Delivered in', fit: true, priority: 3, cell: (row) => <Delivered page={row} /> },
     {
       key: 'state',
