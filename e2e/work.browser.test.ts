@@ -103,7 +103,8 @@ describe.skipIf(browserMissing)('an engagement from the first field to the seal'
       await lead.sees('NIST SP 800-53 moderate');
       await tab(lead, 'Criteria');
       await lead.reads('AC-1');
-      await lead.page.getByRole('searchbox', { name: 'Search criteria' }).fill('session lock');
+      await lead.page.getByRole('searchbox', { name: 'Search criteria' }).fill('device lock');
+      await expect.poll(() => lead.page.locator('main tbody tr').count()).toBeLessThan(5);
       await lead.page
         .locator('main')
         .getByRole('button', { name: /Device Lock/ })

@@ -203,6 +203,7 @@ export class Visitor {
 
   /** Looks at the screen with axe-core and for content wider than the window; what it finds counts as a fault. */
   async look(name: string): Promise<void> {
+    await this.page.locator('h1').first().waitFor();
     await this.page.evaluate('document.fonts.ready.then(() => undefined)');
     await this.page.evaluate(AXE);
     const findings = await this.page.evaluate<string[]>(
@@ -223,6 +224,7 @@ export class Visitor {
   /** Keeps pictures of the screen for people to look at: wide and narrow, light and dark. */
   async picture(name: string): Promise<void> {
     mkdirSync(PICTURES, { recursive: true });
+    await this.page.locator('h1').first().waitFor();
     const size = this.page.viewportSize()!;
     for (const width of [1280, 390]) {
       await this.page.setViewportSize({ width, height: width === 390 ? 844 : 900 });
