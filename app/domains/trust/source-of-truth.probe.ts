@@ -7,6 +7,9 @@ import { checks, verdict, type Checks } from '../../claims/verdict.ts';
 
 /** A run may be stored while a revision is being made. */
 const OVERLAP_MS = 15_000;
+/** A revision is made each minute; one older than this knows nothing of the runs since. */
+const RENEWED_MINUTES_MAX = 5;
+const MINUTE_MS = 60_000;
 /** The promise covers this many sentences; a page with fewer has lost some. */
 const CLAIMS_MIN = 81;
 /** What only a check may make of a claim. */
@@ -132,6 +135,11 @@ export const sourceOfTruthProbe: Probe = {
     );
     done.expect(recount(page.claims, page.counts), 'The counts do not add up to the claims shown.');
     const generated_ms = Date.parse(page.generated_at);
+    const age_minutes = (house.clock.nowMs() - generated_ms) / MINUTE_MS;
+    done.expect(
+      age_minutes <= RENEWED_MINUTES_MAX,
+      `The page was last worked out ${Math.floor(age_minutes)} minutes ago.`,
+    );
     for (const claim of page.claims) {
       const runs = claim.probe === null ? [] : await house.observations(claim.probe);
       judgeClaim(claim, { runs, generated_ms }, done);
