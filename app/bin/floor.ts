@@ -17,6 +17,7 @@ import { idKeysContract } from '../platform/http/id-keys-contract.ts';
 import { createLog, type Log } from '../platform/http/request-log.ts';
 import { joinSupervisor, type Membership } from '../platform/supervisor/member.ts';
 import type { DatabaseAccess } from '../platform/supervisor/messages.ts';
+import { loadEarly } from './early.ts';
 import { verifiedTls } from './verified-tls.ts';
 
 export const TRUST_DOMAIN = 'auditrax';
@@ -48,6 +49,7 @@ export async function openFloor(
   service: ServiceName,
   obtain?: (member: Membership) => (csrPem: string) => Promise<{ certificatePem: string; bundlePem: string }>,
 ): Promise<Floor> {
+  await loadEarly();
   const member = await joinSupervisor(service);
   const level = member.boot.options['log'] === 'info' ? 'info' : 'warn';
   const log = createLog({ service, destination: process.stdout, level });
@@ -128,7 +130,9 @@ export function databaseConnection(
 ): Parameters<typeof openDatabase>[0]['connection'] {
   if (access === undefined) throw new TypeError('this process was given no database');
   return {
-    ...(access.tls === undefined ? { socketDirectory: access.host } : { host: access.host, tls: verifiedTls(access.tls) }),
+    ...(access.tls === undefined
+      ? { socketDirectory: access.host }
+      : { host: access.host, tls: verifiedTls(access.tls) }),
     port: access.port,
     database: access.database,
     user: access.user,
