@@ -19,16 +19,16 @@ const FOCUSED = `(() => {
 /** Nobody should have to press Tab more often to get anywhere on one of our screens. */
 const TABS_MAX = 60;
 
-/** Presses Tab until the focus is where the person wants it. */
-async function walkTo(visitor: Visitor, wanted: RegExp): Promise<void> {
+/** Presses Tab (or Shift+Tab) until the focus is where the person wants it. */
+async function walkTo(visitor: Visitor, wanted: RegExp, key: 'Tab' | 'Shift+Tab' = 'Tab'): Promise<void> {
   const passed: string[] = [];
   for (let press = 0; press < TABS_MAX; press += 1) {
     const name = await visitor.page.evaluate<string>(FOCUSED);
     if (wanted.test(name)) return;
     passed.push(name.slice(0, 30));
-    await visitor.page.keyboard.press('Tab');
+    await visitor.page.keyboard.press(key);
   }
-  throw new Error(`Tab does not lead to ${wanted}: ${passed.join(' > ')}`);
+  throw new Error(`${key} does not lead to ${wanted}: ${passed.join(' > ')}`);
 }
 
 describe.skipIf(browserMissing)('people and their devices', () => {
@@ -245,7 +245,7 @@ describe.skipIf(browserMissing)('people and their devices', () => {
     await page.keyboard.press('?');
     await typist.dialog.getByText('Keyboard shortcuts').waitFor();
     await page.keyboard.press('Escape');
-    await walkTo(typist, /^Lead auditor/);
+    await walkTo(typist, /^Lead auditor/, 'Shift+Tab');
     await page.keyboard.press('Enter');
     await page.getByRole('menuitem', { name: 'Sign out', exact: true }).waitFor();
     await page.keyboard.type('Sign out');
