@@ -10,6 +10,14 @@ export interface AttackRow {
   readonly seen: number;
   readonly paged: number;
   readonly page_latency_ms_max: number;
+  /** What the attempts were answered, each once. */
+  readonly answers: readonly string[];
+  /** Walls that told the log of them, each once. */
+  readonly stopped_by: readonly string[];
+}
+
+function distinct(words: readonly string[]): string[] {
+  return [...new Set(words)].toSorted();
 }
 
 export interface AttackReport {
@@ -33,6 +41,8 @@ export function rowOf(name: string, outcomes: readonly AttemptOutcome[]): Attack
     seen: outcomes.filter((one) => one.seen !== undefined).length,
     paged: outcomes.filter((one) => one.page !== undefined).length,
     page_latency_ms_max: outcomes.reduce((most, one) => Math.max(most, one.page_latency_ms ?? 0), 0),
+    answers: distinct(outcomes.map((one) => one.answer)),
+    stopped_by: distinct(outcomes.flatMap((one) => (one.seen === undefined ? [] : [String(one.seen.facts['layer'])]))),
   };
 }
 

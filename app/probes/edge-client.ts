@@ -81,11 +81,11 @@ export function createEdgeClient(options: EdgeClientOptions): EdgeClient {
       connections: CONNECTIONS_MAX,
       pipelining: 1,
       allowH2: false,
+      ...(isLoopback ? { localAddress: `127.0.0.${FIRST_SOURCE + source}` } : {}),
       connect: {
         ...strictTls(),
         servername: host,
         lookup,
-        ...(isLoopback ? { localAddress: `127.0.0.${FIRST_SOURCE + source}` } : {}),
         ...(authority === null ? {} : { ca: authority }),
       } as never,
     });

@@ -119,7 +119,7 @@ export const stepUpProbe: Probe = {
     const done = checks();
     const auditor = await house.session('a', 'auditor');
     const memberId = house.idOf('mem', 'a', auditor.personId);
-    const browser = new Browser(house, await house.enrol('a', 'lead'));
+    const browser = new Browser(house, await house.enrol('a', 'lead', 1 + house.random.bytes(1)[0]!));
     const ground = { browser, rolePath: `/api/access/members/${memberId}/role`, memberId, done };
     await withoutConfirmation(ground, house.canaries.a.ids['eng']!);
     await atTheIssuer(ground);
