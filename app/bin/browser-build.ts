@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, globSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, globSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { AppError } from '@auditrax/base';
 
@@ -17,6 +17,9 @@ const INPUTS = [
   'package-lock.json',
 ];
 
+/** Hash of the inputs that a build was made from. */
+const STAMP = '.inputs.sha256';
+
 function hashInputs(root: string): string {
   const hash = createHash('sha256');
   for (const file of INPUTS.flatMap((pattern) => globSync(pattern, { cwd: root })).sort()) {
@@ -28,17 +31,10 @@ function hashInputs(root: string): string {
   return hash.digest('hex');
 }
 
-/**
- * Builds the browser part into dist/browser unless it is current, and returns that folder. Throws
- * `browser_build_failed` with Vite's own words.
- */
-export async function buildBrowser(root: string, log: (line: string) => void): Promise<string> {
-  const output = join(root, 'dist/browser');
-  const stamp = join(output, '.inputs.sha256');
-  const wanted = hashInputs(root);
-  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return output;
-  log('building the browser part');
-  const child = spawn(process.execPath, [join(root, 'node_modules/vite/bin/vite.js'), 'build', '--logLevel', 'error'], {
+/** Runs Vite into `folder`. Throws `browser_build_failed` with its own words. */
+async function runVite(root: string, folder: string): Promise<void> {
+  const vite = join(root, 'node_modules/vite/bin/vite.js');
+  const child = spawn(process.execPath, [vite, 'build', '--logLevel', 'error', '--outDir', folder, '--emptyOutDir'], {
     cwd: root,
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, NODE_ENV: 'production' },
@@ -47,6 +43,29 @@ export async function buildBrowser(root: string, log: (line: string) => void): P
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (said += chunk.toString()));
   const code = await new Promise<number>((resolve) => child.on('exit', (status) => resolve(status ?? 1)));
   if (code !== 0) throw new AppError('browser_build_failed', `the browser part did not build:\n${said}`);
-  writeFileSync(stamp, wanted);
+}
+
+/**
+ * Builds the browser part into dist/browser unless it is current, and returns that folder. It is built beside and then
+ * moved into place, so that two houses starting from one checkout never see half of it. Throws `browser_build_failed`.
+ */
+export async function buildBrowser(root: string, log: (line: string) => void): Promise<string> {
+  const output = join(root, 'dist/browser');
+  const stamp = join(output, STAMP);
+  const wanted = hashInputs(root);
+  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return output;
+  log('building the browser part');
+  const beside = `${output}.${process.pid}`;
+  try {
+    await runVite(root, beside);
+    writeFileSync(join(beside, STAMP), wanted);
+    rmSync(output, { recursive: true, force: true });
+    renameSync(beside, output);
+  } catch (error) {
+    rmSync(beside, { recursive: true, force: true });
+    // Another start of the same checkout may have put its own, equal build there in between.
+    if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return output;
+    throw error;
+  }
   return output;
 }
