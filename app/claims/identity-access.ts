@@ -16,7 +16,7 @@ export const identityAccessClaims: readonly Claim[] = [
     enforcers: [
       { file: 'app/platform/http/peer-gate.ts', export: 'requirePeer', necessary: true },
       { file: 'app/platform/http/token-gate.ts', export: 'requireToken', necessary: true },
-      { file: 'packages/workload/src/tls.ts', export: 'serverTls', necessary: false },
+      { file: 'packages/workload/src/tls.ts', export: 'serverTls', necessary: true },
     ],
     probe: 'access.zero-trust',
     wouldTurnRed:
@@ -101,7 +101,7 @@ export const identityAccessClaims: readonly Claim[] = [
     enforcers: [
       { file: 'app/platform/http/policy-gate.ts', export: 'requirePolicy', necessary: true },
       { file: 'app/domains/engagements/gate.ts', export: 'permitEngagement', necessary: true },
-      { file: 'packages/policy/src/policy-set.ts', export: 'loadPolicies', necessary: false },
+      { file: 'packages/policy/src/policy-set.ts', export: 'loadPolicies', necessary: true },
     ],
     probe: 'access.role-and-row',
     wouldTurnRed:
@@ -117,7 +117,6 @@ export const identityAccessClaims: readonly Claim[] = [
     module: 'app/platform/audit',
     enforcers: [
       { file: 'app/platform/audit/migrations/20261122091000_audit.sql', export: 'audit.guard_row', necessary: true },
-      { file: 'app/platform/audit/record.ts', export: 'createRecorder', necessary: false },
       { file: 'app/platform/audit/signer.ts', export: 'judgeGrowth', necessary: false },
     ],
     probe: 'audit.privileged-log',

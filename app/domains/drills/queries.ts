@@ -21,6 +21,10 @@ export function engagementsOf(tenantId: Uuid): Statement<{ id: Uuid; tenant_id: 
   return sql<{ id: Uuid; tenant_id: Uuid }>`select id, tenant_id from app.engagement where tenant_id = ${tenantId}`;
 }
 
+export function ownEngagement(tenantId: Uuid, id: Uuid): Statement<{ id: Uuid }> {
+  return sql<{ id: Uuid }>`select id from app.engagement where tenant_id = ${tenantId} and id = ${id}`;
+}
+
 export const everyEngagement: Statement = { sql: 'select id, tenant_id from app.engagement', parameters: [] };
 
 export function engagementsWithAnybodysResults(tenantId: Uuid): Statement {

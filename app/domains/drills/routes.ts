@@ -3,9 +3,11 @@ import type { TokenMinter } from '@auditrax/workload';
 import type { recordMint } from '../../platform/audit/index.ts';
 import { callerClaims } from '../../platform/http/caller.ts';
 import { bindRoutes, type RoomRoutes } from '../../platform/http/handler.ts';
+import type { CoreCode } from '../../platform/http/problems.ts';
 import { findSession, type IdentityDeps } from '../identity/index.ts';
 import { issuerRoutes, routes } from './contract.ts';
 import type { DrillsCode } from './errors.ts';
+import { ownEngagement } from './queries.ts';
 import { runDrill, type DrillDeps } from './service.ts';
 
 /** Routes of the `workspace`. */
@@ -17,7 +19,13 @@ export function drillRoutes(deps: DrillDeps): RoomRoutes {
       const result = await runDrill(deps, { name, tenant, other, rowId, requestId: call.requestId });
       return { status: 200 as const, body: result };
     },
-    knock: (call) => Promise.resolve({ status: 200 as const, body: { uuid: call.ids['params.engagementId'] } }),
+    async knock(call) {
+      const { tenant } = call.caller;
+      const id = call.ids['params.engagementId'];
+      const [row] = await deps.tenant.scoped(tenant, ownEngagement(tenant.tenantId, id));
+      if (row === undefined) throw new AppError<CoreCode>('not_found', 'no such engagement');
+      return { status: 200 as const, body: { uuid: row.id } };
+    },
   });
 }
 

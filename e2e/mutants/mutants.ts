@@ -1,0 +1,450 @@
+// For every enforcer of a probed claim: what "nothing" in its place is. A gate replaced by nothing lets everything pass
+// and breaks nothing else, so that what turns red is the claim and not the house around it.
+import type { ServiceName } from '@auditrax/base';
+
+interface Named {
+  readonly file: string;
+  readonly export: string;
+  /** What is left, in one line of the generated table. */
+  readonly left: string;
+}
+
+/** An export of a module, replaced in the named processes' own memory. */
+export interface ModuleMutant extends Named {
+  readonly kind: 'module';
+  /** An expression in the scope of the module; the name itself still means the original in it. */
+  readonly nothing: string;
+  readonly processes: readonly ServiceName[];
+  /** Arguments of the runtime that are left out as well: a second wall that the claim does not speak of. */
+  readonly without?: readonly string[];
+  /** The tail of the log is put back afterwards to where it was, so that what was missed is told late and not never. */
+  readonly rewindsTail?: true;
+  /** Writes what the restored program refuses to read. These come last. */
+  readonly leavesMarks?: true;
+}
+
+/** A function of the database, replaced by another body. */
+export interface FunctionMutant extends Named {
+  readonly kind: 'function';
+  readonly signature: string;
+  readonly nothing: string;
+}
+
+/** Row-level security of every table that a tenant's rows are in, switched off. */
+export interface WallMutant extends Named {
+  readonly kind: 'wall';
+}
+
+/** The application's role is given every right of the owner. */
+export interface GrantMutant extends Named {
+  readonly kind: 'grant';
+}
+
+export type Mutant = ModuleMutant | FunctionMutant | WallMutant | GrantMutant;
+
+const PLATFORM_SQL = 'app/platform/db/migrations/20261122090000_platform.sql';
+const AUDIT_SQL = 'app/platform/audit/migrations/20261122091000_audit.sql';
+
+// A blob of the sealed form with the plain value in it; all zero where the nonce belongs, so that it is known again.
+const CLEAR_BLOB = `(value, version) => {
+  const head = Buffer.alloc(30);
+  head[0] = 0xa7; head[1] = 0x01; head.writeUInt32BE(version, 2);
+  return Buffer.concat([head, Buffer.from(value), Buffer.alloc(16)]);
+}`;
+const OPEN_CLEAR_BLOB = `(sealed) => {
+  const blob = Buffer.from(sealed);
+  return blob.subarray(6, 30).every((byte) => byte === 0) ? blob.subarray(30, -16) : undefined;
+}`;
+
+function at(file: string, name: string): { kind: 'module'; file: string; export: string } {
+  return { kind: 'module', file, export: name };
+}
+
+const PAGES: readonly Mutant[] = [
+  {
+    ...at('app/domains/trust/model.ts', 'buildPage'),
+    left: 'a page of the claims alone: no run of a probe goes into it',
+    nothing: '((build) => (input) => build({ ...input, observations: [] }))(buildPage)',
+    processes: ['sentinel'],
+  },
+  {
+    ...at('app/claims/grade.ts', 'gradeClaim'),
+    left: 'every claim is proven and green, whatever was seen',
+    nothing: `() => ({ grade: 'proven', state: 'green', standing: 'proven', detail: 'All is well.', strip: [] })`,
+    processes: ['sentinel'],
+  },
+  {
+    ...at('app/domains/trust/publish.ts', 'renderRevision'),
+    left: 'a revision of one empty page',
+    nothing: `({ model: { revision, validUntil_ms, digest } }) => ({
+      revision, validUntil_ms, digest, files: [{ path: '/security', mediaType: 'text/plain; charset=utf-8', content: '' }],
+    })`,
+    processes: ['sentinel'],
+  },
+  {
+    ...at('app/domains/vendors/public.ts', 'vendorFiles'),
+    left: 'no page of the register',
+    nothing: '() => () => []',
+    processes: ['sentinel'],
+  },
+  {
+    ...at('app/domains/vendors/registry.ts', 'checkRegistry'),
+    left: 'every register is fine',
+    nothing: '() => []',
+    processes: ['sentinel'],
+  },
+  {
+    ...at('app/domains/disclosure/public.ts', 'disclosureFiles'),
+    left: 'no policy page and no security.txt',
+    nothing: '() => () => []',
+    processes: ['sentinel'],
+  },
+  {
+    ...at('app/domains/disclosure/policy.ts', 'checkPolicy'),
+    left: 'every policy is fine',
+    nothing: '() => []',
+    processes: ['sentinel'],
+  },
+  {
+    ...at('app/domains/disclosure/security-txt.ts', 'securityTxt'),
+    left: 'an empty file',
+    nothing: `() => ''`,
+    processes: ['sentinel'],
+  },
+];
+
+const WATCH: readonly Mutant[] = [
+  {
+    ...at('app/domains/detections/rules.ts', 'detect'),
+    left: 'no event raises an alert',
+    nothing: '() => []',
+    processes: ['sentinel'],
+    rewindsTail: true,
+  },
+  {
+    ...at('app/domains/detections/tail.ts', 'createTail'),
+    left: 'nobody follows the log',
+    nothing: '() => ({ runOnce: async () => 0, start() {}, stop: async () => {}, lastCaughtUp_ms: () => 0 })',
+    processes: ['sentinel'],
+    rewindsTail: true,
+  },
+  {
+    ...at('app/domains/oncall/pager.ts', 'createPager'),
+    left: 'alerts go nowhere',
+    nothing: '() => ({ raise: async () => {}, deliverOnce: async () => 0, start() {}, stop: async () => {} })',
+    processes: ['sentinel'],
+    rewindsTail: true,
+  },
+  {
+    ...at('app/platform/audit/attempts.ts', 'attemptRecorder'),
+    left: 'refusals are recorded nowhere',
+    nothing: `() => ({ record: async () => ({ entryId: '00000000-0000-4000-8000-000000000000' }) })`,
+    processes: ['workspace', 'issuer'],
+  },
+];
+
+const DOORS: readonly Mutant[] = [
+  {
+    ...at('packages/workload/src/strict-tls.ts', 'strictTls'),
+    left: 'what the runtime and OpenSSL come with',
+    nothing: '() => ({})',
+    processes: ['gateway'],
+    without: ['--tls-min-v1.3'],
+  },
+  {
+    ...at('packages/workload/src/tls.ts', 'serverTls'),
+    left: 'a certificate is asked for and not checked in the handshake',
+    nothing: '((make) => (material) => ({ ...make(material), rejectUnauthorized: false }))(serverTls)',
+    processes: ['workspace'],
+  },
+  {
+    ...at('app/platform/http/peer-gate.ts', 'requirePeer'),
+    left: 'every peer may call every route',
+    nothing: '() => true',
+    processes: ['workspace'],
+  },
+  {
+    ...at('app/platform/http/token-gate.ts', 'requireToken'),
+    left: 'a token is read and believed',
+    nothing: `(verifier, needed, { compact }) => {
+      try {
+        const claims = JSON.parse(Buffer.from(compact.split('.')[1], 'base64url').toString('utf8'));
+        const hash = process.getBuiltinModule('node:crypto').createHash('sha256').update(compact).digest('base64url');
+        return { ok: true, claims, hash };
+      } catch {
+        return { ok: false, reason: 'missing' };
+      }
+    }`,
+    processes: ['workspace', 'issuer'],
+  },
+  {
+    ...at('app/platform/http/policy-gate.ts', 'requirePolicy'),
+    left: 'every role may do everything',
+    nothing: `() => 'allowed'`,
+    processes: ['workspace', 'issuer'],
+  },
+  {
+    ...at('app/domains/engagements/gate.ts', 'permitEngagement'),
+    left: 'every row is open to whoever may call the route',
+    nothing: '() => {}',
+    processes: ['workspace'],
+  },
+  {
+    ...at('packages/policy/src/policy-set.ts', 'loadPolicies'),
+    left: 'policies that permit everything and filter nothing',
+    nothing: `((load) => (input) => ({
+      ...load(input),
+      decide: () => ({ allowed: true, reasons: [] }),
+      compileFilter: () => ({ sql: 'true', parameters: [], strings: ['true'], values: [] }),
+    }))(loadPolicies)`,
+    processes: ['workspace', 'issuer'],
+  },
+  {
+    ...at('app/platform/edge/tenant-tag.ts', 'checkTenantTag'),
+    left: 'every id passes the gateway',
+    nothing: '() => ({ ok: true })',
+    processes: ['gateway'],
+  },
+];
+
+const PEOPLE: readonly Mutant[] = [
+  {
+    ...at('app/domains/identity/passkey.ts', 'verifyAssertion'),
+    left: 'every answer of a known passkey is taken',
+    nothing: `async ({ response }) => ({
+      ok: true,
+      counter: Buffer.from(response.response.authenticatorData, 'base64url').readUInt32BE(33),
+    })`,
+    processes: ['issuer'],
+  },
+  {
+    ...at('app/domains/identity/passkey.ts', 'verifyRegistration'),
+    left: 'every new passkey is taken',
+    nothing: `async ({ response }) => {
+      const client = JSON.parse(Buffer.from(response.response.clientDataJSON, 'base64url').toString('utf8'));
+      const { registrationInfo } = await verifyRegistrationResponse({
+        response,
+        expectedChallenge: client.challenge,
+        expectedOrigin: client.origin,
+        requireUserPresence: false,
+        requireUserVerification: false,
+      });
+      const { id, publicKey, counter } = registrationInfo.credential;
+      return { ok: true, passkey: { id, publicKey, counter, transports: [] }, deviceType: registrationInfo.credentialDeviceType };
+    }`,
+    processes: ['issuer'],
+  },
+  {
+    ...at('app/domains/identity/challenges.ts', 'consumeChallenge'),
+    left: 'a challenge can be answered again and again, at any door',
+    nothing: `async (deps, id) => {
+      const [row] = await deps.system.system(takeChallenge(id));
+      if (row === undefined) throw new AppError('challenge_unusable', 'there never was one');
+      await deps.system.system(insertChallenge(row));
+      return row;
+    }`,
+    processes: ['issuer'],
+  },
+  {
+    ...at('app/domains/access/step-up-verifier.ts', 'createStepUpVerifier'),
+    left: 'every confirmation fits every action',
+    nothing: `() => async (claims, text) => ({ assertionHash: readStepUpHeader(text)?.hash ?? '', credentialId: '' })`,
+    processes: ['issuer', 'workspace'],
+  },
+  {
+    ...at('app/domains/access/step-up-digest.ts', 'stepUpDigest'),
+    left: 'the same challenge for every action',
+    nothing: '() => Buffer.alloc(32, 1)',
+    processes: ['issuer', 'workspace'],
+  },
+];
+
+const SEALS: readonly Mutant[] = [
+  {
+    ...at('app/domains/evidence/card-number.ts', 'refuseCardNumber'),
+    left: 'every text is taken',
+    nothing: '() => []',
+    processes: ['workspace'],
+  },
+  {
+    ...at('app/domains/evidence/card-number.ts', 'findCardNumber'),
+    left: 'no text reads as a card number',
+    nothing: '() => undefined',
+    processes: ['workspace'],
+  },
+  {
+    ...at('app/domains/keys/service.ts', 'maySeal'),
+    left: 'a key seals at any age',
+    nothing: '() => true',
+    processes: ['workspace'],
+  },
+  {
+    ...at('app/domains/keys/vault.ts', 'createVault'),
+    left: 'the provider without the room’s rules: no refusal is told',
+    nothing: `({ provider }) => ({
+      generate: async (context) => {
+        const { dek, wrapped, kekRef } = await provider.generateDek(context);
+        return { wrapped, kekRef, commitment: dekCommitment(dek, context) };
+      },
+      unwrap: (wrapped, context) => provider.unwrap(wrapped, context),
+      describe: async () => ({ ...(await provider.describe()), health: await provider.health() }),
+    })`,
+    processes: ['keys'],
+  },
+  {
+    ...at('packages/seal/src/field.ts', 'openField'),
+    left: 'decrypted without a look at tag, tenant, table or row',
+    // Counter mode: encrypting the ciphertext again with the same nonce gives the plaintext.
+    nothing: `({ key }, sealed) => {
+      const { nonce, body } = splitField(sealed);
+      const cipher = body.subarray(0, body.length - TAG_BYTES);
+      return xaesEncrypt({ key: key.key, nonce, aad: Buffer.alloc(0) }, cipher).subarray(0, cipher.length);
+    }`,
+    processes: ['workspace'],
+  },
+  {
+    ...at('packages/seal/src/chunked.ts', 'sealChunk'),
+    left: 'files as they came, in the sealed form',
+    nothing: `((open) => {
+      const isClear = (sealed) => sealed.subarray(sealed.length - TAG_BYTES).every((byte) => byte === 0);
+      openChunk = (keys, index, sealed) =>
+        isClear(sealed) ? Buffer.from(sealed.subarray(0, sealed.length - TAG_BYTES)) : open(keys, index, sealed);
+      return (keys, index, plaintext) => [Buffer.from(plaintext), Buffer.alloc(TAG_BYTES)];
+    })(openChunk)`,
+    processes: ['workspace'],
+    leavesMarks: true,
+  },
+  {
+    ...at('app/domains/keys/sealer.ts', 'createSealer'),
+    left: 'values as they came, in the sealed form',
+    nothing: `((make) => (deps) => {
+      const [clear, openClear] = [${CLEAR_BLOB}, ${OPEN_CLEAR_BLOB}];
+      const real = make(deps);
+      const openBytes = async (input) => openClear(input.sealed) ?? real.openBytes(input);
+      return {
+        ...real,
+        seal: async ({ value }) => clear(typeof value === 'string' ? Buffer.from(value, 'utf8') : value, 1),
+        openBytes,
+        openText: async (input) => (await openBytes(input)).toString('utf8'),
+      };
+    })(createSealer)`,
+    processes: ['workspace'],
+    leavesMarks: true,
+  },
+  {
+    ...at('packages/seal/src/field.ts', 'sealField'),
+    left: 'values as they came, in the sealed form',
+    nothing: `((open) => {
+      const [clear, openClear] = [${CLEAR_BLOB}, ${OPEN_CLEAR_BLOB}];
+      openField = (input, sealed) => openClear(sealed) ?? open(input, sealed);
+      return (input, value) => clear(value, input.key.version);
+    })(openField)`,
+    processes: ['workspace'],
+    leavesMarks: true,
+  },
+];
+
+const TENANCY: readonly Mutant[] = [
+  {
+    ...at('packages/tenancy/src/guard.ts', 'checkStatement'),
+    left: 'every statement passes the guard',
+    nothing: '() => ({ allowed: true, relations: [], tenantParameters: [] })',
+    processes: ['workspace'],
+  },
+  {
+    ...at('packages/tenancy/src/guard.ts', 'checkParameters'),
+    left: 'every value passes the guard',
+    nothing: '() => true',
+    processes: ['workspace'],
+  },
+  {
+    ...at('packages/tenancy/src/driver.ts', 'makeTenantDoor'),
+    left: 'a door that sets the scope and asks nobody',
+    nothing: `({ pool }) => {
+      const step = (statement) => ({ text: statement.sql, values: statement.parameters });
+      return {
+        scoped: async (context, statement) => (await pool.run([enterStep(context), step(statement)])).rows,
+        transaction: (context, work) =>
+          inTransaction(pool, [enterStep(context)], (runner) =>
+            work({ context, query: async (statement) => (await runner.run(step(statement))).rows }),
+          ),
+      };
+    }`,
+    processes: ['workspace'],
+  },
+  {
+    kind: 'function',
+    file: PLATFORM_SQL,
+    export: 'app.trip',
+    signature: 'app.trip(uuid)',
+    left: 'rows of other tenants may be met',
+    nothing: `create or replace function app.trip(row_tenant uuid) returns boolean
+      language sql volatile parallel safe as 'select true'`,
+  },
+  {
+    kind: 'wall',
+    file: PLATFORM_SQL,
+    export: 'platform.protect_tenant_table',
+    left: 'tables without row-level security',
+  },
+];
+
+const LOG: readonly Mutant[] = [
+  {
+    kind: 'function',
+    file: AUDIT_SQL,
+    export: 'audit.guard_row',
+    signature: 'audit.guard_row()',
+    left: 'rows commit without an entry',
+    nothing: `create or replace function audit.guard_row() returns trigger
+      language plpgsql security definer set search_path = pg_catalog, pg_temp as 'begin return null; end'`,
+  },
+  {
+    ...at('app/platform/audit/signer.ts', 'judgeGrowth'),
+    left: 'whatever the sequencer says is signed',
+    nothing: `async () => 'ok'`,
+    processes: ['signer'],
+  },
+];
+
+/** Every mutant, in no particular order. */
+export const MUTANTS: readonly Mutant[] = [...PAGES, ...WATCH, ...DOORS, ...PEOPLE, ...SEALS, ...TENANCY, ...LOG];
+
+/** The walls between tenants in the order in which a request meets them, each with what is left when it is gone. */
+export const LAYERS = {
+  gateway: mutantOf('checkTenantTag'),
+  parser: {
+    ...at('app/platform/http/id-gate.ts', 'readIds'),
+    left: 'ids are taken apart and nothing is checked',
+    nothing: `(places, sources) => {
+      const ids = {};
+      for (const place of Object.keys(places)) {
+        const text = valueAt(sources, place);
+        if (typeof text !== 'string') continue;
+        const hex = Buffer.from(text.slice(text.indexOf('_') + 1), 'base64url').subarray(4, 20).toString('hex');
+        ids[place] = hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
+      }
+      return { ok: true, ids };
+    }`,
+    processes: ['workspace'],
+  },
+  guard: mutantOf('checkStatement'),
+  tripwire: mutantOf('platform.protect_tenant_table'),
+  grant: {
+    kind: 'grant',
+    file: 'app/platform/db/roles.ts',
+    export: 'setUpRoles',
+    left: 'the application’s role has every right of the owner',
+  },
+} as const satisfies Readonly<Record<string, Mutant>>;
+
+export type Layer = keyof typeof LAYERS;
+
+function mutantOf(name: string): Mutant {
+  return MUTANTS.find((mutant) => mutant.export === name)!;
+}
+
+/** `file#export`. */
+export function nameOf(enforcer: { readonly file: string; readonly export: string }): string {
+  return `${enforcer.file}#${enforcer.export}`;
+}
