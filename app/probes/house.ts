@@ -13,7 +13,7 @@ import type {
 import type { Observation } from '../claims/grade.ts';
 import { routes as drillContract, type DrillName } from '../domains/drills/index.ts';
 import { canaryRoutes } from '../domains/identity/contract.ts';
-import { createSoftwareAuthenticator } from '../domains/identity/testing/software-authenticator.ts';
+import { createSoftwareAuthenticator } from './software-authenticator.ts';
 import type { InternalClient } from '../platform/http/client.ts';
 import { createDialControl, dial, plaintext } from './dial.ts';
 import type { EdgeClient } from './edge-client.ts';

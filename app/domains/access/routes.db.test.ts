@@ -4,7 +4,7 @@ import { safeEncode, type ZodType } from 'zod';
 import type { Caller, RoomRoutes } from '../../platform/http/handler.ts';
 import { COOKIE_HEADER, DOOR_HEADER, REVOKE_HEADER, SESSION_HEADER } from '../../platform/http/headers.ts';
 import { canaryIdentityRoutes, identityRoutes, tokenMintRoutes } from '../identity/index.ts';
-import { createSoftwareAuthenticator, type SoftwareAuthenticator } from '../identity/testing/software-authenticator.ts';
+import { createSoftwareAuthenticator, type SoftwareAuthenticator } from '../../probes/software-authenticator.ts';
 import { tenantsRoutes } from '../tenants/index.ts';
 import { doors, type SeededIssuer, startSeededIssuer } from '../tenants/testing/seeded-issuer.ts';
 import { accessRoutes } from './routes.ts';

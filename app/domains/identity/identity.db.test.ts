@@ -7,7 +7,7 @@ import { CEREMONY_SECONDS_MAX } from './passkey.ts';
 import * as service from './service.ts';
 import { SESSION_IDLE_SECONDS_MAX, SESSION_SECONDS_MAX } from './session-rules.ts';
 import { closeSession, findSession } from './sessions.ts';
-import { createSoftwareAuthenticator } from './testing/software-authenticator.ts';
+import { createSoftwareAuthenticator } from '../../probes/software-authenticator.ts';
 import { mintToken } from './token-mint.ts';
 
 const clock = manualClock(Date.now());

@@ -2,7 +2,7 @@ import { systemRandom } from '@auditrax/base';
 import { describe, expect, it } from 'vitest';
 import type { DoorSettings, PasskeyRecord } from './passkey.ts';
 import { assertionOptions, registrationOptions, verifyAssertion, verifyRegistration } from './passkey.ts';
-import { createSoftwareAuthenticator } from './testing/software-authenticator.ts';
+import { createSoftwareAuthenticator } from '../../probes/software-authenticator.ts';
 
 const door: DoorSettings = { rpId: 'localhost', rpName: 'Auditrax', origins: ['https://localhost:8443'] };
 const ORIGIN = 'https://localhost:8443';

@@ -16,7 +16,7 @@ import { type DoorSettings, type MintDeps, systemTables } from '../../identity/i
 import {
   createSoftwareAuthenticator,
   type SoftwareAuthenticator,
-} from '../../identity/testing/software-authenticator.ts';
+} from '../../../probes/software-authenticator.ts';
 import * as identity from '../../identity/service.ts';
 import { mintToken } from '../../identity/token-mint.ts';
 import { seedSample, type SeedResult } from '../index.ts';
