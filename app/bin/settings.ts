@@ -18,7 +18,8 @@ export const SETTINGS = {
   AUDITRAX_PAGE_WEBHOOK: 'https:// address that gets every page of the pager, signed as Standard Webhooks.',
   DATABASE_URL:
     'PostgreSQL 15 or newer instead of the embedded one. Over TCP only with sslmode=verify-full and TLS 1.3.',
-  DATABASE_MIGRATE_URL: 'The same database as a role that may create roles and schemas; used for set-up only.',
+  DATABASE_MIGRATE_URL:
+    'The same database as a superuser, who makes a role with a password of its own for each process; used for set-up only.',
   NODE_ENV: 'production refuses the embedded database, the try-out listener and the sample.',
 } as const;
 

@@ -1,4 +1,5 @@
 // A whole house of its own for a test: throw-away state folder, free ports, people who sign in over HTTP.
+import { createHash } from 'node:crypto';
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -63,11 +64,14 @@ export interface Reply {
 /** One signed-in person at the try-out door, as a browser of theirs would call. */
 export class Person {
   readonly #base: string;
-  readonly #agent = new Agent({ keepAliveTimeout: 1_000, headersTimeout: ANSWER_MS_MAX, bodyTimeout: ANSWER_MS_MAX });
+  readonly #agent: Agent;
   #cookie = '';
 
-  constructor(base: string) {
+  /** `authority`: PEM of the edge's own authority, for a base that is https. */
+  constructor(base: string, authority?: string) {
     this.#base = base;
+    const times = { keepAliveTimeout: 1_000, headersTimeout: ANSWER_MS_MAX, bodyTimeout: ANSWER_MS_MAX };
+    this.#agent = new Agent({ ...times, ...(authority === undefined ? {} : { connect: { ca: authority } }) });
   }
 
   /** Signs in with a fresh one-time link of the sample role, e.g. `Lead auditor` of `Harbour Street Audit`. */
@@ -80,12 +84,12 @@ export class Person {
   static async enter(
     base: string,
     links: readonly SampleLink[],
-    who: { role: string; tenant: string },
+    who: { role: string; tenant: string; authority?: string },
   ): Promise<Person> {
     const { role, tenant } = who;
     const link = links.find((candidate) => candidate.role === role && candidate.tenant === tenant);
     if (link === undefined) throw new Error(`no sample person ${role} of ${tenant}`);
-    const person = new Person(base);
+    const person = new Person(base, who.authority);
     const reply = await person.send('POST', '/api/identity/link', { token: link.linkPath.split('#')[1] });
     if (reply.status !== 200) throw new Error(`sign-in answered ${reply.status}: ${JSON.stringify(reply.body)}`);
     return person;
@@ -134,6 +138,19 @@ export class Person {
       }
       await sleep(50);
     }
+  }
+
+  /** Reads a download to its end without keeping it. */
+  async drain(path: string): Promise<{ status: number; bytes: number; sha256: string }> {
+    const headers = { 'sec-fetch-site': 'same-origin', cookie: this.#cookie };
+    const reply = await request(this.#base + path, { dispatcher: this.#agent, headers });
+    const hash = createHash('sha256');
+    let bytes = 0;
+    for await (const piece of reply.body as AsyncIterable<Buffer>) {
+      hash.update(piece);
+      bytes += piece.length;
+    }
+    return { status: reply.statusCode, bytes, sha256: hash.digest('hex') };
   }
 
   close(): Promise<void> {
