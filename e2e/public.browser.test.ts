@@ -126,7 +126,7 @@ describe.skipIf(browserMissing)('what everybody may see, and what the operator i
       const home = mkdtempSync(join(tmpdir(), 'auditrax-home-'));
       const store = join(home, '.pki/nssdb');
       mkdirSync(store, { recursive: true });
-      const authority = String(site.house.supervisor.peers().facts['edgeAuthority']);
+      const authority = site.house.supervisor.peers().facts['edgeAuthority'] as string;
       const pem = join(home, 'authority.pem');
       writeFileSync(pem, authority);
       const certutil = (...args: string[]) => execFileSync('certutil', ['-d', `sql:${store}`, ...args]);

@@ -84,8 +84,3 @@ export const CLAIM_IDS = [
 ] as const;
 
 export type ClaimId = (typeof CLAIM_IDS)[number];
-
-/** Narrows text from outside (a URL, a command line) to a claim id. */
-export function parseClaimId(text: string): ClaimId | undefined {
-  return CLAIM_IDS.find((id) => id === text);
-}

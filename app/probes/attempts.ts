@@ -88,7 +88,7 @@ export function requestWith(
       if (place === wrong.place) query.set(name, id);
     } else body[name] = id;
   }
-  const asked = query.size === 0 ? path : `${path}?${query}`;
+  const asked = query.size === 0 ? path : `${path}?${query.toString()}`;
   if (route.body === undefined) return { path: asked, request: { method: route.method } };
   if (route.body === 'stream') {
     return {

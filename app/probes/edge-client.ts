@@ -107,10 +107,10 @@ export function createEdgeClient(options: EdgeClientOptions): EdgeClient {
     const started = performance.now();
     const body = request.json === undefined ? request.body : JSON.stringify(request.json);
     const reply = await current((request.source ?? 0) % SOURCES).request({
-      method: (request.method ?? 'GET') as 'GET',
+      method: request.method ?? 'GET',
       path,
       headers: headersOf(request, origin),
-      ...(body === undefined ? {} : { body: body as string }),
+      ...(body === undefined ? {} : { body }),
       headersTimeout: request.timeout_ms ?? TIMEOUT_MS,
       bodyTimeout: request.timeout_ms ?? TIMEOUT_MS,
     });

@@ -103,7 +103,7 @@ async function enrolPerson(
   const done = await postOk(from, '/api/identity/enrolment', { token, challengeId: begun.body.challengeId, response });
   const cookie = sessionCookieOf(done.setCookie);
   if (cookie === undefined) throw new AppError('enrolment_failed', 'the enrolment opened no session');
-  return { authenticator: authenticator as PasskeyPerson['authenticator'], cookie, personId: link.personId as Uuid };
+  return { authenticator, cookie, personId: link.personId as Uuid };
 }
 
 /** Everything that the probes may touch, against the running house. */

@@ -100,10 +100,9 @@ function flagsOf(behaviour: AuthenticatorBehaviour): number {
 }
 
 function newKey(options: PublicKeyCredentialCreationOptionsJSON, rpId: string): { stored: StoredKey; cose: Buffer } {
-  const algorithm = options.pubKeyCredParams.map(({ alg }) => alg).find((alg) => alg === -8 || alg === -7) as
-    | -7
-    | -8
-    | undefined;
+  const algorithm = options.pubKeyCredParams
+    .map(({ alg }) => alg)
+    .find((alg): alg is -7 | -8 => alg === -8 || alg === -7);
   if (algorithm === undefined) throw new Error('the relying party offers neither EdDSA nor ES256');
   const pair = algorithm === -8 ? generateKeyPairSync('ed25519') : generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const id = randomBytes(32);

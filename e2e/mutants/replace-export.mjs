@@ -14,7 +14,7 @@ registerHooks({
   load(url, context, nextLoad) {
     const loaded = nextLoad(url, context);
     if (url !== target) return loaded;
-    const source = loaded.source.toString();
+    const source = Buffer.from(loaded.source).toString();
     const declared = new RegExp(`export (async )?(function\\*?|const|let|class) ${name}\\b`);
     if (!declared.test(source)) throw new Error(`${file} declares no export ${name}`);
     replaced = true;

@@ -21,9 +21,3 @@ export function processesOf(text: string): string[] {
     })
     .map((pid) => `${pid} ${read(`/proc/${pid}/cmdline`, (path) => readFileSync(path, 'utf8')).replaceAll('\0', ' ')}`);
 }
-
-/** True while the process exists and is not a zombie. */
-export function isAlive(pid: number): boolean {
-  const stat = read(`/proc/${pid}/stat`, (path) => readFileSync(path, 'utf8'));
-  return stat !== '' && !stat.slice(stat.lastIndexOf(')')).startsWith(') Z');
-}

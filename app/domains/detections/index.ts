@@ -1,2 +1,2 @@
 export { RULES, type Alert, type LogEvent } from './rules.ts';
-export { createTail, type Tail } from './tail.ts';
+export { createTail } from './tail.ts';

@@ -1,5 +1,4 @@
-export { createPager, type Pager } from './pager.ts';
-export { signWebhook } from './webhook.ts';
+export { createPager } from './pager.ts';
 export { detectionTimesSince, receiptsOfRequest } from './queries.ts';
 export { oncallProblems } from './problems.ts';
 export { oncallRoomRoutes } from './routes.ts';

@@ -13,10 +13,7 @@ import { loadRoutePolicy, type AccessDeps } from '../../access/index.ts';
 import { createSealer } from '../../keys/index.ts';
 import { vaultInProcess } from '../../keys/testing/vault-in-process.ts';
 import { type DoorSettings, type MintDeps, systemTables } from '../../identity/index.ts';
-import {
-  createSoftwareAuthenticator,
-  type SoftwareAuthenticator,
-} from '../../../probes/software-authenticator.ts';
+import { createSoftwareAuthenticator, type SoftwareAuthenticator } from '../../../probes/software-authenticator.ts';
 import * as identity from '../../identity/service.ts';
 import { mintToken } from '../../identity/token-mint.ts';
 import { seedSample, type SeedResult } from '../index.ts';
