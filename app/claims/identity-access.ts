@@ -67,7 +67,7 @@ export const identityAccessClaims: readonly Claim[] = [
     enforcers: [
       { file: 'app/domains/identity/passkey.ts', export: 'verifyAssertion', necessary: true },
       { file: 'app/domains/identity/challenges.ts', export: 'consumeChallenge', necessary: true },
-      { file: 'app/domains/identity/passkey.ts', export: 'verifyRegistration', necessary: false },
+      { file: 'app/domains/identity/passkey.ts', export: 'verifyRegistration', necessary: true },
     ],
     probe: 'identity.passkeys',
     wouldTurnRed:

@@ -5,7 +5,7 @@ import {
   type ProbeHouse,
   type ProbeResponse,
 } from '../../claims/probe.ts';
-import { checks, verdict } from '../../claims/verdict.ts';
+import { checks, verdict, type Checks } from '../../claims/verdict.ts';
 
 const SIGN_IN = '/api/identity/passkey/sign-in';
 
@@ -50,27 +50,50 @@ function withBadSignature(assertion: object): object {
 
 type Bend = (person: PasskeyPerson, options: never) => object;
 
-function behaving(change: Partial<PasskeyPerson['authenticator']['behaviour']>): Bend {
-  return ({ authenticator }, options) => {
-    const usual = { ...authenticator.behaviour };
-    Object.assign(authenticator.behaviour, change);
-    try {
-      return authenticator.authenticate(options);
-    } finally {
-      Object.assign(authenticator.behaviour, usual);
-    }
-  };
+type Behaviour = Partial<PasskeyPerson['authenticator']['behaviour']>;
+
+/** How a device, or a page around it, may be bent: in making a passkey and in using one. */
+const BENT: readonly { readonly what: string; readonly behaviour: Behaviour }[] = [
+  { what: 'made for another site', behaviour: { origin: 'https://example.org' } },
+  { what: 'made for another relying party', behaviour: { rpId: 'example.org' } },
+  { what: 'without user verification', behaviour: { userVerified: false } },
+];
+
+function behaving<T>({ authenticator }: PasskeyPerson, behaviour: Behaviour, act: () => T): T {
+  const usual = { ...authenticator.behaviour };
+  Object.assign(authenticator.behaviour, behaviour);
+  try {
+    return act();
+  } finally {
+    Object.assign(authenticator.behaviour, usual);
+  }
 }
 
 const WRONG: readonly { readonly what: string; readonly bend: Bend }[] = [
-  { what: 'made for another site', bend: behaving({ origin: 'https://example.org' }) },
-  { what: 'made for another relying party', bend: behaving({ rpId: 'example.org' }) },
-  { what: 'without user verification', bend: behaving({ userVerified: false }) },
+  ...BENT.map(({ what, behaviour }) => ({
+    what,
+    bend: ((person, options) =>
+      behaving(person, behaviour, () => person.authenticator.authenticate(options))) satisfies Bend,
+  })),
   {
     what: 'with a changed signature',
     bend: ({ authenticator }, options) => withBadSignature(authenticator.authenticate(options)),
   },
 ];
+
+/** The signed-in person adds a further passkey, made in ways in which none may be made. */
+async function registerWrongly({ house, source }: Client, person: PasskeyPerson, done: Checks): Promise<void> {
+  const { cookie } = person;
+  for (const { what, behaviour } of BENT) {
+    const begun = await house.fetch('/api/identity/passkey/options', { method: 'POST', cookie, source });
+    if (!done.expect(begun.status === 200, `A further passkey could not be begun (${begun.status}).`)) return;
+    const { challengeId, options } = begun.json() as Ceremony;
+    const response = behaving(person, behaviour, () => person.authenticator.register(options));
+    const json = { challengeId, response } as never;
+    const reply = await house.fetch('/api/identity/passkey', { method: 'POST', cookie, source, json });
+    done.expect(reply.problem() === 'passkey_refused', `A new passkey ${what} was answered ${reply.status}.`);
+  }
+}
 
 /** Enrols a passkey for a canary person, signs in with it, and tries everything that is nearly that. */
 export const passkeysProbe: Probe = {
@@ -97,8 +120,9 @@ export const passkeysProbe: Probe = {
         `An answer ${what} opened a session.`,
       );
     }
+    await registerWrongly(client, person, done);
     return verdict(done, {
-      green: `A passkey was enrolled and signed in; answers to a used and to another challenge and ${WRONG.length} more that were nearly right opened no session. No route takes a password.`,
+      green: `A passkey was enrolled and signed in; answers to a used and to another challenge and ${WRONG.length} more that were nearly right opened no session; ${BENT.length} new passkeys that were nearly right were not taken. No route takes a password.`,
       evidence: { refused: ['used challenge', 'another challenge', ...WRONG.map((wrong) => wrong.what)] },
     });
   },

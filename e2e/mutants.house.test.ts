@@ -1,0 +1,82 @@
+// Every enforcer of a probed claim is replaced by nothing in a running house, and the claims that notice are compared
+// with those that name it. AUDITRAX_MUTANTS=<pattern> runs some of them; AUDITRAX_MATRIX=write writes the document.
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { openMutantHouse, type MutantHouse } from './mutants/house.ts';
+import { committedRows, faultsOf, namedBy, rowOf, writeMatrix, type MatrixRow } from './mutants/matrix.ts';
+import { MUTANTS, nameOf, type Mutant } from './mutants/mutants.ts';
+
+const wanted = process.env['AUDITRAX_MUTANTS'];
+if (wanted !== undefined && process.env['CI'] === 'true') throw new Error('with CI=true every mutant is run');
+
+/** Mutants of one process follow each other, so that each restart puts one back and the next in; marks come last. */
+function inOrder(mutants: readonly Mutant[]): Mutant[] {
+  const place = (mutant: Mutant): string => {
+    if (mutant.kind !== 'module') return '0';
+    return `${mutant.leavesMarks === true ? '2' : '1'} ${mutant.processes.join()}`;
+  };
+  return mutants.toSorted((a, b) => (place(a) < place(b) ? -1 : place(a) > place(b) ? 1 : 0));
+}
+
+const chosen = inOrder(MUTANTS.filter((mutant) => wanted === undefined || new RegExp(wanted).test(nameOf(mutant))));
+const rows: MatrixRow[] = [];
+let house: MutantHouse;
+
+beforeAll(async () => {
+  house = await openMutantHouse();
+}, 240_000);
+
+afterAll(async () => {
+  await house?.close();
+}, 60_000);
+
+async function proveAfter(mutant: Mutant | undefined): Promise<Awaited<ReturnType<MutantHouse['prove']>>> {
+  await house.apply(mutant);
+  return house.prove();
+}
+
+describe('an enforcer replaced by nothing', () => {
+  test('the house is green before', async () => {
+    expect(await proveAfter(undefined)).toEqual([]);
+  }, 120_000);
+
+  for (const [at, mutant] of chosen.entries()) {
+    // What marks leave behind cannot be read any more: the last look at a whole house comes before them.
+    const isFirstMark =
+      mutant.kind === 'module' &&
+      mutant.leavesMarks === true &&
+      at === chosen.findIndex((one) => one.kind === 'module' && one.leavesMarks === true);
+    if (isFirstMark) {
+      test('the house is green again when everything is back', async () => {
+        expect(await proveAfter(undefined)).toEqual([]);
+      }, 120_000);
+    }
+    test(
+      nameOf(mutant),
+      async () => {
+        const red = await proveAfter(mutant);
+        const row = rowOf(
+          mutant,
+          red.map((claim) => claim.id),
+        );
+        rows.push(row);
+        process.stdout.write(`${nameOf(mutant)} ${red.map((c) => c.id + ': ' + c.detail).join('\n   ')}\n`);
+        const reasons = red.map((claim) => `${claim.id}: ${claim.detail}`).join('\n');
+        expect(faultsOf(row), reasons).toEqual([]);
+      },
+      120_000,
+    );
+  }
+
+  test('the committed matrix says what was measured', () => {
+    if (process.env['AUDITRAX_MATRIX'] === 'write' && wanted === undefined) writeMatrix(rows);
+    // An attempt that rotates over the routes may or may not meet the one that a claim would notice; the register says
+    // so by naming the enforcer as not necessary.
+    const certain = (row: MatrixRow): MatrixRow => {
+      const { necessary } = namedBy(row.enforcer);
+      return { ...row, red: row.red.filter((id) => necessary.includes(id)) };
+    };
+    const measured = rows.toSorted((a, b) => (a.enforcer < b.enforcer ? -1 : 1));
+    const committed = committedRows().filter((row) => measured.some((one) => one.enforcer === row.enforcer));
+    expect(committed.map(certain)).toEqual(measured.map(certain));
+  });
+});
