@@ -46,7 +46,7 @@ let engagement = '';
 describe('one state folder through its life', () => {
   test('an interrupted first start (Ctrl-C before it is ready) leaves nothing running', async () => {
     const run = runCommand(START, { state });
-    await run.until(/issuer: workload/);
+    await run.until(/processes: issuer/);
     run.child.kill('SIGINT');
     expect(await run.ended).toBe(1);
     expect(run.said()).toContain('stopped before it was ready');

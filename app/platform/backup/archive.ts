@@ -24,6 +24,7 @@ const LEFT_OUT = [
   './postgres/postgres.log',
   './postgres/data/postmaster.pid',
   './browser',
+  './compile-cache',
   './supervisor/control',
   './supervisor/house.json',
   './supervisor.pid',

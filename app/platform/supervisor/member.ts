@@ -58,12 +58,16 @@ export function dropPrivileges(runAs: Boot['runAs']): void {
     throw new AppError('still_root', 'privileges were not dropped');
 }
 
+/** Signs what the named service asks for. */
+type Signer = (service: ServiceName, csrPem: string) => Promise<WorkloadCertificate>;
+
 class Channel implements Membership {
   readonly boot: Boot;
   #peers: Peers;
   #listeners: ((peers: Peers) => void)[] = [];
   #certificates = new Map<string, (certificate: WorkloadCertificate) => void>();
-  #sign: ((service: ServiceName, csrPem: string) => Promise<WorkloadCertificate>) | undefined;
+  /** Requests that come while the issuer is still opening its authority wait for it. */
+  readonly #signer = Promise.withResolvers<Signer>();
   #answers = new Map<string, (input: Json) => Promise<Json>>();
   #drain: () => Promise<void> = async () => {};
   #draining = false;
@@ -108,8 +112,8 @@ class Channel implements Membership {
     });
   }
 
-  onSign(sign: (service: ServiceName, csrPem: string) => Promise<WorkloadCertificate>): void {
-    this.#sign = sign;
+  onSign(sign: Signer): void {
+    this.#signer.resolve(sign);
   }
 
   onAsk(name: string, answer: (input: Json) => Promise<Json>): void {
@@ -152,14 +156,11 @@ class Channel implements Membership {
         this.#certificates.get(message.ticket)?.(message.certificate);
         this.#certificates.delete(message.ticket);
         return;
-      case 'sign':
-        if (this.#sign === undefined) return;
-        send({
-          type: 'signed',
-          ticket: message.ticket,
-          certificate: await this.#sign(message.service, message.csrPem),
-        });
+      case 'sign': {
+        const sign = await this.#signer.promise;
+        send({ type: 'signed', ticket: message.ticket, certificate: await sign(message.service, message.csrPem) });
         return;
+      }
       case 'ask':
         return this.#answer(message.ticket, message.name, message.input);
       case 'drain':
