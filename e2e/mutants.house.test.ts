@@ -59,7 +59,6 @@ describe('an enforcer replaced by nothing', () => {
           red.map((claim) => claim.id),
         );
         rows.push(row);
-        process.stdout.write(`${nameOf(mutant)} ${red.map((c) => c.id + ': ' + c.detail).join('\n   ')}\n`);
         const reasons = red.map((claim) => `${claim.id}: ${claim.detail}`).join('\n');
         expect(faultsOf(row), reasons).toEqual([]);
       },
