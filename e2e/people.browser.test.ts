@@ -16,6 +16,13 @@ const FOCUSED = `(() => {
   const labels = [...(at.labels ?? [])].map((label) => label.textContent).join(' ');
   return (at.getAttribute('aria-label') || labels || at.textContent || '').trim();
 })()`;
+/** Takes the first field of the next screen the moment that it stands there. */
+const TYPE_AT_ONCE = `new MutationObserver((_, observer) => {
+  const field = document.querySelector('input[name=title]');
+  if (!field) return;
+  observer.disconnect();
+  field.focus();
+}).observe(document.body, { childList: true, subtree: true })`;
 /** Nobody should have to press Tab more often to get anywhere on one of our screens. */
 const TABS_MAX = 60;
 
@@ -201,6 +208,16 @@ describe.skipIf(browserMissing)('people and their devices', () => {
     await lead.unlocks(true);
     const { body } = await lead.ask('/api/access/invitations');
     expect(JSON.stringify(body)).not.toContain('early shift');
+  });
+
+  it('a new screen does not take the focus from whoever is already typing there', async () => {
+    await lead.goto('/app/');
+    await lead.page.evaluate(TYPE_AT_ONCE);
+    await lead.page.getByRole('link', { name: 'New engagement' }).first().click();
+    await lead.sees('New engagement');
+    // Longer than the shell waits before it moves the reader's place to a new screen.
+    await lead.page.waitForTimeout(300);
+    expect(await lead.page.evaluate<string>(FOCUSED)).toMatch(/^Title/);
   });
 
   it('a lead auditor makes a passkey, an engagement, and finds it again, by keyboard alone', async () => {

@@ -1,4 +1,4 @@
-// Writes docs/reference from the code (`node tools/reference.ts --write`) or says what is not current.
+// Writes docs/reference from the code (`npm run reference -- --write`) or says what is not current.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -51,7 +51,7 @@ export async function referenceFindings(root: string): Promise<string[]> {
     const path = join(root, FOLDER, name);
     return !existsSync(path) || readFileSync(path, 'utf8') !== text;
   });
-  return [...findings, ...stale.map(([name]) => `${FOLDER}/${name} is not current: node tools/reference.ts --write`)];
+  return [...findings, ...stale.map(([name]) => `${FOLDER}/${name} is not current: npm run reference -- --write`)];
 }
 
 async function main(root: string): Promise<number> {

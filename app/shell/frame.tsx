@@ -255,7 +255,9 @@ function useArrival(): string {
       before.current = path;
       if (!moved) return;
       setName(heading?.textContent ?? '');
-      document.getElementById('main')?.focus({ preventScroll: true });
+      const main = document.getElementById('main');
+      // Whoever is already at work on the new screen keeps their place: keys typed into a field would be lost.
+      if (main && !main.contains(document.activeElement)) main.focus({ preventScroll: true });
     }, ARRIVAL_MS);
     return () => clearTimeout(timer);
   }, [path]);

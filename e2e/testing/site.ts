@@ -160,7 +160,11 @@ export class Visitor {
 
   /** Waits for a heading, the name of the screen that is then before the person. */
   async sees(heading: string | RegExp): Promise<void> {
-    await this.page.getByRole('heading', { name: heading }).first().waitFor();
+    const found = this.page.getByRole('heading', { name: heading }).first();
+    await found.waitFor().catch(async (cause: unknown) => {
+      const screen = await this.page.locator('body').innerText();
+      throw new Error(`no heading ${heading} on ${this.page.url()}, which reads:\n${screen}`, { cause });
+    });
   }
 
   async reads(text: string | RegExp): Promise<void> {

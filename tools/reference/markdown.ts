@@ -16,6 +16,6 @@ export function code(text: string): string {
 
 /** A generated page: heading, where it comes from, and its parts. */
 export function page(title: string, source: string, parts: readonly string[]): string {
-  const note = `<!-- Generated from ${source} by \`node tools/reference.ts --write\`; \`npm run check\` compares. -->`;
+  const note = `<!-- Generated from ${source} by \`npm run reference -- --write\`; \`npm run check\` compares. -->`;
   return `${[`# ${title}`, note, ...parts].join('\n\n')}\n`;
 }
