@@ -35,7 +35,7 @@ export const FREE_BYTES_FLOOR = 1024 * 1024 * 1024;
  * For a process that moves files. Used buffers wait for the next young collection, and V8 lets about twice this space
  * of them wait: with its default of 16 MiB a long transfer may hold some 70 MiB that nobody needs.
  */
-export const NODE_OPTIONS_FOR_TRANSFERS: readonly string[] = ['--max-semi-space-size=4'];
+export const NODE_OPTIONS_FOR_TRANSFERS: readonly string[] = ['--max-semi-space-size=2'];
 
 /** Wraps the random key of an object under the tenant's key for objects; the room that holds the keys does it. */
 export interface ObjectKeys {
