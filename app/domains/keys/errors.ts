@@ -25,6 +25,10 @@ type Problem = { readonly status: number; readonly title: string };
 // One title for everything that does not open: which check failed is for the operator, never for the caller.
 const unreadable: Problem = { status: 500, title: 'Stored data could not be read' };
 const unusable: Problem = { status: 503, title: 'Encryption keys are not available' };
+/** The tenant's own key, or its key store: told to the tenant, who alone can mend it. */
+const withdrawn: Problem = { status: 503, title: 'The organisation’s own key is withdrawn' };
+const unreachable: Problem = { status: 503, title: 'The organisation’s key store does not answer' };
+const misconfigured: Problem = { status: 422, title: 'This key cannot be used as configured' };
 const refused: Problem = { status: 403, title: 'The key request was refused' };
 
 /** Status of each code (RFC 9457); merged into the house's table by the composition root. */
@@ -36,10 +40,17 @@ export const problems: Readonly<Record<KeysErrorCode | SealErrorCode, Problem>> 
   unwrap_refused: unusable,
   authentication_failed: unreadable,
   blob_malformed: unreadable,
+  clock_skew: unreachable,
   commitment_mismatch: unreadable,
   dek_version_mismatch: unreadable,
   input_too_long: { status: 413, title: 'A value is too long' },
+  kek_denied: withdrawn,
+  kek_disabled: withdrawn,
   kek_foreign: refused,
+  kek_gone: withdrawn,
+  kek_misconfigured: misconfigured,
+  kek_throttled: unreachable,
+  kek_unavailable: unreachable,
   kek_unknown: unusable,
   key_destroyed: unusable,
   key_length: unreadable,

@@ -8,15 +8,30 @@ import { AppError } from '@auditrax/base';
  * - `commitment_mismatch`: the key is not the one that was committed to (a key store answered with another key).
  * - `truncated`: a chunked message or a part ends before its short final chunk.
  * - `root_key_mismatch`, `recovery_key_mismatch`: the message names the ring, the expected and the found check value.
+ * - `kek_unavailable`: the key store did not answer in time, or with a fault of its own; asking again is safe.
+ * - `kek_throttled`: the key store asks for patience; asking again later is safe.
+ * - `kek_disabled`: whoever owns the key has withdrawn it (disabled, waiting for deletion, material expired). What is
+ *   cached of its data keys is wiped at once; it may come back.
+ * - `kek_denied`: the key store refuses who asks (credentials, policy, certificate). Wiped at once, like `kek_disabled`.
+ * - `kek_gone`: the key exists no more.
+ * - `kek_misconfigured`: the key, or the way to it, can never work as configured; the message names the setting.
+ * - `clock_skew`: the key store refuses our time; the message says by how much where that is known.
  * - `ring_*`: the key ring file; the message says what to do.
  */
 export type SealErrorCode =
   | 'authentication_failed'
   | 'blob_malformed'
+  | 'clock_skew'
   | 'commitment_mismatch'
   | 'dek_version_mismatch'
   | 'input_too_long'
+  | 'kek_denied'
+  | 'kek_disabled'
   | 'kek_foreign'
+  | 'kek_gone'
+  | 'kek_misconfigured'
+  | 'kek_throttled'
+  | 'kek_unavailable'
   | 'kek_unknown'
   | 'key_destroyed'
   | 'key_length'
