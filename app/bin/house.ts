@@ -13,6 +13,7 @@ import { awaitPredecessor, openStateFolder, type StateFolder } from '../platform
 import { Supervisor, type ChildSpec } from '../platform/supervisor/supervisor.ts';
 import { buildBrowser } from './browser-build.ts';
 import { openHouseDatabase, type HouseDatabase } from './database.ts';
+import { buildNative } from './native-build.ts';
 import { withPorts } from './ports.ts';
 import { ROOT } from './root.ts';
 import type { Settings } from './settings.ts';
@@ -278,6 +279,7 @@ async function openHouse(given: HouseOptions, opened: Opened): Promise<House> {
   const users = process.getuid!() === 0 ? ensureServiceUsers([...SERVICES, 'postgres'], progress) : undefined;
   const building = buildBrowser(ROOT, progress);
   building.catch(() => {}); // awaited below; a failure must not outrun the database's start
+  const compiling = buildNative(ROOT, progress);
   progress('database');
   const database = await openDatabase(options, state, users);
   opened.push(() => database.stop());
@@ -288,6 +290,7 @@ async function openHouse(given: HouseOptions, opened: Opened): Promise<House> {
   const deadMan = await openAlarm(options, state);
   opened.push(() => deadMan.close());
   const browser = placeBrowser(await building, state);
+  await compiling;
   signal?.throwIfAborted();
   const supervisor = new Supervisor({
     node: process.execPath,

@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { buildBrowser } from '../browser-build.ts';
+import { buildNative } from '../native-build.ts';
 import { ROOT } from '../root.ts';
 import { runChecks } from './check.ts';
 import { runTests, type TestRun } from './test-run.ts';
@@ -10,6 +11,7 @@ import { runTests, type TestRun } from './test-run.ts';
 const SYSTEM_PACKAGES: readonly { readonly name: string; readonly file: string; readonly why: string }[] = [
   { name: 'chromium', file: '/usr/bin/chromium', why: 'browser tests' },
   { name: 'openssl', file: '/usr/bin/openssl', why: 'certificates, signatures and bundles seen by another program' },
+  { name: 'g++', file: '/usr/bin/c++', why: 'the native seal engine and the HSM driver' },
   { name: 'golang-go', file: '/usr/bin/go', why: 'a foreign verifier of the log' },
   {
     name: 'golang-golang-x-mod-dev',
@@ -47,7 +49,7 @@ function print(line: string): void {
 }
 
 async function runEveryTest(filters: readonly string[]): Promise<TestRun> {
-  await buildBrowser(ROOT, print);
+  await Promise.all([buildBrowser(ROOT, print), buildNative(ROOT, print)]);
   const run = await runTests(ROOT, filters, print);
   for (const line of run.kinds) print(line);
   if (run.skips.length > 0) print('\nskipped:');
