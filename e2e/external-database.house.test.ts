@@ -10,7 +10,12 @@ import { processesOf } from './testing/processes.ts';
 import { beginWork, historyOf, recordResult, type Work } from './testing/writers.ts';
 
 const ROOT = join(import.meta.dirname, '..');
-const [outside, state, refused] = [makeStateFolder(), makeStateFolder(), makeStateFolder()];
+const [outside, state, refused, earnest] = [0, 1, 2, 3].map(() => makeStateFolder()) as [
+  string,
+  string,
+  string,
+  string,
+];
 /** Never repeated in a message. */
 const WRONG = 'not-the-password';
 let server: Launched;
@@ -36,7 +41,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await server?.stop();
-  for (const path of [outside, state, refused]) removeFolder(path);
+  for (const path of [outside, state, refused, earnest]) removeFolder(path);
 });
 
 async function signIn(running: Awaited<ReturnType<typeof openTestHouse>>): Promise<Person> {
@@ -78,6 +83,28 @@ describe('a database of others', () => {
   test('with data, beside an empty state folder, is refused: its keys are elsewhere, and none is made anew', async () => {
     await expect(openTestHouse(refused, { environment })).rejects.toThrow(/is gone: (put it back|restore it)/);
     expect(existsSync(join(refused, 'keys/key-ring'))).toBe(false);
+  }, 240_000);
+});
+
+describe('in production', () => {
+  test('a new house has its operator, one enrolment link and no sample, and its probes run', async () => {
+    const theirs = Object.fromEntries(
+      Object.entries(environment).map(([name, url]) => [name, url.replace('/theirs?', '/earnest?')]),
+    );
+    const running = await openTestHouse(earnest, { environment: { ...theirs, NODE_ENV: 'production' } });
+    const { supervisor } = running.house;
+    const ways = (await supervisor.ask('issuer', 'seed', null)) as unknown as SampleLink[];
+    expect(ways).toMatchObject([
+      { role: 'Operator', linkPath: null, enrolPath: expect.stringContaining('/app/enrol#') },
+    ]);
+    await supervisor.ask('sentinel', 'begin', null);
+    const claims = ['tenant.row-scope', 'tenant.deny-default'];
+    const report = (await supervisor.ask('sentinel', 'prove', { claims })) as {
+      claims: { id: string; state: string }[];
+    };
+    const seen = report.claims.filter(({ id }) => claims.includes(id)).map(({ id, state: is }) => [id, is]);
+    expect(seen).toEqual(claims.map((id) => [id, 'green']));
+    await running.stop();
   }, 240_000);
 });
 

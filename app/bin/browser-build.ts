@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, globSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { accessSync, constants, existsSync, globSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { AppError } from '@auditrax/base';
 
@@ -45,15 +45,30 @@ async function runVite(root: string, folder: string): Promise<void> {
   if (code !== 0) throw new AppError('browser_build_failed', `the browser part did not build:\n${said}`);
 }
 
+/** Somebody else's checkout: said in one line, before Vite says it in twenty. Throws `checkout_not_writable`. */
+function refuseUnwritable(root: string): void {
+  const place = existsSync(join(root, 'dist')) ? join(root, 'dist') : root;
+  try {
+    accessSync(place, constants.W_OK);
+  } catch (cause) {
+    throw new AppError(
+      'checkout_not_writable',
+      `the browser part is not built yet and ${place} is not yours to write: start once as its owner, or clone into a folder of your own`,
+      { cause },
+    );
+  }
+}
+
 /**
  * Builds the browser part into dist/browser unless it is current, and returns that folder. It is built beside and then
- * moved into place, so that two houses starting from one checkout never see half of it. Throws `browser_build_failed`.
+ * moved into place, so that two houses starting from one checkout never see half of it. Throws `browser_build_failed`, `checkout_not_writable`.
  */
 export async function buildBrowser(root: string, log: (line: string) => void): Promise<string> {
   const output = join(root, 'dist/browser');
   const stamp = join(output, STAMP);
   const wanted = hashInputs(root);
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return output;
+  refuseUnwritable(root);
   log('building the browser part');
   const beside = `${output}.${process.pid}`;
   try {

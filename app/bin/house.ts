@@ -15,6 +15,7 @@ import { buildBrowser } from './browser-build.ts';
 import { openHouseDatabase, type HouseDatabase } from './database.ts';
 import { buildNative } from './native-build.ts';
 import { withPorts } from './ports.ts';
+import { openProcessLog } from './process-log.ts';
 import { ROOT } from './root.ts';
 import type { Settings } from './settings.ts';
 import type { SetupAnswer, SetupOrder } from './setup.ts';
@@ -269,13 +270,19 @@ export async function startHouse(options: HouseOptions): Promise<House> {
 }
 
 async function openHouse(given: HouseOptions, opened: Opened): Promise<House> {
-  const { progress, log, signal } = given;
+  const { progress, signal } = given;
   progress(`state folder ${given.settings.state}`);
   await awaitPredecessor(given.settings.state, progress);
   const state = openStateFolder(given.settings.state);
   opened.push(() => state.release());
   await endLeftovers(state.path, progress);
-  const options = { ...given, settings: await withPorts(given.settings) };
+  const kept = openProcessLog(state.logFile);
+  opened.push(() => kept.close());
+  const log = (line: string) => {
+    kept.write(line);
+    given.log(line);
+  };
+  const options = { ...given, log, settings: await withPorts(given.settings) };
   const users = process.getuid!() === 0 ? ensureServiceUsers([...SERVICES, 'postgres'], progress) : undefined;
   const building = buildBrowser(ROOT, progress);
   building.catch(() => {}); // awaited below; a failure must not outrun the database's start

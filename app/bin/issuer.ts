@@ -16,7 +16,7 @@ import {
   tokenMintRoutes,
 } from '../domains/identity/index.ts';
 import { problems as keysProblems } from '../domains/keys/index.ts';
-import { problems as tenantsProblems, seedSample, tenantsRoutes } from '../domains/tenants/index.ts';
+import { problems as tenantsProblems, seedFoundation, seedSample, tenantsRoutes } from '../domains/tenants/index.ts';
 import { recordMint, sweepMints } from '../platform/audit/index.ts';
 import { problems as auditProblems } from '../platform/audit/errors.ts';
 import { bindRoutes } from '../platform/http/handler.ts';
@@ -134,18 +134,26 @@ function spellIdKeys(keys: IdKeys) {
   return { current: spell(keys.current), accepted: keys.accepted.map(spell) };
 }
 
-/** Seeds the sample organisation and gives fresh one-time links for each sample role. */
+/** In earnest the operator's tenant carries no organisation's name: the security page does. */
+const OPERATOR_NAME = 'Operator';
+
+/**
+ * Seeds the sample organisation and gives fresh one-time links of each sample person. A house in earnest gets only its
+ * operator and canaries, and one link: with it the operator makes the first passkey.
+ */
 async function seed(deps: Parameters<typeof seedSample>[0]): Promise<Json> {
-  if (floor.member.boot.options['sample'] !== true)
-    throw new AppError('no_sample', 'this house has no sample organisation');
   await floor.member.whenPeers((peers) => peers.addresses.keys !== undefined && peers.addresses.ledger !== undefined);
-  const { people } = await seedSample(deps, { links: true, requestId: randomUUID() });
+  const requestId = randomUUID();
+  const { people } =
+    floor.member.boot.options['sample'] === true
+      ? await seedSample(deps, { links: true, requestId })
+      : await seedFoundation(deps, { operatorName: OPERATOR_NAME, requestId });
   return people
-    .filter((person) => person.signInPath !== undefined)
+    .filter((person) => person.signInPath !== undefined || person.enrolmentPath !== undefined)
     .map((person) => ({
       tenant: person.tenantName,
       role: person.label,
-      linkPath: person.signInPath!,
+      linkPath: person.signInPath ?? null,
       enrolPath: person.enrolmentPath ?? null,
     }));
 }

@@ -6,24 +6,28 @@ import { AppError, type Json } from '@auditrax/base';
 import { openControl } from '../../platform/supervisor/control.ts';
 import { answerControl } from '../control-commands.ts';
 import { startHouse, type House } from '../house.ts';
+import { isRoutine } from '../process-log.ts';
 import { readSettings, type Settings } from '../settings.ts';
 import { stopSignal, untilAborted } from '../stop-signal.ts';
 
-const HELP = `Usage: npm start [-- --quiet] [-- --no-prove]
+const HELP = `Usage: npm start [-- --quiet | --verbose] [-- --no-prove]
 
 Starts Auditrax on embedded parts, seeds the sample organisation, runs every probe once and says where to look.
 Ctrl-C stops everything. Settings: docs/reference/configuration.md.
 
-  --quiet      no output of the processes
+  --quiet      no output of the processes at all
+  --verbose    all of it; without either, only faults (everything is in the log file of the state folder)
   --no-prove   do not wait for the first run of the probes (they run in the background all the same)
 `;
 
-/** One sample role, as the issuer's seed answers it. */
-interface SampleLink {
+/** One person who can come in by a link, as the issuer's seed answers it. */
+interface WayIn {
   readonly tenant: string;
   readonly role: string;
-  readonly linkPath: string;
-  readonly enrolPath: string;
+  /** Null in earnest: nobody signs in without a passkey. */
+  readonly linkPath: string | null;
+  /** Null for a person who has a passkey. */
+  readonly enrolPath: string | null;
 }
 
 function say(line = ''): void {
@@ -35,17 +39,18 @@ function stepper(): (line: string) => void {
   return (line) => say(`  ${((performance.now() - started) / 1000).toFixed(1).padStart(5)} s  ${line}`);
 }
 
-function printSignIns(base: string, links: readonly SampleLink[]): void {
-  say('Sign in (sample organisations only; each link works once):');
-  for (const link of links) {
-    say(`  ${link.role}, ${link.tenant}`);
-    say(`      with a passkey (create it now)   ${base}${link.enrolPath}`);
-    say(`      without one (cannot approve)     ${base}${link.linkPath}`);
+function printSignIns(base: string, links: readonly WayIn[]): void {
+  const isSample = links.some(({ linkPath }) => linkPath !== null);
+  say(isSample ? 'Sign in (sample organisations only; each link works once):' : 'First sign-in (the link works once):');
+  for (const { role, tenant, enrolPath, linkPath } of links) {
+    say(`  ${role}, ${tenant}`);
+    if (enrolPath !== null) say(`      with a passkey (create it now)   ${base}${enrolPath}`);
+    if (linkPath !== null) say(`      without one (cannot approve)     ${base}${linkPath}`);
   }
   say('  New links at any time: npm exec --no -- auditrax sign-in');
 }
 
-function printWhere(house: House, links: readonly SampleLink[]): void {
+function printWhere(house: House, links: readonly WayIn[]): void {
   const { settings, edgeUrl, tryoutUrl } = house;
   const base = tryoutUrl ?? edgeUrl;
   say();
@@ -67,6 +72,8 @@ function printWhere(house: House, links: readonly SampleLink[]): void {
   if (links.length > 0) printSignIns(base, links);
   say();
   say(`State folder: ${settings.state}`);
+  say(`What the processes say: ${house.state.logFile}`);
+  say('The log’s public keys, for whoever verifies your bundles: npm exec --no -- auditrax log-keys');
   if (house.separation === 'passwords') {
     say(
       'Started as an ordinary user: the processes share one user, so their separation is asserted, not proven. Start as root to prove it.',
@@ -114,6 +121,7 @@ async function askPerson(question: string, stopped: AbortSignal): Promise<string
 
 interface Wishes {
   readonly quiet?: boolean;
+  readonly verbose?: boolean;
   readonly 'no-prove'?: boolean;
 }
 
@@ -124,8 +132,8 @@ async function welcome(
   deps: { step: (line: string) => void; stopped: AbortSignal },
 ): Promise<void> {
   const { supervisor, settings, state } = house;
-  deps.step('sample organisation');
-  const links = settings.production ? [] : ((await supervisor.ask('issuer', 'seed', null)) as unknown as SampleLink[]);
+  deps.step(settings.production ? 'operator' : 'sample organisation');
+  const links = (await supervisor.ask('issuer', 'seed', null)) as unknown as WayIn[];
   await supervisor.ask('sentinel', 'begin', null);
   if (wishes['no-prove'] === true || settings.production) printWhere(house, links);
   else {
@@ -149,8 +157,7 @@ async function welcome(
 async function runHouse(settings: Settings, wishes: Wishes): Promise<void> {
   const step = stepper();
   const stopped = stopSignal();
-  const log = wishes.quiet === true ? () => undefined : logLine;
-  const house = await startHouse({ settings, progress: step, log, alarm: say, signal: stopped });
+  const house = await startHouse({ settings, progress: step, log: terminal(wishes), alarm: say, signal: stopped });
   if (wishes.quiet === true) house.supervisor.onFatal((service, _code, message) => say(`${service}: ${message}`));
   const control = await openControl(join(house.state.own('supervisor'), 'control'), (name, input, progress) =>
     answerControl(house, { name, input }, progress),
@@ -168,14 +175,23 @@ async function runHouse(settings: Settings, wishes: Wishes): Promise<void> {
   }
 }
 
-function logLine(line: string): void {
-  process.stderr.write(`${line}\n`);
+/** What a person at the terminal sees of the processes: all, nothing, or what is not one of their own routine lines. */
+function terminal({ quiet, verbose }: Wishes): (line: string) => void {
+  if (quiet === true) return () => undefined;
+  return (line) => {
+    if (verbose === true || !isRoutine(line)) process.stderr.write(`${line}\n`);
+  };
 }
 
 export async function run(args: string[]): Promise<number> {
   const { values } = parseArgs({
     args,
-    options: { help: { type: 'boolean', short: 'h' }, quiet: { type: 'boolean' }, 'no-prove': { type: 'boolean' } },
+    options: {
+      help: { type: 'boolean', short: 'h' },
+      quiet: { type: 'boolean' },
+      verbose: { type: 'boolean' },
+      'no-prove': { type: 'boolean' },
+    },
   });
   if (values.help) {
     process.stdout.write(HELP);

@@ -13,21 +13,31 @@ import {
 import type { TenantKind } from './queries.ts';
 import { createTenant } from './service.ts';
 
-interface SampleTenant {
+interface SeededTenant {
   readonly slug: string;
   readonly displayName: string;
   readonly kind: TenantKind;
   readonly roles: readonly Role[];
 }
 
-/** The sample organisation: two tenants that must never see each other, the operator, and two tenants to attack. */
-const SAMPLE: readonly SampleTenant[] = [
-  { slug: 'operator', displayName: 'Auditrax sample organisation', kind: 'operator', roles: ['operator'] },
+/** What every house needs: who runs it, and two tenants for its own probes to attack. */
+function foundation(operatorName: string): readonly SeededTenant[] {
+  return [
+    { slug: 'operator', displayName: operatorName, kind: 'operator', roles: ['operator'] },
+    { slug: 'canary-a', displayName: 'Canary A', kind: 'canary', roles: ['lead', 'auditor', 'client'] },
+    { slug: 'canary-b', displayName: 'Canary B', kind: 'canary', roles: ['lead', 'auditor', 'client'] },
+  ];
+}
+
+/** The sample organisation: two tenants that must never see each other. */
+const SAMPLE: readonly SeededTenant[] = [
   { slug: 'harbour', displayName: 'Harbour Street Audit', kind: 'sample', roles: ['lead', 'auditor', 'client'] },
   { slug: 'lakeside', displayName: 'Lakeside Internal Audit', kind: 'sample', roles: ['lead', 'auditor', 'client'] },
-  { slug: 'canary-a', displayName: 'Canary A', kind: 'canary', roles: ['lead', 'auditor', 'client'] },
-  { slug: 'canary-b', displayName: 'Canary B', kind: 'canary', roles: ['lead', 'auditor', 'client'] },
 ];
+const SAMPLE_OPERATOR_NAME = 'Auditrax sample organisation';
+
+/** Which one-time links people get: both kinds for trying out, a passkey's or none in earnest. */
+type Links = 'all' | 'enrolment' | 'none';
 
 const LABELS: Readonly<Record<Role, string>> = {
   lead: 'Lead auditor',
@@ -96,23 +106,27 @@ async function findOrMakePerson(
   return { id, made: true };
 }
 
-/** Fresh links for a sample person; those printed before stop working. */
+/** Fresh links for a person; those printed before stop working. Whoever has a passkey needs no enrolment. */
 async function issueLinks(
   deps: IdentityDeps,
   tx: ScopedTransaction,
-  person: { readonly id: Uuid; readonly hasPasskey: boolean },
+  person: { readonly id: Uuid; readonly hasPasskey: boolean; readonly links: Links },
 ) {
+  const link = async (kind: 'sign-in' | 'enrol') =>
+    (await issueLink(deps, tx, { kind, memberId: person.id, actor: ISSUER })).path;
+  const wanted = { signIn: person.links === 'all', enrol: !person.hasPasskey && person.links !== 'none' };
+  if (!wanted.signIn && !wanted.enrol) return {};
   await tx.query(deleteLinksOf(tx.context.tenantId, person.id));
-  const signIn = await issueLink(deps, tx, { kind: 'sign-in', memberId: person.id, actor: ISSUER });
-  if (person.hasPasskey) return { signInPath: signIn.path };
-  const enrol = await issueLink(deps, tx, { kind: 'enrol', memberId: person.id, actor: ISSUER });
-  return { signInPath: signIn.path, enrolmentPath: enrol.path };
+  return {
+    ...(wanted.signIn && { signInPath: await link('sign-in') }),
+    ...(wanted.enrol && { enrolmentPath: await link('enrol') }),
+  };
 }
 
 async function seedTenant(
   deps: IdentityDeps,
-  sample: SampleTenant,
-  options: { readonly links: boolean; readonly requestId: string },
+  sample: SeededTenant,
+  options: { readonly links: Links; readonly requestId: string },
 ): Promise<{ readonly tenant: KnownTenant; readonly people: SeededPerson[]; readonly created: boolean }> {
   const { tenant, created } = await createTenant(deps, sample, options.requestId);
   const people: SeededPerson[] = [];
@@ -122,9 +136,10 @@ async function seedTenant(
     const canary = sample.kind === 'canary';
     const person = await deps.tenant.transaction(tenant.context, async (tx) => {
       const found = await findOrMakePerson(deps, tx, { role, active: canary });
-      if (canary || !options.links) return { ...found, links: {} };
+      const links = canary ? 'none' : options.links;
+      if (links === 'none') return { ...found, links: {} };
       const passkeys = found.made ? [] : await passkeysOfMember(deps, tenant.context.tenantId, found.id);
-      return { ...found, links: await issueLinks(deps, tx, { id: found.id, hasPasskey: passkeys.length > 0 }) };
+      return { ...found, links: await issueLinks(deps, tx, { id: found.id, hasPasskey: passkeys.length > 0, links }) };
     });
     made ||= person.made;
     people.push({
@@ -140,19 +155,39 @@ async function seedTenant(
   return { tenant, people, created: made };
 }
 
-/**
- * Seeds the sample organisation; running it again changes nothing but, with `links`, the one-time links, which are
- * replaced. For trying the product out only: a production house never calls it.
- */
-export async function seedSample(
+async function seedTenants(
   deps: IdentityDeps,
-  options: { readonly links: boolean; readonly requestId: string },
+  tenants: readonly SeededTenant[],
+  options: { readonly links: Links; readonly requestId: string },
 ): Promise<SeedResult> {
   const seeded = [];
-  for (const sample of SAMPLE) seeded.push(await seedTenant(deps, sample, options));
+  for (const tenant of tenants) seeded.push(await seedTenant(deps, tenant, options));
   return {
     tenants: seeded.map(({ tenant }) => tenant),
     people: seeded.flatMap(({ people }) => people),
     created: seeded.some(({ created }) => created),
   };
+}
+
+/**
+ * Seeds the sample organisation; running it again changes nothing but, with `links`, the one-time links, which are
+ * replaced. For trying the product out only: a production house never calls it.
+ */
+export function seedSample(
+  deps: IdentityDeps,
+  options: { readonly links: boolean; readonly requestId: string },
+): Promise<SeedResult> {
+  const tenants = [...foundation(SAMPLE_OPERATOR_NAME), ...SAMPLE];
+  return seedTenants(deps, tenants, { links: options.links ? 'all' : 'none', requestId: options.requestId });
+}
+
+/**
+ * What a house in earnest begins with: the operator's tenant and the canaries that its probes attack. The operator gets
+ * an enrolment link, a fresh one at each call, until they have a passkey; never a link that signs in without one.
+ */
+export function seedFoundation(
+  deps: IdentityDeps,
+  options: { readonly operatorName: string; readonly requestId: string },
+): Promise<SeedResult> {
+  return seedTenants(deps, foundation(options.operatorName), { links: 'enrolment', requestId: options.requestId });
 }

@@ -27,6 +27,8 @@ export interface StateFolder {
   readonly path: string;
   /** True until `markInitialised`: only then may keys and the database be created. */
   readonly isNew: boolean;
+  /** What the processes say is kept here. */
+  readonly logFile: string;
   /** A subfolder of mode 0700 owned by the given user (or by us). */
   own(name: string, user?: { uid: number; gid: number }): string;
   markInitialised(): void;
@@ -125,6 +127,7 @@ export function openStateFolder(path: string): StateFolder {
   return {
     path,
     isNew: !existsSync(join(path, INITIALISED)),
+    logFile: join(path, 'house.log'),
     own: (name, user) => {
       const folder = join(path, name);
       mkdirSync(folder, { recursive: true, mode: 0o700 });
