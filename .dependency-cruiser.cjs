@@ -21,6 +21,13 @@ module.exports = {
       to: { path: '^packages/', pathNot: '^packages/($1|base)/' },
     },
     {
+      name: 'programs-stand-alone',
+      comment: 'The proxy runs at a customer: it is composed of libraries and knows no product.',
+      severity: 'error',
+      from: { path: '^xks-proxy/', pathNot: TESTS },
+      to: { path: '^(app|e2e|tools|bench)/' },
+    },
+    {
       name: 'base-is-a-leaf',
       severity: 'error',
       from: { path: '^packages/base/' },

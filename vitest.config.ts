@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config';
 
-const SOURCES = ['packages', 'app', 'tools', 'e2e'];
+const SOURCES = ['packages', 'xks-proxy', 'app', 'tools', 'e2e'];
 const HOUSE = ['e2e/**/*.test.ts', '**/*.house.test.ts', '**/*.browser.test.ts'];
 
 /** A kind of test by what it needs; kinds of one group run side by side, groups one after the other. */

@@ -54,7 +54,16 @@ export const CHECKS: readonly Check[] = [
   {
     name: 'boundaries',
     run: () =>
-      program('depcruise', ['--config', '.dependency-cruiser.cjs', 'packages', 'app', 'tools', 'bench', 'e2e']),
+      program('depcruise', [
+        '--config',
+        '.dependency-cruiser.cjs',
+        'packages',
+        'xks-proxy',
+        'app',
+        'tools',
+        'bench',
+        'e2e',
+      ]),
   },
   { name: 'dead code', run: () => program('knip', ['--no-progress']) },
   { name: 'supply chain', run: supplyChain },

@@ -1,0 +1,2 @@
+export { headerPairs, type WireRequest } from './canonical.ts';
+export * from './verify.ts';
