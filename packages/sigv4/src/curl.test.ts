@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { promisify } from 'node:util';
 import { systemClock } from '@auditrax/base';
@@ -10,6 +10,20 @@ import { headerPairs, verifySigV4, type SigV4Result } from './index.ts';
 const SECRET = 'test-secret-of-forty-three-characters-0123456';
 const run = promisify(execFile);
 
+async function verify(request: IncomingMessage): Promise<SigV4Result> {
+  const [path, query = ''] = request.url!.split('?', 2) as [string, string?];
+  return verifySigV4({
+    method: request.method!,
+    path,
+    query,
+    headers: headerPairs(request.rawHeaders),
+    body: Buffer.concat((await request.toArray()) as Buffer[]),
+    service: 'kms-xks-proxy',
+    credentials: (id) => (id === 'AKTEST' ? { secretAccessKey: SECRET } : undefined),
+    clock: systemClock,
+  });
+}
+
 /** curl signs with code of its own, so it is an oracle that shares nothing with the verifier. */
 describe('V1: what curl --aws-sigv4 signs is accepted', () => {
   let server: Server;
@@ -17,20 +31,11 @@ describe('V1: what curl --aws-sigv4 signs is accepted', () => {
   let last: SigV4Result | undefined;
 
   beforeAll(async () => {
-    server = createServer(async (request, response) => {
-      const body = Buffer.concat((await request.toArray()) as Buffer[]);
-      const [path, query = ''] = request.url!.split('?', 2) as [string, string?];
-      last = verifySigV4({
-        method: request.method!,
-        path,
-        query,
-        headers: headerPairs(request.rawHeaders),
-        body,
-        service: 'kms-xks-proxy',
-        credentials: (id) => (id === 'AKTEST' ? { secretAccessKey: SECRET } : undefined),
-        clock: systemClock,
+    server = createServer((request, response) => {
+      void verify(request).then((result) => {
+        last = result;
+        response.end();
       });
-      response.end();
     }).listen(0, '127.0.0.1');
     await once(server, 'listening');
     origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
