@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer, type IncomingMessage, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { promisify } from 'node:util';
 import { systemClock } from '@auditrax/base';
@@ -30,12 +30,14 @@ describe('V1: what curl --aws-sigv4 signs is accepted', () => {
   let origin: string;
   let last: SigV4Result | undefined;
 
+  async function answer(request: IncomingMessage, response: ServerResponse) {
+    last = await verify(request);
+    response.end();
+  }
+
   beforeAll(async () => {
     server = createServer((request, response) => {
-      void verify(request).then((result) => {
-        last = result;
-        response.end();
-      });
+      void answer(request, response);
     }).listen(0, '127.0.0.1');
     await once(server, 'listening');
     origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
