@@ -4,6 +4,7 @@ import type { routes as access } from '../domains/access/contract.ts';
 import type { routes as trail } from '../domains/audit-trail/contract.ts';
 import type { routes as identity } from '../domains/identity/contract.ts';
 import type { consoleContract as keys } from '../domains/keys/contract.ts';
+import type { sourceContract as keySources } from '../domains/keys/source-contract.ts';
 import type { routes as oncall } from '../domains/oncall/contract.ts';
 
 /**
@@ -23,6 +24,7 @@ export type { Evidence, UploadPosition } from '../domains/evidence/contract.ts';
 
 export type { OncallPage } from '../domains/oncall/contract.ts';
 export type { ListedKey } from '../domains/keys/contract.ts';
+export type { CheckedSource, KeyHealth, KeySourceView, KeyUse, OwnKeySource } from '../domains/keys/source-contract.ts';
 
 type Answer<Route extends { readonly replies: { readonly 200: ZodType } }> = output<Route['replies'][200]>;
 
@@ -34,6 +36,8 @@ export type PasskeyList = Answer<(typeof identity)['listPasskeys']>;
 export type Passkey = PasskeyList['passkeys'][number];
 export type OncallAnswer = Answer<(typeof oncall)['list']>;
 export type KeysAnswer = Answer<(typeof keys)['list']>;
+export type KeySourceAnswer = Answer<(typeof keySources)['read']>;
+export type KeyRingsAnswer = Answer<(typeof keySources)['keyRings']>;
 
 export type Member = Answer<(typeof access)['listMembers']>['members'][number];
 export type Invitation = Answer<(typeof access)['listInvitations']>['invitations'][number];

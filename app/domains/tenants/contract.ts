@@ -16,6 +16,7 @@ export const routes = defineRoutes({
             slug: z.string(),
             name: z.string(),
             kind: z.enum(['sample', 'canary', 'operator', 'customer']),
+            tier: z.enum(['standard', 'enterprise']),
             createdAt: z.iso.datetime(),
           }),
         ),

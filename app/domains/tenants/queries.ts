@@ -4,26 +4,31 @@ import type { Caller } from '../../platform/http/handler.ts';
 
 export type TenantKind = Caller['tenantKind'];
 
+/** What an organisation has subscribed to; `enterprise` may bring a key source of its own. */
+export type TenantTier = 'standard' | 'enterprise';
+
 export interface TenantListRow {
   readonly slug: string;
   readonly display_name: string;
   readonly kind: TenantKind;
+  readonly tier: TenantTier;
   readonly created_at: Date;
 }
 
 export const listTenants = (limit: number): Statement<TenantListRow> =>
-  sql<TenantListRow>`select t.slug, t.display_name, t.kind, t.created_at from platform.tenant t order by t.slug limit ${limit}`;
+  sql<TenantListRow>`select t.slug, t.display_name, t.kind, t.tier, t.created_at from platform.tenant t order by t.slug limit ${limit}`;
 
 export const insertTenant = (row: {
   id: Uuid;
   part: number;
   kind: TenantKind;
+  tier: TenantTier;
   slug: string;
   displayName: string;
   createdAt: Date;
 }): Statement<{ id: Uuid }> =>
-  sql<{ id: Uuid }>`insert into platform.tenant (id, part, kind, slug, display_name, created_at)
-    values (${row.id}, ${row.part}, ${row.kind}, ${row.slug}, ${row.displayName}, ${row.createdAt})
+  sql<{ id: Uuid }>`insert into platform.tenant (id, part, kind, tier, slug, display_name, created_at)
+    values (${row.id}, ${row.part}, ${row.kind}, ${row.tier}, ${row.slug}, ${row.displayName}, ${row.createdAt})
     on conflict do nothing returning id`;
 
 /** The entry that a finished tenant has; a tenant without it was interrupted half-way. */

@@ -11,6 +11,7 @@ export function tenantsRoutes(deps: Pick<TenantsDeps, 'system'>): RoomRoutes {
         slug: row.slug,
         name: row.display_name,
         kind: row.kind,
+        tier: row.tier,
         createdAt: row.created_at.toISOString(),
       }));
       return { status: 200 as const, body: { tenants } };

@@ -39,6 +39,9 @@ const SAMPLE_OPERATOR_NAME = 'Auditrax sample organisation';
 /** Which one-time links people get: both kinds for trying out, a passkey's or none in earnest. */
 type Links = 'all' | 'enrolment' | 'none';
 
+/** These may bring a key source of their own; with canary B the probes rehearse it. */
+const ENTERPRISE: ReadonlySet<string> = new Set(['lakeside', 'canary-b']);
+
 const LABELS: Readonly<Record<Role, string>> = {
   lead: 'Lead auditor',
   auditor: 'Auditor',
@@ -128,7 +131,8 @@ async function seedTenant(
   sample: SeededTenant,
   options: { readonly links: Links; readonly requestId: string },
 ): Promise<{ readonly tenant: KnownTenant; readonly people: SeededPerson[]; readonly created: boolean }> {
-  const { tenant, created } = await createTenant(deps, sample, options.requestId);
+  const tier = ENTERPRISE.has(sample.slug) ? 'enterprise' : 'standard';
+  const { tenant, created } = await createTenant(deps, { ...sample, tier }, options.requestId);
   const people: SeededPerson[] = [];
   let made = created;
   for (const role of sample.roles) {

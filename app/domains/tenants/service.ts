@@ -1,7 +1,7 @@
 import { AppError, uuidV4 } from '@auditrax/base';
 import { findTenantBySlug, type IdentityDeps, type KnownTenant } from '../identity/index.ts';
 import type { TenantsCode } from './errors.ts';
-import type { TenantKind, TenantListRow } from './queries.ts';
+import type { TenantKind, TenantListRow, TenantTier } from './queries.ts';
 import * as queries from './queries.ts';
 
 export type TenantsDeps = Pick<IdentityDeps, 'tenant' | 'system' | 'sealer' | 'recordAudit' | 'clock' | 'random'>;
@@ -10,6 +10,8 @@ export interface NewTenant {
   readonly slug: string;
   readonly displayName: string;
   readonly kind: TenantKind;
+  /** Default: `standard`. */
+  readonly tier?: TenantTier;
 }
 
 const SLUG_PATTERN = /^[a-z0-9][a-z0-9-]{0,62}$/;
@@ -35,7 +37,13 @@ async function reserve(deps: TenantsDeps, input: NewTenant, requestId: string): 
   for (let attempt = 0; attempt < PART_TRIES_MAX; attempt += 1) {
     const found = await findTenantBySlug(deps, input.slug, requestId);
     if (found !== undefined) return found;
-    const row = { ...input, id: uuidV4(deps.random), part: randomPart(deps), createdAt: new Date(deps.clock.nowMs()) };
+    const row = {
+      tier: 'standard' as const,
+      ...input,
+      id: uuidV4(deps.random),
+      part: randomPart(deps),
+      createdAt: new Date(deps.clock.nowMs()),
+    };
     // Nothing inserted: the part or the slug was taken meanwhile; looking again tells which.
     await deps.system.system(queries.insertTenant(row));
   }
@@ -66,7 +74,7 @@ export async function createTenant(
       resource: ['tenant', context.tenantId],
       outcome: 'allowed',
       requestId,
-      public: { kind: input.kind, slug: input.slug },
+      public: { kind: input.kind, slug: input.slug, tier: input.tier ?? 'standard' },
     });
     return true;
   });

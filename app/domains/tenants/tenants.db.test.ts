@@ -19,6 +19,8 @@ describe('tenants', () => {
       'lakeside',
       'operator',
     ]);
+    const tiers = (await listTenants(house.deps)).filter(({ tier }) => tier === 'enterprise');
+    expect(tiers.map(({ slug }) => slug)).toEqual(['canary-b', 'lakeside']);
     expect(house.seeded.people).toHaveLength(13);
     expect(await house.audited('tenant.created')).toHaveLength(5);
     const keys = await house.rows<{ tenants: string }>('select count(distinct tenant_id) as tenants from app.dek');
