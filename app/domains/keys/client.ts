@@ -28,6 +28,8 @@ export interface KeysClient {
   generate(context: TenantContext, name: DekName): Promise<WrappedDek & { readonly commitment: Buffer }>;
   /** The caller checks the commitment and wipes the key. */
   unwrap(context: TenantContext, name: DekName, wrapped: WrappedDek): Promise<Buffer>;
+  /** The same key under the tenant's active key source; `wrapped` stays good until the caller has stored the new wrap. */
+  rewrap(context: TenantContext, name: DekName, wrapped: WrappedDek): Promise<WrappedDek>;
   describe(requestId: string): Promise<output<(typeof vaultContract.describe.replies)[200]>>;
 }
 
@@ -73,18 +75,23 @@ export function createKeysClient(client: InternalClient): KeysClient {
     },
     async unwrap(context, name, wrapped) {
       const schema = vaultContract.unwrap.replies[200];
-      const body = {
-        tenantId: context.tenantId,
-        ...name,
-        kekRef: wrapped.kekRef,
-        wrapped: toBase64Url(wrapped.wrapped),
-      };
+      const body = wrappedBody(context, name, wrapped);
       const opened = await call(vaultContract.unwrap, { status: 200, schema }, { body, requestId: context.requestId });
       return bytesOf(opened.dek);
+    },
+    async rewrap(context, name, wrapped) {
+      const schema = vaultContract.rewrap.replies[200];
+      const body = wrappedBody(context, name, wrapped);
+      const moved = await call(vaultContract.rewrap, { status: 200, schema }, { body, requestId: context.requestId });
+      return { kekRef: moved.kekRef, wrapped: bytesOf(moved.wrapped) };
     },
     describe: (requestId) =>
       call(vaultContract.describe, { status: 200, schema: vaultContract.describe.replies[200] }, { requestId }),
   };
+}
+
+function wrappedBody(context: TenantContext, name: DekName, wrapped: WrappedDek) {
+  return { tenantId: context.tenantId, ...name, kekRef: wrapped.kekRef, wrapped: toBase64Url(wrapped.wrapped) };
 }
 
 function bytesOf(text: string): Buffer {

@@ -51,6 +51,18 @@ export const vaultContract = defineRoutes({
     bodyBytesMax: BODY_BYTES_MAX,
     replies: { 200: z.object({ dek: base64Url }) },
   },
+  rewrap: {
+    operation: 'keys.rewrap',
+    service: 'keys',
+    method: 'POST',
+    path: '/internal/keys/rewrap',
+    access: { kind: 'internal', callers: ['workspace'], token: false },
+    ids: {},
+    body: z.strictObject({ ...dekContext, kekRef: z.string().min(3).max(512), wrapped: base64Url }),
+    bodyBytesMax: BODY_BYTES_MAX,
+    /** The same key under the source that is active now; its plaintext never leaves the keys process. */
+    replies: { 200: z.object({ kekRef: z.string().max(512), wrapped: base64Url }) },
+  },
   describe: {
     operation: 'keys.describe',
     service: 'keys',

@@ -83,3 +83,26 @@ export function listKeys(
     parameters: [tenantId],
   };
 }
+
+/** Every key that may still open something, oldest first; also retired ones, which a restored row may need again. */
+export function selectWrapped(tenantId: Uuid): Statement<DekRow> {
+  return {
+    sql: `select ${COLUMNS} from app.dek where tenant_id = $1 and state <> 'DESTROYED'
+          order by purpose, version limit ${KEYS_LISTED_MAX}`,
+    parameters: [tenantId],
+  };
+}
+
+/** Compare-and-swap: nothing changes when somebody else has changed the wrap meanwhile. */
+export function swapWrapped(input: {
+  readonly tenantId: Uuid;
+  readonly id: Uuid;
+  readonly from: Pick<DekRow, 'kek_ref' | 'wrapped'>;
+  readonly to: Pick<DekRow, 'kek_ref' | 'wrapped'>;
+}): Statement<{ id: Uuid }> {
+  return {
+    sql: `update app.dek set wrapped = $5, kek_ref = $6
+          where tenant_id = $1 and id = $2 and wrapped = $3 and kek_ref = $4 and state <> 'DESTROYED' returning id`,
+    parameters: [input.tenantId, input.id, input.from.wrapped, input.from.kek_ref, input.to.wrapped, input.to.kek_ref],
+  };
+}

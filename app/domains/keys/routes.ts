@@ -1,6 +1,6 @@
 import { fromBase64Url, toBase64Url } from '@auditrax/base';
 import type { Uuid } from '@auditrax/base';
-import type { DekContext } from '@auditrax/seal';
+import type { DekContext, WrappedDek } from '@auditrax/seal';
 import { bindRoutes } from '../../platform/http/handler.ts';
 import type { RoomRoutes } from '../../platform/http/handler.ts';
 import { consoleContract, DEK_AGE_DAYS_MAX, vaultContract } from './contract.ts';
@@ -26,12 +26,14 @@ export function keysRoutes({ vault }: { vault: Vault }): RoomRoutes {
       return { status: 201, body, headers: NO_STORE };
     },
     async unwrap(call) {
-      const wrapped = fromBase64Url(call.body.wrapped);
-      if (wrapped === undefined) throw keysError('unwrap_refused', 'the wrapped key is not canonical base64url');
-      const dek = await vault.unwrap({ kekRef: call.body.kekRef, wrapped }, contextOf(call.body), call);
+      const dek = await vault.unwrap(wrappedOf(call.body), contextOf(call.body), call);
       const text = toBase64Url(dek);
       dek.fill(0);
       return { status: 200, body: { dek: text }, headers: NO_STORE };
+    },
+    async rewrap(call) {
+      const moved = await vault.rewrap(wrappedOf(call.body), contextOf(call.body), call);
+      return { status: 200, body: { kekRef: moved.kekRef, wrapped: toBase64Url(moved.wrapped) }, headers: NO_STORE };
     },
     async describe() {
       const { health, ...facts } = await vault.describe();
@@ -52,6 +54,12 @@ export function keyConsoleRoutes(deps: Pick<KeyDeps, 'tenantDoor' | 'clock'>): R
       return { status: 200 as const, body: { keys, ageDaysMax: DEK_AGE_DAYS_MAX } };
     },
   });
+}
+
+function wrappedOf(body: { kekRef: string; wrapped: string }): WrappedDek {
+  const wrapped = fromBase64Url(body.wrapped);
+  if (wrapped === undefined) throw keysError('unwrap_refused', 'the wrapped key is not canonical base64url');
+  return { kekRef: body.kekRef, wrapped };
 }
 
 function contextOf(body: { tenantId: string; purpose: KeyPurpose; dekId: string; version: number }): DekContext {

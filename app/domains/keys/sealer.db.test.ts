@@ -182,7 +182,7 @@ describe('keys are made with their tenant or not at all', () => {
       parameters: [context.tenantId, row.id],
     });
     await expect(sneak).rejects.toThrow();
-    for (const column of ['wrapped', 'commitment', 'created_at', 'version']) {
+    for (const column of ['commitment', 'created_at', 'version', 'purpose', 'not_after']) {
       await expect(
         door.scoped(context, {
           sql: `update app.dek set ${column} = ${column} where tenant_id = $1`,

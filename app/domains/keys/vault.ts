@@ -21,12 +21,22 @@ export interface Vault {
   generate(context: DekContext, caller: VaultCaller): Promise<WrappedDek & { readonly commitment: Buffer }>;
   /** Throws `authentication_failed`, `kek_foreign`, `kek_unknown` when context and wrap do not belong together. */
   unwrap(wrapped: WrappedDek, context: DekContext, caller: VaultCaller): Promise<Buffer>;
+  /** Wraps the key of `wrapped` again, under the source that is active for its tenant. Throws like `unwrap`. */
+  rewrap(wrapped: WrappedDek, context: DekContext, caller: VaultCaller): Promise<WrappedDek>;
   describe(): Promise<KekDescription & { readonly health: KekHealth }>;
 }
 
 /** Puts a provider behind the room's rules. `onRefusal` must not throw; it is told of every refused request. */
 export function createVault(deps: { provider: KekProvider; onRefusal(refusal: VaultRefusal): void }): Vault {
   const { provider, onRefusal } = deps;
+  const unwrap: Vault['unwrap'] = async (wrapped, context, caller) => {
+    try {
+      return await provider.unwrap(wrapped, context);
+    } catch (error) {
+      onRefusal({ code: isAppError<SealErrorCode>(error) ? error.code : 'unknown', context, ...caller });
+      throw error;
+    }
+  };
   return {
     async generate(context) {
       const { dek, wrapped, kekRef } = await provider.generateDek(context);
@@ -36,12 +46,13 @@ export function createVault(deps: { provider: KekProvider; onRefusal(refusal: Va
         dek.fill(0);
       }
     },
-    async unwrap(wrapped, context, caller) {
+    unwrap,
+    async rewrap(wrapped, context, caller) {
+      const dek = await unwrap(wrapped, context, caller);
       try {
-        return await provider.unwrap(wrapped, context);
-      } catch (error) {
-        onRefusal({ code: isAppError<SealErrorCode>(error) ? error.code : 'unknown', context, ...caller });
-        throw error;
+        return await provider.wrap(dek, context);
+      } finally {
+        dek.fill(0);
       }
     },
     async describe() {

@@ -1,0 +1,205 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { manualClock, systemRandom, uuidV4 } from '@auditrax/base';
+import { initKeyRing, localKekProvider } from '@auditrax/seal';
+import type { KekProvider } from '@auditrax/seal';
+import { openDatabase } from '@auditrax/tenancy';
+import type { Database, TenantContext } from '@auditrax/tenancy';
+import { Client } from 'pg';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { startTestDatabase } from '../../platform/db/testing.ts';
+import type { TestDatabase } from '../../platform/db/testing.ts';
+import type { KeysClient } from './client.ts';
+import { rewrapKeys } from './rewrap.ts';
+import { createSealer } from './sealer.ts';
+import type { Sealer } from './sealer.ts';
+import { createVault } from './vault.ts';
+
+const withCode = (code: string) => expect.objectContaining({ code });
+const FIELD = 'app.note.title';
+
+let server: TestDatabase;
+let database: Database;
+let admin: Client;
+let folder: string;
+let sources: KekProvider[];
+/** Index of the source that wraps; every source goes on unwrapping what it wrapped. */
+let active: number;
+let client: KeysClient;
+let context: TenantContext;
+let tenantCount = 0;
+const clock = manualClock(Date.now());
+
+beforeAll(async () => {
+  server = await startTestDatabase();
+  admin = new Client(server.connectionFor('superuser'));
+  await admin.connect();
+  await admin.query(`update audit.beat set beat = 'infinity'`);
+  database = openDatabase({
+    connection: server.connectionFor('ax_workspace'),
+    poolSize: 4,
+    clock: { nowMs: () => Date.now() },
+    onRefusal: async () => undefined,
+    systemTables: [],
+  });
+});
+afterAll(async () => {
+  await database?.close();
+  await admin?.end();
+  await server?.stop();
+});
+
+async function source(): Promise<KekProvider> {
+  const path = join(await mkdtemp(join(folder, 'ring-')), 'ring.json');
+  const given = { path, rootKey: systemRandom.bytes(32), clock, random: systemRandom, wrappedKeysInStore: 0 };
+  const { ring } = await initKeyRing(given);
+  return localKekProvider({ ring, random: systemRandom });
+}
+
+/** Wraps with the active source, unwraps with whichever knows the key: what a keys process does with several sources. */
+function clientOver(): KeysClient {
+  const provider: KekProvider = {
+    generateDek: (given) => sources[active]!.generateDek(given),
+    wrap: (dek, given) => sources[active]!.wrap(dek, given),
+    async unwrap(wrapped, given) {
+      const answers = await Promise.allSettled(sources.map((one) => one.unwrap(wrapped, given)));
+      const opened = answers.find((answer) => answer.status === 'fulfilled');
+      if (opened === undefined) throw (answers[0] as PromiseRejectedResult).reason;
+      return opened.value;
+    },
+    describe: () => sources[active]!.describe(),
+    health: () => sources[active]!.health(),
+  };
+  const vault = createVault({ provider, onRefusal: () => undefined });
+  const caller = { peer: 'workspace', requestId: 'test' } as const;
+  return {
+    generate: ({ tenantId }, name) => vault.generate({ tenantId, ...name }, caller),
+    unwrap: ({ tenantId }, name, wrapped) => vault.unwrap(wrapped, { tenantId, ...name }, caller),
+    rewrap: ({ tenantId }, name, wrapped) => vault.rewrap(wrapped, { tenantId, ...name }, caller),
+  } as KeysClient;
+}
+
+const makeSealer = (): Sealer =>
+  createSealer({
+    service: 'workspace',
+    tenantDoor: database.tenant,
+    keysClient: client,
+    fields: { [FIELD]: 1001 },
+    clock,
+    random: systemRandom,
+  });
+const deps = (change: Partial<KeysClient> = {}) => ({
+  service: 'workspace' as const,
+  tenantDoor: database.tenant,
+  keysClient: { ...client, ...change },
+});
+const rows = async () =>
+  (await admin.query('select * from app.dek where tenant_id = $1 order by purpose, version', [context.tenantId])).rows;
+const entries = async () =>
+  (
+    await admin.query<{ facts: Record<string, unknown> }>(
+      `select convert_from(leaf, 'UTF8')::jsonb -> 'public' as facts from audit.entry
+       where tenant_id = $1 and type = 'key.rewrapped'`,
+      [context.tenantId],
+    )
+  ).rows.map((row) => row.facts);
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'rewrap-'));
+  sources = [await source(), await source()];
+  active = 0;
+  client = clientOver();
+  const tenantId = uuidV4(systemRandom);
+  tenantCount += 1;
+  await admin.query(
+    `insert into platform.tenant (id, part, kind, slug, display_name) values ($1, $2, 'sample', $3, 'Sample')`,
+    [tenantId, tenantCount, `sample-${tenantCount}`],
+  );
+  context = { tenantId, tenantPart: tenantCount, requestId: 'request' };
+  await database.tenant.transaction(context, (tx) => makeSealer().provision(context, tx));
+  context = { ...context };
+  return () => rm(folder, { recursive: true, force: true });
+});
+
+describe('keys move to another source and nothing is lost', () => {
+  it('every key is wrapped by the new source, opens the same values, and has its entry', async () => {
+    const place = { context, field: FIELD, rowId: uuidV4(systemRandom) } as const;
+    const sealed = await makeSealer().seal({ ...place, value: 'kept' });
+    const before = await rows();
+    active = 1;
+    expect(await rewrapKeys(deps(), context, { reason: 'source-switched' })).toEqual({ rewrapped: 2, current: 0 });
+    const after = await rows();
+    for (const [index, row] of after.entries()) {
+      expect(row.kek_ref).not.toBe(before[index].kek_ref);
+      expect({ ...row, kek_ref: 0, wrapped: 0 }).toEqual({ ...before[index], kek_ref: 0, wrapped: 0 });
+    }
+    const facts = await entries();
+    expect(facts.map((fact) => [fact['purpose'], fact['from'], fact['to'], fact['reason']]).sort()).toEqual(
+      after.map((row, index) => [row.purpose, before[index].kek_ref, row.kek_ref, 'source-switched']),
+    );
+    sources = [sources[1]!, sources[1]!];
+    expect(await makeSealer().openText({ ...place, sealed })).toBe('kept');
+    expect(await rewrapKeys(deps(), context, { reason: 'source-switched' })).toEqual({ rewrapped: 0, current: 2 });
+    expect(await entries()).toHaveLength(2);
+  });
+
+  it('a new source that answers with another key gets no row', async () => {
+    const before = await rows();
+    active = 1;
+    const lying = {
+      rewrap: async (given, name) => sources[1]!.wrap(systemRandom.bytes(32), { tenantId: given.tenantId, ...name }),
+    } satisfies Partial<KeysClient>;
+    await expect(rewrapKeys(deps(lying), context, { reason: 'source-switched' })).rejects.toThrow(
+      withCode('commitment_mismatch'),
+    );
+    expect(await rows()).toEqual(before);
+  });
+
+  it('cut off at any call, each row opens, and the next call finishes', async () => {
+    const place = { context, field: FIELD, rowId: uuidV4(systemRandom) } as const;
+    const sealed = await makeSealer().seal({ ...place, value: 'kept' });
+    active = 1;
+    for (let failing = 0; failing < 4; failing += 1) {
+      let calls = 0;
+      const counted =
+        <A extends unknown[], T>(work: (...given: A) => Promise<T>) =>
+        (...given: A): Promise<T> => {
+          calls += 1;
+          return calls > failing ? Promise.reject(new Error('cut off')) : work(...given);
+        };
+      const cut = { rewrap: counted(client.rewrap), unwrap: counted(client.unwrap) };
+      await expect(rewrapKeys(deps(cut), context, { reason: 'source-switched' })).rejects.toThrow('cut off');
+      expect(await makeSealer().openText({ ...place, sealed })).toBe('kept');
+    }
+    expect(await rewrapKeys(deps(), context, { reason: 'source-switched' })).toEqual({ rewrapped: 2, current: 0 });
+    expect(await makeSealer().openText({ ...place, sealed })).toBe('kept');
+  });
+
+  it('two switches at once leave one wrap and one entry a key', async () => {
+    active = 1;
+    const order = { reason: 'source-switched' } as const;
+    await Promise.all([rewrapKeys(deps(), context, order), rewrapKeys(deps(), context, order)]);
+    expect(await entries()).toHaveLength(2);
+    const place = { context, field: FIELD, rowId: uuidV4(systemRandom) } as const;
+    const sealed = await makeSealer().seal({ ...place, value: 'kept' });
+    expect(await makeSealer().openText({ ...place, sealed })).toBe('kept');
+  });
+});
+
+describe('a wrap changes with its entry or not at all', () => {
+  it('the role may not change one without an entry, and never id, commitment, purpose or version', async () => {
+    const change = (column: string) =>
+      database.tenant.scoped(context, {
+        sql: `update app.dek set ${column} = ${column} where tenant_id = $1`,
+        parameters: [context.tenantId],
+      });
+    await expect(change('wrapped')).rejects.toThrow();
+    await expect(change('kek_ref')).rejects.toThrow();
+    const granted = await admin.query<{ column: string }>(
+      `select column_name as column from information_schema.column_privileges
+       where table_schema = 'app' and table_name = 'dek' and privilege_type = 'UPDATE' and grantee = 'ax_workspace'`,
+    );
+    expect(granted.rows.map((row) => row.column).sort()).toEqual(['kek_ref', 'state', 'wrapped']);
+  });
+});
