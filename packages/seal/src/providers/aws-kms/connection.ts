@@ -55,7 +55,7 @@ export function connect(input: ConnectionInput): Connection {
     region: checked.source.region,
     endpoint: checked.endpoint,
     credentials,
-    signer: async () => signer as never,
+    signer: async () => signer,
     disableClockSkewCorrection: true,
     requestHandler: { httpsAgent: agent, connectionTimeout: input.attempt_ms },
   });

@@ -10,7 +10,6 @@ export interface AwsCredentials {
   readonly expiration?: Date;
 }
 
-type SignatureInit = ConstructorParameters<typeof SignatureV4>[0];
 type Signable = Parameters<SignatureV4['sign']>[0];
 
 /** SHA-256 and its HMAC by OpenSSL, in the shape that the signer wants. */
@@ -55,7 +54,7 @@ export function clockSigner(input: {
     credentials: input.credentials,
     region: input.region,
     service: input.service,
-    sha256: Sha256 as unknown as SignatureInit['sha256'],
+    sha256: Sha256,
     uriEscapePath: true,
   });
   return { sign: (request) => signer.sign(request, { signingDate: new Date(input.clock.nowMs()) }) };
