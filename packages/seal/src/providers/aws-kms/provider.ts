@@ -137,6 +137,10 @@ class Provider {
         const text = `${key} will be deleted${when}; after that its data are lost. Cancel the deletion, then enable it.`;
         return sealError('kek_disabled', text);
       }
+      case undefined:
+      case 'Creating':
+      case 'Unavailable':
+      case 'Updating':
       default:
         return sealError('kek_unavailable', `${key} is in state ${String(metadata.KeyState)}. Look at it in AWS KMS.`);
     }
