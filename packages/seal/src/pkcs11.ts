@@ -1,0 +1,3 @@
+export { GCM_IV_BYTES } from './providers/pkcs11/messages.ts';
+export type * from './providers/pkcs11/messages.ts';
+export * from './providers/pkcs11/token.ts';

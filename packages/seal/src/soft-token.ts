@@ -1,0 +1,1 @@
+export * from './providers/pkcs11/soft-token.ts';
