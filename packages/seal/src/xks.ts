@@ -1,0 +1,2 @@
+export * from './providers/xks/provider.ts';
+export * from './providers/xks/source.ts';
