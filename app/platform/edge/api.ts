@@ -2,6 +2,7 @@ import { hash } from 'node:crypto';
 import { isAppError, type Clock, type RouteContract } from '@auditrax/base';
 import type { IdKeys } from '@auditrax/tenancy/ids';
 import type { WorkloadPools } from '@auditrax/workload';
+import type { z } from 'zod';
 import { attemptsContract } from '../http/attempts-contract.ts';
 import type { InternalClient } from '../http/client.ts';
 import {
@@ -114,7 +115,12 @@ function handleSession(parts: ApiParts, journey: Journey): void {
   const { access } = match.contract;
   if (access.kind !== 'session' || access.stepUp !== true) return carry(parts, journey);
   const header = exchange.request.headers[STEP_UP_HEADER];
-  if (typeof header !== 'string' || header === '') return sendProblem(exchange, 'step_up_required');
+  if (typeof header !== 'string' || header === '') {
+    return refuseRecorded(parts, journey, {
+      event: { kind: 'step-up', reason: 'missing', operation: exchange.operation },
+      answer: () => sendProblem(exchange, 'step_up_required'),
+    });
+  }
   if (header.length > TOKEN_HEADER_CHARACTERS_MAX) return sendProblem(exchange, 'step_up_refused');
   parts.tokens
     .stepUp({ ...journey.question, routeClass: 'privileged', stepUp: header })
@@ -209,24 +215,35 @@ function addressValues({ exchange, match }: Journey): (place: string) => unknown
   };
 }
 
-/** The attempt is durable before the 404 leaves; when it cannot be made so, the answer is 503. Noise is only counted. */
+/** A foreign or forged id ends as a 404 that is recorded first. Noise is only counted. */
 function refuseId(parts: ApiParts, journey: Journey, verdict: Exclude<TagVerdict, { ok: true }>): void {
-  const { exchange, question } = journey;
+  const { exchange } = journey;
   if (verdict.reason === 'malformed') {
     parts.log.info('malformed-id', { requestId: exchange.requestId, operation: exchange.operation });
     return sendNotFound(exchange);
   }
   const { reason } = verdict;
   const part = verdict.foreignPart === undefined ? {} : { foreignPart: verdict.foreignPart };
+  refuseRecorded(parts, journey, {
+    event: { kind: 'tenant-id', reason, operation: exchange.operation, ...part },
+    answer: () => sendNotFound(exchange),
+  });
+}
+
+type Refusal = z.input<typeof attemptsContract.record.body>;
+
+/** The attempt is durable before its answer leaves; when it cannot be made so, the answer is 503. */
+function refuseRecorded(
+  parts: ApiParts,
+  { exchange, question }: Journey,
+  { event, answer }: { event: Refusal; answer: () => void },
+): void {
   Promise.resolve(parts.tokens.get({ ...question, destination: 'workspace', routeClass: 'read' }))
     .then(async (session) => {
       if (session === undefined) return sendProblem(exchange, 'session_required');
-      await parts.client.call(attemptsContract.record, {
-        requestId: exchange.requestId,
-        token: session.token,
-        body: { layer: 'gateway', reason, operation: exchange.operation, ...part },
-      });
-      return sendNotFound(exchange);
+      const { token } = session;
+      await parts.client.call(attemptsContract.record, { requestId: exchange.requestId, token, body: event });
+      return answer();
     })
     .catch((error: unknown) => {
       parts.log.error('attempt-not-recorded', { requestId: exchange.requestId, operation: exchange.operation, error });

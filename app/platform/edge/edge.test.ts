@@ -569,7 +569,9 @@ describe('sessions', () => {
   it('E12 asks for step-up, has the issuer accept it, and never keeps that token', async () => {
     const path = `/api/work/${idOf(house, 'eng')}/finalise`;
     const attempt = (header?: string) => shoot(path, { json: { revision: 1 }, headers: { 'x-step-up': header } });
+    const seen = attempts.length;
     expect(await attempt()).toMatchObject({ status: 403, json: { code: 'step_up_required' } });
+    expect(attempts.slice(seen)).toMatchObject([{ kind: 'step-up', reason: 'missing', operation: 'work.finalise' }]);
     expect(await attempt('bad')).toMatchObject({ status: 403, json: { code: 'step_up_refused' } });
     const before = mints;
     expect(await attempt('fine')).toMatchObject({ status: 200, json: { hash: 'fine' } });

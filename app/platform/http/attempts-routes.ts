@@ -7,17 +7,20 @@ import { bindRoutes, type RoomRoutes } from './handler.ts';
 export function attemptsRoutes(record: (event: AttemptEvent) => Promise<{ readonly entryId: Uuid }>): RoomRoutes {
   return bindRoutes(attemptsContract, {
     record: async (call) => {
-      const { layer, reason, operation, foreignPart } = call.body;
-      const part = foreignPart === undefined ? {} : { foreignPart };
-      const { entryId } = await record({
-        kind: 'tenant-id',
-        layer,
-        reason,
-        operation,
-        caller: call.caller,
-        requestId: call.requestId,
-        ...part,
-      });
+      const { caller, requestId, body } = call;
+      const { entryId } = await record(
+        body.kind === 'step-up'
+          ? { ...body, caller, requestId }
+          : {
+              kind: body.kind,
+              layer: 'gateway',
+              reason: body.reason,
+              operation: body.operation,
+              caller,
+              requestId,
+              ...(body.foreignPart === undefined ? {} : { foreignPart: body.foreignPart }),
+            },
+      );
       return { status: 200, body: { entryId } };
     },
   });
