@@ -20,7 +20,7 @@ const COMMON_FLAGS = [
 
 /** One shared object that the runtime can load. Paths are below the checkout. */
 export interface NativePart {
-  readonly name: 'HSM driver';
+  readonly name: 'seal engine' | 'HSM driver';
   readonly compiler: 'cc' | 'c++';
   readonly flags: readonly string[];
   readonly sources: readonly string[];
@@ -35,6 +35,16 @@ export interface NativePart {
 const DRIVER = 'node_modules/pkcs11js';
 
 export const NATIVE_PARTS: readonly NativePart[] = [
+  {
+    name: 'seal engine',
+    compiler: 'cc',
+    flags: ['-std=c11', '-Wall', '-Wextra'],
+    sources: ['packages/seal/native/seal.c'],
+    includes: [HEADERS],
+    inputs: ['packages/seal/native/*.c', `${HEADERS}/*.h`],
+    output: 'packages/seal/native/build/seal.node',
+    without: 'the slower reference engine encrypts',
+  },
   {
     name: 'HSM driver',
     compiler: 'c++',

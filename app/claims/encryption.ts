@@ -47,7 +47,7 @@ export const encryptionClaims: readonly Claim[] = [
     enforcers: [
       { file: 'packages/seal/src/field.ts', export: 'sealField', necessary: true },
       { file: 'packages/seal/src/field.ts', export: 'openField', necessary: true },
-      { file: 'packages/seal/src/chunked.ts', export: 'sealChunk', necessary: true },
+      { file: 'packages/seal/src/chunked.ts', export: 'sealChunks', necessary: true },
       { file: 'app/domains/keys/sealer.ts', export: 'createSealer', necessary: true },
       { file: 'app/domains/keys/vault.ts', export: 'createVault', necessary: false },
     ],

@@ -296,21 +296,41 @@ const SEALS: readonly Mutant[] = [
     left: 'decrypted without a look at tag, tenant, table or row',
     // Counter mode: encrypting the ciphertext again with the same nonce gives the plaintext.
     nothing: `({ key }, sealed) => {
-      const { nonce, body } = splitField(sealed);
-      const cipher = body.subarray(0, body.length - TAG_BYTES);
-      return xaesEncrypt({ key: key.key, nonce, aad: Buffer.alloc(0) }, cipher).subarray(0, cipher.length);
+      const cipher = sealed.subarray(30, sealed.length - 16);
+      const output = Buffer.alloc(cipher.length + 40);
+      output.set(sealed.subarray(6, 30));
+      const table = Uint32Array.of(0, 0, 0, cipher.length, 0);
+      key.key.run({ seals: true, count: 1, table, aad: Buffer.alloc(0), input: cipher, output });
+      return output.subarray(24, 24 + cipher.length);
     }`,
     processes: ['workspace'],
   },
   {
-    ...at('packages/seal/src/chunked.ts', 'sealChunk'),
+    ...at('packages/seal/src/chunked.ts', 'sealChunks'),
     left: 'files as they came, in the sealed form',
     nothing: `((open) => {
-      const isClear = (sealed) => sealed.subarray(sealed.length - TAG_BYTES).every((byte) => byte === 0);
-      openChunk = (keys, index, sealed) =>
-        isClear(sealed) ? Buffer.from(sealed.subarray(0, sealed.length - TAG_BYTES)) : open(keys, index, sealed);
-      return (keys, index, plaintext) => [Buffer.from(plaintext), Buffer.alloc(TAG_BYTES)];
-    })(openChunk)`,
+      const [size, tag] = [SEALED_CHUNK_BYTES, 16];
+      openChunks = (key, job) => {
+        const { input, output } = job;
+        const first = input.subarray(0, size);
+        if (!first.subarray(first.length - tag).every((byte) => byte === 0)) return open(key, job);
+        let done = 0;
+        for (let at = 0; at < input.length; at += size, done += 1) {
+          const sealed = input.subarray(at, at + size);
+          output.set(sealed.subarray(0, sealed.length - tag), done * CHUNK_BYTES);
+        }
+        return done;
+      };
+      return (key, { input, output, isEnd }) => {
+        const count = Math.floor(input.length / CHUNK_BYTES) + (isEnd ? 1 : 0);
+        for (let i = 0; i < count; i += 1) {
+          const plaintext = input.subarray(i * CHUNK_BYTES, (i + 1) * CHUNK_BYTES);
+          output.set(plaintext, i * size);
+          output.fill(0, i * size + plaintext.length, i * size + plaintext.length + tag);
+        }
+        return count;
+      };
+    })(openChunks)`,
     processes: ['workspace'],
     leavesMarks: true,
   },

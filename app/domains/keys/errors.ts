@@ -66,6 +66,8 @@ export const problems: Readonly<Record<KeysErrorCode | SealErrorCode, Problem>> 
   ring_permissions: unusable,
   ring_tampered: unusable,
   root_key_mismatch: unusable,
+  self_test_failed: unusable,
+  suite_refused: unreadable,
   suite_unknown: unreadable,
   truncated: unreadable,
 };

@@ -45,3 +45,29 @@ export function uuidBytes(id: Uuid, name: string): Buffer {
   if (parseUuid(id) === undefined) throw sealError('blob_malformed', `${name} is not a canonical UUID`);
   return uuidToBytes(id);
 }
+
+const NOT_HEX = 0xff;
+/** Value of each lower-case hexadecimal digit by its character code. */
+const HEX = Uint8Array.from({ length: 128 }, (_, code) => {
+  const value = '0123456789abcdef'.indexOf(String.fromCharCode(code));
+  return value < 0 ? NOT_HEX : value;
+});
+/** Where the 16 bytes stand in the 36 characters. */
+const UUID_DIGITS = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34] as const;
+const UUID_HYPHENS = [8, 13, 18, 23] as const;
+const UUID_CHARACTERS = 36;
+const HYPHEN = 0x2d;
+
+/** `uuidBytes` into a place of `target`, without an allocation: for what is done ten thousand times. */
+export function writeUuid(target: Uint8Array, at: number, id: Uuid): void {
+  let wrong = id.length ^ UUID_CHARACTERS;
+  for (let i = 0; i < UUID_DIGITS.length; i += 1) {
+    const character = UUID_DIGITS[i]!;
+    const high = HEX[id.charCodeAt(character)] ?? NOT_HEX;
+    const low = HEX[id.charCodeAt(character + 1)] ?? NOT_HEX;
+    wrong |= (high | low) & 0xf0;
+    target[at + i] = (high << 4) | low;
+  }
+  for (let i = 0; i < UUID_HYPHENS.length; i += 1) wrong |= id.charCodeAt(UUID_HYPHENS[i]!) ^ HYPHEN;
+  if (wrong !== 0) throw sealError('blob_malformed', 'an id is not a canonical UUID');
+}

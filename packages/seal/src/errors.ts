@@ -16,6 +16,9 @@ import { AppError } from '@auditrax/base';
  * - `kek_gone`: the key exists no more.
  * - `kek_misconfigured`: the key, or the way to it, can never work as configured; the message names the setting.
  * - `clock_skew`: the key store refuses our time; the message says by how much where that is known.
+ * - `self_test_failed`: an engine does not give the published answers; the process must not go on with it.
+ * - `suite_unknown`: bytes name an algorithm that this build does not have.
+ * - `suite_refused`: one that the tenant's allow-list does not hold: a downgrade, or a value left behind by one.
  * - `ring_*`: the key ring file; the message says what to do.
  */
 export type SealErrorCode =
@@ -47,6 +50,8 @@ export type SealErrorCode =
   | 'ring_permissions'
   | 'ring_tampered'
   | 'root_key_mismatch'
+  | 'self_test_failed'
+  | 'suite_refused'
   | 'suite_unknown'
   | 'truncated';
 

@@ -3,10 +3,11 @@ import { uuidFromBytes } from '@auditrax/base';
 import { sealedMessageBytes } from './chunked.ts';
 import { lengthPrefixed, uuidBytes } from './encode.ts';
 import { sealError } from './errors.ts';
+import { checkSuite, PART_SUITE_COBBLESTONE_256 } from './suites.ts';
+import type { PartSuite, SuitePolicy } from './suites.ts';
 
 export const PART_HEADER_BYTES = 40;
-/** Suite 01 of an object part is Cobblestone-256. */
-export const PART_SUITE_COBBLESTONE_256 = 0x01;
+const PART_SUITES: readonly PartSuite[] = [PART_SUITE_COBBLESTONE_256];
 
 const PART_MAGIC = Buffer.from('AXE1', 'ascii');
 const FLAG_LAST = 0x01;
@@ -22,8 +23,9 @@ export interface PartHeader {
   readonly size_bytes: number;
 }
 
-/** `"AXE1" | suite | flags | 0 0 | dekVersion u32 | object UUID | part u32 | plaintext bytes u64`. */
-export function encodePartHeader(header: PartHeader): Buffer {
+/** `"AXE1" | suite | flags | 0 0 | dekVersion u32 | object UUID | part u32 | plaintext bytes u64`. Throws `suite_refused`. */
+export function encodePartHeader(header: PartHeader, suites?: SuitePolicy<PartSuite>): Buffer {
+  checkSuite(PART_SUITE_COBBLESTONE_256, PART_SUITES, suites?.write);
   const bytes = Buffer.alloc(PART_HEADER_BYTES);
   PART_MAGIC.copy(bytes);
   bytes[4] = PART_SUITE_COBBLESTONE_256;
@@ -35,13 +37,15 @@ export function encodePartHeader(header: PartHeader): Buffer {
   return bytes;
 }
 
-/** Strict reverse of `encodePartHeader`. Throws `truncated`, `blob_malformed`, `suite_unknown`. */
-export function decodePartHeader(bytes: Uint8Array): PartHeader {
+/**
+ * Strict reverse of `encodePartHeader`. `suites` is the tenant's list. Throws `truncated`, `blob_malformed`,
+ * `suite_unknown`, `suite_refused`.
+ */
+export function decodePartHeader(bytes: Uint8Array, suites?: SuitePolicy<PartSuite>): PartHeader {
   if (bytes.length < PART_HEADER_BYTES) throw sealError('truncated', 'the part ends inside its header');
   const view = Buffer.from(bytes.buffer, bytes.byteOffset, PART_HEADER_BYTES);
   if (!view.subarray(0, 4).equals(PART_MAGIC)) throw sealError('blob_malformed', 'these bytes are not an object part');
-  if (view[4] !== PART_SUITE_COBBLESTONE_256)
-    throw sealError('suite_unknown', `suite ${view[4]} is not one that this build may read`);
+  checkSuite(view[4], PART_SUITES, suites?.read);
   const size = view.readBigUInt64BE(32);
   if ((view[5]! & ~FLAG_LAST) !== 0 || view.readUInt16BE(6) !== 0 || size > BigInt(Number.MAX_SAFE_INTEGER)) {
     throw sealError('blob_malformed', 'the part header uses bits that this format does not have');
@@ -64,9 +68,9 @@ export function partContext(header: PartHeader, owner: { tenantId: Uuid; rowId: 
   return Buffer.concat([encodePartHeader(header), bound]);
 }
 
-/** Throws `part_mismatch` unless the stored header says exactly what the owner's records expect. */
-export function checkPartHeader(stored: Uint8Array, expected: PartHeader): void {
-  decodePartHeader(stored);
+/** Throws `part_mismatch` unless the stored header says exactly what the owner's records expect, and like decoding. */
+export function checkPartHeader(stored: Uint8Array, expected: PartHeader, suites?: SuitePolicy<PartSuite>): void {
+  decodePartHeader(stored, suites);
   if (!encodePartHeader(expected).equals(stored.subarray(0, PART_HEADER_BYTES))) {
     throw sealError(
       'part_mismatch',

@@ -1,13 +1,10 @@
-import {
-  CHUNK_BYTES,
-  CHUNKED_PREFIX_BYTES,
-  openChunk,
-  openedMessageBytes,
-  openMessageKeys,
-  SEALED_CHUNK_BYTES,
-} from './chunked.ts';
-import type { MessageKeys } from './chunked.ts';
+import { openChunks, openedMessageBytes, openMessageKeys } from './chunked.ts';
+import { currentEngine } from './engine-choice.ts';
+import type { ChunkKey, SealEngine } from './engine.ts';
 import { sealError } from './errors.ts';
+import { TAG_BYTES } from './gcm.ts';
+import { CHUNK_BYTES, CHUNKED_PREFIX_BYTES, SEALED_CHUNK_BYTES } from './sizes.ts';
+import { notAuthentic } from './xaes.ts';
 
 /** A sealed message that can be read anywhere. `read` returns exactly `length_bytes` from `offset`. */
 export interface SealedMessage {
@@ -21,15 +18,17 @@ export interface SealedMessage {
  * `commitment_mismatch`, `authentication_failed`, `input_too_long` (a range outside the message).
  */
 export async function* decryptRange(
-  input: { key: Uint8Array; context: Uint8Array },
+  input: { key: Uint8Array; context: Uint8Array; engine?: SealEngine },
   message: SealedMessage,
   range: { start: number; end: number },
 ): AsyncGenerator<Buffer, void, undefined> {
   const length_bytes = openedMessageBytes(message.size_bytes);
-  const keys = openMessageKeys(input, await message.read(0, CHUNKED_PREFIX_BYTES));
+  const { key: secret, baseNonce } = openMessageKeys(input, await message.read(0, CHUNKED_PREFIX_BYTES));
+  const key = (input.engine ?? currentEngine()).chunkKey({ key: secret, baseNonce, seals: false });
+  secret.fill(0);
   try {
     const lastIndex = Math.floor(length_bytes / CHUNK_BYTES);
-    await readChunk(keys, message, lastIndex);
+    await readChunk(key, message, lastIndex);
     if (range.start < 0 || range.end < range.start || range.end > length_bytes) {
       throw sealError(
         'input_too_long',
@@ -38,19 +37,23 @@ export async function* decryptRange(
     }
     for (let position = range.start; position < range.end;) {
       const index = Math.floor(position / CHUNK_BYTES);
-      const chunk = await readChunk(keys, message, index);
+      const chunk = await readChunk(key, message, index);
       const from = position - index * CHUNK_BYTES;
       const piece = chunk.subarray(from, Math.min(chunk.length, range.end - index * CHUNK_BYTES));
       yield piece;
       position += piece.length;
     }
   } finally {
-    keys.key.fill(0);
+    key.destroy();
   }
 }
 
-async function readChunk(keys: MessageKeys, message: SealedMessage, index: number): Promise<Buffer> {
+async function readChunk(key: ChunkKey, message: SealedMessage, index: number): Promise<Buffer> {
   const offset = CHUNKED_PREFIX_BYTES + index * SEALED_CHUNK_BYTES;
-  const sealed = await message.read(offset, Math.min(SEALED_CHUNK_BYTES, message.size_bytes - offset));
-  return openChunk(keys, index, sealed);
+  const input = await message.read(offset, Math.min(SEALED_CHUNK_BYTES, message.size_bytes - offset));
+  if (input.length < TAG_BYTES) throw sealError('truncated', 'the message became shorter while it was read');
+  const output = Buffer.allocUnsafe(input.length - TAG_BYTES);
+  const isEnd = input.length < SEALED_CHUNK_BYTES;
+  if (openChunks(key, { firstIndex: index, isEnd, input, output }) !== 1) throw notAuthentic();
+  return output;
 }

@@ -5,7 +5,8 @@ import { lengthPrefixed, uuidBytes } from './encode.ts';
 import { sealError } from './errors.ts';
 import { KEY_BYTES } from './gcm.ts';
 import { hkdfExpand } from './hkdf.ts';
-import { XAES_NONCE_BYTES, xaesDecrypt, xaesEncrypt, XaesKey } from './xaes.ts';
+import { XAES_NONCE_BYTES } from './sizes.ts';
+import { xaesDecrypt, xaesEncrypt, XaesKey } from './xaes.ts';
 
 const RING_FORMAT = 'AXR1';
 const RING_SUITE = 1;

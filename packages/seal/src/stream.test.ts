@@ -1,7 +1,8 @@
 import { isAppError, systemRandom, uuidV4 } from '@auditrax/base';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { CHUNK_BYTES, openedMessageBytes, SALT_BYTES, sealedMessageBytes, SEALED_CHUNK_BYTES } from './chunked.ts';
+import { openedMessageBytes, sealedMessageBytes } from './chunked.ts';
+import { CHUNK_BYTES, SALT_BYTES, SEALED_CHUNK_BYTES } from './sizes.ts';
 import { checkPartHeader, decodePartHeader, encodePartHeader, partContext, sealedPartBytes } from './part.ts';
 import { decryptRange } from './range.ts';
 import { decryptStream, encryptStream } from './stream.ts';

@@ -1,35 +1,40 @@
-import {
-  CHUNK_BYTES,
-  CHUNKED_PREFIX_BYTES,
-  deriveMessageKeys,
-  openChunk,
-  openMessageKeys,
-  SEALED_CHUNK_BYTES,
-  sealChunk,
-} from './chunked.ts';
+import type { SealEngine } from './engine.ts';
 import { sealError } from './errors.ts';
+import { MessageOpener, MessageSealer, OPENED_RUN_BYTES } from './message.ts';
+import type { Progress } from './message.ts';
+import { CHUNKED_PREFIX_BYTES, SEALED_CHUNK_BYTES } from './sizes.ts';
 
 export type ByteSource = AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
 
+interface StreamOptions {
+  /**
+   * Where the bytes are put, from the beginning, for each yield: what was yielded is valid only until the next one is
+   * asked for. At least one sealed chunk long; `SEALED_RUN_BYTES` is best. Without it every yield is a buffer of its own.
+   */
+  readonly output?: Uint8Array;
+  /** For comparing engines. */
+  readonly engine?: SealEngine;
+}
+
 /**
- * Encrypts a stream of any length as one chunked message. Yields the 56-byte prefix, then each sealed chunk and its tag;
- * holds one chunk of input at a time and reads on only when the consumer asks, so back-pressure reaches the sender.
+ * Encrypts a stream of any length as one chunked message. Yields the 56-byte prefix, then sealed chunks as soon as they
+ * are whole; holds less than one chunk of input and reads on only when the consumer asks, so back-pressure reaches the
+ * sender. The event loop gets a turn after each MiB. A buffer of the source may be used again once the next one is asked
+ * for.
  *
  * `salt` must never have been used with `key` before: the caller takes 24 fresh random bytes for every attempt, also for
  * a retry, because other bytes under the same salt would repeat nonces. Throws `key_length`, `nonce_length`.
  */
 export async function* encryptStream(
-  input: { key: Uint8Array; salt: Uint8Array; context: Uint8Array },
+  input: { key: Uint8Array; salt: Uint8Array; context: Uint8Array } & StreamOptions,
   source: ByteSource,
 ): AsyncGenerator<Buffer, void, undefined> {
-  const keys = deriveMessageKeys(input);
+  const sealer = new MessageSealer(input, input.engine);
   try {
-    yield Buffer.concat([input.salt, keys.commitment]);
-    let index = 0;
-    const rest = yield* regroup(source, CHUNK_BYTES, (chunk) => sealChunk(keys, index++, chunk));
-    yield* sealChunk(keys, index, rest);
+    yield sealer.prefix;
+    yield* transform(sealer, source, input.output);
   } finally {
-    keys.key.fill(0);
+    sealer.destroy();
   }
 }
 
@@ -40,55 +45,55 @@ export async function* encryptStream(
  * `commitment_mismatch` before the first chunk, `key_length`.
  */
 export async function* decryptStream(
-  input: { key: Uint8Array; context: Uint8Array },
+  input: { key: Uint8Array; context: Uint8Array } & StreamOptions,
   source: ByteSource,
 ): AsyncGenerator<Buffer, void, undefined> {
   const reader = iterate(source);
   try {
     const { head, rest } = await readExactly(reader, CHUNKED_PREFIX_BYTES);
-    const keys = openMessageKeys(input, head);
+    const opener = new MessageOpener({ key: input.key, context: input.context, prefix: head }, input.engine);
     try {
-      let index = 0;
-      const remaining = prepend(rest, reader);
-      const tail = yield* regroup(remaining, SEALED_CHUNK_BYTES, (chunk) => [openChunk(keys, index++, chunk)]);
-      // A message that ends on a chunk boundary has lost its short final chunk: the tail is empty and has no tag.
-      yield openChunk(keys, index, tail);
+      yield* transform(opener, prepend(rest, reader), input.output);
     } finally {
-      keys.key.fill(0);
+      opener.destroy();
     }
   } finally {
     await reader.return?.();
   }
 }
 
-/** Cuts a stream into pieces of exactly `size_bytes`, yields what each maps to, and returns the shorter remainder. */
-async function* regroup(
+interface Transformer {
+  outputBytes(input_bytes: number): number;
+  update(input: Uint8Array, output: Uint8Array): Progress;
+  finish(output: Uint8Array): number;
+}
+
+async function* transform(
+  transformer: Transformer,
   source: ByteSource,
-  size_bytes: number,
-  map: (piece: Uint8Array) => readonly Buffer[],
-): AsyncGenerator<Buffer, Buffer, undefined> {
-  let held: Buffer = Buffer.allocUnsafe(size_bytes);
-  let heldBytes = 0;
-  for await (const bytes of source) {
-    let offset = 0;
-    while (offset < bytes.length) {
-      if (heldBytes === 0 && bytes.length - offset >= size_bytes) {
-        yield* map(bytes.subarray(offset, offset + size_bytes));
-        offset += size_bytes;
-        continue;
-      }
-      const taken = Math.min(size_bytes - heldBytes, bytes.length - offset);
-      held.set(bytes.subarray(offset, offset + taken), heldBytes);
-      heldBytes += taken;
-      offset += taken;
-      if (heldBytes === size_bytes) {
-        yield* map(held);
-        heldBytes = 0;
+  lent: Uint8Array | undefined,
+): AsyncGenerator<Buffer, void, undefined> {
+  const room = lent === undefined ? undefined : Buffer.from(lent.buffer, lent.byteOffset, lent.length);
+  if (room !== undefined && room.length < SEALED_CHUNK_BYTES)
+    throw new RangeError('an output buffer has room for one sealed chunk at least');
+  let sinceTurn_bytes = 0;
+  for await (const piece of source) {
+    for (let at = 0; at < piece.length;) {
+      const rest = at === 0 ? piece : piece.subarray(at);
+      const output = room ?? Buffer.allocUnsafe(transformer.outputBytes(rest.length));
+      const { read, written } = transformer.update(rest, output);
+      at += read;
+      if (written > 0) yield output.subarray(0, written);
+      sinceTurn_bytes += read;
+      if (sinceTurn_bytes >= OPENED_RUN_BYTES) {
+        // A source that always has bytes at hand would otherwise keep everybody else waiting to its end.
+        await new Promise((resolve) => setImmediate(resolve));
+        sinceTurn_bytes = 0;
       }
     }
   }
-  held = held.subarray(0, heldBytes);
-  return held;
+  const output = room ?? Buffer.allocUnsafe(SEALED_CHUNK_BYTES);
+  yield output.subarray(0, transformer.finish(output));
 }
 
 type Reader = AsyncIterator<Uint8Array> | Iterator<Uint8Array>;
@@ -103,7 +108,7 @@ async function readExactly(reader: Reader, size_bytes: number): Promise<{ head: 
   while (length < size_bytes) {
     const next = await reader.next();
     if (next.done === true) throw sealError('truncated', 'the message ends inside its prefix');
-    pieces.push(next.value);
+    pieces.push(Buffer.from(next.value));
     length += next.value.length;
   }
   const all = Buffer.concat(pieces);

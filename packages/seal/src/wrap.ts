@@ -5,7 +5,8 @@ import { uuidBytes } from './encode.ts';
 import { sealError } from './errors.ts';
 import { KEY_BYTES, TAG_BYTES } from './gcm.ts';
 import type { DekContext } from './kek.ts';
-import { XAES_NONCE_BYTES, xaesDecrypt, xaesEncrypt, XaesKey } from './xaes.ts';
+import { XAES_NONCE_BYTES } from './sizes.ts';
+import { xaesDecrypt, xaesEncrypt, XaesKey } from './xaes.ts';
 
 const WRAP_MAGIC = 0xa8;
 const WRAP_SUITE_XAES_256_GCM = 0x01;

@@ -1,59 +1,41 @@
-import { createCipheriv, createSecretKey } from 'node:crypto';
-import type { Cipheriv } from 'node:crypto';
+import { currentEngine } from './engine-choice.ts';
+import type { RecordJob, RecordKey, SealEngine } from './engine.ts';
 import { sealError } from './errors.ts';
-import { GCM_NONCE_BYTES, gcmDecrypt, gcmEncrypt, KEY_BYTES } from './gcm.ts';
+import { TAG_BYTES } from './gcm.ts';
+import { XAES_NONCE_BYTES } from './sizes.ts';
 
-export const XAES_NONCE_BYTES = 24;
-const BLOCK_BYTES = 16;
-const CMAC_POLYNOMIAL = 0x87;
+const NO_BYTES = Buffer.alloc(0);
 
 /**
- * A 256-bit key with its CMAC subkey computed once (C2SP XAES-256-GCM, steps 1 and 2). Owns a copy of the key bytes;
- * `destroy` wipes them, and every later use throws `key_destroyed`, so a wiped key can never encrypt anything.
+ * A 256-bit key for XAES-256-GCM (c2sp.org/XAES-256-GCM), set up once. Owns a copy of the key; `destroy` wipes it, and
+ * every later use throws `key_destroyed`, so a wiped key can never encrypt anything.
  */
 export class XaesKey {
-  readonly #key: Buffer;
-  readonly #subkey: Buffer;
-  /** The bare block cipher, as the CMAC definition needs: each block is a PRF input, never a message. Holds no state. */
-  #blocks: Cipheriv | undefined;
+  readonly #key: RecordKey;
+  #isDestroyed = false;
 
   /** Throws `key_length` unless `key` has 32 bytes. */
-  constructor(key: Uint8Array) {
-    if (key.length !== KEY_BYTES) throw sealError('key_length', `a key has ${KEY_BYTES} bytes, not ${key.length}`);
-    this.#key = Buffer.from(key);
-    this.#blocks = createCipheriv('aes-256-ecb', createSecretKey(this.#key), null).setAutoPadding(false);
-    this.#subkey = cmacSubkey(this.#blocks.update(Buffer.alloc(BLOCK_BYTES)));
+  constructor(key: Uint8Array, engine: SealEngine = currentEngine()) {
+    this.#key = engine.recordKey(key);
   }
 
-  /** The AES-256-GCM key of one nonce (SP 800-108 counter mode over CMAC-AES-256). */
-  derive(nonceHead: Uint8Array): Buffer {
-    if (this.#blocks === undefined) throw sealError('key_destroyed', 'this key was wiped');
-    const blocks = Buffer.alloc(2 * BLOCK_BYTES);
-    for (const counter of [1, 2]) {
-      const start = (counter - 1) * BLOCK_BYTES;
-      blocks[start + 1] = counter;
-      blocks[start + 2] = 0x58; // the label, ASCII X
-      blocks.set(nonceHead, start + 4);
-      for (let i = 0; i < BLOCK_BYTES; i += 1) blocks[start + i]! ^= this.#subkey[i]!;
-    }
-    return this.#blocks.update(blocks);
+  get isDestroyed(): boolean {
+    return this.#isDestroyed;
   }
 
-  /** Runs `use` over the raw key, for derivations that are not XAES (the commitment). */
-  withBytes<T>(use: (key: Uint8Array) => T): T {
-    if (this.#blocks === undefined) throw sealError('key_destroyed', 'this key was wiped');
-    return use(this.#key);
+  /** See `RecordKey.run`. */
+  run(job: RecordJob): number {
+    if (this.#isDestroyed) throw sealError('key_destroyed', 'this key was wiped');
+    return this.#key.run(job);
   }
 
   /** Wipes the key. Idempotent. */
   destroy(): void {
-    this.#blocks = undefined;
-    this.#key.fill(0);
-    this.#subkey.fill(0);
+    this.#isDestroyed = true;
+    this.#key.destroy();
   }
 }
 
-/** XAES-256-GCM (c2sp.org/XAES-256-GCM). */
 export interface XaesInput {
   readonly key: XaesKey;
   /** 24 bytes; random for every message. */
@@ -63,41 +45,34 @@ export interface XaesInput {
 
 /** Returns ciphertext followed by the tag. Throws `nonce_length`, `key_destroyed`. */
 export function xaesEncrypt(input: XaesInput, plaintext: Uint8Array): Buffer {
-  const { key, nonce } = split(input);
-  try {
-    return gcmEncrypt({ key, nonce, aad: input.aad }, plaintext);
-  } finally {
-    key.fill(0);
-  }
+  checkNonce(input.nonce);
+  const output = Buffer.allocUnsafe(XAES_NONCE_BYTES + plaintext.length + TAG_BYTES);
+  output.set(input.nonce);
+  const table = Uint32Array.of(0, input.aad.length, 0, plaintext.length, 0);
+  input.key.run({ seals: true, count: 1, table, aad: input.aad, input: plaintext, output });
+  return output.subarray(XAES_NONCE_BYTES);
 }
 
 /** Opens what `xaesEncrypt` made. Throws `authentication_failed`, `truncated`, `nonce_length`, `key_destroyed`. */
 export function xaesDecrypt(input: XaesInput, sealed: Uint8Array): Buffer {
-  const { key, nonce } = split(input);
-  try {
-    return gcmDecrypt({ key, nonce, aad: input.aad }, sealed);
-  } finally {
-    key.fill(0);
-  }
+  checkNonce(input.nonce);
+  if (sealed.length < TAG_BYTES) throw sealError('truncated', `a sealed message has at least ${TAG_BYTES} bytes`);
+  const whole = Buffer.concat([input.nonce, sealed]);
+  const table = Uint32Array.of(0, input.aad.length, 0, whole.length, 0);
+  const length = sealed.length - TAG_BYTES;
+  const output = length === 0 ? NO_BYTES : Buffer.allocUnsafe(length);
+  const done = input.key.run({ seals: false, count: 1, table, aad: input.aad, input: whole, output });
+  if (done === 0) throw notAuthentic();
+  return output;
 }
 
-function split(input: XaesInput): { key: Buffer; nonce: Uint8Array } {
-  if (input.nonce.length !== XAES_NONCE_BYTES) {
-    throw sealError('nonce_length', `a nonce has ${XAES_NONCE_BYTES} bytes, not ${input.nonce.length}`);
-  }
-  const head = input.nonce.subarray(0, XAES_NONCE_BYTES - GCM_NONCE_BYTES);
-  return { key: input.key.derive(head), nonce: input.nonce.subarray(XAES_NONCE_BYTES - GCM_NONCE_BYTES) };
+/** Which of key, bytes and context was wrong is unknowable, and must stay so for an attacker who probes. */
+export function notAuthentic(): Error {
+  return sealError('authentication_failed', 'the sealed bytes do not belong to this key and context');
 }
 
-function cmacSubkey(zero: Buffer): Buffer {
-  const subkey = Buffer.alloc(BLOCK_BYTES);
-  let carry = 0;
-  for (let i = BLOCK_BYTES - 1; i >= 0; i -= 1) {
-    subkey[i] = ((zero[i]! << 1) & 0xff) | carry;
-    carry = zero[i]! >> 7;
+function checkNonce(nonce: Uint8Array): void {
+  if (nonce.length !== XAES_NONCE_BYTES) {
+    throw sealError('nonce_length', `a nonce has ${XAES_NONCE_BYTES} bytes, not ${nonce.length}`);
   }
-  // Without a secret-dependent branch: the polynomial is masked in.
-  subkey[BLOCK_BYTES - 1]! ^= CMAC_POLYNOMIAL & -carry;
-  zero.fill(0);
-  return subkey;
 }
