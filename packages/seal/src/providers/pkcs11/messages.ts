@@ -43,6 +43,8 @@ export interface TokenFacts {
   readonly firmware: string;
   /** The module: its description and version. */
   readonly library: string;
+  /** The module says that the slot is a hardware one (CKF_HW_SLOT); what certificate that hardware has, it does not say. */
+  readonly hardwareSlot: boolean;
 }
 
 /**

@@ -12,7 +12,8 @@ export function loadBinding(): Api {
   try {
     return createRequire(import.meta.url)('pkcs11js') as Api;
   } catch (cause) {
-    throw sealError('kek_misconfigured', 'the PKCS#11 binding is not compiled: it needs a C++ compiler (g++)', cause);
+    const why = (cause as NodeJS.ErrnoException).code === 'MODULE_NOT_FOUND' ? 'is not compiled' : 'cannot be loaded';
+    throw sealError('kek_misconfigured', `the PKCS#11 binding ${why}: the start compiles it, with g++`, cause);
   }
 }
 
@@ -20,6 +21,9 @@ export function loadBinding(): Api {
 const RECONNECT_PAUSE_MS = 250;
 /** More keys than one name can honestly have; two are an error already. */
 const FIND_MAX = 2;
+
+/** PKCS#11 2.40, CK_SLOT_INFO: the slot is implemented by a hardware device. */
+const CKF_HW_SLOT = 0x4;
 
 interface Live {
   readonly slot: Buffer;
@@ -49,7 +53,8 @@ export class ModuleConnection {
     try {
       this.#module.load(settings.modulePath);
     } catch (cause) {
-      throw sealError('kek_misconfigured', `${settings.modulePath} cannot be loaded as a PKCS#11 module`, cause);
+      const why = cause instanceof Error ? `: ${cause.message.split('\n')[0]}` : '';
+      throw sealError('kek_misconfigured', `${settings.modulePath} cannot be loaded as a PKCS#11 module${why}`, cause);
     }
   }
 
@@ -229,6 +234,7 @@ export class ModuleConnection {
       model: token.model.trim(),
       firmware: `${token.firmwareVersion.major}.${token.firmwareVersion.minor}`,
       library: `${library.libraryDescription.trim()} ${library.libraryVersion.major}.${library.libraryVersion.minor}`,
+      hardwareSlot: (this.#module.C_GetSlotInfo(slot).flags & CKF_HW_SLOT) !== 0,
     };
   }
 
