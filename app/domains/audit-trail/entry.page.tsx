@@ -32,6 +32,13 @@ const withheldWords: Readonly<Record<EntryDetail['disclosures'][number]['state']
   erased: 'erased',
 };
 
+const SHA256_HEX = /^[0-9a-f]{64}$/;
+
+function Disclosed({ value, state }: Pick<EntryDetail['disclosures'][number], 'value' | 'state'>) {
+  if (value === null || value === undefined) return <span className="muted">{withheldWords[state]}</span>;
+  return SHA256_HEX.test(value) ? <span className="hash">{value}</span> : value;
+}
+
 function Digests({ entry }: { entry: EntryDetail }) {
   if (entry.disclosures.length === 0) return null;
   return (
@@ -46,7 +53,7 @@ function Digests({ entry }: { entry: EntryDetail }) {
             [
               item.name,
               <span key={item.name}>
-                {item.value ?? <span className="muted">{withheldWords[item.state]}</span>}
+                <Disclosed value={item.value} state={item.state} />
                 <br />
                 <span className="hash muted">{item.digest}</span>
               </span>,

@@ -18,8 +18,12 @@ function Delivered({ page }: { page: OncallPage }) {
   const accepted = page.deliveries.filter((delivery) => delivery.acceptedAt !== null);
   const [first] = accepted;
   if (!first?.acceptedAt) return <span className="grade grade--failing">not delivered</span>;
-  const seconds = Math.max(0, Math.round((Date.parse(first.acceptedAt) - Date.parse(page.openedAt)) / 1000));
-  return <span className="grade grade--measured">{seconds} s</span>;
+  const took_ms = Math.max(0, Date.parse(first.acceptedAt) - Date.parse(page.openedAt));
+  return (
+    <span className="grade grade--measured">
+      {took_ms < 1000 ? `${took_ms} ms` : `${(took_ms / 1000).toFixed(1)} s`}
+    </span>
+  );
 }
 
 function columnsFor(open: (id: string) => void): readonly Column<OncallPage>[] {

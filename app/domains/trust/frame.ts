@@ -67,7 +67,13 @@ export function framed(model: PageModel, frame: Frame): string {
       <header class="site-head">
         <div class="site-head__in">
           <a class="brand" href="/security"
-            >${organisation.name}${organisation.label !== undefined && html` <span class="brand__org">${organisation.label}</span>`}</a
+            ><img
+              class="brand__mark"
+              src="/app/mark.svg"
+              alt=""
+              width="20"
+              height="20"
+            />${organisation.name}${organisation.label !== undefined && html` <span class="brand__org">${organisation.label}</span>`}</a
           >
           ${navigation(frame.path)}
         </div>

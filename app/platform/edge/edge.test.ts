@@ -745,6 +745,9 @@ describe('pages', () => {
 
   it('E18 serves what the publisher signed, without script, and refuses what it did not', async () => {
     expect((await look('/security')).status).toBe(404);
+    const missing = await look('/security', { headers: { accept: 'text/html,*/*' } });
+    expect(missing).toMatchObject({ status: 404, headers: { 'content-type': 'text/html; charset=utf-8' } });
+    expect(missing.headers['content-security-policy']).not.toMatch(/script/);
     expect((await look('/readyz')).status).toBe(503);
     await pages().replace(publish(2));
     const page = await look('/security');

@@ -42,7 +42,7 @@ export function handlePage(parts: PageParts, exchange: Exchange): void {
     });
   }
   const page = parts.published.lookup(path);
-  if (page === undefined) return sendNotFound(exchange);
+  if (page === undefined) return sendMissingPage(exchange);
   const state = page.stale ? 'stale' : 'current';
   return sendAsset(request, response, {
     asset: page.asset,
@@ -56,6 +56,44 @@ export function handlePage(parts: PageParts, exchange: Exchange): void {
       requestId,
     ],
   });
+}
+
+const MISSING_PAGE = `<!doctype html>
+<html lang="en">
+  <head>
+    <meta charset="utf-8" />
+    <meta name="viewport" content="width=device-width, initial-scale=1" />
+    <meta name="color-scheme" content="light dark" />
+    <title>No such page</title>
+    <link rel="icon" href="/app/mark.svg" type="image/svg+xml" />
+    <link rel="stylesheet" href="/app/public.css" />
+  </head>
+  <body class="public">
+    <main id="main" class="page">
+      <h1>No such page</h1>
+      <p class="lead">The address may be mistyped, or the page has not been published yet: after a start that takes some seconds.</p>
+      <p><a href="/security">Security page</a> · <a href="/app/">Workspace</a></p>
+    </main>
+  </body>
+</html>
+`;
+
+/** A person who follows a stale link gets a page to read; programs get the problem that every other path has. */
+function sendMissingPage(exchange: Exchange): void {
+  const { request, response, headers, method, requestId } = exchange;
+  if (!/\btext\/html\b/.test(request.headers.accept ?? '')) return sendNotFound(exchange);
+  response.writeHead(404, [
+    ...headers.page,
+    'content-type',
+    'text/html; charset=utf-8',
+    'cache-control',
+    'no-store',
+    'content-length',
+    String(Buffer.byteLength(MISSING_PAGE)),
+    REQUEST_ID_HEADER,
+    requestId,
+  ]);
+  response.end(method === 'HEAD' ? undefined : MISSING_PAGE);
 }
 
 function redirect({ headers, response, requestId }: Exchange, to: string): void {
