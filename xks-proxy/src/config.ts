@@ -215,22 +215,21 @@ export async function loadConfig(path: string): Promise<ProxyConfig> {
   const settings = await readJson(configSchema, path, false);
   const at = (relative: string) => resolve(dirname(resolve(path)), relative);
   const { tls, hsm } = settings;
-  const [certificatePem, keyPem, pin, caPem, ...stores] = await Promise.all([
+  const [certificatePem, keyPem, pin] = await Promise.all([
     readGuarded(at(tls.certificateFile), false),
     readGuarded(at(tls.keyFile), true),
     readGuarded(at(hsm.pinFile), true),
-    tls.clients === undefined ? undefined : readGuarded(at(tls.clients.caFile), false),
-    ...settings.stores.map((entry) => readStore(entry, at)),
-  ] as const);
+  ]);
+  const clients = tls.clients && {
+    caPem: await readGuarded(at(tls.clients.caFile), false),
+    commonNames: tls.clients.commonNames,
+  };
+  const stores = await Promise.all(settings.stores.map((entry) => readStore(entry, at)));
   const faults = findContradictions(settings, stores);
   if (faults.length > 0) throw invalid(path, faults);
   return {
     ...settings,
-    tls: {
-      certificatePem,
-      keyPem,
-      clients: tls.clients && { caPem: caPem!, commonNames: tls.clients.commonNames },
-    },
+    tls: { certificatePem, keyPem, clients },
     pin: pin.trim(),
     stores: new Map(stores.map((entry) => [entry.uriPathPrefix, entry])),
   };

@@ -92,20 +92,23 @@ async function check(config: ProxyConfig): Promise<number> {
  */
 function watchToken(token: Pkcs11Token, sessions: number): { first: Promise<KekHealth>; stop(): void } {
   let wasOk = true;
+  let isLooking = false;
   const look = async () => {
+    isLooking = true;
     // One before the others: only after a login are further sessions begun.
     const health = await token.health();
     if (health.ok) await Promise.all(Array.from({ length: sessions }, () => token.health()));
     if (health.ok !== wasOk) log(health.ok ? { event: 'hsm-back' } : { event: 'hsm-lost', reason: health.message });
     wasOk = health.ok;
+    isLooking = false;
     return health;
   };
   const first = look();
-  let timer = setTimeout(async function again() {
-    await look();
-    timer = setTimeout(again, WATCH_MS);
+  // One look at a time: a token that hangs is not asked once more every two seconds.
+  const timer = setInterval(() => {
+    if (!isLooking) void look();
   }, WATCH_MS);
-  return { first, stop: () => clearTimeout(timer) };
+  return { first, stop: () => clearInterval(timer) };
 }
 
 /** Settings that a running proxy cannot change, as one text. */

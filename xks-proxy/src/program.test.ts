@@ -78,7 +78,7 @@ describe.skipIf(!hasSoftToken())('auditrax-xks-proxy (needs softhsm2)', () => {
     const { status, error, body } = await ask(...args);
     expect(Object.keys(body).filter((name) => !['errorName', 'errorMessage'].includes(name))).toEqual([]);
     expect(String(body['errorMessage'])).toMatch(/^[\x20-\x7e]{1,511}$/);
-    return `${status} ${String(error)}`;
+    return `${status} ${error}`;
   };
   const encrypt = async (more: object = {}, key = 'foo') => {
     const { status, body } = await ask(`keys/${key}/encrypt`, { ...plain, ...more });
@@ -309,8 +309,13 @@ describe.skipIf(!hasSoftToken())('auditrax-xks-proxy (needs softhsm2)', () => {
       new Promise<number>((resolve, reject) => {
         const call = request(
           {
-            ...{ host: 'localhost', port: program.port, path: '/bank/kms/xks/v1/health', method: 'POST' },
-            ...{ ca: bench.authority.authorityPem, agent: false, setHost: false },
+            host: 'localhost',
+            port: program.port,
+            path: '/bank/kms/xks/v1/health',
+            method: 'POST',
+            ca: bench.authority.authorityPem,
+            agent: false,
+            setHost: false,
             headers: [...lines, ['Content-Length', String(text.length)]].flat() as never,
           },
           (response) => resolve(response.resume().statusCode!),
@@ -410,7 +415,7 @@ describe.skipIf(!hasSoftToken())('auditrax-xks-proxy (needs softhsm2)', () => {
     it('turns away what exceeds a prefix’s rate, and only there', async () => {
       const there = { credential: slowCredential, prefix: '/slow' };
       const answers = await Promise.all(Array.from({ length: 8 }, () => ask('keys/slow/encrypt', plain, there)));
-      const statuses = answers.map(({ status, error }) => `${status} ${String(error ?? '')}`.trim());
+      const statuses = answers.map(({ status, error }) => `${status} ${error}`.trim());
       expect(statuses).toContain('200');
       expect(statuses).toContain('429 ThrottlingException');
       expect((await ask('keys/foo/encrypt', plain)).status).toBe(200);
@@ -495,8 +500,15 @@ describe.skipIf(!hasSoftToken())('auditrax-xks-proxy (needs softhsm2)', () => {
       await expect
         .poll(() => program.lines().find((line) => line['kmsRequestId'] === kmsRequestId))
         .toMatchObject({
-          ...{ event: 'request', status: 200, operation: 'encrypt', uriPathPrefix: '/bank', keyId: 'foo' },
-          ...{ accessKeyId: first.id, region: 'eu-west-1', awsPrincipalArn: PRINCIPAL, kmsKeyArn: KMS_KEY },
+          event: 'request',
+          status: 200,
+          operation: 'encrypt',
+          uriPathPrefix: '/bank',
+          keyId: 'foo',
+          accessKeyId: first.id,
+          region: 'eu-west-1',
+          awsPrincipalArn: PRINCIPAL,
+          kmsKeyArn: KMS_KEY,
           milliseconds: expect.any(Number),
         });
       expect(program.lines().some(({ event }) => event === 'forged')).toBe(false);

@@ -151,7 +151,7 @@ export async function startProgram(config: string): Promise<Program> {
 export interface Answer {
   readonly status: number;
   readonly body: Record<string, unknown>;
-  readonly error: unknown;
+  readonly error: string;
   readonly seconds: number;
 }
 
@@ -173,9 +173,22 @@ export async function ask(bench: Bench, port: number, wanted: Ask): Promise<Answ
   const child = run(
     'curl',
     [
-      ...['-sS', '--tlsv1.3', '--cacert', join(bench.folder, 'ca.pem'), '--max-time', '10'],
-      ...['--aws-sigv4', `aws:amz:eu-west-1:${service}`, '--user', `${credential.id}:${credential.secret}`],
-      ...['-H', 'Content-Type: application/json', '--data-binary', '@-', '-w', '\n%{http_code} %{time_total}'],
+      '-sS',
+      '--tlsv1.3',
+      '--cacert',
+      join(bench.folder, 'ca.pem'),
+      '--max-time',
+      '10',
+      '--aws-sigv4',
+      `aws:amz:eu-west-1:${service}`,
+      '--user',
+      `${credential.id}:${credential.secret}`,
+      '-H',
+      'Content-Type: application/json',
+      '--data-binary',
+      '@-',
+      '-w',
+      '\n%{http_code} %{time_total}',
       ...curl,
       `https://localhost:${port}${prefix}/kms/xks/v1/${path}`,
     ],
@@ -187,7 +200,12 @@ export async function ask(bench: Bench, port: number, wanted: Ask): Promise<Answ
   const [status, seconds] = stdout.slice(end + 1).split(' ');
   const reply = stdout.slice(0, end);
   const parsed = reply.startsWith('{') ? (JSON.parse(reply) as Record<string, unknown>) : {};
-  return { status: Number(status), body: parsed, error: parsed['errorName'], seconds: Number(seconds) };
+  return {
+    status: Number(status),
+    body: parsed,
+    error: typeof parsed['errorName'] === 'string' ? parsed['errorName'] : '',
+    seconds: Number(seconds),
+  };
 }
 
 /** Process ids of the sessions that a program holds with its token. */
