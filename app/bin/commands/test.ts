@@ -20,6 +20,7 @@ const SYSTEM_PACKAGES: readonly { readonly name: string; readonly file: string; 
   },
   { name: 'libnss3-tools', file: '/usr/bin/certutil', why: 'the certificate store of the browser' },
   { name: 'softhsm2', file: '/usr/bin/softhsm2-util', why: 'a PKCS#11 token in software' },
+  { name: 'awscli', file: '/usr/bin/aws', why: 'a foreign client of the KMS protocol simulator' },
   { name: 'sslscan', file: '/usr/bin/sslscan', why: 'a foreign scanner of the TLS listeners' },
 ];
 

@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AppError, type Clock, type Random } from '@auditrax/base';
-import { sealError } from '../../errors.ts';
-import { Breaker } from './breaker.ts';
+import { createBreaker, type Breaker } from '../xks/breaker.ts';
 import { verdictOf, type Verdict } from './faults.ts';
 
 /** How long a call may take and how often it is made. */
@@ -48,11 +47,7 @@ export class Calls {
     this.#random = input.random;
     this.#limits = input.limits;
     this.#onExpired = input.onExpired;
-    this.#breaker = new Breaker(input.clock);
-  }
-
-  get isBreakerOpen(): boolean {
-    return this.#breaker.isOpen;
+    this.#breaker = createBreaker(input.clock, `KMS key ${input.keyArn}`);
   }
 
   /** Throws a typed error and nothing else; see `faults.ts`. */
@@ -70,24 +65,21 @@ export class Calls {
   }
 
   async #attempt<T>(call: Call<T>, deadline: AbortSignal): Promise<{ value: T } | { verdict: Verdict }> {
-    if (this.#breaker.admit() === 'wait') {
-      throw sealError(
-        'kek_unavailable',
-        `KMS key ${this.#keyArn} has failed several times in a row and is left alone for some seconds.`,
-      );
-    }
+    let verdict: Verdict | undefined;
     try {
-      const value = await call.send(AbortSignal.any([deadline, AbortSignal.timeout(this.#limits.attempt_ms)]));
-      this.#breaker.succeeded();
+      const value = await this.#breaker.run(async () => {
+        try {
+          return await call.send(AbortSignal.any([deadline, AbortSignal.timeout(this.#limits.attempt_ms)]));
+        } catch (cause) {
+          if (cause instanceof AppError) throw cause;
+          verdict = verdictOf(cause, { keyArn: this.#keyArn, nowMs: this.#clock.nowMs() });
+          throw verdict.error;
+        }
+      });
       return { value };
-    } catch (cause) {
-      if (cause instanceof AppError) {
-        this.#breaker.succeeded();
-        throw cause;
-      }
-      const verdict = verdictOf(cause, { keyArn: this.#keyArn, nowMs: this.#clock.nowMs() });
-      if (verdict.error.code === 'kek_unavailable') this.#breaker.failed();
-      else this.#breaker.succeeded();
+    } catch (error) {
+      // What the breaker, or the look at the answer, refuses is final.
+      if (!verdict) throw error;
       if (verdict.name === 'ExpiredTokenException') this.#onExpired();
       return { verdict };
     }

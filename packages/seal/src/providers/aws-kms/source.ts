@@ -1,19 +1,8 @@
 import { sealError } from '../../errors.ts';
+import type { AwsKmsKeySource } from '../../key-source.ts';
 
 /** Where a tenant's key lies and who may use it. The secrets are never part of a message. */
-export interface AwsKmsSource {
-  /** `arn:aws:kms:<region>:<account>:key/<id>`: an ARN, so that an alias pointed elsewhere changes nothing. */
-  readonly keyArn: string;
-  readonly region: string;
-  /** `https://…`; the public endpoint of the region when absent. */
-  readonly endpoint?: string | undefined;
-  /** A role of the tenant's account to be assumed first. */
-  readonly roleArn?: string | undefined;
-  /** What that role expects of us, so that nobody else's request can be passed off as this tenant's. */
-  readonly externalId?: string | undefined;
-  readonly accessKeyId?: string | undefined;
-  readonly secretAccessKey?: string | undefined;
-}
+export type AwsKmsSource = Omit<AwsKmsKeySource, 'kind'>;
 
 /** A source that has been looked at: everything in it can work. */
 export interface CheckedSource {
