@@ -6,6 +6,10 @@ import { CHUNK_BYTES, SALT_BYTES, SEALED_CHUNK_BYTES } from './sizes.ts';
 import { checkPartHeader, decodePartHeader, encodePartHeader, partContext, sealedPartBytes } from './part.ts';
 import { decryptRange } from './range.ts';
 import { decryptStream, encryptStream } from './stream.ts';
+import type { SealEngine } from './engine.ts';
+import { referenceEngine } from './engine-reference.ts';
+import { MessageOpener, MessageSealer } from './message.ts';
+import { ENGINES } from './testing/engines.ts';
 
 const EMPTY = Buffer.alloc(0);
 /** Sizes around the chunk boundaries, where off-by-one errors live. */
@@ -17,12 +21,30 @@ async function all(pieces: AsyncIterable<Uint8Array>): Promise<Buffer> {
   return Buffer.concat(held);
 }
 
-async function sealAll(plaintext: Uint8Array, context: Buffer = EMPTY) {
-  const input = { key: systemRandom.bytes(32), salt: systemRandom.bytes(SALT_BYTES), context };
+async function sealAll(plaintext: Uint8Array, context: Buffer = EMPTY, engine: SealEngine = referenceEngine) {
+  const input = { key: systemRandom.bytes(32), salt: systemRandom.bytes(SALT_BYTES), context, engine };
   return { input, sealed: await all(encryptStream(input, [plaintext])) };
 }
 
-async function released(input: { key: Uint8Array; context: Uint8Array }, sealed: Uint8Array) {
+/** Feeds `bytes` in steps through a transformer that has only so much room for each call. */
+function drive(
+  transformer: Pick<MessageSealer, 'update' | 'finish'>,
+  bytes: Uint8Array,
+  { step, room }: { step: number; room: number },
+): Buffer {
+  const pieces: Buffer[] = [];
+  const output = Buffer.alloc(room);
+  for (let at = 0; at < bytes.length;) {
+    const { read, written } = transformer.update(bytes.subarray(at, at + step), output);
+    at += read;
+    pieces.push(Buffer.from(output.subarray(0, written)));
+    expect(read + written).toBeGreaterThan(0);
+  }
+  pieces.push(Buffer.from(output.subarray(0, transformer.finish(output))));
+  return Buffer.concat(pieces);
+}
+
+async function released(input: Parameters<typeof decryptStream>[0], sealed: Uint8Array) {
   const pieces: Buffer[] = [];
   try {
     for await (const piece of decryptStream(input, [sealed])) pieces.push(piece);
@@ -32,10 +54,10 @@ async function released(input: { key: Uint8Array; context: Uint8Array }, sealed:
   return { bytes: Buffer.concat(pieces), code: undefined };
 }
 
-describe('S7: a stream is whole or refused', () => {
+describe.each(ENGINES)('S7: a stream is whole or refused ($name engine)', (engine) => {
   it.each(SIZES)('%d bytes come back, and the lengths agree with the formulas', async (size) => {
     const plaintext = systemRandom.bytes(size);
-    const { input, sealed } = await sealAll(plaintext);
+    const { input, sealed } = await sealAll(plaintext, EMPTY, engine);
     expect(sealed.length).toBe(sealedMessageBytes(size));
     expect(openedMessageBytes(sealed.length)).toBe(size);
     expect((await all(decryptStream(input, [sealed]))).equals(plaintext)).toBe(true);
@@ -47,7 +69,7 @@ describe('S7: a stream is whole or refused', () => {
         fc.array(fc.uint8Array({ maxLength: 40_000 }), { maxLength: 6 }),
         fc.integer({ min: 1, max: 50_000 }),
         async (pieces, cut) => {
-          const input = { key: systemRandom.bytes(32), salt: systemRandom.bytes(SALT_BYTES), context: EMPTY };
+          const input = { key: systemRandom.bytes(32), salt: systemRandom.bytes(SALT_BYTES), context: EMPTY, engine };
           const sealed = await all(encryptStream(input, pieces));
           const arriving: Buffer[] = [];
           for (let at = 0; at < sealed.length; at += cut) arriving.push(sealed.subarray(at, at + cut));
@@ -60,7 +82,7 @@ describe('S7: a stream is whole or refused', () => {
 
   it('every truncation is noticed and releases only a true prefix', async () => {
     const plaintext = Buffer.from(systemRandom.bytes(2 * CHUNK_BYTES + 5));
-    const { input, sealed } = await sealAll(plaintext);
+    const { input, sealed } = await sealAll(plaintext, EMPTY, engine);
     const cuts = [
       0,
       1,
@@ -83,7 +105,7 @@ describe('S7: a stream is whole or refused', () => {
 
   it('no chunk is released before its own tag is verified', async () => {
     const plaintext = Buffer.from(systemRandom.bytes(3 * CHUNK_BYTES));
-    const { input, sealed } = await sealAll(plaintext);
+    const { input, sealed } = await sealAll(plaintext, EMPTY, engine);
     for (const chunk of [0, 1, 2]) {
       const changed = Buffer.from(sealed);
       changed[56 + chunk * SEALED_CHUNK_BYTES]! ^= 1;
@@ -93,13 +115,57 @@ describe('S7: a stream is whole or refused', () => {
     }
   });
 
+  it('a lent buffer is used again for every yield, with the same bytes', async () => {
+    const plaintext = systemRandom.bytes(70 * CHUNK_BYTES + 5);
+    const { input, sealed } = await sealAll(plaintext, EMPTY, engine);
+    const output = Buffer.alloc(3 * SEALED_CHUNK_BYTES);
+    const again: Buffer[] = [];
+    for await (const piece of encryptStream({ ...input, output }, [plaintext])) {
+      expect(again.length === 0 || piece.buffer === output.buffer).toBe(true);
+      again.push(Buffer.from(piece));
+    }
+    expect(Buffer.concat(again).equals(sealed)).toBe(true);
+    const opened: Buffer[] = [];
+    for await (const piece of decryptStream({ ...input, output }, [sealed])) opened.push(Buffer.from(piece));
+    expect(Buffer.concat(opened).equals(plaintext)).toBe(true);
+    await expect(all(encryptStream({ ...input, output: Buffer.alloc(100) }, [plaintext]))).rejects.toThrow(RangeError);
+  });
+
+  it('the event loop gets a turn after each MiB, also when the source never waits', async () => {
+    const turns = { seen: 0 };
+    const ticking = setInterval(() => (turns.seen += 1), 0);
+    const source = Array.from({ length: 32 }, () => new Uint8Array(1024 * 1024));
+    const input = { key: systemRandom.bytes(32), salt: systemRandom.bytes(SALT_BYTES), context: EMPTY, engine };
+    for await (const piece of encryptStream(input, source)) expect(piece.length).toBeGreaterThan(0);
+    clearInterval(ticking);
+    expect(turns.seen).toBeGreaterThan(3);
+  });
+
+  it('piece by piece into any room: each call says what it took and what it gave', () => {
+    const plaintext = systemRandom.bytes(5 * CHUNK_BYTES + 9);
+    const input = { key: systemRandom.bytes(32), salt: systemRandom.bytes(SALT_BYTES), context: EMPTY };
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 50_000 }), fc.integer({ min: 0, max: 3 * CHUNK_BYTES }), (step, extra) => {
+        const sealer = new MessageSealer(input, engine);
+        const sealed = drive(sealer, plaintext, { step, room: SEALED_CHUNK_BYTES + extra });
+        sealer.destroy();
+        expect(sealed.length + 56).toBe(sealedMessageBytes(plaintext.length));
+        const opener = new MessageOpener({ ...input, prefix: sealer.prefix }, engine);
+        expect(drive(opener, sealed, { step, room: SEALED_CHUNK_BYTES + extra }).equals(plaintext)).toBe(true);
+        opener.destroy();
+        expect(() => opener.update(sealed, Buffer.alloc(SEALED_CHUNK_BYTES))).toThrow();
+      }),
+      { numRuns: 30 },
+    );
+  });
+
   it('the sender is asked for no more than the consumer wants', async () => {
     let pulled = 0;
     function* source() {
       for (; pulled < 1000; pulled += 1) yield new Uint8Array(CHUNK_BYTES);
     }
     const stream = encryptStream(
-      { key: systemRandom.bytes(32), salt: systemRandom.bytes(SALT_BYTES), context: EMPTY },
+      { key: systemRandom.bytes(32), salt: systemRandom.bytes(SALT_BYTES), context: EMPTY, engine },
       source(),
     );
     for (let i = 0; i < 4; i += 1) await stream.next();
@@ -108,10 +174,10 @@ describe('S7: a stream is whole or refused', () => {
   });
 });
 
-describe('S8: random access answers like the whole stream', () => {
+describe.each(ENGINES)('S8: random access answers like the whole stream ($name engine)', (engine) => {
   it('any range of any message', async () => {
     const plaintext = Buffer.from(systemRandom.bytes(3 * CHUNK_BYTES + 77));
-    const { input, sealed } = await sealAll(plaintext);
+    const { input, sealed } = await sealAll(plaintext, EMPTY, engine);
     const message = {
       size_bytes: sealed.length,
       read: (offset: number, length: number) => Promise.resolve(sealed.subarray(offset, offset + length)),
@@ -172,6 +238,15 @@ describe('S9: a part belongs to one place of one object of one row of one tenant
     expect(() => checkPartHeader(encodePartHeader(other), header)).toThrow(
       expect.objectContaining({ code: 'part_mismatch' }),
     );
+  });
+
+  it('a suite that the tenant’s list does not hold is neither written nor read', () => {
+    const bytes = encodePartHeader(header);
+    const refused = expect.objectContaining({ code: 'suite_refused' });
+    expect(() => encodePartHeader(header, { write: [], read: [1] })).toThrow(refused);
+    expect(() => decodePartHeader(bytes, { write: [1], read: [] })).toThrow(refused);
+    expect(() => checkPartHeader(bytes, header, { write: [1], read: [] })).toThrow(refused);
+    checkPartHeader(bytes, header, { write: [], read: [1] });
   });
 
   it('a message of another tenant or row fails at the commitment', async () => {
