@@ -1,21 +1,26 @@
 import { createHash } from 'node:crypto';
-import type { Hash } from 'node:crypto';
 import { open } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import type { Uuid } from '@auditrax/base';
 import {
   checkPartHeader,
-  decryptStream,
+  CHUNKED_PREFIX_BYTES,
+  MessageOpener,
   PART_HEADER_BYTES,
   partContext,
   SALT_BYTES,
+  SEALED_CHUNK_BYTES,
   sealedPartBytes,
 } from '@auditrax/seal';
 import type { PartHeader, SealErrorCode } from '@auditrax/seal';
 import { AppError } from '@auditrax/base';
+import { TransferBuffers } from './transfer-buffers.ts';
 
-/** One read of the disk. Small against the 64 MiB that a transfer may cost, large against a seek. */
-const READ_BYTES = 256 * 1024;
+/** One read of the disk: whole chunks, small against the 64 MiB that a transfer may cost, large against a seek. */
+const READ_CHUNKS = 16;
+const BODY_AT = PART_HEADER_BYTES + CHUNKED_PREFIX_BYTES;
+const sealedReads = new TransferBuffers({ size_bytes: READ_CHUNKS * SEALED_CHUNK_BYTES, kept: 4 });
+const openedReads = new TransferBuffers({ size_bytes: READ_CHUNKS * SEALED_CHUNK_BYTES, kept: 4 });
 
 export interface PartSource {
   readonly path: string;
@@ -38,42 +43,86 @@ export interface PartFacts {
  * Yields the plaintext of a part; each piece has been authenticated. Header, length, recorded salt and commitment are
  * checked before the first piece. Throws `part_mismatch`, `truncated`, `commitment_mismatch`, `authentication_failed`.
  */
-export async function* readPart(source: PartSource): AsyncGenerator<Buffer, PartFacts, undefined> {
-  const { path, header, owner, key } = source;
+export function readPart(source: PartSource): AsyncGenerator<Buffer, PartFacts, undefined> {
+  return read(source, (length_bytes) => Buffer.allocUnsafeSlow(length_bytes));
+}
+
+/** Reads a part like `readPart` and hands each piece to `use`, which must be done with it when it returns. */
+export async function measurePart(source: PartSource, use: (piece: Buffer) => void): Promise<PartFacts> {
+  const output = openedReads.take();
+  try {
+    const reader = read(source, () => output);
+    let step = await reader.next();
+    for (; step.done !== true; step = await reader.next()) use(step.value);
+    return step.value;
+  } finally {
+    output.fill(0);
+    openedReads.give(output);
+  }
+}
+
+async function* read(
+  source: PartSource,
+  room: (length_bytes: number) => Buffer,
+): AsyncGenerator<Buffer, PartFacts, undefined> {
+  const { path, header } = source;
   const file = await open(path, 'r').catch((cause: unknown) => {
     throw mismatch('truncated', `part ${header.partIndex} of object ${header.objectId} is not there`, cause);
   });
+  const buffer = sealedReads.take();
   try {
     const { size } = await file.stat();
     if (size !== sealedPartBytes(header.size_bytes)) {
       throw mismatch('truncated', `part ${header.partIndex} of object ${header.objectId} has ${size} bytes on disk`);
     }
-    const head = await readAt(file, 0, Buffer.alloc(PART_HEADER_BYTES + SALT_BYTES));
-    checkPartHeader(head, header);
-    const salt = head.subarray(PART_HEADER_BYTES);
-    if (source.salt !== undefined && !salt.equals(source.salt)) {
-      throw mismatch(
-        'part_mismatch',
-        `part ${header.partIndex} of object ${header.objectId} is another attempt than the recorded one`,
-      );
+    const head = await readAt(file, 0, Buffer.alloc(BODY_AT));
+    const { opener, salt } = begin(source, head);
+    const hash = createHash('sha256').update(head);
+    try {
+      for (let position = BODY_AT; position < size;) {
+        const sealed = await readAt(file, position, buffer.subarray(0, Math.min(buffer.length, size - position)));
+        hash.update(sealed);
+        position += sealed.length;
+        yield openRead(opener, { sealed, output: room(sealed.length), isEnd: position === size });
+      }
+    } finally {
+      opener.destroy();
     }
-    const hash = createHash('sha256').update(head.subarray(0, PART_HEADER_BYTES));
-    yield* decryptStream({ key, context: partContext(header, owner) }, fileBody(file, size, hash));
     return { salt, sealedSha256: hash.digest() };
   } finally {
+    sealedReads.give(buffer);
     await file.close();
   }
 }
 
-async function* fileBody(file: FileHandle, size_bytes: number, hash: Hash): AsyncGenerator<Buffer, void, undefined> {
-  // One buffer for the whole part: a new one for each read would wait for the collector by the hundred.
-  const buffer = Buffer.allocUnsafe(Math.min(READ_BYTES, size_bytes));
-  for (let position = PART_HEADER_BYTES; position < size_bytes;) {
-    const bytes = await readAt(file, position, buffer.subarray(0, Math.min(buffer.length, size_bytes - position)));
-    hash.update(bytes);
-    yield bytes;
-    position += bytes.length;
+/** Header, recorded salt and commitment, before anything is opened. */
+function begin(source: PartSource, head: Buffer): { opener: MessageOpener; salt: Buffer } {
+  const { header, owner, key } = source;
+  checkPartHeader(head, header);
+  const prefix = head.subarray(PART_HEADER_BYTES);
+  const salt = prefix.subarray(0, SALT_BYTES);
+  if (source.salt !== undefined && !salt.equals(source.salt)) {
+    throw mismatch(
+      'part_mismatch',
+      `part ${header.partIndex} of object ${header.objectId} is another attempt than the recorded one`,
+    );
   }
+  return { opener: new MessageOpener({ key, context: partContext(header, owner), prefix }), salt };
+}
+
+/** Whole chunks, and at the end of the part the short one: what opens is never longer than what was sealed. */
+function openRead(
+  opener: MessageOpener,
+  { sealed, output, isEnd }: { sealed: Buffer; output: Buffer; isEnd: boolean },
+): Buffer {
+  let filled = 0;
+  for (let at = 0; at < sealed.length;) {
+    const { read, written } = opener.update(sealed.subarray(at), output.subarray(filled));
+    at += read;
+    filled += written;
+  }
+  if (isEnd) filled += opener.finish(output.subarray(filled));
+  return output.subarray(0, filled);
 }
 
 async function readAt(file: FileHandle, position: number, buffer: Buffer): Promise<Buffer> {

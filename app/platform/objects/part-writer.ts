@@ -4,13 +4,21 @@ import type { FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { toBase64Url } from '@auditrax/base';
 import type { Random, Uuid } from '@auditrax/base';
-import { encodePartHeader, encryptStream, partContext, SALT_BYTES } from '@auditrax/seal';
+import {
+  encodePartHeader,
+  MessageSealer,
+  partContext,
+  SALT_BYTES,
+  SEALED_CHUNK_BYTES,
+  SEALED_RUN_BYTES,
+} from '@auditrax/seal';
 import type { PartHeader } from '@auditrax/seal';
 import { objectError } from './errors.ts';
 import { syncFolder } from './layout.ts';
+import { TransferBuffers } from './transfer-buffers.ts';
 
-/** Gathered before a write, so that the disk sees few large writes; also the store's whole buffer per upload. */
-const WRITE_BYTES = 512 * 1024;
+/** Sealed bytes are gathered in one of these, some MiB, before a write; also the store's whole buffer per upload. */
+const sealedRuns = new TransferBuffers({ size_bytes: SEALED_RUN_BYTES, kept: 4 });
 /** Names of unfinished parts end so; they are sealed like everything else and removed at the next start. */
 export const UNFINISHED_SUFFIX = '.unfinished';
 
@@ -48,30 +56,41 @@ export async function writePart(target: PartTarget, source: AsyncIterable<Uint8A
 
 async function fill(file: FileHandle, target: PartTarget, source: AsyncIterable<Uint8Array>): Promise<void> {
   const { header, owner, key, random } = target;
-  const arrived = { bytes: 0 };
-  const input = { key, salt: random.bytes(SALT_BYTES), context: partContext(header, owner) };
-  let gathered: Uint8Array[] = [encodePartHeader(header)];
-  let gatheredBytes = 0;
-  for await (const piece of encryptStream(input, counted(source, arrived))) {
-    gathered.push(piece);
-    gatheredBytes += piece.length;
-    if (gatheredBytes < WRITE_BYTES) continue;
-    await file.writev(gathered);
-    gathered = [];
-    gatheredBytes = 0;
-  }
-  if (gathered.length > 0) await file.writev(gathered);
-  if (arrived.bytes !== header.size_bytes) {
-    throw objectError(
-      'upload_length_mismatch',
-      `part ${header.partIndex} has ${arrived.bytes} bytes, announced were ${header.size_bytes}`,
-    );
+  const sealer = new MessageSealer({ key, salt: random.bytes(SALT_BYTES), context: partContext(header, owner) });
+  const output = sealedRuns.take();
+  try {
+    let filled = encodePartHeader(header).copy(output);
+    filled += sealer.prefix.copy(output, filled);
+    let arrived = 0;
+    for await (const piece of source) {
+      arrived += piece.length;
+      for (let at = 0; at < piece.length;) {
+        const { read, written } = sealer.update(piece.subarray(at), output.subarray(filled));
+        at += read;
+        filled += written;
+        // The sender waits while the disk takes what there is, and the event loop has its turn.
+        if (output.length - filled < SEALED_CHUNK_BYTES) filled = await writeOut(file, output, filled);
+      }
+    }
+    filled += sealer.finish(output.subarray(filled));
+    await writeOut(file, output, filled);
+    if (arrived !== header.size_bytes) {
+      throw objectError(
+        'upload_length_mismatch',
+        `part ${header.partIndex} has ${arrived} bytes, announced were ${header.size_bytes}`,
+      );
+    }
+  } finally {
+    sealer.destroy();
+    sealedRuns.give(output);
   }
 }
 
-async function* counted(source: AsyncIterable<Uint8Array>, arrived: { bytes: number }): AsyncGenerator<Uint8Array> {
-  for await (const bytes of source) {
-    arrived.bytes += bytes.length;
-    yield bytes;
+/** Resolves to how much of the buffer is still in use: nothing. */
+async function writeOut(file: FileHandle, buffer: Buffer, length_bytes: number): Promise<0> {
+  for (let at = 0; at < length_bytes;) {
+    const { bytesWritten } = await file.write(buffer, at, length_bytes - at);
+    at += bytesWritten;
   }
+  return 0;
 }

@@ -24,7 +24,7 @@ import {
 import type { Layout, ObjectName } from './layout.ts';
 import { manifestPart } from './manifest.ts';
 import type { Manifest } from './manifest.ts';
-import { readPart } from './part-reader.ts';
+import { measurePart, readPart } from './part-reader.ts';
 import type { PartSource } from './part-reader.ts';
 import { UNFINISHED_SUFFIX, writePart } from './part-writer.ts';
 
@@ -202,10 +202,8 @@ class DiskObjectStore implements ObjectStore {
     const whole = createHash('sha256');
     const parts: Manifest['parts'] = [];
     for (let index = 0; index < partCount(name.size_bytes); index += 1) {
-      const reader = readPart(this.#part(upload, index));
-      let step = await reader.next();
-      for (; step.done !== true; step = await reader.next()) whole.update(step.value);
-      parts.push(manifestPart({ size_bytes: partPlainBytes(name, index), ...step.value }));
+      const facts = await measurePart(this.#part(upload, index), (piece) => void whole.update(piece));
+      parts.push(manifestPart({ size_bytes: partPlainBytes(name, index), ...facts }));
     }
     upload.key.fill(0);
     return {
