@@ -230,11 +230,22 @@ declare
   new_tenant uuid;
   new_id uuid;
 begin
+  -- Nearly every table calls its id `id`, and that one needs no statement of its own for each row.
   if tg_op <> 'INSERT' then
-    execute format('select ($1).tenant_id, ($1).%I', tg_argv[1]) into old_tenant, old_id using old;
+    if tg_argv[1] = 'id' then
+      old_tenant := old.tenant_id;
+      old_id := old.id;
+    else
+      execute format('select ($1).tenant_id, ($1).%I', tg_argv[1]) into old_tenant, old_id using old;
+    end if;
   end if;
   if tg_op <> 'DELETE' then
-    execute format('select ($1).tenant_id, ($1).%I', tg_argv[1]) into new_tenant, new_id using new;
+    if tg_argv[1] = 'id' then
+      new_tenant := new.tenant_id;
+      new_id := new.id;
+    else
+      execute format('select ($1).tenant_id, ($1).%I', tg_argv[1]) into new_tenant, new_id using new;
+    end if;
     perform audit.require_entry(new_tenant, tg_argv[0], new_id, relation);
   end if;
   if tg_op <> 'INSERT' and (old_tenant, old_id) is distinct from (new_tenant, new_id) then
