@@ -63,6 +63,7 @@ export const problems: Readonly<Record<KeysErrorCode | SealErrorCode, Problem>> 
   ring_exists: unusable,
   ring_init_refused: unusable,
   ring_missing: unusable,
+  passphrase_weak: unusable,
   ring_permissions: unusable,
   ring_tampered: unusable,
   root_key_mismatch: unusable,

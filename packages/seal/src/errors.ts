@@ -19,6 +19,7 @@ import { AppError } from '@auditrax/base';
  * - `self_test_failed`: an engine does not give the published answers; the process must not go on with it.
  * - `suite_unknown`: bytes name an algorithm that this build does not have.
  * - `suite_refused`: one that the tenant's allow-list does not hold: a downgrade, or a value left behind by one.
+ * - `passphrase_weak`: too short to protect a file that may be guessed at for years.
  * - `ring_*`: the key ring file; the message says what to do.
  */
 export type SealErrorCode =
@@ -40,6 +41,7 @@ export type SealErrorCode =
   | 'key_length'
   | 'nonce_length'
   | 'part_mismatch'
+  | 'passphrase_weak'
   | 'recovery_key_malformed'
   | 'recovery_key_mismatch'
   | 'ring_changed'

@@ -9,6 +9,7 @@ export * from './kek.ts';
 export * from './local-provider.ts';
 export * from './message.ts';
 export * from './part.ts';
+export { parsePassphrase, PASSPHRASE_CHARACTERS_MIN } from './passphrase.ts';
 export * from './range.ts';
 export * from './recovery.ts';
 export * from './ring.ts';

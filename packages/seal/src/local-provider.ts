@@ -9,10 +9,21 @@ import { unwrapDek, wrapDek, wrappedKekId } from './wrap.ts';
 const LOCAL_PREFIX = 'local:';
 
 /**
+ * Where a ring's root key comes from: a credential that the operating system keeps (systemd), a passphrase, or a file
+ * beside the ring, which protects against nothing but the loss of one of the two files and is for development.
+ */
+export type RootKeyFrom = 'credential' | 'passphrase' | 'development-file';
+
+/**
  * The embedded provider: key-encryption keys in a key ring file, in this process's memory while in use. Honest about
  * what it is: `hardware` is false.
  */
-export function localKekProvider(input: { ring: KeyRing; random: Random }): KekProvider {
+export function localKekProvider(input: {
+  readonly ring: KeyRing;
+  readonly random: Random;
+  /** For `describe`. Default: the weakest. */
+  readonly rootKeyFrom?: RootKeyFrom;
+}): KekProvider {
   const { ring, random } = input;
   const wrap = async (dek: Uint8Array, context: DekContext): Promise<WrappedDek> => {
     const kek = await ring.kekOfTenant(context.tenantId);
@@ -42,6 +53,7 @@ export function localKekProvider(input: { ring: KeyRing; random: Random }): KekP
         keyCount: ring.keyCount,
         details: {
           ringId: ring.ringId,
+          rootKey: input.rootKeyFrom ?? 'development-file',
           generation: ring.generation,
           recoveryConfirmed: ring.recoveryConfirmedAtMs !== undefined,
         },

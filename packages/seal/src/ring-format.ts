@@ -5,6 +5,8 @@ import { lengthPrefixed, uuidBytes } from './encode.ts';
 import { sealError } from './errors.ts';
 import { KEY_BYTES } from './gcm.ts';
 import { hkdfExpand } from './hkdf.ts';
+import { isPassphraseHeader } from './passphrase.ts';
+import type { PassphraseHeader } from './passphrase.ts';
 import { XAES_NONCE_BYTES } from './sizes.ts';
 import { xaesDecrypt, xaesEncrypt, XaesKey } from './xaes.ts';
 
@@ -23,6 +25,8 @@ export interface RingDocument {
   /** Fingerprint of the root key in this ring. */
   readonly rootCheck: string;
   readonly recovery: { readonly check: string; readonly sealedRoot: string; readonly confirmedAtMs: number | null };
+  /** The root key under a passphrase; absent where the root key comes from elsewhere. */
+  readonly passphrase?: PassphraseHeader;
   readonly entries: readonly RingEntry[];
 }
 
@@ -171,6 +175,7 @@ function isDocument(value: Record<string, unknown>): value is Record<string, unk
     typeof recovery['check'] === 'string' &&
     typeof recovery['sealedRoot'] === 'string' &&
     (recovery['confirmedAtMs'] === null || Number.isSafeInteger(recovery['confirmedAtMs'])) &&
+    (value['passphrase'] === undefined || isPassphraseHeader(value['passphrase'])) &&
     Array.isArray(entries) &&
     entries.length <= RING_ENTRIES_MAX &&
     entries.every(isEntry)

@@ -3,6 +3,7 @@ import type { Clock, Random, Uuid } from '@auditrax/base';
 import { sealError } from './errors.ts';
 import { KEY_BYTES } from './gcm.ts';
 import { createPrivateFile, exists, readPrivateFile, replacePrivateFile } from './private-file.ts';
+import { openWithPassphrase, sealUnderPassphrase } from './passphrase.ts';
 import { formatRecoveryKey, generateRecoveryKey, parseRecoveryKey } from './recovery.ts';
 import {
   checkRing,
@@ -73,6 +74,11 @@ export class KeyRing {
     return this.#document.recovery.confirmedAtMs ?? undefined;
   }
 
+  /** Whether a passphrase gives the root key. */
+  get hasPassphrase(): boolean {
+    return this.#document.passphrase !== undefined;
+  }
+
   /** The named key. Throws `kek_unknown`, with its id: the ring is another one, or an older one than the data. */
   kek(kekId: Uuid): Kek {
     const held = this.#open.get(kekId);
@@ -121,14 +127,7 @@ export class KeyRing {
    */
   async renewRecoveryKey(rootKey: Uint8Array): Promise<string> {
     const { random } = this.#place;
-    const given = deriveRootKeys(rootKey, this.ringId);
-    given.wrap.destroy();
-    if (given.check !== this.fingerprint) {
-      throw sealError(
-        'root_key_mismatch',
-        `key ring ${this.ringId} expects check value ${this.fingerprint}, found ${given.check}`,
-      );
-    }
+    this.#checkRoot(rootKey);
     const recoveryKey = generateRecoveryKey(random);
     const { wrap, check } = deriveRecovery(recoveryKey, this.ringId);
     const sealedRoot = sealRingKey({ key: wrap, bound: rootBinding(this.ringId), random }, rootKey);
@@ -137,12 +136,34 @@ export class KeyRing {
     return formatRecoveryKey(recoveryKey);
   }
 
+  /**
+   * Puts the root key under a passphrase, in place of the one before; only the root key is wrapped anew, every other key
+   * stays as it is. `rootKey` must be the ring's (`root_key_mismatch`). Throws `passphrase_weak`.
+   */
+  async setPassphrase(rootKey: Uint8Array, passphrase: string): Promise<void> {
+    this.#checkRoot(rootKey);
+    const { ringId } = this;
+    const header = await sealUnderPassphrase({ ringId, passphrase, random: this.#place.random }, rootKey);
+    await this.#serially(() => this.#save({ ...this.#document, passphrase: header }));
+  }
+
   /** Wipes every key that is held. */
   close(): void {
     this.#keys.wrap.destroy();
     this.#keys.mac.fill(0);
     for (const kek of this.#open.values()) kek.key.destroy();
     this.#open.clear();
+  }
+
+  #checkRoot(rootKey: Uint8Array): void {
+    const given = deriveRootKeys(rootKey, this.ringId);
+    given.wrap.destroy();
+    given.mac.fill(0);
+    if (given.check === this.fingerprint) return;
+    throw sealError(
+      'root_key_mismatch',
+      `key ring ${this.ringId} expects check value ${this.fingerprint}, found ${given.check}`,
+    );
   }
 
   #sealedEntry(tenantId: Uuid): RingEntry {
@@ -186,11 +207,12 @@ export class KeyRing {
 
 /**
  * Makes a ring, once: refuses when a ring or its previous generation stands there (`ring_exists`) and when the caller's
- * store already holds wrapped keys (`ring_init_refused`), because a new ring could open none of them. Returns the
- * recovery key as text; show it once, store it nowhere.
+ * store already holds wrapped keys (`ring_init_refused`), because a new ring could open none of them. With `passphrase`
+ * the root key is kept in the ring, under it, and nowhere else (`passphrase_weak`). Returns the recovery key as text; show
+ * it once, store it nowhere.
  */
 export async function initKeyRing(
-  input: RingPlace & { readonly wrappedKeysInStore: number },
+  input: RingPlace & { readonly wrappedKeysInStore: number; readonly passphrase?: string | undefined },
 ): Promise<{ ring: KeyRing; recoveryKey: string }> {
   await refuseExisting(input.path);
   if (input.wrappedKeysInStore !== 0) {
@@ -206,6 +228,7 @@ export async function initKeyRing(
     recovery,
     keks: [],
     confirmedAtMs: null,
+    passphrase: input.passphrase,
   });
   return { ring, recoveryKey: formatRecoveryKey(recovery) };
 }
@@ -221,14 +244,34 @@ export async function openKeyRing(input: RingPlace): Promise<KeyRing> {
   return new KeyRing(placeOf(input), keys, stored.document);
 }
 
+/** What may be said of a ring. Nothing of it is secret. */
+export interface RingFacts {
+  readonly ringId: Uuid;
+  readonly fingerprint: string;
+  readonly keyIds: readonly Uuid[];
+  /** The root key is in the ring, under a passphrase. */
+  readonly hasPassphrase: boolean;
+}
+
+/** What a ring says of itself, with no key to check it by. Throws `ring_corrupt`, `suite_unknown`. */
+export function readRingClaims(ringBytes: Uint8Array): RingFacts {
+  return factsOf(parseRing(ringBytes).document);
+}
+
+function factsOf({ ringId, rootCheck, entries, passphrase }: RingDocument): RingFacts {
+  return {
+    ringId,
+    fingerprint: rootCheck,
+    keyIds: entries.map((entry) => entry.kekId),
+    hasPassphrase: passphrase !== undefined,
+  };
+}
+
 /**
  * What a ring's bytes are, checked with their root key, for whoever looks into an installation. Throws `ring_corrupt`,
  * `suite_unknown`, `root_key_mismatch` (naming ring, expected and found), `ring_tampered`.
  */
-export function inspectRing(
-  ringBytes: Uint8Array,
-  rootKey: Uint8Array,
-): { readonly ringId: Uuid; readonly fingerprint: string; readonly keyIds: readonly Uuid[] } {
+export function inspectRing(ringBytes: Uint8Array, rootKey: Uint8Array): RingFacts {
   const stored = parseRing(ringBytes);
   const keys = deriveRootKeys(rootKey, stored.document.ringId);
   try {
@@ -237,8 +280,30 @@ export function inspectRing(
     keys.wrap.destroy();
     keys.mac.fill(0);
   }
-  const { ringId, rootCheck, entries } = stored.document;
-  return { ringId, fingerprint: rootCheck, keyIds: entries.map((entry) => entry.kekId) };
+  return factsOf(stored.document);
+}
+
+/**
+ * The root key of a ring, by its passphrase. Throws `root_key_mismatch` (naming ring, expected and found check value, or a
+ * ring that is under no passphrase), `passphrase_weak`, `ring_tampered`, `ring_corrupt`, `suite_unknown`.
+ */
+export async function rootKeyByPassphrase(ringBytes: Uint8Array, passphrase: string): Promise<Buffer> {
+  const stored = parseRing(ringBytes);
+  const { ringId, passphrase: header } = stored.document;
+  if (header === undefined)
+    throw sealError(
+      'root_key_mismatch',
+      `key ring ${ringId} is not under a passphrase: its root key is kept elsewhere`,
+    );
+  const rootKey = await openWithPassphrase(header, ringId, passphrase);
+  const keys = deriveRootKeys(rootKey, ringId);
+  try {
+    checkRing(stored, keys);
+  } finally {
+    keys.wrap.destroy();
+    keys.mac.fill(0);
+  }
+  return rootKey;
 }
 
 /**
@@ -257,7 +322,11 @@ export function recoverRootKey(ringBytes: Uint8Array, recoveryText: string): Buf
  * (`ring_exists`). Throws like `recoverRootKey`.
  */
 export async function restoreKeyRing(
-  input: RingPlace & { readonly backup: Uint8Array; readonly recoveryKey: string },
+  input: RingPlace & {
+    readonly backup: Uint8Array;
+    readonly recoveryKey: string;
+    readonly passphrase?: string | undefined;
+  },
 ): Promise<KeyRing> {
   await refuseExisting(input.path);
   const oldRoot = recoverRootKey(input.backup, input.recoveryKey);
@@ -273,6 +342,7 @@ export async function restoreKeyRing(
     recovery: parseRecoveryKey(input.recoveryKey),
     keks,
     confirmedAtMs: input.clock.nowMs(),
+    passphrase: input.passphrase,
   });
   for (const { bytes } of keks) bytes.fill(0);
   oldRoot.fill(0);
@@ -286,6 +356,7 @@ interface NewRing {
   readonly recovery: Buffer;
   readonly keks: readonly { readonly entry: RingEntry; readonly bytes: Buffer }[];
   readonly confirmedAtMs: number | null;
+  readonly passphrase: string | undefined;
 }
 
 async function writeNewRing(input: RingPlace, content: NewRing): Promise<KeyRing> {
@@ -301,12 +372,18 @@ async function writeNewRing(input: RingPlace, content: NewRing): Promise<KeyRing
     ...entry,
     sealed: sealRingKey({ key: keys.wrap, bound: entryBinding(ringId, entry), random: input.random }, bytes),
   }));
+  const { passphrase } = content;
+  const header =
+    passphrase === undefined
+      ? undefined
+      : await sealUnderPassphrase({ ringId, passphrase, random: input.random }, input.rootKey);
   const document: RingDocument = {
     ringId,
     generation,
     createdAtMs: input.clock.nowMs(),
     rootCheck: keys.check,
     recovery: { check: recovery.check, sealedRoot, confirmedAtMs: content.confirmedAtMs },
+    ...(header === undefined ? {} : { passphrase: header }),
     entries,
   };
   await createPrivateFile(input.path, encodeRing(document, keys));

@@ -10,15 +10,25 @@ import { createPrivateFile, readPrivateFile } from './private-file.ts';
  */
 export async function createRootKeyFile(path: string, random: Random): Promise<Buffer> {
   const key = Buffer.from(random.bytes(KEY_BYTES));
-  await createPrivateFile(path, Buffer.from(`${toBase64Url(key)}\n`, 'ascii'));
+  await createPrivateFile(path, Buffer.from(`${formatRootKey(key)}\n`, 'ascii'));
   return key;
 }
 
 /** Reads a root key file. Throws `ring_missing`, `ring_permissions`, `ring_corrupt`. */
 export async function readRootKeyFile(path: string): Promise<Buffer> {
-  const text = (await readPrivateFile(path)).toString('latin1').replace(/\n$/, '');
-  const key = fromBase64Url(text);
+  return parseRootKey((await readPrivateFile(path)).toString('latin1'), path);
+}
+
+/** A root key as text, one line, for a credential store. */
+export function formatRootKey(key: Uint8Array): string {
+  if (key.length !== KEY_BYTES) throw sealError('key_length', `a root key has ${KEY_BYTES} bytes, not ${key.length}`);
+  return toBase64Url(key);
+}
+
+/** The root key in a text; `place` says in a message where it was. Throws `ring_corrupt`. */
+export function parseRootKey(text: string, place: string): Buffer {
+  const key = fromBase64Url(text.replace(/\r?\n$/, ''));
   if (key === undefined || key.length !== KEY_BYTES)
-    throw sealError('ring_corrupt', `${path} does not hold a root key`);
+    throw sealError('ring_corrupt', `${place} does not hold a root key`);
   return key;
 }

@@ -1,17 +1,17 @@
-import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemRandom, uuidV4 } from '@auditrax/base';
 import type { Uuid } from '@auditrax/base';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { DekContext } from '../../kek.ts';
+import { fileTokenKeyBook, WRAPS_MAX } from './key-book.ts';
 import { kekLabel, pkcs11KekProvider } from './provider.ts';
 import type { Pkcs11KekOptions } from './provider.ts';
 import { hasSoftToken, initSoftToken } from './soft-token.ts';
 import type { SoftToken } from './soft-token.ts';
 import { openToken } from './token.ts';
 import type { Pkcs11Token } from './token.ts';
-import { fileWrapCounter, WRAPS_MAX } from './wrap-counter.ts';
 
 const withCode = (code: string) => expect.objectContaining({ code });
 const random = systemRandom;
@@ -41,16 +41,16 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-const counter = () => fileWrapCounter(join(folder, `wraps-${bytes(4).toString('hex')}`));
+const newBook = () => fileTokenKeyBook(join(folder, `book-${bytes(4).toString('hex')}`));
 const provider = (change: Partial<Pkcs11KekOptions> = {}) =>
-  pkcs11KekProvider({ token, random, counter: counter(), mayCreate: true, ...change });
+  pkcs11KekProvider({ token, random, book: newBook(), mayCreate: true, ...change });
 /** The same token, seen as one that has no GCM. */
 const withoutGcm = (): Pkcs11Token => ({
   ...token,
   mechanisms: async () => ({ ...(await token.mechanisms()), gcm: false }),
 });
 
-describe.skipIf(!mayRun)('S19: a data key wrapped by a token (SoftHSM) opens only in its own context', () => {
+describe.skipIf(!mayRun)('P4: a data key wrapped by a token (SoftHSM) opens only in its own context', () => {
   for (const [name, seen] of [
     ['AES-GCM', () => token],
     ['RFC 5649', withoutGcm],
@@ -123,7 +123,7 @@ describe.skipIf(!mayRun)('S19: a data key wrapped by a token (SoftHSM) opens onl
   });
 });
 
-describe.skipIf(!mayRun)('S20: one fit key per tenant on the token (SoftHSM), made on purpose, never replaced', () => {
+describe.skipIf(!mayRun)('P5: one fit key per tenant on the token (SoftHSM), made on purpose, never replaced', () => {
   it('16 first callers make one key, with the attributes that keep it inside', async () => {
     const keks = provider();
     const tenantId = uuid();
@@ -155,7 +155,8 @@ describe.skipIf(!mayRun)('S20: one fit key per tenant on the token (SoftHSM), ma
   });
 
   it('a destroyed key opens nothing and is not replaced by a new one', async () => {
-    const keks = provider();
+    const book = newBook();
+    const keks = provider({ book });
     const own = context();
     const { wrapped, kekRef } = await keks.generateDek(own);
     expect(await keks.health()).toEqual({ ok: true });
@@ -166,8 +167,15 @@ describe.skipIf(!mayRun)('S20: one fit key per tenant on the token (SoftHSM), ma
     for (let i = 0; i < 3; i += 1) await expect(keks.generateDek(own)).rejects.toThrow(withCode('kek_gone'));
     expect(await keks.destroyKek(kekRef, own.tenantId)).toBe(false);
 
-    const next = provider();
-    const second = await next.generateDek(own);
+    // Not after a restart either, and not by another key that somebody has put in its place.
+    const next = provider({ book });
+    await expect(next.generateDek(own)).rejects.toThrow(withCode('kek_gone'));
+    await token.createAesKey({ label: kekLabel(own.tenantId), use: 'gcm' });
+    await expect(next.generateDek(own)).rejects.toThrow(
+      expect.objectContaining({ code: 'kek_unknown', message: expect.stringContaining(kekRef) }),
+    );
+
+    const second = await provider({ keyLabel: 'second' }).generateDek(own);
     expect(await next.destroyKek(second.kekRef, own.tenantId)).toBe(true);
     await expect(next.unwrap(second, own)).rejects.toThrow(withCode('kek_gone'));
   });
@@ -227,26 +235,29 @@ describe.skipIf(!mayRun)('S20: one fit key per tenant on the token (SoftHSM), ma
   });
 });
 
-describe('S21: a key wraps a bounded number of times', () => {
+describe('P6: a key wraps a bounded number of times', () => {
+  const wraps = async (path: string) =>
+    (JSON.parse(await readFile(path, 'utf8')) as { wraps: Record<string, number> }).wraps['pkcs11:a/1']!;
+
   it('the count survives a restart, and a crash wastes numbers but repeats none', async () => {
-    const path = join(folder, 'wraps');
-    const first = fileWrapCounter(path);
+    const path = join(folder, 'book');
+    const first = fileTokenKeyBook(path);
     await Promise.all(Array.from({ length: 5 }, () => first.take('pkcs11:a/1')));
-    const { readFile } = await import('node:fs/promises');
-    const saved = JSON.parse(await readFile(path, 'utf8')) as Record<string, number>;
-    expect(saved['pkcs11:a/1']).toBeGreaterThanOrEqual(5);
-    await fileWrapCounter(path).take('pkcs11:a/1');
-    const next = JSON.parse(await readFile(path, 'utf8')) as Record<string, number>;
-    expect(next['pkcs11:a/1']).toBeGreaterThan(saved['pkcs11:a/1']!);
+    const saved = await wraps(path);
+    expect(saved).toBeGreaterThanOrEqual(5);
+    await fileTokenKeyBook(path).take('pkcs11:a/1');
+    expect(await wraps(path)).toBeGreaterThan(saved);
   });
 
   it('the last one is refused, for this key only; a file that is none is refused', async () => {
-    const path = join(folder, 'wraps-full');
-    await writeFile(path, JSON.stringify({ 'pkcs11:a/1': WRAPS_MAX }), { mode: 0o600 });
-    const counter = fileWrapCounter(path);
-    await expect(counter.take('pkcs11:a/1')).rejects.toThrow(withCode('kek_misconfigured'));
-    await counter.take('pkcs11:a/2');
-    await writeFile(path, 'x', { mode: 0o600 });
-    await expect(fileWrapCounter(path).take('pkcs11:a/2')).rejects.toThrow(withCode('kek_misconfigured'));
+    const path = join(folder, 'book-full');
+    await writeFile(path, JSON.stringify({ labels: {}, wraps: { 'pkcs11:a/1': WRAPS_MAX } }), { mode: 0o600 });
+    const book = fileTokenKeyBook(path);
+    await expect(book.take('pkcs11:a/1')).rejects.toThrow(withCode('kek_misconfigured'));
+    await book.take('pkcs11:a/2');
+    for (const text of ['x', '[]', '{"labels":{},"wraps":{"a":"1"}}']) {
+      await writeFile(path, text, { mode: 0o600 });
+      await expect(fileTokenKeyBook(path).take('pkcs11:a/2')).rejects.toThrow(withCode('kek_misconfigured'));
+    }
   });
 });

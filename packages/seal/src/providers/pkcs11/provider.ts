@@ -4,10 +4,10 @@ import { isAppError } from '@auditrax/base';
 import { sealError } from '../../errors.ts';
 import { KEY_BYTES } from '../../gcm.ts';
 import type { DekContext, KekDescription, KekHealth, KekProvider, WrappedDek } from '../../kek.ts';
+import type { TokenKeyBook } from './key-book.ts';
 import type { KeyUse, TokenFacts, TokenKeyAttributes } from './messages.ts';
 import { parseTokenWrapped, tokenUnwrapDek, tokenWrapDek } from './token-wrap.ts';
 import type { Pkcs11Token } from './token.ts';
-import type { WrapCounter } from './wrap-counter.ts';
 
 const PKCS11_PREFIX = 'pkcs11:';
 const KEY_LABEL = /^[A-Za-z0-9._-]{1,64}$/;
@@ -15,12 +15,12 @@ const KEY_LABEL = /^[A-Za-z0-9._-]{1,64}$/;
 export interface Pkcs11KekOptions {
   readonly token: Pkcs11Token;
   readonly random: Random;
-  readonly counter: WrapCounter;
+  readonly book: TokenKeyBook;
   /** Which of a tenant's keys; see `kekLabel`. */
   readonly keyLabel?: string;
   /**
-   * Whether `wrap` may make a key that is not there. Only for registering a key source: a key that has been in use and is
-   * missing is a loss to be told, never to be papered over with a new key that opens nothing.
+   * Whether `wrap` may make the key of a label that was never used. One that has been in use and is missing is a loss to be
+   * told, never to be papered over with a new key that opens nothing.
    */
   readonly mayCreate?: boolean;
 }
@@ -60,11 +60,11 @@ export function kekLabel(tenantId: Uuid, keyLabel?: string): string {
  */
 export function pkcs11KekProvider(options: Pkcs11KekOptions): Pkcs11KekProvider {
   const keys = new TokenKeks(options);
-  const { token, random, counter } = options;
+  const { token, random, book } = options;
   const wrap = async (dek: Uint8Array, context: DekContext): Promise<WrappedDek> => {
     const kek = await keys.ofTenant(context.tenantId);
     refuseWeak(kek);
-    if (kek.use === 'gcm') await counter.take(kek.kekRef);
+    if (kek.use === 'gcm') await book.take(kek.kekRef);
     const wrapped = await keys.told(kek, () =>
       tokenWrapDek({ token, keyId: kek.id, use: kek.use, context, random }, dek),
     );
@@ -109,8 +109,6 @@ class TokenKeks {
   readonly #options: Pkcs11KekOptions;
   readonly #byLabel = new Map<string, Promise<Kek>>();
   readonly #byId = new Map<string, Kek>();
-  /** Labels whose key has been seen: what is missing later is lost, not new. */
-  readonly #seen = new Set<string>();
 
   constructor(options: Pkcs11KekOptions) {
     this.#options = options;
@@ -172,19 +170,33 @@ class TokenKeks {
   }
 
   async #look(label: string): Promise<Kek> {
-    const { token, mayCreate } = this.#options;
+    const { token, book } = this.#options;
     const facts = await token.facts();
-    const found = await token.findKey({ label });
-    if (found !== undefined) return this.#checked(found.id, facts);
-    if (mayCreate !== true || this.#seen.has(label)) {
+    const [found, former] = [await token.findKey({ label }), await book.keyOf(label)];
+    if (found === undefined && former !== undefined) {
+      throw sealError(
+        'kek_gone',
+        `token ${facts.serial} ("${facts.label}") has lost key ${former}, labelled "${label}"`,
+      );
+    }
+    const kek = await this.#checked(found?.id ?? (await this.#make(label, facts)), facts);
+    if (former !== undefined && !former.endsWith(`/${kek.id}`)) {
+      throw sealError('kek_unknown', `label "${label}" named key ${former} and names ${kek.kekRef} now`);
+    }
+    await book.note(label, kek.kekRef);
+    return kek;
+  }
+
+  async #make(label: string, facts: TokenFacts): Promise<string> {
+    const { token, mayCreate } = this.#options;
+    if (mayCreate !== true) {
       throw sealError('kek_gone', `token ${facts.serial} ("${facts.label}") has no key labelled "${label}"`);
     }
     const { gcm, kwp } = await token.mechanisms();
     if (!gcm && kwp === undefined) {
       throw sealError('kek_misconfigured', `token ${facts.serial} has neither AES-GCM nor RFC 5649 key wrap`);
     }
-    const made = await token.createAesKey({ label, use: gcm ? 'gcm' : 'kwp' });
-    return this.#checked(made.id, facts);
+    return (await token.createAesKey({ label, use: gcm ? 'gcm' : 'kwp' })).id;
   }
 
   async #checked(id: string, facts: TokenFacts): Promise<Kek> {
@@ -192,7 +204,6 @@ class TokenKeks {
     const use: KeyUse = attributes.encrypt === true ? 'gcm' : 'kwp';
     const kek: Kek = { id, kekRef: `${PKCS11_PREFIX}${facts.serial}/${id}`, use, attributes };
     this.#byId.set(id, kek);
-    this.#seen.add(attributes.label);
     return kek;
   }
 }
@@ -246,7 +257,7 @@ const SAMPLES = new WeakMap<Kek, { readonly wrapped: Buffer; readonly dek: Buffe
 async function health(options: Pkcs11KekOptions, known: readonly Kek[]): Promise<KekHealth> {
   const [kek] = known;
   if (kek === undefined) return options.token.health();
-  const { token, random, counter } = options;
+  const { token, random, book } = options;
   const id = '00000000-0000-4000-8000-000000000000' as Uuid;
   const use = {
     token,
@@ -257,7 +268,7 @@ async function health(options: Pkcs11KekOptions, known: readonly Kek[]): Promise
   try {
     let sample = SAMPLES.get(kek);
     if (sample === undefined) {
-      if (kek.use === 'gcm') await counter.take(kek.kekRef);
+      if (kek.use === 'gcm') await book.take(kek.kekRef);
       const dek = Buffer.from(random.bytes(KEY_BYTES));
       sample = { dek, wrapped: await tokenWrapDek({ ...use, random }, dek) };
       SAMPLES.set(kek, sample);

@@ -35,7 +35,7 @@ const connect = async (change: Partial<TokenOptions> = {}): Promise<Pkcs11Token>
 };
 const gcmKey = async (token: Pkcs11Token) => token.createAesKey({ label: `k-${bytes(6).toString('hex')}`, use: 'gcm' });
 
-describe.skipIf(!mayRun)('S16: a key made on the token (SoftHSM) cannot leave it', () => {
+describe.skipIf(!mayRun)('P1: a key made on the token (SoftHSM) cannot leave it', () => {
   it('reads back as sensitive, never extractable, made there, not modifiable and of one use', async () => {
     const token = await connect();
     const key = await gcmKey(token);
@@ -70,7 +70,7 @@ describe.skipIf(!mayRun)('S16: a key made on the token (SoftHSM) cannot leave it
   });
 });
 
-describe.skipIf(!mayRun)('S17: what the token (SoftHSM) does is probed and typed', () => {
+describe.skipIf(!mayRun)('P2: what the token (SoftHSM) does is probed and typed', () => {
   it('AES-GCM and RFC 5649 wrapping work as OpenSSL does them; the facts name the token', async () => {
     const token = await connect();
     expect(await token.mechanisms()).toMatchObject({ gcm: true, kwp: 0x210a });
@@ -172,7 +172,7 @@ describe.skipIf(!mayRun)('S17: what the token (SoftHSM) does is probed and typed
   });
 });
 
-describe.skipIf(!mayRun)('S18: a lost token (SoftHSM), a killed child and a flood are survived', () => {
+describe.skipIf(!mayRun)('P3: a lost token (SoftHSM), a killed child and a flood are survived', () => {
   it('16 callers at once get their own bytes back', async () => {
     const token = await connect({ sessions: 2 });
     const { id: keyId } = await gcmKey(token);
