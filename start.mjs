@@ -12,6 +12,8 @@ const ROOT = fileURLToPath(new URL('.', import.meta.url));
 const STAMP = join(ROOT, 'node_modules', '.auditrax-lockfile.sha256');
 /** How soon the end of npm is noticed. */
 const PARENT_POLL_MS = 500;
+/** No command of ours makes a weaker connection; the processes of the house get the same (`TLS_FLOOR_ARGUMENTS`). */
+const TLS_FLOOR = ['--tls-min-v1.3', '--tls-cipher-list=TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256'];
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 
 function fail(line) {
@@ -96,11 +98,15 @@ export async function bootstrap(args) {
     );
   }
   const path = `${join(ROOT, 'node_modules', '.bin')}:${join(node, '..')}:${process.env.PATH ?? ''}`;
-  const child = spawn(node, ['--disable-warning=ExperimentalWarning', join(ROOT, 'app/bin/main.ts'), ...args], {
-    // The channel carries nothing: it closes when this process ends in whatever way, and a house then stops by itself.
-    stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
-    env: { ...process.env, PATH: path },
-  });
+  const child = spawn(
+    node,
+    ['--disable-warning=ExperimentalWarning', ...TLS_FLOOR, join(ROOT, 'app/bin/main.ts'), ...args],
+    {
+      // The channel carries nothing: it closes when this process ends in whatever way, and a house then stops by itself.
+      stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
+      env: { ...process.env, PATH: path },
+    },
+  );
   child.channel?.unref();
   // A terminal sends Ctrl-C to the whole group, a service manager only to us: pass on what we get and wait for the child.
   for (const signal of SIGNALS) process.on(signal, () => child.kill(signal));

@@ -5,6 +5,8 @@ import type { EdgeDoor } from '../platform/http/handler.ts';
 interface Doors {
   readonly host: string;
   readonly port: number;
+  /** As browsers see it; another one where a load balancer stands in front. */
+  readonly publicPort: number;
   readonly tryoutPort: number | null;
 }
 
@@ -15,14 +17,20 @@ export function readDoors(options: Readonly<Record<string, Json>>): Doors {
 
 /** Exact origins of each door. The relying party is the host itself, so no sibling host can ask for our passkeys. */
 export function doorSettings(options: Readonly<Record<string, Json>>): Readonly<Record<EdgeDoor, DoorSettings>> {
-  const { host, port, tryoutPort } = readDoors(options);
+  const doors = readDoors(options);
+  const { host, tryoutPort } = doors;
   const name = 'Auditrax';
   return {
-    edge: { rpId: host, rpName: name, origins: [port === 443 ? `https://${host}` : `https://${host}:${port}`] },
+    edge: { rpId: host, rpName: name, origins: [`https://${publicHost(doors)}`] },
     tryout: {
       rpId: 'localhost',
       rpName: `${name} (try-out)`,
       origins: tryoutPort === null ? [] : [`http://localhost:${tryoutPort}`],
     },
   };
+}
+
+/** As browsers write it in Host: the port of https is left out. */
+export function publicHost({ host, publicPort }: Pick<Doors, 'host' | 'publicPort'>): string {
+  return publicPort === 443 ? host : `${host}:${publicPort}`;
 }

@@ -1,12 +1,15 @@
 import { randomUUID, type KeyObject } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { AppError, systemClock, systemRandom, uuidV7, type Clock, type Random, type ServiceName } from '@auditrax/base';
-import { openDatabase } from '@auditrax/tenancy';
+import { CONNECTION_FAILED_CHANNEL, openDatabase } from '@auditrax/tenancy';
 import { idKeys, type IdKeys } from '@auditrax/tenancy/ids';
 import {
   createPools,
   createTokenVerifier,
+  preferHybridGroups,
   startIdentity,
+  watchEgress,
+  type EgressWatch,
   type TokenVerifier,
   type WorkloadIdentity,
   type WorkloadPools,
@@ -34,6 +37,7 @@ export interface Floor {
   readonly client: InternalClient;
   readonly tokenVerifier: TokenVerifier;
   readonly clockSkew: ClockSkewWatch;
+  readonly egress: EgressWatch;
 }
 
 /** Where a service listens, as the supervisor last said. */
@@ -49,6 +53,7 @@ export async function openFloor(
   service: ServiceName,
   obtain?: (member: Membership) => (csrPem: string) => Promise<{ certificatePem: string; bundlePem: string }>,
 ): Promise<Floor> {
+  preferHybridGroups();
   await loadEarly();
   const member = await joinSupervisor(service);
   const level = member.boot.options['log'] === 'info' ? 'info' : 'warn';
@@ -64,6 +69,10 @@ export async function openFloor(
     obtain: obtain?.(member) ?? ((csrPem) => member.certify(csrPem)),
     onFailure: (error) => log.error('renewal-failed', { error }),
   });
+  const egress = watchEgress({
+    onRefusal: () => log.warn('egress-refused', { reason: 'the peer speaks nothing as new as TLS 1.3' }),
+    channels: [CONNECTION_FAILED_CHANNEL],
+  });
   const pools = createPools({ identity, clock: systemClock, address: addressBook(member) });
   const clockSkew = watchClockSkew(systemClock);
   return {
@@ -74,6 +83,7 @@ export async function openFloor(
     identity,
     pools,
     clockSkew,
+    egress,
     client: createInternalClient({ pools, clockSkew }),
     tokenVerifier: createTokenVerifier({
       keys: () => (member.peers().facts['tokenKeys'] ?? []) as never,

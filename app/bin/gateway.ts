@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { AppError } from '@auditrax/base';
 import { issueEdgeCertificate, type EdgeCertificate } from '@auditrax/workload';
 import { edgeProblems, startEdge } from '../platform/edge/index.ts';
-import { readDoors } from './doors.ts';
+import { publicHost, readDoors } from './doors.ts';
 import { fetchIdKeys, openFloor, type Floor } from './floor.ts';
 import { EDGE_ROUTES } from './rooms.ts';
 import { serve } from './serve.ts';
@@ -63,7 +63,11 @@ const floor = await openFloor('gateway');
 async function start(): Promise<void> {
   const { member, clock, random, log, pools, clockSkew } = floor;
   const doors = readDoors(member.boot.options);
-  const { bind, browser } = member.boot.options as { bind: string; browser: string };
+  const { bind, browser, balancers } = member.boot.options as {
+    bind: string;
+    browser: string;
+    balancers: readonly string[];
+  };
   const material = await edgeMaterial(floor);
   const peers = await member.whenPeers(
     ({ facts, addresses }) => facts['pageKey'] !== undefined && addresses.issuer !== undefined,
@@ -83,9 +87,11 @@ async function start(): Promise<void> {
       host: bind,
       port: doors.port,
       hostNames: [...new Set([doors.host, ...(bind === '127.0.0.1' ? ['127.0.0.1'] : [])])],
+      publicHosts: doors.publicPort === doors.port ? [] : [publicHost(doors)],
       keyPem: material.keyPem,
       certificatePem: material.certificatePem,
     },
+    balancers,
     tryout: doors.tryoutPort === null ? false : { port: doors.tryoutPort },
     staticFolder: browser,
     publishedFolder,

@@ -2,6 +2,7 @@ import { fork } from 'node:child_process';
 import { chmodSync, cpSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { AppError, systemClock, type Json, type ServiceName } from '@auditrax/base';
+import { TLS_FLOOR_ARGUMENTS } from '@auditrax/workload';
 import type { Launched } from '../platform/db/postgres.ts';
 import type { LoginRole } from '../platform/db/roles.ts';
 import { NODE_OPTIONS_FOR_TRANSFERS } from '../platform/objects/index.ts';
@@ -86,7 +87,7 @@ type Users = Readonly<Record<string, ServiceUser>> | undefined;
 /** Runs the set-up process. Rejects with its own words. */
 async function setUpDatabase(order: SetupOrder, statePath: string): Promise<SetupAnswer & { ok: true }> {
   const child = fork(join(ROOT, 'app/bin/setup.ts'), [statePath], {
-    execArgv: ['--disable-warning=ExperimentalWarning'],
+    execArgv: ['--disable-warning=ExperimentalWarning', ...TLS_FLOOR_ARGUMENTS],
     env: { PATH: '/usr/bin:/bin', NODE_COMPILE_CACHE: join(statePath, COMPILE_CACHE) },
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   });
@@ -148,13 +149,19 @@ interface Parts {
 /** What each process is told beyond its folder and its database. */
 function processOptions(service: ServiceName, parts: Parts): Record<string, Json> {
   const { settings } = parts.options;
-  const doors = { host: settings.host, port: settings.port, tryoutPort: settings.tryoutPort ?? null };
+  const doors = {
+    host: settings.host,
+    port: settings.port,
+    publicPort: settings.publicPort ?? settings.port,
+    tryoutPort: settings.tryoutPort ?? null,
+  };
   const own: Partial<Record<ServiceName, Record<string, Json>>> = {
     issuer: { doors, sample: !settings.production },
     keys: { create: parts.isNew, wrappedKeys: parts.setup.holdings.wrappedKeys, kekRefs: parts.setup.holdings.kekRefs },
     gateway: {
       doors,
       bind: settings.bind,
+      balancers: settings.balancers,
       browser: parts.browser,
       certificateFile: settings.certificateFile ?? null,
       keyFile: settings.keyFile ?? null,
@@ -184,7 +191,7 @@ function childSpec(service: ServiceName, parts: Parts): ChildSpec {
   return {
     service,
     program: join(ROOT, `app/bin/${service}.ts`),
-    execArgv: ['--disable-warning=ExperimentalWarning', '--tls-min-v1.3', ...extra],
+    execArgv: ['--disable-warning=ExperimentalWarning', ...TLS_FLOOR_ARGUMENTS, ...extra],
     // Not read by the process: it tells people, and the next start, whose process this is.
     arguments: [parts.state.path],
     boot,
@@ -346,7 +353,7 @@ function describeHouse(
     },
     deadMan,
     isNew,
-    edgeUrl: `https://${settings.host}:${settings.port}`,
+    edgeUrl: `https://${settings.host}:${settings.publicPort ?? settings.port}`,
     tryoutUrl: settings.tryoutPort === undefined ? undefined : `http://localhost:${settings.tryoutPort}`,
     separation: users === undefined ? 'passwords' : 'users',
     stop,

@@ -1,4 +1,5 @@
 import { AppError } from '@auditrax/base';
+import { preferHybridGroups } from '@auditrax/workload/egress';
 
 interface Command {
   readonly summary: string;
@@ -66,6 +67,7 @@ async function main(args: string[]): Promise<number> {
   return (await command.load()).run(rest);
 }
 
+preferHybridGroups();
 try {
   process.exitCode = await main(process.argv.slice(2));
 } catch (error) {

@@ -39,7 +39,13 @@ async function withOwnHouse<T>(
   const state = mkdtempSync(join(tmpdir(), 'axh-'));
   try {
     const house = await startHouse({
-      settings: { ...settings, state, port: 0, tryoutPort: settings.tryoutPort === undefined ? undefined : 0 },
+      settings: {
+        ...settings,
+        state,
+        port: 0,
+        publicPort: undefined,
+        tryoutPort: settings.tryoutPort === undefined ? undefined : 0,
+      },
       progress,
       log: () => {},
       signal: stopped,

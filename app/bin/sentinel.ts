@@ -216,7 +216,8 @@ async function openEdge() {
     ({ facts, addresses }) =>
       facts['edgeAuthority'] !== undefined && needed.every((service) => addresses[service] !== undefined),
   );
-  const { host, port } = readDoors(member.boot.options);
+  // As people reach it: through the load balancer, where there is one.
+  const { host, publicPort: port } = readDoors(member.boot.options);
   return createEdgeClient({
     host,
     port,

@@ -27,6 +27,12 @@ function unexpected(what: string): () => Promise<never> {
   return () => Promise.reject(new AppError('not_served_here', `${what} has no place in this process`));
 }
 
+/** Not a fault of ours: it is told, so that nobody wonders why a receiver hears nothing. */
+function egressFinding({ egress }: Floor): Finding {
+  const refused = egress.refused();
+  return { check: 'egress-tls', ok: true, detail: `${refused} peers without TLS 1.3 refused since the start` };
+}
+
 /** Starts the mTLS service of a process and tells the supervisor its port; draining runs `beforeClose`, closes it, then runs `release`. */
 export async function serve(
   floor: Floor,
@@ -43,7 +49,7 @@ export async function serve(
     policy: parts.policy ?? NO_POLICY,
     rooms: parts.rooms,
     problems: parts.problems,
-    readiness: parts.readiness ?? (() => Promise.resolve([])),
+    readiness: async () => [...((await parts.readiness?.()) ?? []), egressFinding(floor)],
     onAttempt: parts.onAttempt ?? unexpected('an attempt'),
     stepUp: parts.stepUp ?? unexpected('a step-up'),
   });

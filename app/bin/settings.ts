@@ -1,4 +1,5 @@
 import { homedir } from 'node:os';
+import { isIP } from 'node:net';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { AppError } from '@auditrax/base';
@@ -13,6 +14,9 @@ export const SETTINGS = {
   AUDITRAX_TLS_CERT:
     'Certificate chain (PEM) of the edge, readable by the gateway’s user. Default: one of our own for localhost.',
   AUDITRAX_TLS_KEY: 'Its private key (PEM). Set both or neither.',
+  AUDITRAX_PUBLIC_PORT: 'Port people see, where a load balancer stands in front (see deploy/). Default: AUDITRAX_PORT.',
+  AUDITRAX_BALANCERS:
+    'Addresses of our own load balancers, comma separated; only they are believed about whose request it is. Default: none.',
   AUDITRAX_TRYOUT_PORT: 'Port of the try-out listener (plain HTTP, loopback only). Default: 8080; "off" closes it.',
   AUDITRAX_LOG: 'info writes a line for every request; warn (the default) only what is out of the ordinary.',
   AUDITRAX_PAGE_WEBHOOK: 'https:// address that gets every page of the pager, signed as Standard Webhooks.',
@@ -26,6 +30,9 @@ export const SETTINGS = {
 export interface Settings {
   readonly state: string;
   readonly port: number;
+  /** As browsers see it. */
+  readonly publicPort: number | undefined;
+  readonly balancers: readonly string[];
   readonly bind: string;
   readonly host: string;
   /** Undefined: no try-out listener. */
@@ -52,6 +59,12 @@ const ENVIRONMENT = z.object({
     .regex(/^[a-z0-9.-]+$/, 'must be a host name')
     .default('localhost'),
   AUDITRAX_TRYOUT_PORT: z.union([z.literal('off'), PORT]).optional(),
+  AUDITRAX_PUBLIC_PORT: PORT.min(1).optional(),
+  AUDITRAX_BALANCERS: z
+    .string()
+    .transform((text) => text.split(',').map((one) => one.trim()))
+    .refine((all) => all.every((one) => isIP(one) !== 0), 'must be IP addresses, separated by commas')
+    .optional(),
   AUDITRAX_TLS_CERT: z.string().startsWith('/', 'must be an absolute path').optional(),
   AUDITRAX_TLS_KEY: z.string().startsWith('/', 'must be an absolute path').optional(),
   AUDITRAX_LOG: z.enum(['info', 'warn']).default('warn'),
@@ -97,6 +110,8 @@ export function readSettings(environment: Readonly<Record<string, string | undef
       value.AUDITRAX_STATE ??
       (process.getuid!() === 0 ? '/var/lib/auditrax' : join(homedir(), '.local/state/auditrax')),
     port: value.AUDITRAX_PORT,
+    publicPort: value.AUDITRAX_PUBLIC_PORT,
+    balancers: value.AUDITRAX_BALANCERS ?? [],
     bind: value.AUDITRAX_BIND,
     host: value.AUDITRAX_HOST,
     tryoutPort: asked === 'off' || production || external ? undefined : (asked ?? 8080),

@@ -26,14 +26,16 @@ export const encryptionClaims: readonly Claim[] = [
   {
     ...shared,
     id: 'crypto.weak-ciphers',
-    sentence: 'A connection is only ever made with one of the authenticated-encryption suites of TLS 1.3.',
+    sentence:
+      'A connection is only ever made with one of the authenticated-encryption suites of TLS 1.3, its keys agreed on by the post-quantum hybrid group X25519MLKEM768 with whoever knows it.',
     exceptions: ['The loopback-only listeners for trying out and for the supervisor’s alarm have no cipher at all.'],
     kind: 'enforced',
     freshness_seconds_max: FRESHNESS_SECONDS.minutes,
     module: 'app/platform/http',
     enforcers: [{ file: 'packages/workload/src/strict-tls.ts', export: 'strictTls', necessary: true }],
     probe: 'edge.tls-ciphers',
-    wouldTurnRed: 'A socket agrees on a suite outside the list of AEAD suites, when a client offers it alone.',
+    wouldTurnRed:
+      'A socket agrees on a suite outside the list of AEAD suites, when a client offers it alone, or on another group with a client that offers the hybrid one.',
   },
   {
     ...shared,

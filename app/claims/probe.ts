@@ -71,7 +71,12 @@ export interface ProbeResponse {
 
 /** What a handshake ended in. `refused` is the wanted outcome of an attempt with an old version or a weak suite. */
 export type DialOutcome =
-  | { readonly kind: 'connected'; readonly protocol: string; readonly cipher: string }
+  | {
+      readonly kind: 'connected';
+      readonly protocol: string;
+      readonly cipher: string;
+      /** Of the key agreement, as OpenSSL names it. */ readonly group: string;
+    }
   | { readonly kind: 'refused'; readonly reason: string }
   /** Nothing answered at all: neither proof nor refutation; a probe must not call this a refusal. */
   | { readonly kind: 'unreachable'; readonly reason: string };
@@ -85,6 +90,8 @@ export interface DialOptions {
   readonly maxVersion: TlsVersion;
   /** OpenSSL names, colon separated; suites of TLS 1.3 among them are offered for 1.3. */
   readonly ciphers?: string;
+  /** Groups offered for the key agreement, colon separated. Default: the runtime's. */
+  readonly groups?: string;
 }
 
 /** A TCP socket found open by looking at the machine, never on a configured list. */

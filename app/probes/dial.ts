@@ -20,7 +20,9 @@ const UNREACHABLE: ReadonlySet<string> = new Set([
 ]);
 
 function outcomeOf(socket: TLSSocket): DialOutcome {
-  return { kind: 'connected', protocol: socket.getProtocol() ?? 'none', cipher: socket.getCipher().name };
+  const key = socket.getEphemeralKeyInfo();
+  const group = (key as { readonly name?: string } | null)?.name ?? 'none';
+  return { kind: 'connected', protocol: socket.getProtocol() ?? 'none', cipher: socket.getCipher().name, group };
 }
 
 /** One handshake with exactly these options, whoever answers: certificates are judged elsewhere. */
@@ -40,6 +42,7 @@ export function dial(options: DialOptions): Promise<DialOutcome> {
         minVersion,
         maxVersion,
         ciphers,
+        ...(options.groups === undefined ? {} : { ecdhCurve: options.groups }),
         rejectUnauthorized: false,
         servername: 'localhost',
       });

@@ -25,6 +25,9 @@ const AEAD_SUITES: ReadonlySet<string> = new Set([
   'TLS_CHACHA20_POLY1305_SHA256',
   'TLS_AES_128_GCM_SHA256',
 ]);
+/** Offered by a client that could do without the first: the listener chooses. */
+const BOTH_GROUPS = 'X25519MLKEM768:X25519';
+const HYBRID_GROUP = 'X25519MLKEM768';
 /** Seven processes, each with its own. */
 const SOCKETS_MIN = 7;
 
@@ -119,11 +122,18 @@ export const tlsCiphersProbe: Probe = {
         today.kind === 'connected' && AEAD_SUITES.has(today.cipher),
         `Port ${target.port} did not choose a strong suite.`,
       );
+      for (const groups of [HYBRID_GROUP, BOTH_GROUPS]) {
+        const hybrid = await house.dial({ ...target, minVersion: 'TLSv1.3', maxVersion: 'TLSv1.3', groups });
+        done.expect(
+          hybrid.kind === 'connected' && hybrid.group === HYBRID_GROUP,
+          `Port ${target.port} did not agree on ${HYBRID_GROUP} with a client that knows it.`,
+        );
+      }
     };
     await Promise.all(targets.map(tryOne));
     return verdict(done, {
-      green: `${targets.length} open sockets refused ${offers.length} weak suites, each offered alone, and chose an authenticated-encryption suite of TLS 1.3.${note}`,
-      evidence: { sockets: targets.length, suites: offers.map((offer) => offer.suite) },
+      green: `${targets.length} open sockets refused ${offers.length} weak suites, each offered alone, and chose an authenticated-encryption suite of TLS 1.3 and the group ${HYBRID_GROUP}.${note}`,
+      evidence: { sockets: targets.length, suites: offers.map((offer) => offer.suite), group: HYBRID_GROUP },
     });
   },
 };

@@ -1,6 +1,7 @@
 // For every enforcer of a probed claim: what "nothing" in its place is. A gate replaced by nothing lets everything pass
 // and breaks nothing else, so that what turns red is the claim and not the house around it.
 import type { ServiceName } from '@auditrax/base';
+import { TLS_FLOOR_ARGUMENTS } from '@auditrax/workload';
 
 interface Named {
   readonly file: string;
@@ -149,7 +150,7 @@ const DOORS: readonly Mutant[] = [
     left: 'what the runtime and OpenSSL come with',
     nothing: '() => ({})',
     processes: ['gateway'],
-    without: ['--tls-min-v1.3'],
+    without: TLS_FLOOR_ARGUMENTS,
   },
   {
     ...at('packages/workload/src/tls.ts', 'serverTls'),

@@ -93,7 +93,7 @@ function handlePublic(
   exchange: Exchange,
   { match, cookie }: { match: Match; cookie: string | undefined },
 ): void {
-  const address = exchange.request.socket.remoteAddress ?? 'unknown';
+  const address = exchange.clientAddress ?? 'unknown';
   if (exchange.method !== 'GET' && !parts.signInBuckets.take(address))
     return sendProblem(exchange, 'rate_limited', { retryAfter_seconds: 5 });
   const headers: Record<string, string> =
@@ -292,7 +292,7 @@ interface Sending {
 function send(parts: ApiParts, exchange: Exchange, { contract, headers, body, cookieHash, personId }: Sending): void {
   headers[REQUEST_ID_HEADER] = exchange.requestId;
   headers[DOOR_HEADER] = exchange.door;
-  headers[CLIENT_HEADER] = exchange.request.socket.remoteAddress ?? 'unknown';
+  headers[CLIENT_HEADER] = exchange.clientAddress ?? 'unknown';
   if (body !== null) {
     headers['content-type'] = contract.body === 'stream' ? 'application/octet-stream' : 'application/json';
     const length = Buffer.isBuffer(body) ? String(body.length) : exchange.request.headers['content-length'];

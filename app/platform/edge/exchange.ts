@@ -17,6 +17,8 @@ export interface Exchange {
   readonly response: ServerResponse;
   readonly door: EdgeDoor;
   readonly cookieName: string;
+  /** Undefined: a load balancer did not say whose request it is; nothing is served then. */
+  readonly clientAddress: string | undefined;
   readonly requestId: Uuid;
   /** `performance.now()` at arrival. */
   readonly arrived_ms: number;

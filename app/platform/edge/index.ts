@@ -19,6 +19,7 @@ import type { Log } from '../http/request-log.ts';
 import { type ApiParts, handleApi } from './api.ts';
 import { type Exchange, sendProblem } from './exchange.ts';
 import { EDGE_LIMITS, type EdgeLimits, createBuckets } from './limits.ts';
+import { clientAddress } from './client-address.ts';
 import { checkHost } from './origin.ts';
 import { handlePage, type PageParts } from './pages.ts';
 import { openPublishedPages } from './published.ts';
@@ -62,6 +63,8 @@ export interface EdgeOptions {
   readonly edge: DoorOptions & { readonly keyPem: string; readonly certificatePem: string };
   /** The loopback listener without TLS for trying out; `false` in every real installation. Served to `localhost` only. */
   readonly tryout: { readonly port: number } | false;
+  /** Addresses of our own load balancers, the only ones whose word on the client's address is taken. */
+  readonly balancers?: readonly string[];
   /** The built browser part. */
   readonly staticFolder: string;
   /** Own folder for published pages. */
@@ -94,6 +97,7 @@ export const SESSION_COOKIES: Readonly<Record<EdgeDoor, string>> = {
 interface Door {
   readonly kind: EdgeDoor;
   readonly hosts: ReadonlySet<string>;
+  readonly balancers: ReadonlySet<string>;
   readonly headers: ReadonlyMap<string, SecurityHeaders>;
 }
 
@@ -132,7 +136,8 @@ export async function startEdge(options: EdgeOptions): Promise<RunningEdge> {
   const handle = (door: Door) => (request: IncomingMessage, response: ServerResponse) => {
     const exchange = openExchange(options, door, { request, response });
     if (!checkHost(request.headers.host, door.hosts)) return sendProblem(exchange, 'host_refused');
-    if (!clientBuckets.take(request.socket.remoteAddress ?? 'unknown'))
+    if (exchange.clientAddress === undefined) return sendProblem(exchange, 'balancer_misconfigured');
+    if (!clientBuckets.take(exchange.clientAddress))
       return sendProblem(exchange, 'rate_limited', { retryAfter_seconds: 1 });
     if (exchange.path.startsWith('/api/')) return handleApi(api, exchange);
     return handlePage(pages, exchange);
@@ -144,7 +149,7 @@ export async function startEdge(options: EdgeOptions): Promise<RunningEdge> {
     ...(options.edge.publicHosts ?? []),
   ];
   origins.edge = new Set(edgeHosts.map((host) => `https://${host}`));
-  const edgeDoor = doorOf('edge', edgeHosts);
+  const edgeDoor = doorOf('edge', edgeHosts, options.balancers);
   const edgeDrain = drainable(edgeServer);
   edgeServer.on('request', handle(edgeDoor));
   const tryout = options.tryout === false ? undefined : await openTryout(options.tryout.port, handle);
@@ -187,10 +192,11 @@ function withPort(name: string, port: number): string {
   return port === 443 ? name : `${name}:${port}`;
 }
 
-function doorOf(kind: EdgeDoor, hosts: readonly string[]): Door {
+function doorOf(kind: EdgeDoor, hosts: readonly string[], balancers: readonly string[] = []): Door {
   return {
     kind,
     hosts: new Set(hosts),
+    balancers: new Set(balancers),
     headers: new Map(hosts.map((host) => [host, securityHeaders({ tls: kind === 'edge', host })])),
   };
 }
@@ -243,6 +249,7 @@ function openExchange(
     response,
     door: door.kind,
     cookieName: SESSION_COOKIES[door.kind],
+    clientAddress: clientAddress(request, door.balancers),
     requestId: uuidV7(options.clock, options.random ?? systemRandom),
     arrived_ms: performance.now(),
     headers: door.headers.get(request.headers.host ?? '') ?? door.headers.values().next().value!,

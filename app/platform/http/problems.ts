@@ -25,6 +25,7 @@ export const coreProblems = {
   content_type_refused: { status: 415, title: 'This content type is not accepted here' },
   host_refused: { status: 421, title: 'This host is not served here' },
   rate_limited: { status: 429, title: 'Too many requests' },
+  balancer_misconfigured: { status: 502, title: 'The load balancer does not say whose request this is' },
   internal: { status: 500, title: 'Something failed here' },
   service_unavailable: { status: 503, title: 'A part of the system is not available' },
   database_unavailable: { status: 503, title: 'The database is not available' },

@@ -1,3 +1,4 @@
+import { channel } from 'node:diagnostics_channel';
 import { Pool, type PoolClient, type PoolConfig } from 'pg';
 import type { ConnectionOptions } from 'node:tls';
 import { toTenancyError } from './errors.ts';
@@ -67,6 +68,10 @@ function poolConfig(connection: Connection, size: number): PoolConfig {
   };
 }
 
+/** Where failed connections are told (`{ error }`): the driver turns a plain socket into TLS out of Node's own sight. */
+export const CONNECTION_FAILED_CHANNEL = 'tenancy.connection.failed';
+const connectionFailed = channel(CONNECTION_FAILED_CHANNEL);
+
 /** SQLSTATEs after which a prepared statement of the connection must not be used again: its table has changed. */
 const STALE_PLAN: ReadonlySet<string> = new Set(['0A000', '26000', '42P05', '42P18']);
 
@@ -81,6 +86,7 @@ export function openPool(connection: Connection, size: number): ConnectionPool {
     try {
       client = await pool.connect();
     } catch (error) {
+      connectionFailed.publish({ error });
       throw toTenancyError(error);
     }
     return makeLease(client);

@@ -1,6 +1,7 @@
 export * from './authority.ts';
 export * from './connection-age.ts';
 export * from './edge-ca.ts';
+export * from './egress.ts';
 export * from './identity.ts';
 export * from './peer.ts';
 export * from './pool.ts';
