@@ -51,6 +51,8 @@ export interface RunningProxy {
   reload(config: ProxyConfig): void;
   /** Stops accepting, lets requests under way finish (10 s at most), closes. */
   drain(): Promise<void>;
+  /** Closes at once, connections and all; what is under way gets no answer. */
+  abort(): Promise<void>;
 }
 
 /** Facts of a request, gathered on its way for the one line of log at its end. */
@@ -132,6 +134,13 @@ class Proxy {
     const timer = setTimeout(() => this.#server.closeAllConnections(), DRAIN_MS_MAX);
     await closed;
     clearTimeout(timer);
+  }
+
+  async abort(): Promise<void> {
+    const closed = once(this.#server, 'close');
+    this.#server.close();
+    this.#server.closeAllConnections();
+    await closed;
   }
 
   /** A certificate of the right authority is not enough: it must be of one of the named clients. */
@@ -304,5 +313,5 @@ function entryOf(
 export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   const proxy = new Proxy(options);
   const port = await proxy.listen();
-  return { port, reload: (config) => proxy.reload(config), drain: () => proxy.drain() };
+  return { port, reload: (config) => proxy.reload(config), drain: () => proxy.drain(), abort: () => proxy.abort() };
 }
