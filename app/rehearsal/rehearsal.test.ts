@@ -102,7 +102,7 @@ describe.skipIf(!hasSoftToken())('a rehearsal (needs softhsm2)', () => {
       kms.simulator.setEnabled(kms.source.keyArn, true);
       expect((await provider.unwrap(made, context)).equals(made.dek)).toBe(true);
     } finally {
-      await provider.close();
+      provider.close();
     }
   });
 
