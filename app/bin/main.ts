@@ -39,7 +39,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     summary: 'print fresh one-time sign-in and enrolment links of the sample roles',
     load: () => import('./commands/sign-in.ts'),
   },
-  bench: { summary: 'measure one of: request, start', load: () => import('./commands/bench.ts') },
+  bench: { summary: 'measure one of: request, seal, start', load: () => import('./commands/bench.ts') },
   check: {
     summary: 'format, lint, types, boundaries, dead code, licences, secrets',
     load: () => import('./commands/check.ts'),
