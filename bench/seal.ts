@@ -13,6 +13,7 @@ import { countProviderCalls } from './seal-calls.ts';
 interface Measured {
   readonly engine: { readonly name: string; readonly reason?: string };
   readonly file: { readonly rss_growth_mib: number; readonly loop_delay_p99_ms: number };
+  readonly idle_loop_delay_p99_ms: number;
   readonly streams_seconds: Readonly<Record<string, number>>;
   readonly fields_us: Readonly<Record<string, number>>;
   readonly esdk: string;
@@ -113,6 +114,7 @@ export async function run(progress: (line: string) => void): Promise<BenchResult
       ...(measured.engine.reason === undefined ? {} : { engine_reason: measured.engine.reason }),
       stream_gigabytes_per_cpu_second: rounded(Object.fromEntries(gigabytes), 2),
       field_cpu_us: rounded(measured.fields_us, 3),
+      idle_loop_delay_p99_ms: round(measured.idle_loop_delay_p99_ms, 2),
       openssl_limit:
         'EVP_EncryptUpdate in a loop, one message, key set once; 16 KiB in place or 1 MiB, the faster counts',
       aws_esdk: measured.esdk,
