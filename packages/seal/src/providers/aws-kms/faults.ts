@@ -194,8 +194,9 @@ interface Thrown {
   readonly $response?: { readonly headers?: Readonly<Record<string, string>> };
 }
 
+/** A name or an id that may be shown: shorter than a data key in whatever spelling, or letters and underscores alone. */
 function plain(text: unknown): string | undefined {
-  return typeof text === 'string' && /^[\w.-]{1,128}$/.test(text) ? text : undefined;
+  return typeof text === 'string' && /^([\w-]{1,40}|[A-Za-z_]{1,80})$/.test(text) ? text : undefined;
 }
 
 /** Seconds that our clock is ahead of the answer's `Date`; undefined where there is none. */
