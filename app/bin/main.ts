@@ -30,6 +30,10 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   },
   backup: { summary: 'write one sealed backup file', load: () => import('./commands/backup.ts') },
   restore: { summary: 'restore a backup file into an empty state folder', load: () => import('./commands/restore.ts') },
+  byok: {
+    summary: 'pack key material of your own for AWS KMS, print the policy of its key',
+    load: () => import('./commands/byok.ts'),
+  },
   trust: {
     summary: 'make this machine trust the edge certificate of this house',
     load: () => import('./commands/trust.ts'),
