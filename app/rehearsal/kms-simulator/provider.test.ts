@@ -229,7 +229,7 @@ const FAULTS: readonly [name: string, status: number, code: string, attempts: nu
 ];
 
 describe('AWS KMS driver, when the protocol simulator fails', () => {
-  it.each(FAULTS)('%s (%i) is %s, after %i attempts', async (name, status, code, attempts) => {
+  it.each(FAULTS)('%s (%i) is %s, after %i attempts', async (...[name, status, code, attempts]) => {
     const { arn, provider } = fresh();
     rig.simulator.fault({ kind: 'error', name, status, times: 9, operation: 'GenerateDataKey' });
     let error: AppError | undefined;
