@@ -10,7 +10,7 @@ import {
   readRootKeyFile,
   type KeyRing,
 } from '@auditrax/seal';
-import { createVault, keysRoutes, problems } from '../domains/keys/index.ts';
+import { createVault, keysRoutes, problems, shreddingRoutes } from '../domains/keys/index.ts';
 import { openFloor, type Floor } from './floor.ts';
 import { serve } from './serve.ts';
 
@@ -78,13 +78,17 @@ try {
     onRefusal: (refusal) =>
       floor.log.warn('unwrap-refused', { code: refusal.code, peer: refusal.peer, requestId: refusal.requestId }),
   });
+  const destroyer = {
+    destroyKek: (tenantId: Uuid) => ring.destroyKekOf(tenantId),
+    forgetSources: () => Promise.resolve(0), // every tenant has the installation's own source so far
+  };
   floor.member.onAsk('recovery-confirmed', () => Promise.resolve(ring.recoveryConfirmedAtMs !== undefined));
   floor.member.onAsk('confirm-recovery', async (typed) => {
     await ring.confirmRecoveryKey(typeof typed === 'string' ? typed : '');
     return null;
   });
   floor.member.announce({ kekProvider: 'local', ringFingerprint: ring.fingerprint });
-  await serve(floor, 'keys', { rooms: [keysRoutes({ vault })], problems: [problems] });
+  await serve(floor, 'keys', { rooms: [keysRoutes({ vault }), shreddingRoutes(destroyer)], problems: [problems] });
 } catch (error) {
   floor.member.fatal(error);
 }

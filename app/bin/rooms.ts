@@ -9,6 +9,7 @@ import { routes as evidenceContract } from '../domains/evidence/contract.ts';
 import { routes as identityContract } from '../domains/identity/contract.ts';
 import { consoleContract as keysContract } from '../domains/keys/contract.ts';
 import { routes as oncallContract } from '../domains/oncall/contract.ts';
+import { deletionRoutes as deletionContract } from '../domains/tenants/deletion-contract.ts';
 import { routes as tenantsContract } from '../domains/tenants/contract.ts';
 import { ROOT } from './root.ts';
 
@@ -17,6 +18,7 @@ export const EDGE_CONTRACTS: readonly Readonly<Record<string, RouteContract>>[] 
   identityContract,
   accessContract,
   tenantsContract,
+  deletionContract,
   engagementsContract,
   evidenceContract,
   auditTrailContract,

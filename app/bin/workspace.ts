@@ -8,7 +8,7 @@ import { auditTrailProblems, auditTrailRoutes } from '../domains/audit-trail/ind
 import { type DrillDeps, drillRoutes, drillsProblems, openBareDoor } from '../domains/drills/index.ts';
 import { engagementProblems, engagementRoutes } from '../domains/engagements/index.ts';
 import { evidenceProblems, evidenceRoutes, evidenceService, refuseCardNumber } from '../domains/evidence/index.ts';
-import { createKeysClient, keyConsoleRoutes, problems as keysProblems } from '../domains/keys/index.ts';
+import { createKeysClient, holderRoutes, keyConsoleRoutes, problems as keysProblems } from '../domains/keys/index.ts';
 import { oncallProblems, oncallRoomRoutes } from '../domains/oncall/index.ts';
 import { problems as auditProblems } from '../platform/audit/errors.ts';
 import { type AttemptRecorder, remoteLedger } from '../platform/audit/index.ts';
@@ -77,6 +77,7 @@ async function start(): Promise<void> {
       auditTrailRoutes({ ...deps, ledger }),
       keyConsoleRoutes({ tenantDoor: tenant, clock }),
       oncallRoomRoutes({ tenant, system, clock, record: recordAudit, idKeys: () => tagKeys }),
+      holderRoutes({ sealer }),
       attemptsRoutes(onAttempt),
       drills.routes,
     ],

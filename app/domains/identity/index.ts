@@ -4,7 +4,14 @@ export { ENROL_LINK_SECONDS_MAX, issueLink } from './links.ts';
 export { issueChallenge } from './challenges.ts';
 export { assertionOptions, CEREMONY_SECONDS_MAX, verifyAssertion, type DoorSettings } from './passkey.ts';
 export { passkeysOfMember } from './passkeys.ts';
-export { deleteLinksOf, memberByRole, memberForUpdate, setMemberState, type MemberRow } from './queries.ts';
+export {
+  deleteCredentialIndexOf,
+  deleteLinksOf,
+  memberByRole,
+  memberForUpdate,
+  setMemberState,
+  type MemberRow,
+} from './queries.ts';
 export { canaryIdentityRoutes, identityRoutes } from './routes.ts';
 export { sweepIdentity } from './service.ts';
 export { closeSessionsOf, findSession, rotateSession } from './sessions.ts';

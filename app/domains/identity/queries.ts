@@ -4,7 +4,7 @@ import type { Caller, EdgeDoor, Role, SignInMethod } from '../../platform/http/h
 
 export type TenantKind = Caller['tenantKind'];
 export type MemberState = 'invited' | 'active' | 'suspended';
-export type ClosedReason = 'sign-out' | 'everywhere' | 'replaced' | 'suspended' | 'expired';
+export type ClosedReason = 'sign-out' | 'everywhere' | 'replaced' | 'suspended' | 'expired' | 'tenant-deleted';
 
 export interface TenantRow {
   readonly id: Uuid;
@@ -79,8 +79,10 @@ export interface LinkRow {
 
 // Global: tenants.
 
+/** Not a tenant that is closed for good: whoever comes with a cookie, passkey or link of one finds nobody. */
 export const tenantById = (id: Uuid): Statement<TenantRow> =>
-  sql<TenantRow>`select t.id, t.part, t.kind, t.slug, t.display_name from platform.tenant t where t.id = ${id}`;
+  sql<TenantRow>`select t.id, t.part, t.kind, t.slug, t.display_name from platform.tenant t
+    where t.id = ${id} and t.closed_at is null`;
 
 export const tenantBySlug = (slug: string): Statement<TenantRow> =>
   sql<TenantRow>`select t.id, t.part, t.kind, t.slug, t.display_name from platform.tenant t where t.slug = ${slug}`;
@@ -150,6 +152,10 @@ export const insertCredentialIndex = (row: {
 export const deleteCredentialIndex = (tenantId: Uuid, credentialId: Uuid): Statement =>
   sql`delete from identity.credential_index where tenant_id = ${tenantId} and credential_id = ${credentialId}`;
 
+/** Every passkey of a tenant that is deleted. */
+export const deleteCredentialIndexOf = (tenantId: Uuid): Statement =>
+  sql`delete from identity.credential_index where tenant_id = ${tenantId}`;
+
 export const insertChallenge = (row: ChallengeRow): Statement =>
   sql`insert into identity.challenge
       (id, purpose, door, challenge, expires_at, tenant_id, member_id, session_id, link_hash, nonce, action_hash, operation)
@@ -194,9 +200,10 @@ export const memberForUpdate = (tenantId: Uuid, id: Uuid): Statement<MemberRow> 
   sql<MemberRow>`select m.id, m.role, m.state, m.label, m.created_at from identity.member m
     where m.tenant_id = ${tenantId} and m.id = ${id} for update`;
 
-export const memberByRole = (tenantId: Uuid, role: Role): Statement<MemberRow> =>
+/** The oldest with this role; `older` says how many older ones to pass over. */
+export const memberByRole = (tenantId: Uuid, role: Role, older = 0): Statement<MemberRow> =>
   sql<MemberRow>`select m.id, m.role, m.state, m.label, m.created_at from identity.member m
-    where m.tenant_id = ${tenantId} and m.role = ${role} order by m.created_at, m.id limit 1`;
+    where m.tenant_id = ${tenantId} and m.role = ${role} order by m.created_at, m.id limit 1 offset ${older}`;
 
 export const setMemberState = (tenantId: Uuid, id: Uuid, state: MemberState): Statement =>
   sql`update identity.member set state = ${state} where tenant_id = ${tenantId} and id = ${id}`;

@@ -6,3 +6,4 @@ export { createSealer } from './sealer.ts';
 export type { Sealer } from './sealer.ts';
 export { keyStatus } from './service.ts';
 export { createVault } from './vault.ts';
+export * from './shredding.ts';

@@ -4,4 +4,16 @@ export const plaintextColumns: readonly { readonly column: string; readonly reas
   { column: 'platform.tenant.tier', reason: 'enumeration' },
   { column: 'platform.tenant.slug', reason: 'public short name, part of addresses' },
   { column: 'platform.tenant.display_name', reason: 'public name of the organisation, shown before sign-in' },
+  { column: 'app.tenant_deletion.state', reason: 'enumeration' },
+  { column: 'app.tenant_deletion.inventory', reason: 'counts and sizes of what a deletion destroys' },
+  {
+    column: 'app.tenant_deletion.canary_fields',
+    reason: 'ciphertext already, under the key that the deletion destroys: it is there to open no more',
+  },
+  {
+    column: 'app.tenant_deletion.canary_objects',
+    reason: 'ciphertext already, under the key that the deletion destroys: it is there to open no more',
+  },
+  { column: 'app.tenant_deletion.evidence', reason: 'ids and commitments of destroyed keys, codes of errors' },
+  { column: 'app.tenant_deletion.certificate', reason: 'handed out: ids, commitments, counts, codes of errors' },
 ];

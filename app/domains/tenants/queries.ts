@@ -36,7 +36,8 @@ export const creationEntry = (tenantId: Uuid): Statement<{ id: Uuid }> =>
   sql<{ id: Uuid }>`select e.id from audit.entry e
     where e.tenant_id = ${tenantId} and e.resource_id = ${tenantId} and e.type = 'tenant.created' limit 1`;
 
-/** Every tenant, for chores of the system in its name. */
+/** Every tenant that is not closed, for chores of the system in its name. */
 export function everyTenant(): Statement<{ id: Uuid; part: string }> {
-  return sql<{ id: Uuid; part: string }>`select t.id, t.part from platform.tenant t order by t.created_at`;
+  return sql<{ id: Uuid; part: string }>`select t.id, t.part from platform.tenant t
+    where t.closed_at is null order by t.created_at`;
 }

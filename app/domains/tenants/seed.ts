@@ -10,6 +10,7 @@ import {
   memberByRole,
   passkeysOfMember,
 } from '../identity/index.ts';
+import { closedSlugs } from './deletion-queries.ts';
 import type { TenantKind } from './queries.ts';
 import { createTenant } from './service.ts';
 
@@ -21,9 +22,9 @@ interface SeededTenant {
 }
 
 /** What every house needs: who runs it, and two tenants for its own probes to attack. */
-function foundation(operatorName: string): readonly SeededTenant[] {
+function foundation(operatorName: string, operators: readonly Role[]): readonly SeededTenant[] {
   return [
-    { slug: 'operator', displayName: operatorName, kind: 'operator', roles: ['operator'] },
+    { slug: 'operator', displayName: operatorName, kind: 'operator', roles: operators },
     { slug: 'canary-a', displayName: 'Canary A', kind: 'canary', roles: ['lead', 'auditor', 'client'] },
     { slug: 'canary-b', displayName: 'Canary B', kind: 'canary', roles: ['lead', 'auditor', 'client'] },
   ];
@@ -42,6 +43,8 @@ type Links = 'all' | 'enrolment' | 'none';
 /** These may bring a key source of their own; with canary B the probes rehearse it. */
 const ENTERPRISE: ReadonlySet<string> = new Set(['lakeside', 'canary-b']);
 
+/** Of a second person with the same role: what needs two operators can be tried. */
+const SECOND_LABELS: Readonly<Partial<Record<Role, string>>> = { operator: 'Second operator' };
 const LABELS: Readonly<Record<Role, string>> = {
   lead: 'Lead auditor',
   auditor: 'Auditor',
@@ -75,17 +78,17 @@ const ISSUER = { service: 'issuer' } as const;
 async function findOrMakePerson(
   deps: IdentityDeps,
   tx: ScopedTransaction,
-  wanted: { readonly role: Role; readonly active: boolean },
+  wanted: { readonly role: Role; readonly label: string; readonly older: number; readonly active: boolean },
 ): Promise<{ readonly id: Uuid; readonly made: boolean }> {
   const { context } = tx;
-  const found = (await tx.query(memberByRole(context.tenantId, wanted.role)))[0];
+  const found = (await tx.query(memberByRole(context.tenantId, wanted.role, wanted.older)))[0];
   if (found !== undefined) return { id: found.id, made: false };
   const id = uuidV7(deps.clock, deps.random);
   const label = await deps.sealer.seal({
     context,
     field: 'identity.member.label',
     rowId: id,
-    value: LABELS[wanted.role],
+    value: wanted.label,
     tx,
   });
   const created_at = new Date(deps.clock.nowMs());
@@ -135,11 +138,13 @@ async function seedTenant(
   const { tenant, created } = await createTenant(deps, { ...sample, tier }, options.requestId);
   const people: SeededPerson[] = [];
   let made = created;
-  for (const role of sample.roles) {
+  for (const [at, role] of sample.roles.entries()) {
+    const older = sample.roles.slice(0, at).filter((other) => other === role).length;
+    const label = (older > 0 ? SECOND_LABELS[role] : undefined) ?? LABELS[role];
     // A canary person proves nothing about a person: it is active at once and never gets a link.
     const canary = sample.kind === 'canary';
     const person = await deps.tenant.transaction(tenant.context, async (tx) => {
-      const found = await findOrMakePerson(deps, tx, { role, active: canary });
+      const found = await findOrMakePerson(deps, tx, { role, label, older, active: canary });
       const links = canary ? 'none' : options.links;
       if (links === 'none') return { ...found, links: {} };
       const passkeys = found.made ? [] : await passkeysOfMember(deps, tenant.context.tenantId, found.id);
@@ -151,7 +156,7 @@ async function seedTenant(
       tenantName: sample.displayName,
       tenantKind: sample.kind,
       role,
-      label: LABELS[role],
+      label,
       personId: person.id,
       ...person.links,
     });
@@ -165,7 +170,9 @@ async function seedTenants(
   options: { readonly links: Links; readonly requestId: string },
 ): Promise<SeedResult> {
   const seeded = [];
-  for (const tenant of tenants) seeded.push(await seedTenant(deps, tenant, options));
+  // A sample tenant that somebody has deleted stays deleted.
+  const closed = new Set((await deps.system.system(closedSlugs())).map(({ slug }) => slug));
+  for (const tenant of tenants) if (!closed.has(tenant.slug)) seeded.push(await seedTenant(deps, tenant, options));
   return {
     tenants: seeded.map(({ tenant }) => tenant),
     people: seeded.flatMap(({ people }) => people),
@@ -181,7 +188,7 @@ export function seedSample(
   deps: IdentityDeps,
   options: { readonly links: boolean; readonly requestId: string },
 ): Promise<SeedResult> {
-  const tenants = [...foundation(SAMPLE_OPERATOR_NAME), ...SAMPLE];
+  const tenants = [...foundation(SAMPLE_OPERATOR_NAME, ['operator', 'operator']), ...SAMPLE];
   return seedTenants(deps, tenants, { links: options.links ? 'all' : 'none', requestId: options.requestId });
 }
 
@@ -193,5 +200,8 @@ export function seedFoundation(
   deps: IdentityDeps,
   options: { readonly operatorName: string; readonly requestId: string },
 ): Promise<SeedResult> {
-  return seedTenants(deps, foundation(options.operatorName), { links: 'enrolment', requestId: options.requestId });
+  return seedTenants(deps, foundation(options.operatorName, ['operator']), {
+    links: 'enrolment',
+    requestId: options.requestId,
+  });
 }

@@ -226,6 +226,22 @@ describe('S13: a wrapped data key opens only in its context', () => {
     await expect(provider.unwrap(otherRef, bound)).rejects.toThrow(withCode('kek_unknown'));
   });
 
+  it('a destroyed key is in no generation, opens nothing, and leaves the others alone', async () => {
+    const { ring } = await init();
+    const provider = localKekProvider({ ring, random });
+    const [mine, other] = [context(), context()];
+    const wrapped = await provider.generateDek(mine);
+    const kept = await provider.generateDek(other);
+    const kekId = wrapped.kekRef.slice('local:'.length);
+    expect(await ring.destroyKekOf(mine.tenantId)).toBe(kekId);
+    await expect(provider.unwrap(wrapped, mine)).rejects.toThrow(withCode('kek_unknown'));
+    for (const file of [path, `${path}.previous`]) expect(await readFile(file, 'utf8')).not.toContain(kekId);
+    expect(await ring.destroyKekOf(mine.tenantId)).toBeUndefined();
+    const reopened = localKekProvider({ ring: await openKeyRing(place()), random });
+    await expect(reopened.unwrap(wrapped, mine)).rejects.toThrow(withCode('kek_unknown'));
+    expect((await reopened.unwrap(kept, other)).equals(kept.dek)).toBe(true);
+  });
+
   it('a ring that lacks the key says which one', async () => {
     const { ring } = await init();
     const missing = uuid();

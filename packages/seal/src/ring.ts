@@ -110,6 +110,25 @@ export class KeyRing {
   }
 
   /**
+   * Destroys the tenant's key, durably, also in the generation before, which is kept beside the file; what it wrapped
+   * opens no more (`kek_unknown`). Safe to repeat. Returns its id, undefined when there is none. Copies of the file that
+   * were made elsewhere still hold it. Throws `ring_changed`.
+   */
+  async destroyKekOf(tenantId: Uuid): Promise<Uuid | undefined> {
+    return this.#serially(async () => {
+      const entry = this.#document.entries.find((candidate) => candidate.tenantId === tenantId);
+      if (entry !== undefined) {
+        await this.#save({ ...this.#document, entries: this.#document.entries.filter((one) => one !== entry) });
+        this.#open.get(entry.kekId)?.key.destroy();
+        this.#open.delete(entry.kekId);
+      }
+      // Once more, also after a crash between the two: the first save left the key in the generation before.
+      await this.#save(this.#document);
+      return entry?.kekId;
+    });
+  }
+
+  /**
    * Checks a recovery key that a person typed, and records that they hold it. Throws `recovery_key_malformed`,
    * `recovery_key_mismatch`.
    */

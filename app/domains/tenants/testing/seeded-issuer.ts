@@ -10,8 +10,8 @@ import { startTestDatabase, type TestDatabase } from '../../../platform/db/testi
 import { callerFromClaims } from '../../../platform/http/caller.ts';
 import type { Caller, EdgeDoor, Role } from '../../../platform/http/handler.ts';
 import { loadRoutePolicy, type AccessDeps } from '../../access/index.ts';
-import { createSealer } from '../../keys/index.ts';
-import { vaultInProcess } from '../../keys/testing/vault-in-process.ts';
+import { createSealer, type Sealer } from '../../keys/index.ts';
+import { vaultInProcess, type VaultInProcess } from '../../keys/testing/vault-in-process.ts';
 import { type DoorSettings, type MintDeps, systemTables } from '../../identity/index.ts';
 import { createSoftwareAuthenticator, type SoftwareAuthenticator } from '../../../probes/software-authenticator.ts';
 import * as identity from '../../identity/service.ts';
@@ -37,6 +37,9 @@ export interface Enrolled {
 export interface SeededIssuer {
   readonly deps: MintDeps & AccessDeps;
   readonly database: TestDatabase;
+  readonly vault: VaultInProcess;
+  /** Another holder of data keys, with a cache of its own, as the workspace is one. */
+  readonly otherSealer: Sealer;
   readonly seeded: SeedResult;
   /** Fresh links for everybody. */
   reseed(): Promise<SeedResult>;
@@ -63,7 +66,8 @@ interface Parts {
   readonly deps: SeededIssuer['deps'];
   readonly issuer: Database;
   readonly verifier: TokenVerifier;
-  readonly closeVault: () => Promise<void>;
+  readonly vault: VaultInProcess;
+  readonly otherSealer: Sealer;
 }
 
 async function buildIssuer(database: TestDatabase, clock: Clock): Promise<Parts> {
@@ -74,18 +78,19 @@ async function buildIssuer(database: TestDatabase, clock: Clock): Promise<Parts>
   const jwk = { ...pair.publicKey.export({ format: 'jwk' }), kid: 'k1' } as never;
   const fields = await discoverSealedFields(APP);
   const policyFiles = ['identity', 'access', 'tenants'].map((room) => join(APP, 'domains', room, 'policy.cedar'));
-  const sealer = createSealer({
-    service: 'issuer',
-    tenantDoor: issuer.tenant,
-    keysClient: vault.keysClient,
-    fields,
-    clock,
-    random: systemRandom,
-  });
+  const newSealer = () =>
+    createSealer({
+      service: 'issuer',
+      tenantDoor: issuer.tenant,
+      keysClient: vault.keysClient,
+      fields,
+      clock,
+      random: systemRandom,
+    });
   const deps: SeededIssuer['deps'] = {
     tenant: issuer.tenant,
     system: issuer.system,
-    sealer,
+    sealer: newSealer(),
     recordAudit,
     attempts: attemptRecorder(issuer.tenant),
     clock,
@@ -97,7 +102,7 @@ async function buildIssuer(database: TestDatabase, clock: Clock): Promise<Parts>
     policy: loadRoutePolicy(policyFiles),
   };
   const verifier = createTokenVerifier({ keys: () => [jwk], issuer: 'test-issuer', audience: 'workspace', clock });
-  return { deps, issuer, verifier, closeVault: vault.close };
+  return { deps, issuer, verifier, vault, otherSealer: newSealer() };
 }
 
 /** Goes through the real ceremony with a fresh link. */
@@ -106,7 +111,11 @@ async function enrolPerson(
   who: { readonly tenantSlug: string; readonly role: Role; readonly door: EdgeDoor },
 ): Promise<Enrolled> {
   const { people } = await seedSample(deps, { links: true, requestId: 'seed' });
-  const person = people.find(({ tenantSlug, role }) => tenantSlug === who.tenantSlug && role === who.role)!;
+  // The first who has no passkey yet: of two operators, the second call enrols the second.
+  const person = people.find(
+    ({ tenantSlug, role, enrolmentPath }) =>
+      tenantSlug === who.tenantSlug && role === who.role && enrolmentPath !== undefined,
+  )!;
   const token = person.enrolmentPath!.split('#')[1]!;
   const device = createSoftwareAuthenticator({ origin: doors[who.door].origins[0]! });
   const arrival = { door: who.door, requestId: uuidV4(systemRandom) };
@@ -119,7 +128,7 @@ async function enrolPerson(
 export async function startSeededIssuer(clock: Clock): Promise<SeededIssuer> {
   const database = await startTestDatabase();
   await setBeat(database, 'running');
-  const { deps, issuer, verifier, closeVault } = await buildIssuer(database, clock);
+  const { deps, issuer, verifier, vault, otherSealer } = await buildIssuer(database, clock);
   const reseed = () => seedSample(deps, { links: true, requestId: 'seed' });
   const claimsOf = async (compact: string) => {
     const verdict = await verifier.verify({ compact, peer: 'gateway', needed: 'read' });
@@ -130,6 +139,8 @@ export async function startSeededIssuer(clock: Clock): Promise<SeededIssuer> {
   return {
     deps,
     database,
+    vault,
+    otherSealer,
     claimsOf,
     reseed,
     rows,
@@ -155,7 +166,7 @@ export async function startSeededIssuer(clock: Clock): Promise<SeededIssuer> {
     },
     async stop() {
       await issuer.close();
-      await closeVault();
+      await vault.close();
       await database.stop();
     },
   };

@@ -1,0 +1,56 @@
+import { defineRoutes } from '@auditrax/base/route';
+import { z } from 'zod';
+
+const uuid = z.string().regex(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/, 'must be a UUID in lower case');
+/** A sealed canary has a hundred bytes. */
+const sealed = z
+  .string()
+  .regex(/^[A-Za-z0-9_-]+$/)
+  .max(1_024);
+
+/** What the keys process does when a tenant is deleted. */
+export const shreddingContract = defineRoutes({
+  destroy: {
+    operation: 'keys.destroy',
+    service: 'keys',
+    method: 'POST',
+    path: '/internal/keys/destroy',
+    access: { kind: 'internal', callers: ['issuer'], token: false },
+    ids: {},
+    body: z.strictObject({ tenantId: uuid }),
+    replies: {
+      200: z.object({
+        /** The key-encryption key that is gone now; null when the ring had none (any more). */
+        kekId: uuid.nullable(),
+        /** Key sources of the tenant that were forgotten. */
+        sources: z.number().int().min(0),
+      }),
+    },
+  },
+});
+
+/** What another holder of unwrapped data keys does: wipes those of the tenant, then tries its canaries. */
+export const holderContract = defineRoutes({
+  forget: {
+    operation: 'keys.forget',
+    service: 'workspace',
+    method: 'POST',
+    path: '/internal/keys/forget',
+    access: { kind: 'internal', callers: ['issuer'], token: false },
+    ids: {},
+    body: z.strictObject({
+      tenantId: uuid,
+      tenantPart: z.number().int().min(0).max(0xffff_ffff),
+      rowId: uuid,
+      fields: sealed.nullable(),
+      objects: sealed.nullable(),
+    }),
+    replies: {
+      200: z.object({
+        /** `opened`, or the code of the error; null when there was no canary. */
+        fields: z.string().nullable(),
+        objects: z.string().nullable(),
+      }),
+    },
+  },
+});
