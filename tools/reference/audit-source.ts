@@ -192,7 +192,9 @@ export function readAuditSource(root: string): AuditSource {
  * cannot write an entry; that a row never changes without its entry is enforced by the database.
  */
 export function reachableEntries(source: AuditSource, { folder, key }: { folder: string; key: string }): string[] {
-  const start = (source.bodies.get(key) ?? []).filter((body) => body.file === `${folder}/routes.ts`);
+  const start = (source.bodies.get(key) ?? []).filter(
+    ({ file }) => dirname(file) === folder && file.endsWith('routes.ts'),
+  );
   const seen = new Set<Body>(start);
   const queue = [...start];
   for (let body = queue.pop(); body !== undefined; body = queue.pop()) {

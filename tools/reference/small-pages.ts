@@ -2,6 +2,7 @@ import { allClaims } from '../../app/claims/register.ts';
 import { SETTINGS } from '../../app/bin/settings.ts';
 import { RULES } from '../../app/domains/detections/index.ts';
 import { ENGAGEMENT_EVENTS, ENGAGEMENT_STATES, MACHINE } from '../../app/domains/engagements/states.ts';
+import { DELETION_EVENTS, DELETION_MACHINE, DELETION_STATES } from '../../app/domains/tenants/states.ts';
 import { code, page, table } from './markdown.ts';
 
 /** Every environment variable. */
@@ -27,27 +28,53 @@ export function detectionsPage(): string {
   ]);
 }
 
-/** The engagement's state machine: a picture of what moves it, and why everything else is refused. */
-export function stateMachinesPage(): string {
-  const arrows = ENGAGEMENT_STATES.flatMap((from) =>
-    ENGAGEMENT_EVENTS.flatMap((event) => {
-      const outcome = MACHINE[from][event];
+interface Machine<State extends string, Event extends string> {
+  readonly title: string;
+  readonly states: readonly State[];
+  readonly events: readonly Event[];
+  readonly table: Readonly<
+    Record<State, Readonly<Record<Event, { readonly to: State } | { readonly refused: string }>>>
+  >;
+}
+
+function machineSection<State extends string, Event extends string>(machine: Machine<State, Event>): string[] {
+  const { states, events } = machine;
+  const arrows = states.flatMap((from) =>
+    events.flatMap((event) => {
+      const outcome = machine.table[from][event];
       return 'to' in outcome ? [`  ${from} --> ${outcome.to}: ${event}`] : [];
     }),
   );
-  const first = `  [*] --> ${ENGAGEMENT_STATES[0]}`;
-  const rows = ENGAGEMENT_STATES.map((from) => [
+  const rows = states.map((from) => [
     code(from),
-    ...ENGAGEMENT_EVENTS.map((event) => {
-      const outcome = MACHINE[from][event];
+    ...events.map((event) => {
+      const outcome = machine.table[from][event];
       if ('refused' in outcome) return outcome.refused;
       return outcome.to === from ? 'allowed' : `to ${code(outcome.to)}`;
     }),
   ]);
-  return page('State machines', '`app/domains/engagements/states.ts`', [
-    '## Engagement',
-    ['```mermaid', 'stateDiagram-v2', first, ...arrows, '```'].join('\n'),
-    table(['state', ...ENGAGEMENT_EVENTS.map((event) => code(event))], rows),
+  return [
+    `## ${machine.title}`,
+    ['```mermaid', 'stateDiagram-v2', `  [*] --> ${states[0]}`, ...arrows, '```'].join('\n'),
+    table(['state', ...events.map((event) => code(event))], rows),
+  ];
+}
+
+/** Every state machine: states, events and the answer of each pair. */
+export function statesPage(): string {
+  return page('State machines', '`app/domains/*/states.ts`', [
+    ...machineSection({
+      title: 'Engagement',
+      states: ENGAGEMENT_STATES,
+      events: ENGAGEMENT_EVENTS,
+      table: MACHINE,
+    }),
+    ...machineSection({
+      title: 'Deletion of a tenant',
+      states: DELETION_STATES,
+      events: DELETION_EVENTS,
+      table: DELETION_MACHINE,
+    }),
   ]);
 }
 
