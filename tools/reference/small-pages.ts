@@ -61,7 +61,7 @@ function machineSection<State extends string, Event extends string>(machine: Mac
 }
 
 /** Every state machine: states, events and the answer of each pair. */
-export function statesPage(): string {
+export function stateMachinesPage(): string {
   return page('State machines', '`app/domains/*/states.ts`', [
     ...machineSection({
       title: 'Engagement',
