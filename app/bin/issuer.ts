@@ -15,20 +15,13 @@ import {
   systemTables,
   tokenMintRoutes,
 } from '../domains/identity/index.ts';
-import { createKeysClient, createShredder, problems as keysProblems } from '../domains/keys/index.ts';
-import {
-  DELETION_DELAY_MS,
-  deletionRoutes,
-  problems as tenantsProblems,
-  runDueDeletions,
-  seedFoundation,
-  seedSample,
-  tenantsRoutes,
-} from '../domains/tenants/index.ts';
+import { problems as keysProblems } from '../domains/keys/index.ts';
+import { problems as tenantsProblems, seedFoundation, seedSample, tenantsRoutes } from '../domains/tenants/index.ts';
 import { recordMint, sweepMints } from '../platform/audit/index.ts';
 import { problems as auditProblems } from '../platform/audit/errors.ts';
 import { bindRoutes } from '../platform/http/handler.ts';
 import { idKeysContract } from '../platform/http/id-keys-contract.ts';
+import { openDeletions } from './deletions.ts';
 import { doorSettings } from './doors.ts';
 import { openFloor, publicJwk, TOKEN_ISSUER, TRUST_DOMAIN, type Floor } from './floor.ts';
 import { openRecordedDatabase, recordAttemptWith } from './refusals.ts';
@@ -40,10 +33,6 @@ import { watchDatabase } from './watched-database.ts';
 const POOL_SIZE = 16;
 /** Expired challenges, links and sessions are swept this often. */
 const SWEEP_MS = 60_000;
-/** For trying out only, where nothing real can be deleted; the routes and so the screens say that it is shortened. */
-const DELETION_DELAY_TRYOUT_MS = 120_000;
-/** Deletions whose delay is over are looked for this often. */
-const DELETION_ROUND_MS = 10_000;
 /** This process's key and those of its two predecessors, whose private halves died with them. */
 const TOKEN_KEYS_MAX = 3;
 
@@ -114,13 +103,7 @@ async function start(): Promise<void> {
       ),
     SWEEP_MS,
   );
-  const deletions = {
-    ...deps,
-    delayMs: member.boot.options['sample'] === true ? DELETION_DELAY_TRYOUT_MS : DELETION_DELAY_MS,
-    keysClient: createKeysClient(floor.client),
-    shredder: createShredder(floor.client),
-  };
-  const stopDeletions = startDeletions(deletions);
+  const deletions = openDeletions(floor, deps);
   member.onAsk('seed', () => seed(deps));
   await serve(floor, 'issuer', {
     rooms: [
@@ -130,7 +113,7 @@ async function start(): Promise<void> {
       drillTokenRoutes({ ...deps, minterAt, recordMint }),
       accessRoutes(deps),
       tenantsRoutes(deps),
-      deletionRoutes(deletions),
+      deletions.routes,
       idKeysRoutes,
     ],
     problems: [identityProblems, accessProblems, tenantsProblems, keysProblems, auditProblems, drillsProblems],
@@ -141,28 +124,10 @@ async function start(): Promise<void> {
     readiness: watched.readiness,
     release: async () => {
       clearInterval(sweeping);
-      await stopDeletions();
+      await deletions.close();
       await watched.close();
     },
   });
-}
-
-/** One round at a time: two at once would destroy the same tenant twice. */
-function startDeletions(deletions: Parameters<typeof runDueDeletions>[0]): () => Promise<void> {
-  let round = Promise.resolve();
-  let isRunning = false;
-  const timer = setInterval(() => {
-    if (isRunning) return;
-    isRunning = true;
-    round = runDueDeletions(deletions)
-      .then((finished) => void (finished > 0 && floor.log.warn('tenants-destroyed')))
-      .catch((error: unknown) => floor.log.error('deletion-failed', { error }))
-      .finally(() => (isRunning = false));
-  }, DELETION_ROUND_MS);
-  return async () => {
-    clearInterval(timer);
-    await round;
-  };
 }
 
 function spellIdKeys(keys: IdKeys) {
