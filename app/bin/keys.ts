@@ -10,8 +10,21 @@ import {
   readRootKeyFile,
   type KeyRing,
 } from '@auditrax/seal';
-import { createVault, keysRoutes, problems, shreddingRoutes } from '../domains/keys/index.ts';
+import {
+  createVault,
+  installationProvider,
+  keysRoutes,
+  keyUseBook,
+  openKeyStores,
+  openSourceBook,
+  problems,
+  recordedVault,
+  shreddingRoutes,
+  vaultSourceRoutes,
+  vaultSources,
+} from '../domains/keys/index.ts';
 import { openFloor, type Floor } from './floor.ts';
+import { keyDrivers, type StandIns } from './key-drivers.ts';
 import { serve } from './serve.ts';
 
 /** How the local provider writes the id of a key-encryption key. */
@@ -71,24 +84,46 @@ function refuseForeignRing(ring: KeyRing, kekRefs: readonly string[]): void {
   }
 }
 
-try {
-  const ring = await openRing(floor);
-  const vault = createVault({
-    provider: localKekProvider({ ring, random: floor.random }),
-    onRefusal: (refusal) =>
-      floor.log.warn('unwrap-refused', { code: refusal.code, peer: refusal.peer, requestId: refusal.requestId }),
+/** The rooms of this process over its ring: the vault, and the sources that tenants bring. */
+async function openRooms(ring: KeyRing) {
+  const { member, clock, random, log } = floor;
+  let standIns: StandIns | undefined;
+  member.onAsk('stand-ins', (given) => {
+    standIns = given as unknown as StandIns | undefined;
+    return Promise.resolve(null);
   });
+  const installation = installationProvider(localKekProvider({ ring, random }), {});
+  const book = await openSourceBook({ path: join(member.boot.stateDirectory, 'source-book'), ring, clock, random });
+  const openStore = keyDrivers({ inner: installation, clock, random, standIns: () => standIns });
+  const stores = openKeyStores({ installation, book, openStore, clock });
+  const uses = keyUseBook(clock);
+  const vault = createVault({
+    provider: stores,
+    onRefusal: (refusal) =>
+      log.warn('unwrap-refused', { code: refusal.code, peer: refusal.peer, requestId: refusal.requestId }),
+  });
+  const kinds = ['local', 'aws-kms', 'xks'] as const;
+  const sources = vaultSources({ stores, book, uses, clock, random, kinds, installationAssurance: 'development' });
   const destroyer = {
     destroyKek: (tenantId: Uuid) => ring.destroyKekOf(tenantId),
-    forgetSources: () => Promise.resolve(0), // every tenant has the installation's own source so far
+    forgetSources: (tenantId: Uuid) => sources.forget(tenantId),
   };
+  return [
+    keysRoutes({ vault: recordedVault(vault, uses) }),
+    vaultSourceRoutes({ sources }),
+    shreddingRoutes(destroyer),
+  ];
+}
+
+try {
+  const ring = await openRing(floor);
   floor.member.onAsk('recovery-confirmed', () => Promise.resolve(ring.recoveryConfirmedAtMs !== undefined));
   floor.member.onAsk('confirm-recovery', async (typed) => {
     await ring.confirmRecoveryKey(typeof typed === 'string' ? typed : '');
     return null;
   });
   floor.member.announce({ kekProvider: 'local', ringFingerprint: ring.fingerprint });
-  await serve(floor, 'keys', { rooms: [keysRoutes({ vault }), shreddingRoutes(destroyer)], problems: [problems] });
+  await serve(floor, 'keys', { rooms: await openRooms(ring), problems: [problems] });
 } catch (error) {
   floor.member.fatal(error);
 }

@@ -8,7 +8,14 @@ import { auditTrailProblems, auditTrailRoutes } from '../domains/audit-trail/ind
 import { type DrillDeps, drillRoutes, drillsProblems, openBareDoor } from '../domains/drills/index.ts';
 import { engagementProblems, engagementRoutes } from '../domains/engagements/index.ts';
 import { evidenceProblems, evidenceRoutes, evidenceService, refuseCardNumber } from '../domains/evidence/index.ts';
-import { createKeysClient, holderRoutes, keyConsoleRoutes, problems as keysProblems } from '../domains/keys/index.ts';
+import {
+  createKeysClient,
+  createKeySourcesClient,
+  holderRoutes,
+  keyConsoleRoutes,
+  keySourceRoutes,
+  problems as keysProblems,
+} from '../domains/keys/index.ts';
 import { oncallProblems, oncallRoomRoutes } from '../domains/oncall/index.ts';
 import { problems as auditProblems } from '../platform/audit/errors.ts';
 import { type AttemptRecorder, remoteLedger } from '../platform/audit/index.ts';
@@ -76,6 +83,15 @@ async function start(): Promise<void> {
       evidenceRoutes(evidence),
       auditTrailRoutes({ ...deps, ledger }),
       keyConsoleRoutes({ tenantDoor: tenant, clock }),
+      keySourceRoutes({
+        service: 'workspace',
+        tenantDoor: tenant,
+        system,
+        keysClient: createKeysClient(floor.client),
+        sourcesClient: createKeySourcesClient(floor.client),
+        recordAudit,
+        clock,
+      }),
       oncallRoomRoutes({ tenant, system, clock, record: recordAudit, idKeys: () => tagKeys }),
       holderRoutes({ sealer }),
       attemptsRoutes(onAttempt),

@@ -7,12 +7,6 @@ import { code, page, table } from './markdown.ts';
 export const ROUTES_WITHOUT_ENTRY: Readonly<Record<string, string>> = {
   'access.step-up': 'makes a challenge; what it confirms is recorded when it is done',
   'identity.add-passkey-options': 'makes a challenge; the passkey is recorded when it is registered',
-  'keys.change-source': 'nothing serves it yet',
-  'keys.check-source': 'nothing serves it yet',
-  'keys.finish-source': 'nothing serves it yet',
-  'keys.import-material': 'nothing serves it yet',
-  'keys.import-parameters': 'nothing serves it yet',
-  'keys.return-source': 'nothing serves it yet',
   'evidence.write-part': 'adds bytes to an upload whose start, completion and end are recorded',
 };
 

@@ -5,6 +5,7 @@ import type { TenantContext } from '@auditrax/tenancy';
 import type { output, ZodType } from 'zod';
 import { vaultContract } from './contract.ts';
 import type { KeyPurpose } from './contract.ts';
+import { diagnose } from './diagnosis.ts';
 import { keysError } from './errors.ts';
 import type { KeysErrorCode } from './errors.ts';
 
@@ -23,7 +24,11 @@ export interface DekName {
   readonly version: number;
 }
 
-/** Asks the keys process. Throws `keys_unavailable` (no answer, or none that fits the contract), `unwrap_refused`. */
+/**
+ * Asks the keys process. Throws `keys_unavailable` (no answer, or none that fits the contract), `unwrap_refused`, and what
+ * a tenant's own key store answers: `kek_disabled`, `kek_denied`, `kek_gone` (withdrawn), `kek_unavailable`,
+ * `kek_throttled`, `clock_skew`, `kek_misconfigured`.
+ */
 export interface KeysClient {
   generate(context: TenantContext, name: DekName): Promise<WrappedDek & { readonly commitment: Buffer }>;
   /** The caller checks the commitment and wipes the key. */
@@ -45,6 +50,17 @@ const REFUSALS: readonly string[] = [
   'unwrap_refused',
 ];
 
+/** What the store of a tenant's own key says: told to the tenant with what it can do, since nobody else can mend it. */
+const STORE_ANSWERS: readonly string[] = [
+  'clock_skew',
+  'kek_denied',
+  'kek_disabled',
+  'kek_gone',
+  'kek_misconfigured',
+  'kek_throttled',
+  'kek_unavailable',
+];
+
 export function createKeysClient(client: InternalClient): KeysClient {
   const call = async <T extends ZodType>(
     contract: RouteContract,
@@ -54,6 +70,13 @@ export function createKeysClient(client: InternalClient): KeysClient {
     const answer = await client.call(contract, input).catch((cause: unknown) => {
       if (isAppError(cause, ...REFUSALS))
         throw keysError('unwrap_refused', `${contract.operation}: refused as ${cause.code}`, cause);
+      if (isAppError(cause, ...STORE_ANSWERS)) {
+        const { advice } = diagnose(cause.code);
+        throw new AppError(cause.code, `${contract.operation}: the key store answered ${cause.code}`, {
+          publicDetail: advice,
+          cause,
+        });
+      }
       throw keysError('keys_unavailable', `${contract.operation}: the keys process did not answer`, cause);
     });
     if (answer.status >= 400 && answer.status < 500) {

@@ -7,12 +7,20 @@ import type { SealErrorCode } from '@auditrax/seal';
  * - `dek_missing`: the tenant has no such data key; `dek_not_usable`: it has, but its state forbids this use.
  * - `keys_unavailable`: the keys process did not answer; `unwrap_refused`: it did, with a refusal.
  * - `field_unregistered`: sealing under a name that no room registered.
+ * - `source_tier`: only an enterprise tenant brings a key source of its own; `source_unknown`: there is no such source;
+ *   `source_limit`: too many sources still hold data keys; `source_unavailable`: this installation has no such kind;
+ *   `source_import_malformed`: token or material cannot be read.
  */
 export type KeysErrorCode =
   | 'dek_missing'
   | 'dek_not_usable'
   | 'field_unregistered'
   | 'keys_unavailable'
+  | 'source_import_malformed'
+  | 'source_limit'
+  | 'source_tier'
+  | 'source_unavailable'
+  | 'source_unknown'
   | 'unwrap_refused';
 
 /** Builds this room's error. `message` never holds key bytes or plaintext. */
@@ -37,6 +45,11 @@ export const problems: Readonly<Record<KeysErrorCode | SealErrorCode, Problem>> 
   dek_not_usable: unusable,
   field_unregistered: { status: 500, title: 'Internal error' },
   keys_unavailable: unusable,
+  source_import_malformed: { status: 400, title: 'Import token or key material cannot be read' },
+  source_limit: { status: 409, title: 'Former key sources still hold data keys' },
+  source_tier: { status: 403, title: 'A key source of its own belongs to the Enterprise tier' },
+  source_unavailable: { status: 422, title: 'This installation has no key store of this kind' },
+  source_unknown: { status: 404, title: 'There is no such key source' },
   unwrap_refused: unusable,
   authentication_failed: unreadable,
   blob_malformed: unreadable,

@@ -1,9 +1,17 @@
 export { createKeysClient } from './client.ts';
 export type { KeysClient } from './client.ts';
 export { problems } from './errors.ts';
-export { keyConsoleRoutes, keysRoutes } from './routes.ts';
+export { keyConsoleRoutes, keySourceRoutes, keysRoutes } from './routes.ts';
 export { createSealer } from './sealer.ts';
 export type { Sealer } from './sealer.ts';
 export { keyStatus } from './service.ts';
+export { installationProvider, openKeyStores } from './key-stores.ts';
+export type { OpenedStore, OpenStore } from './key-stores.ts';
+export { keyUseBook, recordedVault } from './key-uses.ts';
+export { openSourceBook } from './source-book.ts';
+export type { KeptSource } from './source-book.ts';
+export { createKeySourcesClient } from './source-client.ts';
+export { vaultSourceRoutes } from './source-routes.ts';
 export { createVault } from './vault.ts';
+export { vaultSources } from './vault-sources.ts';
 export * from './shredding.ts';

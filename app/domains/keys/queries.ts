@@ -106,3 +106,18 @@ export function swapWrapped(input: {
     parameters: [input.tenantId, input.id, input.from.wrapped, input.from.kek_ref, input.to.wrapped, input.to.kek_ref],
   };
 }
+
+/** What the tenant has subscribed to. */
+export function selectTier(tenantId: Uuid): Statement<{ tier: 'standard' | 'enterprise' }> {
+  return { sql: 'select t.tier from platform.tenant t where t.id = $1', parameters: [tenantId] };
+}
+
+/** Tenants of the operator's overview; more are not counted. */
+export const KEY_TENANTS_MAX = 1_000;
+
+export function selectTenants(limit: number): Statement<{ id: Uuid; part: string; display_name: string }> {
+  return {
+    sql: 'select t.id, t.part, t.display_name from platform.tenant t order by t.created_at limit $1',
+    parameters: [limit],
+  };
+}

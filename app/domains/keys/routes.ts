@@ -8,6 +8,18 @@ import type { KeyPurpose } from './contract.ts';
 import { keysError } from './errors.ts';
 import { listedKeys } from './service.ts';
 import type { KeyDeps } from './service.ts';
+import { keyRings } from './key-rings.ts';
+import { sourceContract } from './source-contract.ts';
+import {
+  changeSource,
+  checkSource,
+  finishSource,
+  importMaterial,
+  importParameters,
+  readSources,
+  returnSource,
+} from './source-service.ts';
+import type { SourceDeps } from './source-service.ts';
 import type { Vault } from './vault.ts';
 
 /** A reply that holds a key must not outlive its reading. */
@@ -53,6 +65,23 @@ export function keyConsoleRoutes(deps: Pick<KeyDeps, 'tenantDoor' | 'clock'>): R
       const keys = await listedKeys(deps, { ...call.caller.tenant, requestId: call.requestId });
       return { status: 200 as const, body: { keys, ageDaysMax: DEK_AGE_DAYS_MAX } };
     },
+  });
+}
+
+/** Routes of the `workspace` service: a lead looks after the organisation's own key source, the operator after all. */
+export function keySourceRoutes(deps: SourceDeps): RoomRoutes {
+  return bindRoutes(sourceContract, {
+    read: async (call) => ({ status: 200 as const, body: await readSources(deps, call) }),
+    check: async (call) => ({ status: 200 as const, body: await checkSource(deps, call, call.body.source) }),
+    change: async (call) => ({ status: 200 as const, body: await changeSource(deps, call, call.body.source) }),
+    giveBack: async (call) => ({ status: 200 as const, body: await returnSource(deps, call) }),
+    finish: async (call) => ({ status: 200 as const, body: await finishSource(deps, call) }),
+    importParameters: async (call) => ({
+      status: 200 as const,
+      body: await importParameters(deps, call, call.body.source),
+    }),
+    import: async (call) => ({ status: 200 as const, body: await importMaterial(deps, call, call.body) }),
+    keyRings: async (call) => ({ status: 200 as const, body: { rings: await keyRings(deps, call.requestId) } }),
   });
 }
 

@@ -50,7 +50,7 @@ const xks = z.strictObject({
     .string()
     .max(117)
     .regex(/^(\/[A-Za-z0-9_-]+)*$/, 'empty, or parts that begin with a slash'),
-  keyId: z.string().regex(/^[\w-]{1,128}$/),
+  keyId: z.string().regex(/^(?!\.{1,2}$)[A-Za-z0-9_.-]{1,128}$/),
   accessKeyId: z.string().regex(/^[A-Z2-7]{20,30}$/, '20 to 30 characters A-Z and 2-7'),
   secretAccessKey: z.string().regex(/^[A-Za-z0-9+/=]{43,64}$/, '43 to 64 characters'),
   caCertificate: pem.optional(),
@@ -165,8 +165,13 @@ const sources = z.object({
   uses: keyUses,
 });
 
-/** Data keys of the tenant that are wrapped by another key than the active source's. */
-const moving = z.object({ total: z.number().int(), left: z.number().int() });
+/** Data keys of the tenant, how many of them another key than the active source's still wraps, and why it stopped there. */
+const moving = z.object({
+  total: z.number().int(),
+  left: z.number().int(),
+  stopped: z.object({ code: z.string(), advice: z.string() }).nullable(),
+});
+export type Moving = z.output<typeof moving>;
 
 const checked = z.object({
   ok: z.boolean(),

@@ -1,0 +1,87 @@
+import type { Clock, Uuid } from '@auditrax/base';
+import type { SystemDoor, TenantContext, TenantDoor } from '@auditrax/tenancy';
+import { KEY_TENANTS_MAX, listKeys, selectTenants } from './queries.ts';
+import type { KeySourcesClient } from './source-client.ts';
+import type { KeyHealth, KeySourceView } from './source-contract.ts';
+
+const DAY_MS = 24 * 60 * 60 * 1000;
+/** Tenants looked at together: as many as leave connections for others. */
+const PARALLEL = 4;
+
+export interface KeyRingsDeps {
+  readonly tenantDoor: TenantDoor;
+  readonly system: SystemDoor;
+  readonly sourcesClient: Pick<KeySourcesClient, 'rings'>;
+  readonly clock: Clock;
+}
+
+/** A key store as the operator sees it. */
+export interface KeyRing {
+  /** Public name; null for the installation's own store. */
+  readonly tenant: string | null;
+  readonly provider: string;
+  readonly assurance: KeySourceView['assurance'];
+  readonly kekRef: string | null;
+  readonly fingerprint: string;
+  readonly details: KeySourceView['details'];
+  readonly health: KeyHealth;
+  readonly tenants: number;
+  readonly dataKeys: number;
+  readonly oldestActiveDays: number;
+  readonly uses: number;
+  readonly refused: number;
+  readonly lastUnwrapAt: string | null;
+}
+
+interface Holding {
+  readonly tenantId: Uuid;
+  readonly name: string;
+  readonly dataKeys: number;
+  readonly oldestActiveDays: number;
+}
+
+/** Health of every key store that is in use, and what hangs on each. No tenant content, no key. */
+export async function keyRings(deps: KeyRingsDeps, requestId: string): Promise<KeyRing[]> {
+  const [rings, holdings] = await Promise.all([deps.sourcesClient.rings(requestId), holdingsOf(deps, requestId)]);
+  const own = new Set(rings.map(({ tenantId }) => tenantId));
+  return rings.map(({ tenantId, source, ...uses }) => {
+    const held = holdings.filter((one) => (tenantId === null ? !own.has(one.tenantId) : one.tenantId === tenantId));
+    const { provider, assurance, kekRef, fingerprint, details, health } = source;
+    return {
+      tenant: tenantId === null ? null : (held[0]?.name ?? ''),
+      provider,
+      assurance,
+      kekRef,
+      fingerprint,
+      details,
+      health,
+      ...uses,
+      tenants: held.length,
+      dataKeys: held.reduce((sum, one) => sum + one.dataKeys, 0),
+      oldestActiveDays: Math.max(0, ...held.map((one) => one.oldestActiveDays)),
+    };
+  });
+}
+
+async function holdingsOf(deps: KeyRingsDeps, requestId: string): Promise<Holding[]> {
+  const tenants = await deps.system.system(selectTenants(KEY_TENANTS_MAX));
+  const waiting = [...tenants];
+  const found: Holding[] = [];
+  const worker = async (): Promise<void> => {
+    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+      const context = { tenantId: next.id, tenantPart: Number(next.part), requestId };
+      found.push({ tenantId: next.id, name: next.display_name, ...(await holdingOf(deps, context)) });
+    }
+  };
+  await Promise.all(Array.from({ length: PARALLEL }, worker));
+  return found;
+}
+
+async function holdingOf(deps: KeyRingsDeps, context: TenantContext) {
+  const rows = await deps.tenantDoor.scoped(context, listKeys(context.tenantId));
+  const ages = rows
+    .filter(({ state }) => state === 'ACTIVE')
+    .map((row) => (deps.clock.nowMs() - new Date(row.created_at).getTime()) / DAY_MS);
+  const dataKeys = rows.filter(({ state }) => state !== 'DESTROYED').length;
+  return { dataKeys, oldestActiveDays: Math.max(0, ...ages) };
+}

@@ -1,0 +1,365 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { manualClock, systemRandom, uuidV4 } from '@auditrax/base';
+import type { Json, Uuid } from '@auditrax/base';
+import { openDatabase } from '@auditrax/tenancy';
+import type { Database, TenantContext } from '@auditrax/tenancy';
+import { Client } from 'pg';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { recordAudit } from '../../platform/audit/index.ts';
+import { startTestDatabase } from '../../platform/db/testing.ts';
+import type { TestDatabase } from '../../platform/db/testing.ts';
+import { keyRings } from './key-rings.ts';
+import { HEALTH_FRESH_MS } from './key-stores.ts';
+import { createSealer } from './sealer.ts';
+import type { Sealer } from './sealer.ts';
+import { FORMER_KEPT_MS, openSourceBook } from './source-book.ts';
+import { sourceApproval } from './source-contract.ts';
+import type { OwnKeySource } from './source-contract.ts';
+import { changeSource, checkSource, finishSource, readSources, returnSource } from './source-service.ts';
+import type { SourceAsker, SourceDeps } from './source-service.ts';
+import { ownKeyStore } from './testing/own-key-store.ts';
+import type { OwnKeyStore } from './testing/own-key-store.ts';
+import { vaultInProcess } from './testing/vault-in-process.ts';
+import type { VaultInProcess } from './testing/vault-in-process.ts';
+
+const FIELDS = { 'app.note.title': 1001 };
+const withCode = (code: string) => expect.objectContaining({ code });
+const uuid = (): Uuid => uuidV4(systemRandom);
+
+const KMS: OwnKeySource = {
+  kind: 'aws-kms',
+  keyArn: 'arn:aws:kms:eu-central-1:111122223333:key/0000aaaa-0000-4000-8000-000000000001',
+  region: 'eu-central-1',
+  accessKeyId: 'AKIDEXAMPLEEXAMPLE',
+  secretAccessKey: 'a-secret-of-the-tenant',
+};
+const XKS: OwnKeySource = {
+  kind: 'xks',
+  endpoint: 'https://keys.example.org',
+  uriPathPrefix: '/tenant',
+  keyId: 'their-key',
+  accessKeyId: 'ABCDEFGHIJ234567ABCDEF',
+  secretAccessKey: 'AnotherSecretOfTheTenant0123456789abcdefghij',
+};
+
+let server: TestDatabase;
+let database: Database;
+let admin: Client;
+let vault: VaultInProcess;
+let store: OwnKeyStore;
+let clock: ReturnType<typeof manualClock>;
+let deps: SourceDeps;
+
+beforeAll(async () => {
+  server = await startTestDatabase();
+  admin = new Client(server.connectionFor('superuser'));
+  await admin.connect();
+  await admin.query(`update audit.beat set beat = 'infinity'`);
+  database = openDatabase({
+    connection: server.connectionFor('ax_workspace'),
+    poolSize: 4,
+    clock: { nowMs: () => Date.now() },
+    onRefusal: async () => undefined,
+    systemTables: ['platform.tenant'],
+  });
+});
+afterAll(async () => {
+  await database?.close();
+  await admin?.end();
+  await server?.stop();
+});
+beforeEach(async () => {
+  clock = manualClock(Date.now());
+  store = await ownKeyStore(clock);
+  vault = await vaultInProcess(clock, store.openStore);
+  deps = {
+    service: 'workspace',
+    tenantDoor: database.tenant,
+    system: database.system,
+    keysClient: vault.keysClient,
+    sourcesClient: vault.sourcesClient,
+    recordAudit,
+    clock,
+  };
+  return async () => {
+    await vault.close();
+    await store.close();
+  };
+});
+
+interface Tenant {
+  readonly context: TenantContext;
+  readonly asker: SourceAsker & { readonly asked: Json[] };
+  readonly write: () => Promise<{ rowId: Uuid; sealed: Buffer }>;
+  /** Reads as a process would that holds no key yet. */
+  readonly read: (written: { rowId: Uuid; sealed: Buffer }) => Promise<string>;
+  readonly refs: () => Promise<string[]>;
+  readonly events: () => Promise<string[]>;
+}
+
+let tenantCount = 0;
+
+function asker(context: TenantContext): Tenant['asker'] {
+  const asked: Json[] = [];
+  const who = { personId: uuid(), sessionId: uuid(), method: 'passkey', door: 'edge', tokenHash: 'token' } as const;
+  const caller = { ...who, tenant: context, tenantKind: 'sample', role: 'lead', routeClass: 'privileged' } as const;
+  const stepUp = async (action: Json) => {
+    asked.push(action);
+    return { assertionHash: 'assertion', credentialId: 'c' };
+  };
+  return { caller, requestId: context.requestId, asked, stepUp };
+}
+
+async function newTenant(tier: 'standard' | 'enterprise' = 'enterprise'): Promise<Tenant> {
+  const tenantId = uuid();
+  tenantCount += 1;
+  await admin.query(
+    `insert into platform.tenant (id, part, kind, slug, display_name, tier) values ($1, $2, 'sample', $3, $3, $4)`,
+    [tenantId, tenantCount, `sample-${tenantCount}`, tier],
+  );
+  const context = { tenantId, tenantPart: tenantCount, requestId: `request-${tenantCount}` };
+  const { tenantDoor, keysClient } = deps;
+  const sealer = (): Sealer =>
+    createSealer({ service: 'workspace', tenantDoor, keysClient, fields: FIELDS, clock, random: systemRandom });
+  await database.tenant.transaction(context, (tx) => sealer().provision(context, tx));
+  const field = 'app.note.title' as const;
+  return {
+    context,
+    asker: asker(context),
+    write: async () => {
+      const rowId = uuid();
+      return { rowId, sealed: await sealer().seal({ context: { ...context }, field, rowId, value: 'a note' }) };
+    },
+    read: (written) => sealer().openText({ context: { ...context }, field, ...written }),
+    refs: async () =>
+      (
+        await admin.query('select kek_ref from app.dek where tenant_id = $1 order by purpose, version', [tenantId])
+      ).rows.map((row: { kek_ref: string }) => row.kek_ref),
+    events: async () =>
+      (
+        await admin.query(
+          `select type from audit.entry where tenant_id = $1 and type like 'key-source.%' order by occurred_ms, id`,
+          [tenantId],
+        )
+      ).rows.map((row: { type: string }) => row.type),
+  };
+}
+
+describe('a tenant’s own key source', () => {
+  it('takes over every data key, with the lead’s confirmation, and what was written stays readable', async () => {
+    const tenant = await newTenant();
+    const before = await tenant.write();
+    const { active, moving } = await changeSource(deps, tenant.asker, KMS);
+    expect(active).toMatchObject({
+      kind: 'aws-kms',
+      state: 'ACTIVE',
+      assurance: 'simulator',
+      health: { state: 'usable' },
+    });
+    expect(moving).toEqual({ total: 2, left: 0, stopped: null });
+    expect(await tenant.refs()).toEqual([`aws-kms:${KMS.keyArn}`, `aws-kms:${KMS.keyArn}`]);
+    expect(await tenant.read(before)).toBe('a note');
+    expect(await tenant.read(await tenant.write())).toBe('a note');
+    expect(tenant.asker.asked).toMatchObject([{ operation: 'keys.change-source', input: await sourceApproval(KMS) }]);
+    expect(await tenant.events()).toEqual(['key-source.registered', 'key-source.activated']);
+  });
+
+  it('is refused to a tenant of the standard tier, and nothing is asked or stored', async () => {
+    const tenant = await newTenant('standard');
+    await expect(changeSource(deps, tenant.asker, KMS)).rejects.toThrow(withCode('source_tier'));
+    await expect(checkSource(deps, tenant.asker, KMS)).rejects.toThrow(withCode('source_tier'));
+    expect([store.calls.count, vault.book.entries().length, tenant.asker.asked.length]).toEqual([0, 0, 0]);
+    expect(await readSources(deps, tenant.asker)).toMatchObject({ tier: 'standard', mayChange: false });
+  });
+
+  it('is tried before it is kept: a check keeps nothing, a store that refuses changes nothing', async () => {
+    const tenant = await newTenant();
+    expect(await checkSource(deps, tenant.asker, KMS)).toMatchObject({ ok: true, kekRef: `aws-kms:${KMS.keyArn}` });
+    store.refusal.code = 'kek_denied';
+    const refused = await checkSource(deps, tenant.asker, KMS);
+    expect(refused).toMatchObject({ ok: false, health: { state: 'withdrawn', code: 'kek_denied' } });
+    expect(refused.health.advice).toContain('key policy');
+    const said = expect.objectContaining({
+      code: 'kek_denied',
+      publicDetail: expect.stringContaining('told so') as string,
+    });
+    await expect(changeSource(deps, tenant.asker, KMS)).rejects.toThrow(said as Error);
+    expect(vault.book.entries()).toEqual([]);
+    expect((await tenant.refs()).every((ref) => ref.startsWith('local:'))).toBe(true);
+    expect(await tenant.events()).toEqual(['key-source.checked', 'key-source.checked']);
+  });
+
+  it('withdrawn makes the tenant’s data unreadable and nobody else’s; given back, it is readable again', async () => {
+    const tenant = await newTenant();
+    const other = await newTenant();
+    const [written, others] = [await tenant.write(), await other.write()];
+    await changeSource(deps, tenant.asker, KMS);
+    const lease = async () => (await vault.sourcesClient.lease([tenant.context.tenantId], 'r'))[0];
+    expect(await lease()).toMatchObject({ state: 'usable' });
+    store.refusal.code = 'kek_disabled';
+    clock.advance(HEALTH_FRESH_MS);
+    expect(await lease()).toMatchObject({ state: 'withdrawn', code: 'kek_disabled' });
+    await expect(tenant.read(written)).rejects.toThrow(withCode('kek_disabled'));
+    expect(await other.read(others)).toBe('a note');
+    expect(await vault.sourcesClient.lease([other.context.tenantId], 'r')).toMatchObject([{ state: 'installation' }]);
+    store.refusal.code = 'kek_unavailable';
+    clock.advance(HEALTH_FRESH_MS);
+    expect(await lease()).toMatchObject({ state: 'unreachable', code: 'kek_unavailable' });
+    store.refusal.code = undefined;
+    clock.advance(HEALTH_FRESH_MS);
+    expect(await lease()).toMatchObject({ state: 'usable' });
+    expect(await tenant.read(written)).toBe('a note');
+  });
+
+  it('a use that is refused as withdrawn is known to the leases at once, without another question', async () => {
+    const tenant = await newTenant();
+    const written = await tenant.write();
+    await changeSource(deps, tenant.asker, KMS);
+    await vault.sourcesClient.lease([tenant.context.tenantId], 'r');
+    store.refusal.code = 'kek_gone';
+    await expect(tenant.read(written)).rejects.toThrow(withCode('kek_gone'));
+    const calls = store.calls.count;
+    expect(await vault.sourcesClient.lease([tenant.context.tenantId], 'r')).toMatchObject([{ state: 'withdrawn' }]);
+    expect(store.calls.count).toBe(calls);
+  });
+
+  it('health is asked at most once in five seconds, however many ask', async () => {
+    const tenant = await newTenant();
+    await changeSource(deps, tenant.asker, KMS);
+    clock.advance(HEALTH_FRESH_MS);
+    const calls = store.calls.count;
+    await Promise.all(Array.from({ length: 20 }, () => vault.sourcesClient.lease([tenant.context.tenantId], 'r')));
+    expect(store.calls.count).toBe(calls + 1);
+  });
+
+  it('data keys that cannot be moved stay readable under the former source, and finishing moves them', async () => {
+    const tenant = await newTenant();
+    const written = await tenant.write();
+    await changeSource(deps, tenant.asker, KMS);
+    store.refusal.code = 'kek_unavailable';
+    const back = await returnSource(deps, tenant.asker);
+    expect(back.active).toMatchObject({ kind: 'local' });
+    expect(back.moving).toMatchObject({ total: 2, left: 2, stopped: { code: 'kek_unavailable' } });
+    store.refusal.code = undefined;
+    clock.advance(HEALTH_FRESH_MS);
+    expect(await tenant.read(written)).toBe('a note');
+    expect((await finishSource(deps, tenant.asker)).moving).toEqual({ total: 2, left: 0, stopped: null });
+    expect((await tenant.refs()).every((ref) => ref.startsWith('local:'))).toBe(true);
+    expect(await tenant.read(written)).toBe('a note');
+    expect(await tenant.events()).toContain('key-source.returned');
+  });
+
+  it('a former source is forgotten only after requests of its time have ended', async () => {
+    const tenant = await newTenant();
+    await changeSource(deps, tenant.asker, KMS);
+    await changeSource(deps, tenant.asker, XKS);
+    expect(
+      vault.book
+        .ofTenant(tenant.context.tenantId)
+        .map(({ state }) => state)
+        .sort(),
+    ).toEqual(['ACTIVE', 'FORMER']);
+    clock.advance(FORMER_KEPT_MS);
+    await finishSource(deps, tenant.asker);
+    expect(vault.book.ofTenant(tenant.context.tenantId)).toMatchObject([{ state: 'ACTIVE', source: { kind: 'xks' } }]);
+  });
+
+  it('a store that answers with another key moves nothing', async () => {
+    const tenant = await newTenant();
+    const written = await tenant.write();
+    store.lying.on = true;
+    const { moving } = await changeSource(deps, tenant.asker, KMS);
+    expect(moving).toMatchObject({ left: 2, stopped: { code: 'commitment_mismatch' } });
+    expect(await tenant.read(written)).toBe('a note');
+  });
+
+  it('of another tenant is refused by name before any store is asked', async () => {
+    const [tenant, other] = [await newTenant(), await newTenant()];
+    await changeSource(deps, tenant.asker, KMS);
+    const { rows } = await admin.query(
+      `select id, wrapped, kek_ref from app.dek where tenant_id = $1 and purpose = 'fields'`,
+      [tenant.context.tenantId],
+    );
+    const row = rows[0] as { id: Uuid; wrapped: Buffer; kek_ref: string };
+    const calls = store.calls.count;
+    const name = { purpose: 'fields', dekId: row.id, version: 1 } as const;
+    const stolen = vault.keysClient.unwrap(other.context, name, { kekRef: row.kek_ref, wrapped: row.wrapped });
+    await expect(stolen).rejects.toThrow(withCode('unwrap_refused'));
+    expect(vault.refusals.at(-1)).toMatchObject({ code: 'kek_foreign', peer: 'workspace' });
+    expect(store.calls.count).toBe(calls);
+  });
+
+  it('a key of the shared HSM serves one tenant only', async () => {
+    const [tenant, other] = [await newTenant(), await newTenant()];
+    const label = { kind: 'pkcs11', keyLabel: 'payroll' } as const;
+    await changeSource(deps, tenant.asker, label);
+    await expect(changeSource(deps, other.asker, label)).rejects.toThrow(withCode('kek_foreign'));
+  });
+
+  it('who used the key and when is told, refusals too', async () => {
+    const tenant = await newTenant();
+    const written = await tenant.write();
+    await changeSource(deps, tenant.asker, KMS);
+    await tenant.read(written);
+    store.refusal.code = 'kek_denied';
+    await tenant.read(written).catch(() => undefined);
+    const { uses } = await readSources(deps, tenant.asker);
+    expect(uses.last[0]).toMatchObject({
+      operation: 'unwrap',
+      outcome: 'kek_denied',
+      peer: 'workspace',
+      purpose: 'fields',
+    });
+    expect(uses.last[1]).toMatchObject({ operation: 'unwrap', outcome: 'ok', requestId: tenant.context.requestId });
+    expect(uses.refused).toBe(1);
+    expect(uses.total).toBe(uses.last.length);
+  });
+
+  it('no secret of it leaves the keys process: not in what is shown, not in the log, not readable on its disk', async () => {
+    const tenant = await newTenant();
+    await changeSource(deps, tenant.asker, KMS);
+    const shown = JSON.stringify([
+      await readSources(deps, tenant.asker),
+      await keyRings(deps, 'r'),
+      tenant.asker.asked,
+    ]);
+    expect(shown).toContain('AKIDEXAMPLEEXAMPLE');
+    expect(shown).not.toContain('a-secret-of-the-tenant');
+    const { rows } = await admin.query(
+      `select convert_from(leaf, 'UTF8') as leaf from audit.entry where tenant_id = $1`,
+      [tenant.context.tenantId],
+    );
+    expect(JSON.stringify(rows)).not.toContain('a-secret-of-the-tenant');
+    const file = await readFile(join(vault.folder, 'source-book'), 'utf8');
+    expect(file).not.toContain('secret');
+    expect(file).not.toContain(KMS.keyArn);
+  });
+
+  it('is there again after a restart of the keys process', async () => {
+    const tenant = await newTenant();
+    await changeSource(deps, tenant.asker, KMS);
+    const { ring, folder } = vault;
+    const again = await openSourceBook({ path: join(folder, 'source-book'), ring, clock, random: systemRandom });
+    expect(again.entries()).toEqual(vault.book.entries());
+  });
+
+  it('the operator sees each key store once, with what hangs on it', async () => {
+    const [tenant, other] = [await newTenant(), await newTenant()];
+    await other.write();
+    await changeSource(deps, tenant.asker, KMS);
+    store.refusal.code = 'kek_denied';
+    clock.advance(HEALTH_FRESH_MS);
+    const rings = await keyRings(deps, 'r');
+    const own = rings.find((ring) => ring.tenant !== null);
+    expect(rings.filter((ring) => ring.tenant === null)).toHaveLength(1);
+    expect(rings[0]).toMatchObject({
+      tenant: null,
+      provider: 'local',
+      assurance: 'development',
+      health: { state: 'usable' },
+    });
+    expect(own).toMatchObject({ provider: 'aws-kms', tenants: 1, dataKeys: 2, health: { state: 'withdrawn' } });
+    expect(own!.health.advice).toContain('access key');
+  });
+});
