@@ -45,7 +45,7 @@ function chunks(engine: SealEngine, secret: Parameters<SealEngine['chunkKey']>[0
   }
 }
 
-both('S33: both engines give the same bytes and the same refusals', () => {
+both('E1: both engines give the same bytes and the same refusals', () => {
   const bytes = (length: number) => fc.uint8Array({ minLength: length, maxLength: length });
 
   it('records: any key, nonce, data and associated data, sealed, opened and tampered with', () => {
@@ -156,7 +156,7 @@ both('S33: both engines give the same bytes and the same refusals', () => {
   });
 });
 
-both('S34: the addon throws whatever it is given, and never touches memory that is not its own', () => {
+both('E2: the addon throws whatever it is given, and never touches memory that is not its own', () => {
   // Skipped as a whole without the addon.
   const raw = addon as Addon;
   const call = (name: keyof Addon, args: unknown[]) => (): unknown =>
@@ -282,7 +282,7 @@ function collecting(engine: string): string {
   `;
 }
 
-describe('S35: an engine serves only after it has given the published answers', () => {
+describe('E3: an engine serves only after it has given the published answers', () => {
   it('without an addon the reference serves and says why', () => {
     const missing = Object.assign(new Error('Cannot find module seal.node'), { code: 'MODULE_NOT_FOUND' });
     const choice = chooseEngine(() => {

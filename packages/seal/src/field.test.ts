@@ -137,7 +137,7 @@ describe.each(ENGINES)('S6: formats are closed ($name engine)', (engine) => {
   });
 });
 
-describe.each(ENGINES)('S31: a row set is sealed and opened like its fields, all or none ($name engine)', (engine) => {
+describe.each(ENGINES)('E4: a row set is sealed and opened like its fields, all or none ($name engine)', (engine) => {
   const freshKey = (version = 1) => ({ version, key: new XaesKey(systemRandom.bytes(32), engine) });
 
   it('any row set, also beyond one batch, opens one by one and together', () => {
@@ -204,7 +204,7 @@ describe.each(ENGINES)('S31: a row set is sealed and opened like its fields, all
   });
 });
 
-describe('S32: a tenant’s list of suites holds for writing and for reading', () => {
+describe('E5: a tenant’s list of suites holds for writing and for reading', () => {
   const key = { version: 1, key: new XaesKey(systemRandom.bytes(32)) };
   const place = binding();
   const sealed = sealField({ key, binding: place, random: systemRandom }, Buffer.from('finding'));
