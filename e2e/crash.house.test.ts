@@ -167,7 +167,7 @@ describe('the check itself', () => {
     [
       'a row has no entry',
       `insert into app.result (tenant_id, id, engagement_id, criterion_id, revision, outcome, note, observed_on, recorded_by, recorded_at)
-       select tenant_id, gen_random_uuid(), engagement_id, id, 1, 'satisfied', 'x', now(), gen_random_uuid(), now() from app.criterion order by position desc limit 1`,
+       select tenant_id, gen_random_uuid(), engagement_id, id, 1, 'satisfied', content, now(), gen_random_uuid(), now() from app.criterion order by position desc limit 1`,
       /has no log entry/,
     ],
     ['the log has a gap', 'delete from audit.log_index where idx = 2', /a gap|in no log/],

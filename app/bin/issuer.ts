@@ -25,20 +25,23 @@ import { openDeletions } from './deletions.ts';
 import { doorSettings } from './doors.ts';
 import { openFloor, publicJwk, TOKEN_ISSUER, TRUST_DOMAIN, type Floor } from './floor.ts';
 import { openRecordedDatabase, recordAttemptWith } from './refusals.ts';
+import { startHousekeeping } from './housekeeping.ts';
 import { readHousePolicy } from './rooms.ts';
-import { openSealing, readSealedFields } from './sealing.ts';
+import { openSealing, readSealedRegistry } from './sealing.ts';
 import { serve } from './serve.ts';
 import { watchDatabase } from './watched-database.ts';
 
 const POOL_SIZE = 16;
 /** Expired challenges, links and sessions are swept this often. */
 const SWEEP_MS = 60_000;
+/** A rotation is ordered in the workspace; the names of people are here, and follow within a few minutes. */
+const RESEAL_ROUND_MS = 300_000;
 /** This process's key and those of its two predecessors, whose private halves died with them. */
 const TOKEN_KEYS_MAX = 3;
 
 // Read before privileges are dropped: the checkout may lie where only root can read.
 const policy = readHousePolicy();
-const fields = await readSealedFields();
+const registry = await readSealedRegistry();
 
 let authority: CertificateAuthority | undefined;
 const floor = await openFloor('issuer', (member) => async (csrPem) => {
@@ -77,7 +80,7 @@ async function start(): Promise<void> {
   });
   const watched = watchDatabase(floor, recorded);
   const { tenant, system } = watched;
-  const { sealer, recordAudit } = openSealing(floor, 'issuer', { tenant, fields });
+  const { sealer, rotation, recordAudit } = openSealing(floor, 'issuer', { tenant, ...registry });
   const deps = {
     tenant,
     system,
@@ -104,6 +107,7 @@ async function start(): Promise<void> {
     SWEEP_MS,
   );
   const deletions = openDeletions(floor, deps);
+  const housekeeping = startHousekeeping(floor, system, { chores: [rotation.tend], round_ms: RESEAL_ROUND_MS });
   member.onAsk('seed', () => seed(deps));
   await serve(floor, 'issuer', {
     rooms: [
@@ -125,6 +129,8 @@ async function start(): Promise<void> {
     release: async () => {
       clearInterval(sweeping);
       await deletions.close();
+      housekeeping.stop();
+      rotation.stop();
       await watched.close();
     },
   });

@@ -1,30 +1,41 @@
 import { join } from 'node:path';
-import type { ServiceName } from '@auditrax/base';
 import type { TenantDoor } from '@auditrax/tenancy';
-import { createKeysClient, createSealer, type Sealer } from '../domains/keys/index.ts';
+import { createKeysClient, createRotation, createSealer, type Rotation, type Sealer } from '../domains/keys/index.ts';
 import { installRecorder, type RecordAudit } from '../platform/audit/index.ts';
-import { discoverSealedFields } from '../platform/db/sealed-fields.ts';
+import { discoverSealedColumns, discoverSealedFields, type SealedColumn } from '../platform/db/sealed-fields.ts';
 import type { Floor } from './floor.ts';
 import { ROOT } from './root.ts';
 
-/** Every room's registry of sealed fields. Read it before privileges are dropped. */
-export function readSealedFields(): ReturnType<typeof discoverSealedFields> {
-  return discoverSealedFields(join(ROOT, 'app'));
+/** What the rooms say about their sealed values. */
+export interface SealedRegistry {
+  /** Name to number. */
+  readonly fields: Readonly<Record<string, number>>;
+  /** Where they are stored. */
+  readonly columns: readonly SealedColumn[];
 }
 
-/** The sealer of a process, and the recorder of its audit entries, whose withheld values it seals. */
+/** Every room's registry of sealed fields. Read it before privileges are dropped. */
+export async function readSealedRegistry(): Promise<SealedRegistry> {
+  const app = join(ROOT, 'app');
+  return { fields: await discoverSealedFields(app), columns: await discoverSealedColumns(app) };
+}
+
+/** The sealer of a process, the rotation of its keys, and the recorder of its audit entries, whose withheld values it seals. */
 export function openSealing(
   floor: Floor,
-  service: ServiceName,
-  parts: { readonly tenant: TenantDoor; readonly fields: Readonly<Record<string, number>> },
-): { readonly sealer: Sealer; readonly recordAudit: RecordAudit } {
+  service: 'workspace' | 'issuer',
+  parts: { readonly tenant: TenantDoor } & SealedRegistry,
+): { readonly sealer: Sealer; readonly rotation: Rotation; readonly recordAudit: RecordAudit } {
   const { clock, random, client } = floor;
   const keysClient = createKeysClient(client);
-  const sealer = createSealer({ service, tenantDoor: parts.tenant, keysClient, clock, random, fields: parts.fields });
+  const keys = { service, tenantDoor: parts.tenant, keysClient, clock, random };
+  const sealer = createSealer({ ...keys, fields: parts.fields });
+  const onFailure = (error: unknown): void => floor.log.error('rotation-failed', { error });
+  const rotation = createRotation({ ...keys, columns: parts.columns, sealer, onFailure });
   const recordAudit = installRecorder({
     clock,
     random,
     sealer: { seal: (input) => sealer.seal({ ...input, field: 'audit.disclosure.sealed' }) },
   });
-  return { sealer, recordAudit };
+  return { sealer, rotation, recordAudit };
 }

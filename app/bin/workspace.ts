@@ -15,6 +15,7 @@ import {
   keyConsoleRoutes,
   keySourceRoutes,
   problems as keysProblems,
+  rotationRoutes,
 } from '../domains/keys/index.ts';
 import { oncallProblems, oncallRoomRoutes } from '../domains/oncall/index.ts';
 import { problems as auditProblems } from '../platform/audit/errors.ts';
@@ -26,7 +27,7 @@ import { databaseConnection, fetchIdKeys, openFloor, postTo } from './floor.ts';
 import { openRecordedDatabase, recordAttemptWith } from './refusals.ts';
 import { startHousekeeping } from './housekeeping.ts';
 import { readHousePolicy } from './rooms.ts';
-import { openSealing, readSealedFields } from './sealing.ts';
+import { openSealing, readSealedRegistry } from './sealing.ts';
 import { serve } from './serve.ts';
 import { watchDatabase } from './watched-database.ts';
 
@@ -37,7 +38,7 @@ const SYSTEM_TABLES = ['platform.tenant', 'oncall.page', 'oncall.page_entry', 'o
 
 // Read before privileges are dropped: the checkout may lie where only root can read.
 const policy = readHousePolicy();
-const fields = await readSealedFields();
+const registry = await readSealedRegistry();
 const floor = await openFloor('workspace');
 
 /** Attacks below HTTP run where the code runs: on canary tenants, for the sentinel alone. */
@@ -47,7 +48,7 @@ function openDrills(
   const { clock, random, client, member } = floor;
   const { attempts, ...rest } = parts;
   const bare = openBareDoor({ connection: databaseConnection(member.boot.database), attempts, clock });
-  const routes = drillRoutes({ ...rest, bare, keysClient: createKeysClient(client), fields, clock, random });
+  const routes = drillRoutes({ ...rest, bare, keysClient: createKeysClient(client), ...registry, clock, random });
   return { routes, close: () => bare.close() };
 }
 
@@ -57,7 +58,7 @@ async function start(): Promise<void> {
   const recorded = openRecordedDatabase(floor, 'workspace', { poolSize: POOL_SIZE, systemTables: SYSTEM_TABLES });
   const watched = watchDatabase(floor, recorded);
   const { tenant, system } = watched;
-  const { sealer, recordAudit } = openSealing(floor, 'workspace', { tenant, fields });
+  const { sealer, rotation, recordAudit } = openSealing(floor, 'workspace', { tenant, ...registry });
   const objectsDirectory = join(member.boot.stateDirectory, 'objects');
   const store = await openObjectStore({ directory: objectsDirectory, random, keys: sealer });
   const ledger = remoteLedger(postTo(floor, 'ledger'));
@@ -75,7 +76,7 @@ async function start(): Promise<void> {
   };
   const drills = openDrills({ tenant, system, sealer, attempts: recorded.attempts, objectsDirectory });
   const evidence = evidenceService({ ...deps, store });
-  const housekeeping = startHousekeeping(floor, system, [evidence.expireUploads, sealer.rotateIfDue]);
+  const housekeeping = startHousekeeping(floor, system, { chores: [evidence.expireUploads, rotation.tend] });
   const onAttempt = recordAttemptWith(recorded.attempts);
   await serve(floor, 'workspace', {
     rooms: [
@@ -92,6 +93,7 @@ async function start(): Promise<void> {
         recordAudit,
         clock,
       }),
+      rotationRoutes(rotation),
       oncallRoomRoutes({ tenant, system, clock, record: recordAudit, idKeys: () => tagKeys }),
       holderRoutes({ sealer }),
       attemptsRoutes(onAttempt),
@@ -114,6 +116,7 @@ async function start(): Promise<void> {
     readiness: watched.readiness,
     release: async () => {
       housekeeping.stop();
+      rotation.stop();
       await drills.close();
       await watched.close();
     },

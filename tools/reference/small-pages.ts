@@ -2,6 +2,8 @@ import { allClaims } from '../../app/claims/register.ts';
 import { SETTINGS } from '../../app/bin/settings.ts';
 import { RULES } from '../../app/domains/detections/index.ts';
 import { ENGAGEMENT_EVENTS, ENGAGEMENT_STATES, MACHINE } from '../../app/domains/engagements/states.ts';
+import { keyState } from '../../app/domains/keys/contract.ts';
+import { KEY_EVENTS, KEY_MACHINE } from '../../app/domains/keys/states.ts';
 import { DELETION_EVENTS, DELETION_MACHINE, DELETION_STATES } from '../../app/domains/tenants/states.ts';
 import { code, page, table } from './markdown.ts';
 
@@ -69,6 +71,7 @@ export function stateMachinesPage(): string {
       events: ENGAGEMENT_EVENTS,
       table: MACHINE,
     }),
+    ...machineSection({ title: 'Data key', states: keyState.options, events: KEY_EVENTS, table: KEY_MACHINE }),
     ...machineSection({
       title: 'Deletion of a tenant',
       states: DELETION_STATES,

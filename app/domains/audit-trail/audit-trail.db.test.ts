@@ -81,7 +81,10 @@ function client(): LedgerClient {
   });
 }
 
-const record = createRecorder({ sealer: { seal: async ({ value }) => Buffer.from(value).reverse() } });
+/** The form that a sealed column demands, around the value turned round. */
+const FORM = { head: Buffer.concat([Buffer.of(0xa7, 1, 0, 0, 0, 1), Buffer.alloc(24)]), tag: Buffer.alloc(16) };
+const turned = (value: string): Buffer => Buffer.concat([FORM.head, Buffer.from(value).reverse(), FORM.tag]);
+const record = createRecorder({ sealer: { seal: async ({ value }) => turned(value) } });
 
 async function write(
   type: string,
@@ -126,7 +129,10 @@ beforeAll(async () => {
   await ledger.start();
   deps = {
     door: workspace.tenant,
-    sealer: { openText: async ({ sealed }) => Buffer.from(sealed).reverse().toString() },
+    sealer: {
+      openText: async ({ sealed }) =>
+        Buffer.from(sealed).subarray(FORM.head.length, -FORM.tag.length).reverse().toString(),
+    },
     ledger: client(),
     clock: systemClock,
     random: systemRandom,

@@ -1,11 +1,13 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { AppError, systemClock, systemRandom, type Uuid } from '@auditrax/base';
 import { openDatabase, type Database } from '@auditrax/tenancy';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { sampleCatalogue } from '../../claims/oscal-catalogue.ts';
 import { attemptRecorder, recordAudit } from '../../platform/audit/index.ts';
+import { discoverSealedColumns } from '../../platform/db/sealed-fields.ts';
 import { engagementService } from '../engagements/service.ts';
 import { openTestRoom, type TestRoom } from '../engagements/testing/room.ts';
 import type { Sealer } from '../keys/index.ts';
@@ -36,6 +38,7 @@ beforeAll(async () => {
     sealer: room.deps.sealer as Sealer,
     keysClient: { unwrap: () => Promise.reject(new AppError('unwrap_refused', 'not in this test')) } as never,
     fields: {},
+    columns: await discoverSealedColumns(fileURLToPath(new URL('../..', import.meta.url))),
     objectsDirectory: directory,
     clock: systemClock,
     random: systemRandom,
@@ -110,7 +113,10 @@ describe('drills', () => {
   it('say what happened where nothing was to be refused', async () => {
     expect(await drill('scoped-read-own')).toEqual({ kind: 'happened', facts: { rows: 1, foreign: 0 } });
     const ages = await drill('key-ages');
-    expect(ages).toMatchObject({ kind: 'happened', facts: { count: 4, tenants: 3 } });
+    expect(ages).toMatchObject({
+      kind: 'happened',
+      facts: { count: 4, tenants: 3, complete: true, values_on_old_keys: 0 },
+    });
   });
 
   it('notice a wall that is gone: without row-level security the foreign row comes back', async () => {

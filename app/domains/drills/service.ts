@@ -2,7 +2,8 @@ import { readFile } from 'node:fs/promises';
 import { AppError, uuidV4, type Clock, type Random, type Uuid } from '@auditrax/base';
 import { TenancyError, type Statement, type SystemDoor, type TenantContext, type TenantDoor } from '@auditrax/tenancy';
 import { layoutOf, partFile } from '../../platform/objects/layout.ts';
-import { createSealer, keyStatus, type KeysClient, type Sealer } from '../keys/index.ts';
+import { createSealer, keyStatus, valuesOnOldKeys, type KeysClient, type Sealer } from '../keys/index.ts';
+import type { SealedColumn } from '../../platform/db/sealed-fields.ts';
 import type { DrillName } from './contract.ts';
 import type { DrillsCode } from './errors.ts';
 import * as queries from './queries.ts';
@@ -28,6 +29,8 @@ export interface DrillDeps {
   readonly keysClient: KeysClient;
   /** Numbers of the sealed fields, as the workspace's own sealer has them. */
   readonly fields: Readonly<Record<string, number>>;
+  /** Where sealed values are stored, in every room. */
+  readonly columns: readonly SealedColumn[];
   readonly objectsDirectory: string;
   readonly clock: Clock;
   readonly random: Random;
@@ -182,18 +185,24 @@ async function sealWithAgedKey({ deps, own }: Ground): Promise<DrillResult> {
   return { kind: 'happened', facts: { before: active.version, used: used ?? 0, aged_days: AGED_DAYS } };
 }
 
-/** Ages of the keys that seal, over all tenants: no row but those of the keys is looked at, and only ages leave. */
+/**
+ * Ages of the keys that seal, and how many values still name older keys, over all tenants: no row but those of the keys
+ * is read, values are only counted by key version, and only numbers leave.
+ */
 async function keyAges({ deps, own }: Ground): Promise<DrillResult> {
   const tenants = await deps.system.system(queries.everyTenant(TENANTS_MEASURED_MAX));
   let count = 0;
   let oldest_days = 0;
+  let values_on_old_keys = 0;
   for (const tenant of tenants) {
     const context = { tenantId: tenant.id, tenantPart: Number(tenant.part), requestId: own.requestId };
     const status = await keyStatus({ tenantDoor: deps.tenant, clock: deps.clock }, context);
     count += status.activeCount;
     oldest_days = Math.max(oldest_days, status.oldestActiveAgeDays);
+    values_on_old_keys += await valuesOnOldKeys({ tenantDoor: deps.tenant, columns: deps.columns }, context);
   }
-  return { kind: 'happened', facts: { count, tenants: tenants.length, oldest_days } };
+  const complete = tenants.length < TENANTS_MEASURED_MAX;
+  return { kind: 'happened', facts: { count, tenants: tenants.length, complete, oldest_days, values_on_old_keys } };
 }
 
 const DRILL: Readonly<Record<DrillName, Drill>> = {

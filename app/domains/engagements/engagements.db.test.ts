@@ -84,6 +84,9 @@ function result(engagementId: Uuid, criterionId: Uuid, revision = 0) {
   };
 }
 
+/** What a sealed column demands of its bytes; nothing that opens. */
+const SEALED_FORM = Buffer.concat([Buffer.of(0xa7, 1, 0, 0, 0, 1), Buffer.alloc(40)]);
+
 describe('creating an engagement', () => {
   test('stores every criterion sealed, with one audit entry, and reads back what was given', async () => {
     const made = await service.create(lead, INPUT);
@@ -439,7 +442,7 @@ describe('the walls hold without the service', () => {
       criterionId: criteria[0]!,
       revision: 1,
       outcome: 'satisfied',
-      note: Buffer.from('x'),
+      note: SEALED_FORM,
       observedOn: '2026-11-20',
       recordedBy: lead.caller.personId,
       recordedAt: new Date(),
@@ -455,7 +458,7 @@ describe('the walls hold without the service', () => {
       engagementId: id,
       ids: [uuidV7(room.clock, systemRandom)],
       groups: [0],
-      contents: [Buffer.from('x')],
+      contents: [SEALED_FORM],
     });
     const smuggle = room.deps.door.transaction(context, async (tx) => {
       await tx.query({
@@ -503,9 +506,9 @@ describe('the walls hold without the service', () => {
     const add = (revision: number): Promise<unknown> =>
       door.transaction(context, async (tx) => {
         const row = uuidV4(systemRandom);
-        const values = [context.tenantId, row, id, criterionId, revision, lead.caller.personId];
+        const values = [context.tenantId, row, id, criterionId, revision, lead.caller.personId, SEALED_FORM];
         const text = `insert into app.result (tenant_id, id, engagement_id, criterion_id, revision, outcome, note, observed_on, recorded_by, recorded_at)
-          values ($1, $2, $3, $4, $5, 'satisfied', '\\x00', '2026-11-20', $6, now())`;
+          values ($1, $2, $3, $4, $5, 'satisfied', $7, '2026-11-20', $6, now())`;
         await tx.query({ sql: text, parameters: values });
         const actor = { personId: lead.caller.personId };
         await recordAudit(tx, {

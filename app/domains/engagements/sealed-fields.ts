@@ -8,3 +8,12 @@ export const sealedFields = {
 } as const;
 
 export type SealedEngagementField = keyof typeof sealedFields;
+
+/** Where those values are stored, for re-encryption. */
+export const sealedColumns = [
+  { column: 'app.engagement.title', field: 1001, purpose: 'fields', service: 'workspace', key: 'id', row: 'id' },
+  { column: 'app.engagement.client_name', field: 1002, purpose: 'fields', service: 'workspace', key: 'id', row: 'id' },
+  { column: 'app.engagement.catalogue', field: 1003, purpose: 'fields', service: 'workspace', key: 'id', row: 'id' },
+  { column: 'app.criterion.content', field: 1004, purpose: 'fields', service: 'workspace', key: 'id', row: 'id' },
+  { column: 'app.result.note', field: 1005, purpose: 'fields', service: 'workspace', key: 'id', row: 'id' },
+] as const;

@@ -1,10 +1,15 @@
-import { manualClock, systemRandom } from '@auditrax/base';
+import { manualClock, systemRandom, uuidV4 } from '@auditrax/base';
 import { XaesKey } from '@auditrax/seal';
 import { describe, expect, it } from 'vitest';
 import { DEK_TTL_MS, DekCache } from './dek-cache.ts';
 import type { DekHandle } from './dek-cache.ts';
 
-const handle = (): DekHandle => ({ version: 1, key: new XaesKey(systemRandom.bytes(32)), createdAtMs: 0 });
+const handle = (): DekHandle => ({
+  version: 1,
+  dekId: uuidV4(systemRandom),
+  key: new XaesKey(systemRandom.bytes(32)),
+  createdAtMs: 0,
+});
 const isWiped = (held: DekHandle): boolean => held.key.isDestroyed;
 
 describe('data keys stay no longer and no more than promised', () => {

@@ -1,4 +1,4 @@
-import type { Clock } from '@auditrax/base';
+import type { Clock, Uuid } from '@auditrax/base';
 import type { FieldKey } from '@auditrax/seal';
 
 /** Also the promise for a withdrawn key: five minutes later nothing opens any more. There is no grace after it. */
@@ -13,6 +13,7 @@ interface Held<T> {
 
 /** A data key in use, with what decides whether it may still seal. */
 export interface DekHandle extends FieldKey {
+  readonly dekId: Uuid;
   readonly createdAtMs: number;
 }
 

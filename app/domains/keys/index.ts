@@ -1,7 +1,9 @@
 export { createKeysClient } from './client.ts';
 export type { KeysClient } from './client.ts';
 export { problems } from './errors.ts';
-export { keyConsoleRoutes, keySourceRoutes, keysRoutes } from './routes.ts';
+export { keyConsoleRoutes, keySourceRoutes, keysRoutes, rotationRoutes } from './routes.ts';
+export { createRotation, valuesOnOldKeys } from './rotation.ts';
+export type { Rotation } from './rotation.ts';
 export { createSealer } from './sealer.ts';
 export type { Sealer } from './sealer.ts';
 export { keyStatus } from './service.ts';

@@ -1,11 +1,15 @@
 import { fromBase64Url, toBase64Url } from '@auditrax/base';
 import type { Uuid } from '@auditrax/base';
 import type { DekContext, WrappedDek } from '@auditrax/seal';
+import { stepUpAction } from '../access/index.ts';
+import { auditFromCall } from '../../platform/audit/index.ts';
 import { bindRoutes } from '../../platform/http/handler.ts';
 import type { RoomRoutes } from '../../platform/http/handler.ts';
 import { consoleContract, DEK_AGE_DAYS_MAX, vaultContract } from './contract.ts';
 import type { KeyPurpose } from './contract.ts';
 import { keysError } from './errors.ts';
+import { rotationContract } from './rotation-contract.ts';
+import type { Rotation } from './rotation.ts';
 import { listedKeys } from './service.ts';
 import type { KeyDeps } from './service.ts';
 import { keyRings } from './key-rings.ts';
@@ -82,6 +86,23 @@ export function keySourceRoutes(deps: SourceDeps): RoomRoutes {
     }),
     import: async (call) => ({ status: 200 as const, body: await importMaterial(deps, call, call.body) }),
     keyRings: async (call) => ({ status: 200 as const, body: { rings: await keyRings(deps, call.requestId) } }),
+  });
+}
+
+/** Routes of the `workspace` service: a tenant sees its rotation, and a lead orders one. */
+export function rotationRoutes(rotation: Pick<Rotation, 'progress' | 'rotateNow'>): RoomRoutes {
+  return bindRoutes(rotationContract, {
+    async rotation(call) {
+      const body = await rotation.progress({ ...call.caller.tenant, requestId: call.requestId });
+      return { status: 200 as const, body };
+    },
+    async rotate(call) {
+      const { assertionHash } = await call.stepUp(stepUpAction(call.caller, 'keys.rotate', {}));
+      const { actor, tokenHash } = auditFromCall(call);
+      const context = { ...call.caller.tenant, requestId: call.requestId };
+      const versions = await rotation.rotateNow(context, { actor, tokenHash, stepUpHash: assertionHash });
+      return { status: 202 as const, body: { versions } };
+    },
   });
 }
 

@@ -296,11 +296,11 @@ describe('a key is used only as what it was made for', () => {
     const { context, sealer } = await provisioned();
     const place = { context, field: 'app.note.title', rowId: uuid() } as const;
     const sealed = await sealer.seal({ ...place, value: 'x' });
-    await admin.query('alter table app.dek disable trigger audit_guard');
+    await admin.query('alter table app.dek disable trigger user');
     await admin.query(`update app.dek set state = 'RETIRED' where tenant_id = $1 and purpose = 'fields'`, [
       context.tenantId,
     ]);
-    await admin.query('alter table app.dek enable trigger audit_guard');
+    await admin.query('alter table app.dek enable trigger user');
     expect(await sealer.openText({ ...place, sealed })).toBe('x');
     sealer.purge(context.tenantId);
     await expect(sealer.openText({ ...place, sealed })).rejects.toThrow(withCode('dek_not_usable'));

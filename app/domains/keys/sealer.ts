@@ -1,13 +1,16 @@
+import { isAppError } from '@auditrax/base';
 import type { Uuid } from '@auditrax/base';
 import { fieldKeyVersion, openField, sealField } from '@auditrax/seal';
 import type { FieldBinding } from '@auditrax/seal';
 import type { ScopedTransaction, TenantContext } from '@auditrax/tenancy';
+import type { SealedColumn } from '../../platform/db/sealed-fields.ts';
 import { keyPurpose } from './contract.ts';
 import type { KeyPurpose } from './contract.ts';
 import { DekCache } from './dek-cache.ts';
 import type { DekHandle } from './dek-cache.ts';
 import { keysError } from './errors.ts';
-import { activeKey, createFirstKey, maySeal, versionKey } from './service.ts';
+import type { SealedRow } from './rotation-queries.ts';
+import { activeKey, createFirstKey, maySeal, rotateWhenDue, versionKey } from './service.ts';
 import type { KeyDeps } from './service.ts';
 
 /** `schema.table.column`, as registered in a room's `sealed-fields.ts`. */
@@ -50,11 +53,40 @@ export interface Sealer {
   }): Promise<Buffer>;
   /** The caller wipes the key. */
   openObjectKey(input: { context: TenantContext; objectId: Uuid; sealed: Uint8Array }): Promise<Buffer>;
-  /** Replaces keys that have reached their age although nobody writes; for a job. */
+  /** Replaces keys some days before they may seal nothing more, whether or not somebody writes; for a job. */
   rotateIfDue(context: TenantContext): Promise<void>;
+  /**
+   * Values of one column under older keys, encrypted anew under the key that seals now. Each new value has been opened
+   * again and compared before it is given out; one that does not open is counted and left alone. The old bytes stay good.
+   */
+  resealMany(input: {
+    readonly context: TenantContext;
+    readonly column: Pick<SealedColumn, 'field' | 'purpose'>;
+    readonly rows: readonly SealedRow[];
+  }): Promise<Resealed>;
+  /** Another key may seal by now: it is asked for at the next write. */
+  forgetActive(tenantId?: Uuid): void;
   /** Forgets the tenant's keys at once (withdrawn key, deleted tenant); all tenants' when none is named. */
   purge(tenantId?: Uuid): void;
 }
+
+/** A batch encrypted anew; nothing is stored yet. */
+export interface Resealed {
+  /** Of the key that the new values name. */
+  readonly version: number;
+  readonly dekId: Uuid;
+  readonly moved: readonly { readonly key: Uuid; readonly from: Buffer; readonly to: Buffer }[];
+  readonly unreadable: number;
+}
+
+/** Failures of one value, as against failures of the keys: the others of its batch are not held up by it. */
+const UNREADABLE: readonly string[] = [
+  'authentication_failed',
+  'blob_malformed',
+  'dek_missing',
+  'dek_not_usable',
+  'suite_unknown',
+];
 
 export interface SealerDeps extends KeyDeps {
   /** Name to number, merged from all rooms (`mergeSealedFields`). */
@@ -108,10 +140,42 @@ export function createSealer(deps: SealerDeps): Sealer {
       return openField({ key, binding: bindObject(input) }, input.sealed);
     },
     async rotateIfDue(context) {
-      for (const purpose of keyPurpose.options) await keys.forSealing({ context, purpose });
+      for (const purpose of keyPurpose.options)
+        if (await rotateWhenDue(deps, { context, purpose })) keys.forgetActive(context.tenantId);
     },
+    resealMany: (input) => resealMany({ keys, random: deps.random }, input),
+    forgetActive: keys.forgetActive,
     purge: keys.purge,
   };
+}
+
+async function resealMany(
+  { keys, random }: { keys: KeyFinder; random: SealerDeps['random'] },
+  { context, column, rows }: Parameters<Sealer['resealMany']>[0],
+): Promise<Resealed> {
+  const use = { context, purpose: column.purpose };
+  const young = await keys.forSealing(use);
+  const moved: { key: Uuid; from: Buffer; to: Buffer }[] = [];
+  let unreadable = 0;
+  for (const { key, row, sealed } of rows) {
+    const binding = { tenantId: context.tenantId, fieldId: column.field, rowId: row, schemaRevision: SCHEMA_REVISION };
+    try {
+      const version = fieldKeyVersion(sealed);
+      if (version >= young.version) continue;
+      const value = openField({ key: await keys.forOpening(use, version), binding }, sealed);
+      const to = sealField({ key: young, binding, random }, value);
+      const again = openField({ key: young, binding }, to);
+      const same = again.equals(value);
+      value.fill(0);
+      again.fill(0);
+      if (!same) throw keysError('unwrap_refused', `field ${column.field}: a value sealed anew opened to another`);
+      moved.push({ key, from: sealed, to });
+    } catch (error) {
+      if (!isAppError(error, ...UNREADABLE)) throw error;
+      unreadable += 1;
+    }
+  }
+  return { version: young.version, dekId: young.dekId, moved, unreadable };
 }
 
 interface KeyFinder {
@@ -119,6 +183,8 @@ interface KeyFinder {
   forOpening(use: KeyUse, version: number): Promise<DekHandle>;
   provision(context: TenantContext, tx: ScopedTransaction): Promise<void>;
   purge(tenantId?: Uuid): void;
+  /** Which key seals is asked again; what is cached still opens. */
+  forgetActive(tenantId?: Uuid): void;
 }
 
 function keyFinder(deps: SealerDeps): KeyFinder {
@@ -127,6 +193,11 @@ function keyFinder(deps: SealerDeps): KeyFinder {
   const activeVersion = new Map<string, number>();
   const provisional = new WeakMap<TenantContext, Map<KeyPurpose, DekHandle>>();
 
+  const forgetActive = (tenantId?: Uuid): void => {
+    for (const name of activeVersion.keys()) {
+      if (tenantId === undefined || name.startsWith(`${tenantId}/`)) activeVersion.delete(name);
+    }
+  };
   const remember = (use: KeyUse, handle: DekHandle): DekHandle => {
     cache.put(nameOf(use, handle.version), handle);
     return handle;
@@ -164,10 +235,9 @@ function keyFinder(deps: SealerDeps): KeyFinder {
     },
     purge(tenantId) {
       cache.purge(tenantId === undefined ? '' : `${tenantId}/`);
-      for (const name of activeVersion.keys()) {
-        if (tenantId === undefined || name.startsWith(`${tenantId}/`)) activeVersion.delete(name);
-      }
+      forgetActive(tenantId);
     },
+    forgetActive,
   };
 }
 

@@ -1,8 +1,9 @@
 import { uuidV4 } from '@auditrax/base';
-import type { Clock, Random, ServiceName } from '@auditrax/base';
+import type { Clock, Random, ServiceName, Uuid } from '@auditrax/base';
 import { checkCommitment, XaesKey } from '@auditrax/seal';
 import type { ScopedTransaction, Statement, TenantContext, TenantDoor } from '@auditrax/tenancy';
 import { recordAudit } from '../../platform/audit/index.ts';
+import type { AuditInput } from '../../platform/audit/leaf.ts';
 import type { KeysClient } from './client.ts';
 import { DEK_AGE_DAYS_MAX } from './contract.ts';
 import type { KeyPurpose, ListedKey } from './contract.ts';
@@ -13,6 +14,10 @@ import type { DekRow } from './queries.ts';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 export const DEK_AGE_MS_MAX = DEK_AGE_DAYS_MAX * DAY_MS;
+/** The job replaces a key at least this long before it may seal nothing more: a day without the job breaks nothing. */
+const ROTATION_LEAD_MS_MIN = DAY_MS;
+/** Spread over so many days more, so that the keys of tenants that began together are not replaced together. */
+const ROTATION_SPREAD_MS = 6 * DAY_MS;
 
 export interface KeyDeps {
   /** In whose name keys are made; stands in the audit entry. */
@@ -35,10 +40,38 @@ export interface KeyRequest {
  * not hang on a job. Throws `dek_missing`, `keys_unavailable`, `unwrap_refused`, `commitment_mismatch`.
  */
 export async function activeKey(deps: KeyDeps, request: KeyRequest): Promise<DekHandle> {
+  const row = await mustBeActive(deps, request);
+  const usable = maySeal(deps.clock, atMs(row.created_at)) ? row : await rotate(deps, request, row);
+  return unwrapRow(deps, request.context, usable);
+}
+
+async function mustBeActive(deps: KeyDeps, request: KeyRequest): Promise<DekRow> {
   const { context, purpose } = request;
   const [row] = await read(deps, request, selectActive({ tenantId: context.tenantId, purpose }));
   if (row === undefined) throw keysError('dek_missing', `tenant ${context.tenantId} has no active key for ${purpose}`);
-  return unwrapRow(deps, context, maySeal(deps.clock, atMs(row.created_at)) ? row : await rotate(deps, request, row));
+  return row;
+}
+
+/** Who had a key replaced; stands in the audit entries. */
+export type KeyActor = Pick<AuditInput, 'actor' | 'tokenHash' | 'stepUpHash'>;
+
+/** When the job replaces a key: the same instant whenever it is asked for, spread by the random bits of the key's id. */
+export function rotatesAtMs(key: { readonly id: Uuid; readonly createdAtMs: number }): number {
+  const share = Number.parseInt(key.id.slice(0, 8), 16) / 0x1_0000_0000;
+  return key.createdAtMs + DEK_AGE_MS_MAX - ROTATION_LEAD_MS_MIN - Math.floor(share * ROTATION_SPREAD_MS);
+}
+
+/** Replaces the active key when the job's time for it has come. True when it did. Throws like `activeKey`. */
+export async function rotateWhenDue(deps: KeyDeps, request: KeyRequest): Promise<boolean> {
+  const row = await mustBeActive(deps, request);
+  if (deps.clock.nowMs() < rotatesAtMs({ id: row.id, createdAtMs: atMs(row.created_at) })) return false;
+  await rotate(deps, request, row);
+  return true;
+}
+
+/** Replaces the active key now, whatever its age; `by` is who ordered it. Returns the version that seals from now on. */
+export async function rotateAtOnce(deps: KeyDeps, request: KeyRequest, by: KeyActor): Promise<number> {
+  return (await rotate(deps, { ...request, by }, await mustBeActive(deps, request))).version;
 }
 
 /** The key of a version, for opening. Throws like `activeKey`, and `dek_not_usable` for one that is retired. */
@@ -116,7 +149,7 @@ async function unwrapRow(deps: KeyDeps, context: TenantContext, row: DekRow): Pr
   const dek = await deps.keysClient.unwrap(context, name, { kekRef: row.kek_ref, wrapped: row.wrapped });
   try {
     checkCommitment(dek, { tenantId: context.tenantId, ...name }, row.commitment);
-    return { version: row.version, key: new XaesKey(dek), createdAtMs: atMs(row.created_at) };
+    return { version: row.version, dekId: row.id, key: new XaesKey(dek), createdAtMs: atMs(row.created_at) };
   } finally {
     dek.fill(0);
   }
@@ -145,8 +178,8 @@ async function freshKey(
 }
 
 /** Replaces `old`; when somebody else was faster, theirs is used and ours was never stored. */
-async function rotate(deps: KeyDeps, request: KeyRequest, old: DekRow): Promise<DekRow> {
-  const { context, purpose } = request;
+async function rotate(deps: KeyDeps, request: KeyRequest & { readonly by?: KeyActor }, old: DekRow): Promise<DekRow> {
+  const { context, purpose, by } = request;
   const { tenantId } = context;
   // Made before the transaction opens: no lock is held while another process is asked.
   const fresh = await freshKey(deps, context, { purpose, version: old.version + 1 });
@@ -161,9 +194,9 @@ async function rotate(deps: KeyDeps, request: KeyRequest, old: DekRow): Promise<
       return successor;
     }
     await tx.query(closeToWriting({ tenantId, id: old.id }));
-    await audit(deps, tx, { type: 'key.closed', row: old });
+    await audit(deps, tx, { type: 'key.closed', row: old, by });
     await tx.query(insertDek(tenantId, fresh.row));
-    await audit(deps, tx, { type: 'key.created', row: fresh.row });
+    await audit(deps, tx, { type: 'key.created', row: fresh.row, by });
     return fresh.row;
   };
   return request.tx === undefined ? deps.tenantDoor.transaction(context, swap) : swap(request.tx);
@@ -172,11 +205,11 @@ async function rotate(deps: KeyDeps, request: KeyRequest, old: DekRow): Promise<
 async function audit(
   deps: KeyDeps,
   tx: ScopedTransaction,
-  change: { type: 'key.created' | 'key.closed'; row: DekRow },
+  change: { type: 'key.created' | 'key.closed'; row: DekRow; by?: KeyActor | undefined },
 ): Promise<void> {
   await recordAudit(tx, {
     type: change.type,
-    actor: { service: deps.service },
+    ...(change.by ?? { actor: { service: deps.service } }),
     resource: ['dek', change.row.id],
     outcome: 'allowed',
     requestId: tx.context.requestId,

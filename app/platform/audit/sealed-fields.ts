@@ -1,2 +1,14 @@
 /** Stable numbers of the sealed columns of this schema; never reused. */
 export const sealedFields = { 'audit.disclosure.sealed': 3001 } as const;
+
+/** Where they are stored, for re-encryption. An entry may withhold several values, all bound to the entry. */
+export const sealedColumns = [
+  {
+    column: 'audit.disclosure.sealed',
+    field: 3001,
+    purpose: 'fields',
+    service: 'workspace',
+    key: 'entry_id',
+    row: 'entry_id',
+  },
+] as const;

@@ -1,5 +1,5 @@
 import type { PlaintextColumn } from './plaintext-columns.ts';
-import type { SealedFieldRegistry } from './sealed-fields.ts';
+import type { SealedColumn, SealedFieldRegistry } from './sealed-fields.ts';
 
 /** The schemas whose columns hold something of a tenant, or about one. */
 export const SEALED_SCHEMAS = ['app', 'identity', 'oncall', 'claims'] as const;
@@ -19,6 +19,43 @@ export const CONTENT_COLUMNS_SQL = `
     and (coalesce(element.typname, base.typname, t.typname) in ('text', 'varchar', 'bpchar', 'json', 'jsonb', 'xml', 'bytea', 'hstore', 'name', 'citext', 'tsvector'))
   order by 1`;
 
+/** The registry as the migrations wrote it; the database itself works by it. */
+export const REGISTERED_COLUMNS_SQL = `
+  select relation || '.' || column_name as column, field::int8::float8 as field, purpose, service, key_column as key,
+         row_column as row from platform.sealed_column order by 1`;
+
+/**
+ * Compares what the rooms call sealed, where they say it is stored, and what the database was told. Empty means: every
+ * sealed field has its column in both registries with the same facts, and neither names one more. A column that only one
+ * side knew would be left behind by a rotation, and its key retired under it.
+ */
+export function lintSealedRegistry(input: {
+  readonly fields: SealedFieldRegistry;
+  readonly columns: readonly SealedColumn[];
+  readonly registered: readonly SealedColumn[];
+}): string[] {
+  const findings: string[] = [];
+  const facts = (one: SealedColumn): string =>
+    [one.field, one.purpose, one.service, one.key, one.row].map(String).join(' ');
+  const declared = new Map(input.columns.map((one) => [one.column, one]));
+  const registered = new Map(input.registered.map((one) => [one.column, one]));
+  for (const [column, number] of Object.entries(input.fields)) {
+    if (declared.get(column)?.field !== number)
+      findings.push(`${column}: sealed, but not in sealedColumns as ${number}`);
+  }
+  for (const one of declared.values()) {
+    const inDatabase = registered.get(one.column);
+    if (one.purpose === 'fields' && !Object.hasOwn(input.fields, one.column))
+      findings.push(`${one.column}: in sealedColumns, but no sealed field`);
+    if (inDatabase === undefined) findings.push(`${one.column}: no migration registers it (platform.seal_column)`);
+    else if (facts(inDatabase) !== facts(one))
+      findings.push(`${one.column}: registered as ${facts(inDatabase)}, declared as ${facts(one)}`);
+  }
+  for (const column of registered.keys())
+    if (!declared.has(column)) findings.push(`${column}: registered in the database, but in no sealedColumns`);
+  return findings;
+}
+
 /** A column of the live schema that may hold content. */
 export interface ContentColumn {
   readonly column: string;
@@ -31,7 +68,8 @@ export interface ContentColumn {
  */
 export function lintSealedColumns(input: {
   readonly columns: readonly ContentColumn[];
-  readonly sealed: SealedFieldRegistry;
+  /** By name; the value does not matter here. */
+  readonly sealed: Readonly<Record<string, unknown>>;
   readonly plaintext: readonly PlaintextColumn[];
 }): string[] {
   const findings: string[] = [];

@@ -6,6 +6,21 @@ import type { PlaintextColumn } from './plaintext-columns.ts';
 /** Name (`schema.table.column`) to stable number. The number is bound into every ciphertext of the field. */
 export type SealedFieldRegistry = Readonly<Record<string, number>>;
 
+/** One place where sealed values are stored. Every such column is in the registry, or it would be left out of rotation. */
+export interface SealedColumn {
+  /** `schema.table.column` */
+  readonly column: string;
+  /** The field's number; 1 for the key of a stored object. */
+  readonly field: number;
+  readonly purpose: 'fields' | 'objects';
+  /** Whose role may encrypt its values anew. */
+  readonly service: 'workspace' | 'issuer';
+  /** The uuid column by which the rows are walked; need not be unique. */
+  readonly key: string;
+  /** The uuid column that the ciphertext is bound to. */
+  readonly row: string;
+}
+
 /** Numbers below belong to the platform itself (stored objects' keys). */
 const ROOM_FIELD_NUMBER_MIN = 100;
 const NAME_PATTERN = /^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$/;
@@ -41,6 +56,21 @@ export async function discoverSealedFields(appDirectory: string): Promise<Sealed
       return module.sealedFields === undefined ? [] : [module.sealedFields];
     }),
   );
+}
+
+/** Reads every room's `sealedColumns`, in the order of their names. Throws RangeError on a malformed or repeated one. */
+export async function discoverSealedColumns(appDirectory: string): Promise<readonly SealedColumn[]> {
+  const modules = await importAll<{ sealedColumns?: readonly SealedColumn[] }>(appDirectory, 'sealed-fields.ts');
+  const columns = modules.flatMap(({ module }) => module.sealedColumns ?? []);
+  const seen = new Set<string>();
+  for (const { column, key, row } of columns) {
+    // These become part of statements.
+    if (!NAME_PATTERN.test(column)) throw new RangeError(`${column} is not schema.table.column`);
+    for (const name of [key, row]) if (!/^[a-z][a-z0-9_]*$/.test(name)) throw new RangeError(`${name} is no column`);
+    if (seen.has(column)) throw new RangeError(`${column} is registered twice`);
+    seen.add(column);
+  }
+  return columns.toSorted((a, b) => (a.column < b.column ? -1 : 1));
 }
 
 /** Reads every `plaintext.ts` of the rooms below `appDirectory`. Throws RangeError for one without its list. */
