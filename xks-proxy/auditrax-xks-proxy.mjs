@@ -10,15 +10,19 @@ const NODE_MAJOR_MIN = 24;
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 const HERE = join(realpathSync(fileURLToPath(import.meta.url)), '..');
 
-function runtime() {
-  if (Number(process.versions.node.split('.')[0]) >= NODE_MAJOR_MIN) return process.execPath;
-  const pinned = join(HERE, '..', 'node_modules', `node-linux-${process.arch}`, 'bin', 'node');
-  if (existsSync(pinned)) return pinned;
-  process.stderr.write(`auditrax-xks-proxy: Node ${process.versions.node} is too old; install ${NODE_MAJOR_MIN}\n`);
-  return process.exit(1);
+function fail(line) {
+  process.stderr.write(`auditrax-xks-proxy: ${line}\n`);
+  process.exit(1);
 }
 
-const args = ['--disable-warning=ExperimentalWarning', join(HERE, 'src', 'main.ts'), ...process.argv.slice(2)];
-const child = spawn(runtime(), args, { stdio: 'inherit' });
-for (const signal of SIGNALS) process.on(signal, () => child.kill(signal));
-child.on('exit', (code, signal) => process.exit(signal ? 1 : (code ?? 1)));
+/** The Node of the checkout, in a process of its own. */
+function runPinned() {
+  const pinned = join(HERE, '..', 'node_modules', `node-linux-${process.arch}`, 'bin', 'node');
+  if (!existsSync(pinned)) fail(`Node ${process.versions.node} is too old; install ${NODE_MAJOR_MIN}`);
+  const child = spawn(pinned, [join(HERE, 'auditrax-xks-proxy.mjs'), ...process.argv.slice(2)], { stdio: 'inherit' });
+  for (const signal of SIGNALS) process.on(signal, () => child.kill(signal));
+  child.on('exit', (code, signal) => process.exit(signal ? 1 : (code ?? 1)));
+}
+
+if (Number(process.versions.node.split('.')[0]) < NODE_MAJOR_MIN) runPinned();
+else await import('./src/main.ts');

@@ -107,7 +107,8 @@ class Proxy {
       (request, response) => void this.#serve(request, response),
     );
     this.#server.maxConnections = config.connectionsMax;
-    this.#server.on('secureConnection', (socket) => this.#pinClient(socket));
+    // Before the HTTP parser sees the connection; and again at each request, for names that a reload took out.
+    this.#server.prependListener('secureConnection', (socket) => void this.#isNamedClient(socket));
     this.#server.on('tlsClientError', (error, socket) =>
       options.log({ event: 'tls-refused', peer: socket.remoteAddress, reason: error.message }),
     );
@@ -124,6 +125,8 @@ class Proxy {
     this.#server.setSecureContext(contextOf(config));
     this.#server.maxConnections = config.connectionsMax;
     this.#config = config;
+    // Connections that wait for their next request were made under the old certificates.
+    this.#server.closeIdleConnections();
   }
 
   async drain(): Promise<void> {
@@ -143,17 +146,19 @@ class Proxy {
     await closed;
   }
 
-  /** A certificate of the right authority is not enough: it must be of one of the named clients. */
-  #pinClient(socket: TLSSocket): void {
+  /** A certificate of the right authority is not enough: it must be of one of the clients that are named now. */
+  #isNamedClient(socket: TLSSocket): boolean {
     const { clients } = this.#config.tls;
-    if (!clients) return;
+    if (!clients) return true;
     const { CN: commonName } = socket.getPeerCertificate().subject ?? {};
-    if (typeof commonName === 'string' && clients.commonNames.includes(commonName)) return;
+    if (typeof commonName === 'string' && clients.commonNames.includes(commonName)) return true;
     this.#options.log({ event: 'tls-refused', peer: socket.remoteAddress, reason: `client ${String(commonName)}` });
     socket.destroy();
+    return false;
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    if (!this.#isNamedClient(request.socket as TLSSocket)) return;
     const startedAt = performance.now();
     const trail: Trail = { peer: request.socket.remoteAddress };
     if (this.#isDraining) response.setHeader('connection', 'close');

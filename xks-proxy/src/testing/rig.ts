@@ -209,9 +209,7 @@ export async function ask(bench: Bench, port: number, wanted: Ask): Promise<Answ
 }
 
 /** Process ids of the sessions that a program holds with its token. */
-export async function sessionsOf(program: Program): Promise<number[]> {
-  const children = async (pid: number) =>
-    (await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8')).trim().split(' ').filter(Boolean).map(Number);
-  const [main] = await children(program.child.pid!);
-  return children(main!);
+export async function sessionsOf({ child: { pid } }: Program): Promise<number[]> {
+  const children = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8');
+  return children.trim().split(' ').filter(Boolean).map(Number);
 }
