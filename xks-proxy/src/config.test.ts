@@ -47,7 +47,7 @@ describe('the configuration file', () => {
       pin: 'pin-content',
       listen: { host: '0.0.0.0' },
       hsm: { deadlineMilliseconds: 200, sessions: 2 },
-      concurrentRequestsMax: 128,
+      concurrentRequestsMax: 64,
     });
     const store = config.stores.get('/a')!;
     expect(store.requestsPerSecondMax).toBe(1800);

@@ -9,8 +9,8 @@ export type KeyOperation = 'ENCRYPT' | 'DECRYPT';
 const DEADLINE_MS_DEFAULT = 200;
 /** Default of AWS for one external key store. */
 const REQUESTS_PER_SECOND_DEFAULT = 1800;
-/** At half a millisecond each, the last in this queue still answers in time. */
-const CONCURRENT_REQUESTS_DEFAULT = 128;
+/** At three milliseconds each, as under load, the last in this queue still answers in time. */
+const CONCURRENT_REQUESTS_DEFAULT = 64;
 const CONNECTIONS_DEFAULT = 1000;
 /** The protocol's limit, with `/kms/xks/v1`. */
 const URI_PATH_CHARS_MAX = 128;
