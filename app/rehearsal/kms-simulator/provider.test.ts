@@ -6,7 +6,8 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
-import { systemRandom, uuidV4, type AppError } from '@auditrax/base';
+import { CreateGrantCommand, RevokeGrantCommand } from '@aws-sdk/client-kms';
+import { systemClock, systemRandom, uuidV4, type AppError } from '@auditrax/base';
 import { issueEdgeCertificate } from '@auditrax/workload';
 import {
   awsKmsProvider,
@@ -17,9 +18,9 @@ import {
   type ImportParameters,
 } from '@auditrax/seal/aws-kms';
 import type { DekContext } from '@auditrax/seal';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { defaultPolicy, type Statement } from './policy.ts';
-import { HOUSE_USER, TENANT_ACCOUNT, TENANT_ADMIN, TENANT_ROLE, startRig, type Rig } from './testing.ts';
+import { HOUSE_USER, TENANT_ACCOUNT, TENANT_ADMIN, TENANT_ROLE, sdkClient, startRig, type Rig } from './testing.ts';
 
 const DAY_MS = 86_400_000;
 const TENANT = uuidV4(systemRandom);
@@ -113,6 +114,33 @@ describe('AWS KMS driver, against the protocol simulator', () => {
     await provider.generateDek(CONTEXT);
     const { tenantId, purpose, dekId } = CONTEXT;
     expect(rig.simulator.events().at(-1)?.encryptionContext).toEqual({ tenantId, purpose, dekId, version: '7' });
+  });
+
+  it('nothing in the environment moves it elsewhere or makes it talk about this machine', async () => {
+    const { accessKeyId, secretAccessKey } = HOUSE_USER;
+    vi.stubEnv('AWS_ENDPOINT_URL_KMS', 'https://localhost:9');
+    vi.stubEnv('AWS_ENDPOINT_URL', 'https://localhost:9');
+    vi.stubEnv('AWS_REGION', 'us-east-1');
+    vi.stubEnv('AWS_MAX_ATTEMPTS', '9');
+    vi.stubEnv('AWS_EXECUTION_ENV', 'somewhere');
+    vi.stubEnv('AWS_ACCESS_KEY_ID', accessKeyId);
+    vi.stubEnv('AWS_SECRET_ACCESS_KEY', secretAccessKey);
+    try {
+      const { arn, provider } = fresh();
+      await provider.generateDek(CONTEXT);
+      const { caller, userAgent } = rig.simulator.events().at(-1)!;
+      expect(caller).toBe(TENANT_ADMIN.arn);
+      expect(userAgent).not.toMatch(/node|linux|somewhere|os\//i);
+      rig.simulator.fault({ kind: 'outage', times: 9 });
+      expect((await outcomesOf(() => provider.generateDek(CONTEXT))).length).toBe(3);
+      rig.simulator.clearFaults();
+      // Only the default chain, where the operator asks for it, takes credentials from there.
+      const nobody = { keyArn: arn, accessKeyId: undefined, secretAccessKey: undefined };
+      await failure(open(nobody, { installation: 'default-chain' }).generateDek(CONTEXT));
+      expect(rig.simulator.events().at(-1)).toMatchObject({ caller: HOUSE_USER.arn, outcome: 'AccessDeniedException' });
+    } finally {
+      vi.unstubAllEnvs();
+    }
   });
 
   it('a blob of another KMS key is refused, whatever the record says', async () => {
@@ -364,6 +392,29 @@ describe('a key of another account, in the protocol simulator', () => {
     expect((await failure(provider.generateDek(other))).code).toBe('kek_denied');
   });
 
+  it('a grant with the tenant’s context does as well, until it is revoked', async () => {
+    const arn = newKey();
+    const admin = sdkClient(rig, TENANT_ADMIN);
+    const grant = await admin.send(
+      new CreateGrantCommand({
+        KeyId: arn,
+        GranteePrincipal: HOUSE_USER.arn,
+        Operations: ['Encrypt', 'Decrypt', 'GenerateDataKey', 'ReEncryptFrom', 'ReEncryptTo', 'DescribeKey'],
+        Constraints: { EncryptionContextSubset: { tenantId: TENANT } },
+      }),
+    );
+    const provider = open({ keyArn: arn, ...house });
+    const { dek, ...wrapped } = await provider.generateDek(CONTEXT);
+    expect(await provider.unwrap(await provider.rewrap(wrapped, CONTEXT), CONTEXT)).toEqual(dek);
+    expect(await provider.health()).toEqual({ ok: true });
+    expect((await provider.describe()).details['rotation']).toBe('unknown (kek_denied)');
+    const other = { ...CONTEXT, tenantId: uuidV4(systemRandom) };
+    expect((await failure(provider.generateDek(other))).code).toBe('kek_denied');
+    await admin.send(new RevokeGrantCommand({ KeyId: arn, GrantId: grant.GrantId }));
+    expect((await failure(provider.unwrap(wrapped, CONTEXT))).code).toBe('kek_denied');
+    admin.destroy();
+  });
+
   it('a role of the tenant is assumed with the external id; without it there is nothing', async () => {
     const arn = newKey();
     const source = { keyArn: arn, roleArn: TENANT_ROLE.arn, accessKeyId: undefined, secretAccessKey: undefined };
@@ -469,3 +520,35 @@ describe('imported key material, in the protocol simulator', () => {
     expect((await failure(open({ keyArn: newKey() }).importParameters())).code).toBe('kek_misconfigured');
   });
 });
+
+/** A key of AWS itself, which a person makes for this test; see docs/runbooks/byok.md. Never needed, never assumed. */
+const LIVE_KEY_ARN = process.env['AUDITRAX_LIVE_KMS_KEY_ARN'];
+if (LIVE_KEY_ARN === undefined) {
+  console.info(
+    'AWS KMS itself is not asked: AUDITRAX_LIVE_KMS_KEY_ARN names no key (the simulator says nothing of AWS)',
+  );
+} else {
+  describe('AWS KMS itself', () => {
+    it('wraps, unwraps, moves and refuses as the simulator does', async () => {
+      const roleArn = process.env['AUDITRAX_LIVE_KMS_ROLE_ARN'];
+      const externalId = process.env['AUDITRAX_LIVE_KMS_EXTERNAL_ID'];
+      const provider = awsKmsProvider({
+        source: { keyArn: LIVE_KEY_ARN, region: LIVE_KEY_ARN.split(':')[3] ?? '', roleArn, externalId },
+        clock: systemClock,
+        random: systemRandom,
+        tenantId: TENANT,
+        installation: 'default-chain',
+      });
+      providers.push(provider);
+      expect(await provider.health()).toEqual({ ok: true });
+      const { dek, ...wrapped } = await provider.generateDek(CONTEXT);
+      expect(await provider.unwrap(wrapped, CONTEXT)).toEqual(dek);
+      expect(await provider.unwrap(await provider.rewrap(wrapped, CONTEXT), CONTEXT)).toEqual(dek);
+      const other = { ...CONTEXT, version: CONTEXT.version + 1 };
+      expect((await failure(provider.unwrap(wrapped, other))).code).toBe('authentication_failed');
+      const changed = { ...wrapped, wrapped: Buffer.from(wrapped.wrapped).fill(0, -1) };
+      expect((await failure(provider.unwrap(changed, CONTEXT))).code).toBe('authentication_failed');
+      expect((await provider.describe()).details['state']).toBe('Enabled');
+    });
+  });
+}

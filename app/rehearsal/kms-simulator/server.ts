@@ -39,6 +39,8 @@ export interface KmsEvent {
   /** ARN; absent when the request was not let in. */
   readonly caller: string | undefined;
   readonly encryptionContext: Readonly<Record<string, string>> | undefined;
+  /** What the client says of itself. */
+  readonly userAgent: string;
   /** `ok`, the name of the error, or of the injected fault. */
   readonly outcome: string;
 }
@@ -136,8 +138,9 @@ class Simulator {
     } catch {
       // The request is not one; its outcome says so.
     }
-    const { operation } = question;
-    this.events.push({ operation, caller: reply.caller, encryptionContext, outcome: reply.outcome });
+    const { operation, request } = question;
+    const userAgent = request.headers['user-agent'] ?? '';
+    this.events.push({ operation, caller: reply.caller, encryptionContext, userAgent, outcome: reply.outcome });
   }
 
   #send(response: ServerResponse, question: Question, reply: Reply): void {

@@ -6,14 +6,27 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import * as sdk from '@aws-sdk/client-kms';
+import type { SimulatedUser } from './index.ts';
+import { startAwsCli, type AwsCli } from './awscli-testing.ts';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { HOUSE_ACCOUNT, HOUSE_USER, TENANT_ACCOUNT, TENANT_ADMIN, sdkClient, startRig, type Rig } from './testing.ts';
+import {
+  HOUSE_ACCOUNT,
+  HOUSE_USER,
+  TENANT_ACCOUNT,
+  TENANT_ADMIN,
+  TENANT_ROLE,
+  sdkClient,
+  startRig,
+  type Rig,
+} from './testing.ts';
 
 const run = promisify(execFile);
 const DAY_MS = 86_400_000;
 const CONTEXT = { tenantId: '0190a0b0-0000-7000-8000-000000000001', purpose: 'fields' };
 const OTHER_CONTEXT = { ...CONTEXT, purpose: 'objects' };
 const AWS = '/usr/bin/aws';
+/** A dozen calls of a slow starter, on a machine that may be busy. */
+const AWSCLI_MS = 120_000;
 
 let rig: Rig;
 let client: sdk.KMSClient;
@@ -301,91 +314,103 @@ describe('replies of the protocol simulator', () => {
 /** Debian's client knows nothing of the SDK: botocore signs, packs and reads by itself. */
 describe('protocol simulator of AWS KMS, through awscli', () => {
   let folder = '';
+  let cli: AwsCli | undefined;
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'kms-'));
     await writeFile(join(folder, 'ca.pem'), rig.ca);
+    if (existsSync(AWS)) cli = startAwsCli(folder);
   });
-  afterAll(() => rm(folder, { recursive: true, force: true }));
+  afterAll(async () => {
+    cli?.close();
+    await rm(folder, { recursive: true, force: true });
+  });
 
-  async function aws(args: readonly string[], secret = TENANT_ADMIN.secretAccessKey): Promise<Record<string, string>> {
-    const env = {
-      PATH: '/usr/bin:/bin',
-      HOME: folder,
-      AWS_ACCESS_KEY_ID: TENANT_ADMIN.accessKeyId,
-      AWS_SECRET_ACCESS_KEY: secret,
-      AWS_EC2_METADATA_DISABLED: 'true',
-      AWS_MAX_ATTEMPTS: '1',
-      AWS_PAGER: '',
-    };
+  async function said(args: readonly string[], user: SimulatedUser) {
     const common = ['--endpoint-url', rig.simulator.endpoint, '--ca-bundle', join(folder, 'ca.pem')];
     const more = ['--region', rig.simulator.region, '--output', 'json'];
-    const { stdout } = await run(AWS, [...args, ...common, ...more], { env, cwd: folder });
-    return stdout.trim() === '' ? {} : (JSON.parse(stdout) as Record<string, string>);
+    const env = { AWS_ACCESS_KEY_ID: user.accessKeyId, AWS_SECRET_ACCESS_KEY: user.secretAccessKey };
+    return cli!.run([...args, ...common, ...more], env);
   }
-  async function refusalOf(args: readonly string[], secret?: string): Promise<string> {
-    return aws(args, secret).then(
-      () => 'no error',
-      (error: unknown) =>
-        /An error occurred \((\w+)\)/.exec((error as { stderr: string }).stderr)?.[1] ?? String(error),
-    );
+  async function aws(args: readonly string[], user = TENANT_ADMIN): Promise<Record<string, string>> {
+    const { code, out, err } = await said(args, user);
+    expect(`${code} ${err.trim()}`).toBe('0 ');
+    return out.trim() === '' ? {} : (JSON.parse(out) as Record<string, string>);
+  }
+  async function refusalOf(args: readonly string[], user = TENANT_ADMIN): Promise<string> {
+    const { code, err } = await said(args, user);
+    return code === 0 ? 'no error' : (/An error occurred \((\w+)\)/.exec(err)?.[1] ?? err);
   }
   const file = (name: string) => join(folder, name);
   const context = ['--encryption-context', `tenantId=${CONTEXT.tenantId},purpose=${CONTEXT.purpose}`];
 
-  it('both clients open what the other sealed; both are refused a wrong context, key and secret', async (test) => {
-    if (!existsSync(AWS)) {
-      if (process.env['CI'] === 'true') throw new Error('awscli is missing');
-      test.skip('awscli is not installed (apt-get install awscli)');
-    }
-    const made = await aws(['kms', 'create-key', '--description', 'by awscli']);
-    const key = (made['KeyMetadata'] as unknown as { Arn: string }).Arn;
-    const generated = await aws(['kms', 'generate-data-key', '--key-id', key, '--key-spec', 'AES_256', ...context]);
-    const bySdk = await decrypt(key, Buffer.from(generated['CiphertextBlob']!, 'base64'));
-    expect(Buffer.from(bySdk.Plaintext!).toString('base64')).toBe(generated['Plaintext']);
+  it(
+    'both clients open what the other sealed; both are refused a wrong context, key and secret',
+    async (test) => {
+      if (!existsSync(AWS)) {
+        if (process.env['CI'] === 'true') throw new Error('awscli is missing');
+        test.skip('awscli is not installed (apt-get install awscli)');
+      }
+      const made = await aws(['kms', 'create-key', '--description', 'by awscli']);
+      const key = (made['KeyMetadata'] as unknown as { Arn: string }).Arn;
+      const generated = await aws(['kms', 'generate-data-key', '--key-id', key, '--key-spec', 'AES_256', ...context]);
+      const bySdk = await decrypt(key, Buffer.from(generated['CiphertextBlob']!, 'base64'));
+      expect(Buffer.from(bySdk.Plaintext!).toString('base64')).toBe(generated['Plaintext']);
 
-    const { CiphertextBlob } = await encrypt(key, 'sealed by the SDK');
-    await writeFile(file('blob'), CiphertextBlob!);
-    const open = ['kms', 'decrypt', '--key-id', key, '--ciphertext-blob', `fileb://${file('blob')}`];
-    const opened = await aws([...open, ...context]);
-    expect(Buffer.from(opened['Plaintext']!, 'base64').toString()).toBe('sealed by the SDK');
+      const { CiphertextBlob } = await encrypt(key, 'sealed by the SDK');
+      await writeFile(file('blob'), CiphertextBlob!);
+      const open = ['kms', 'decrypt', '--key-id', key, '--ciphertext-blob', `fileb://${file('blob')}`];
+      const opened = await aws([...open, ...context]);
+      expect(Buffer.from(opened['Plaintext']!, 'base64').toString()).toBe('sealed by the SDK');
 
-    expect(await refusalOf([...open, '--encryption-context', 'tenantId=another'])).toBe('InvalidCiphertextException');
-    expect(await refusalOf([...open, ...context], 'another secret')).toBe('InvalidSignatureException');
-    const other = ['kms', 'decrypt', '--key-id', newKey(), ...open.slice(4)];
-    expect(await refusalOf([...other, ...context])).toBe('IncorrectKeyException');
-    await aws(['kms', 'disable-key', '--key-id', key]);
-    expect(await refusalOf([...open, ...context])).toBe('DisabledException');
-  });
+      expect(await refusalOf([...open, '--encryption-context', 'tenantId=another'])).toBe('InvalidCiphertextException');
+      expect(await refusalOf([...open, ...context], { ...TENANT_ADMIN, secretAccessKey: 'another' })).toBe(
+        'InvalidSignatureException',
+      );
+      const other = ['kms', 'decrypt', '--key-id', newKey(), ...open.slice(4)];
+      expect(await refusalOf([...other, ...context])).toBe('IncorrectKeyException');
+      await aws(['kms', 'disable-key', '--key-id', key]);
+      expect(await refusalOf([...open, ...context])).toBe('DisabledException');
+    },
+    AWSCLI_MS,
+  );
 
-  it('awscli and openssl import key material that the SDK then uses; STS tells who asks', async (test) => {
-    if (!existsSync(AWS)) {
-      if (process.env['CI'] === 'true') throw new Error('awscli is missing');
-      test.skip('awscli is not installed (apt-get install awscli)');
-    }
-    const key = newKey('EXTERNAL');
-    const ask = ['--wrapping-algorithm', 'RSAES_OAEP_SHA_256', '--wrapping-key-spec', 'RSA_2048'];
-    const parameters = await aws(['kms', 'get-parameters-for-import', '--key-id', key, ...ask]);
-    await writeFile(file('public.der'), Buffer.from(parameters['PublicKey']!, 'base64'));
-    await writeFile(file('token'), Buffer.from(parameters['ImportToken']!, 'base64'));
-    await writeFile(file('material'), createHash('sha256').update('material').digest());
-    const oaep = ['rsa_padding_mode:oaep', 'rsa_oaep_md:sha256', 'rsa_mgf1_md:sha256'].flatMap((one) => [
-      '-pkeyopt',
-      one,
-    ]);
-    const files = ['-in', file('material'), '-out', file('wrapped'), '-inkey', file('public.der'), '-keyform', 'DER'];
-    await run('openssl', ['pkeyutl', '-encrypt', '-pubin', ...files, ...oaep]);
-    const material = [
-      '--encrypted-key-material',
-      `fileb://${file('wrapped')}`,
-      '--import-token',
-      `fileb://${file('token')}`,
-    ];
-    const model = ['--expiration-model', 'KEY_MATERIAL_DOES_NOT_EXPIRE'];
-    await aws(['kms', 'import-key-material', '--key-id', key, ...material, ...model]);
-    expect((await readFile(file('wrapped'))).length).toBe(256);
-    const { CiphertextBlob } = await encrypt(key);
-    expect(await errorName(decrypt(key, CiphertextBlob!))).toBe('no error');
-    const identity = await aws(['sts', 'get-caller-identity']);
-    expect(identity['Arn']).toBe(TENANT_ADMIN.arn);
-  });
+  it(
+    'awscli and openssl import key material that the SDK then uses; STS lends a role',
+    async (test) => {
+      if (!existsSync(AWS)) {
+        if (process.env['CI'] === 'true') throw new Error('awscli is missing');
+        test.skip('awscli is not installed (apt-get install awscli)');
+      }
+      const key = newKey('EXTERNAL');
+      const ask = ['--wrapping-algorithm', 'RSAES_OAEP_SHA_256', '--wrapping-key-spec', 'RSA_2048'];
+      const parameters = await aws(['kms', 'get-parameters-for-import', '--key-id', key, ...ask]);
+      await writeFile(file('public.der'), Buffer.from(parameters['PublicKey']!, 'base64'));
+      await writeFile(file('token'), Buffer.from(parameters['ImportToken']!, 'base64'));
+      await writeFile(file('material'), createHash('sha256').update('material').digest());
+      const oaep = ['rsa_padding_mode:oaep', 'rsa_oaep_md:sha256', 'rsa_mgf1_md:sha256'].flatMap((one) => [
+        '-pkeyopt',
+        one,
+      ]);
+      const files = ['-in', file('material'), '-out', file('wrapped'), '-inkey', file('public.der'), '-keyform', 'DER'];
+      await run('openssl', ['pkeyutl', '-encrypt', '-pubin', ...files, ...oaep]);
+      const material = [
+        '--encrypted-key-material',
+        `fileb://${file('wrapped')}`,
+        '--import-token',
+        `fileb://${file('token')}`,
+      ];
+      const model = ['--expiration-model', 'KEY_MATERIAL_DOES_NOT_EXPIRE'];
+      await aws(['kms', 'import-key-material', '--key-id', key, ...material, ...model]);
+      expect((await readFile(file('wrapped'))).length).toBe(256);
+      const { CiphertextBlob } = await encrypt(key);
+      expect(await errorName(decrypt(key, CiphertextBlob!))).toBe('no error');
+      const identity = await aws(['sts', 'get-caller-identity']);
+      expect(identity['Arn']).toBe(TENANT_ADMIN.arn);
+      const role = ['sts', 'assume-role', '--role-arn', TENANT_ROLE.arn, '--role-session-name', 'awscli'];
+      expect(await refusalOf([...role, '--external-id', 'another'])).toBe('AccessDenied');
+      const session = await aws([...role, '--external-id', TENANT_ROLE.externalId!], HOUSE_USER);
+      expect(session['Credentials']).toMatchObject({ AccessKeyId: expect.stringMatching(/^ASIA/) });
+    },
+    AWSCLI_MS,
+  );
 });
