@@ -5,7 +5,7 @@ import { manualClock, systemClock, systemRandom, uuidV4 } from '@auditrax/base';
 import { issueEdgeCertificate } from '@auditrax/workload';
 import type { EdgeCertificate } from '@auditrax/workload';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { dekCommitment } from '../../commitment.ts';
+import { dekCommitment, encodeDekContext } from '../../commitment.ts';
 import { outgoingGuard } from '../../guard/outgoing.ts';
 import type { DekContext, KekProvider } from '../../kek.ts';
 import { localKekProvider } from '../../local-provider.ts';
@@ -89,6 +89,14 @@ describe('X1: a data key is wrapped twice, and the proxy sees neither it nor its
       for (const value of Object.values(body)) expect(decoded(value).includes(made.dek)).toBe(false);
     expect(counted('encrypt')).toBe(1);
     expect(counted('decrypt')).toBe(2);
+  });
+
+  it('the proxy is told to bind format, both keys and the whole context', async () => {
+    const made = await provider.generateDek(context);
+    const aad = Buffer.from(peer.seen[0]!.body['additionalAuthenticatedData']!, 'base64');
+    const innerRef = (await inner.wrap(made.dek, context)).kekRef;
+    const bound = [Buffer.from('AXX1'), Buffer.from('xks:source-1'), Buffer.from(innerRef), encodeDekContext(context)];
+    for (const part of bound) expect(aad.includes(part), part.toString('latin1')).toBe(true);
   });
 
   it.each([{ tenantId: uuidV4(random) }, { purpose: 'objects' }, { dekId: uuidV4(random) }, { version: 2 }])(
