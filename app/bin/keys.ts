@@ -19,6 +19,7 @@ import {
   openSourceBook,
   problems,
   recordedVault,
+  ringDestroyer,
   shreddingRoutes,
   vaultSourceRoutes,
   vaultSources,
@@ -105,7 +106,7 @@ async function openRooms(ring: KeyRing) {
   const kinds = ['local', 'aws-kms', 'xks'] as const;
   const sources = vaultSources({ stores, book, uses, clock, random, kinds, installationAssurance: 'development' });
   const destroyer = {
-    destroyKek: (tenantId: Uuid) => ring.destroyKekOf(tenantId),
+    destroyKeks: ringDestroyer(ring),
     forgetSources: (tenantId: Uuid) => sources.forget(tenantId),
   };
   return [

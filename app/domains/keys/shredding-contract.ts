@@ -1,7 +1,11 @@
 import { defineRoutes } from '@auditrax/base/route';
 import { z } from 'zod';
+import { KEYS_LISTED_MAX } from './contract.ts';
 
 const uuid = z.string().regex(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/, 'must be a UUID in lower case');
+const kekRef = z.string().min(3).max(512);
+/** Hundreds of references; a tenant has a handful. */
+const DESTROY_BODY_BYTES_MAX = 256 * 1024;
 /** A sealed canary has a hundred bytes. */
 const sealed = z
   .string()
@@ -17,11 +21,13 @@ export const shreddingContract = defineRoutes({
     path: '/internal/keys/destroy',
     access: { kind: 'internal', callers: ['issuer'], token: false },
     ids: {},
-    body: z.strictObject({ tenantId: uuid }),
+    /** `kekRefs`: under what the tenant's data keys are stored, so that each key store finds its own. */
+    body: z.strictObject({ tenantId: uuid, kekRefs: z.array(kekRef).max(KEYS_LISTED_MAX) }),
+    bodyBytesMax: DESTROY_BODY_BYTES_MAX,
     replies: {
       200: z.object({
-        /** The key-encryption key that is gone now; null when the ring had none (any more). */
-        kekId: uuid.nullable(),
+        /** The key-encryption keys that this call has destroyed, as `provider:id`. */
+        destroyed: z.array(kekRef),
         /** Key sources of the tenant that were forgotten. */
         sources: z.number().int().min(0),
       }),

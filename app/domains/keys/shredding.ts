@@ -1,4 +1,5 @@
 import { fromBase64Url, isAppError, toBase64Url, type Uuid } from '@auditrax/base';
+import type { KeyRing } from '@auditrax/seal';
 import type { TenantContext } from '@auditrax/tenancy';
 import { recordAudit } from '../../platform/audit/index.ts';
 import type { InternalClient } from '../../platform/http/client.ts';
@@ -111,6 +112,12 @@ export async function tryCanaries(sealer: Sealer, context: TenantContext, canari
   };
 }
 
+/** Under which key-encryption keys the tenant's data keys are, or were, stored. */
+export async function kekRefsOf(deps: Pick<KeyDeps, 'tenantDoor'>, context: TenantContext): Promise<readonly string[]> {
+  const rows = await deps.tenantDoor.transaction(context, (tx) => tx.query(everyDek(context.tenantId)));
+  return [...new Set(rows.map((row) => row.kek_ref))];
+}
+
 /** Asks for every data key that is still stored; each answer is kept. Throws on an outage. */
 export async function tryWrappedKeys(
   deps: Pick<KeyDeps, 'tenantDoor'> & { readonly keysClient: Pick<KeysClient, 'unwrap'> },
@@ -161,10 +168,18 @@ export async function overwriteKeys(
 
 /** What the keys process has to do for a deleted tenant; both are safe to repeat. */
 export interface KeyDestroyer {
-  /** Also from the generation before. Undefined when the ring has no key of this tenant. */
-  destroyKek(tenantId: Uuid): Promise<Uuid | undefined>;
+  /** In every store of the installation, also in what is kept of former states. Those destroyed now, as `provider:id`. */
+  destroyKeks(tenantId: Uuid, kekRefs: readonly string[]): Promise<readonly string[]>;
   /** How many sources of its own were forgotten. */
   forgetSources(tenantId: Uuid): Promise<number>;
+}
+
+/** Destroys the tenant's key in the local ring. */
+export function ringDestroyer(ring: Pick<KeyRing, 'destroyKekOf'>): (tenantId: Uuid) => Promise<readonly string[]> {
+  return async (tenantId) => {
+    const kekId = await ring.destroyKekOf(tenantId);
+    return kekId === undefined ? [] : [`local:${kekId}`];
+  };
 }
 
 /** Route of the `keys` service. */
@@ -173,8 +188,8 @@ export function shreddingRoutes(destroyer: KeyDestroyer): RoomRoutes {
     async destroy(call) {
       const tenantId = call.body.tenantId as Uuid; // the contract has checked its form
       const sources = await destroyer.forgetSources(tenantId);
-      const kekId = await destroyer.destroyKek(tenantId);
-      return { status: 200 as const, body: { kekId: kekId ?? null, sources } };
+      const destroyed = await destroyer.destroyKeks(tenantId, call.body.kekRefs);
+      return { status: 200 as const, body: { destroyed: [...destroyed], sources } };
     },
   });
 }
@@ -193,14 +208,18 @@ export function holderRoutes({ sealer }: { readonly sealer: Sealer }): RoomRoute
 
 /** The issuer's way to the two. Throws what they answer, `service_unavailable` without an answer. */
 export interface Shredder {
-  destroy(context: TenantContext): Promise<{ readonly kekId: string | null; readonly sources: number }>;
+  destroy(
+    context: TenantContext,
+    kekRefs: readonly string[],
+  ): Promise<{ readonly destroyed: readonly string[]; readonly sources: number }>;
   forgetElsewhere(context: TenantContext, canaries: Canaries): Promise<CanaryAnswers>;
 }
 
 export function createShredder(client: InternalClient): Shredder {
   return {
-    async destroy({ tenantId, requestId }) {
-      return (await client.call(shreddingContract.destroy, { body: { tenantId }, requestId })).body;
+    async destroy({ tenantId, requestId }, kekRefs) {
+      const body = { tenantId, kekRefs: [...kekRefs] };
+      return (await client.call(shreddingContract.destroy, { body, requestId })).body;
     },
     async forgetElsewhere({ tenantId, tenantPart, requestId }, canaries) {
       const text = (bytes: Buffer | null) => (bytes === null ? null : toBase64Url(bytes));

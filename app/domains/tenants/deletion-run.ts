@@ -2,6 +2,7 @@ import { AppError, uuidV4, type Json } from '@auditrax/base';
 import type { TenantContext } from '@auditrax/tenancy';
 import { closeSessionsOf, deleteCredentialIndexOf, deleteLinksOf, type IdentityDeps } from '../identity/index.ts';
 import {
+  kekRefsOf,
   overwriteKeys,
   sealCanaries,
   tryCanaries,
@@ -33,7 +34,8 @@ export interface DestructionDeps extends DeletionDeps, Pick<IdentityDeps, 'seale
 interface Evidence {
   /** Purposes whose key could not be used even before. */
   readonly refusedBefore: CanaryAnswers;
-  readonly kekId?: string | null;
+  /** Key-encryption keys, as `provider:id`. */
+  readonly destroyed?: readonly string[];
   readonly sources?: number;
   readonly keys?: readonly ShreddedKey[];
   readonly answers?: Readonly<Record<string, CanaryAnswers>>;
@@ -147,12 +149,13 @@ async function destroyKeys(deps: DestructionDeps, run: Run): Promise<Evidence> {
   const before = evidenceOf(run.row);
   const isProven = before.keys !== undefined && !before.keys.some((key) => key.unwrapAfterwards === 'opened');
   if (isProven) return before;
-  const { kekId, sources } = await deps.shredder.destroy(run.context);
+  const kekRefs = await kekRefsOf({ tenantDoor: deps.tenant }, run.context);
+  const { destroyed, sources } = await deps.shredder.destroy(run.context, kekRefs);
   const keys = await tryWrappedKeys({ tenantDoor: deps.tenant, keysClient: deps.keysClient }, run.context);
   const { stillOpen: _former, ...kept } = before;
   const evidence: Evidence = {
     ...kept,
-    kekId: kekId ?? before.kekId ?? null,
+    destroyed: [...new Set([...(before.destroyed ?? []), ...destroyed])],
     sources: Math.max(sources, before.sources ?? 0),
     keys,
   };
@@ -256,7 +259,8 @@ function certificateOf({ row, subject }: Run, evidence: Evidence, now: Date): Re
     endedAt: now.toISOString(),
     inventory: row.inventory,
     keyEncryptionKeys: [...new Set(keys.map(({ kekRef }) => kekRef))],
-    ringKey: evidence.kekId ?? null,
+    // What the installation itself held; a key in a store of the tenant's own is not ours to destroy.
+    keysDestroyed: [...(evidence.destroyed ?? [])],
     sourcesForgotten: evidence.sources ?? 0,
     dataKeys: keys.map((key) => ({ ...key })),
     canaries: [canary('fields'), canary('objects')],

@@ -6,7 +6,7 @@ import type { InternalClient } from '../../platform/http/client.ts';
 import type { Caller } from '../../platform/http/handler.ts';
 import { findSession } from '../identity/index.ts';
 import * as identity from '../identity/service.ts';
-import { createShredder, holderRoutes, shreddingRoutes } from '../keys/index.ts';
+import { createShredder, holderRoutes, ringDestroyer, shreddingRoutes } from '../keys/index.ts';
 import { certificateDigest } from './certificate.ts';
 import * as deletion from './deletion.ts';
 import type { DeletionDeps } from './deletion.ts';
@@ -41,7 +41,7 @@ afterAll(() => house?.stop());
 /** The keys process and the workspace without a wire. */
 function clientTo({ vault, otherSealer }: SeededIssuer): InternalClient {
   const rooms = [
-    shreddingRoutes({ destroyKek: (id) => vault.ring.destroyKekOf(id), forgetSources: () => Promise.resolve(0) }),
+    shreddingRoutes({ destroyKeks: (id) => ringDestroyer(vault.ring)(id), forgetSources: () => Promise.resolve(0) }),
     holderRoutes({ sealer: otherSealer }),
   ];
   const call = async (contract: RouteContract, request: { body?: unknown; requestId: string }) => {
@@ -176,7 +176,7 @@ describe('T2: the keys are gone, and the certificate says how that is known', ()
       proposed: { person: first.personId },
       confirmed: { person: second.personId },
       keyEncryptionKeys: [before[0]!.kek_ref],
-      ringKey: before[0]!.kek_ref.slice('local:'.length),
+      keysDestroyed: [before[0]!.kek_ref],
       canaries: [
         {
           purpose: 'fields',
@@ -210,7 +210,8 @@ describe('T2: the keys are gone, and the certificate says how that is known', ()
       const attempt = house.vault.keysClient.unwrap(context, { purpose, dekId, version: 1 }, { kekRef, wrapped });
       await expect(attempt).rejects.toThrow(withCode('unwrap_refused'));
     }
-    expect(() => house.vault.ring.kek(String(certificate['ringKey']) as Uuid)).toThrow(withCode('kek_unknown'));
+    const kekId = before[0]!.kek_ref.slice('local:'.length) as Uuid;
+    expect(() => house.vault.ring.kek(kekId)).toThrow(withCode('kek_unknown'));
   });
 
   it('the log holds its digest, the commitments and the errors', async () => {
@@ -282,7 +283,7 @@ describe('T4: a canary that still opens is a failure, recorded as one, never a c
     await confirmed('still-there');
     afterTheDelay();
     const real = deps.shredder;
-    const lazy = { ...deps, shredder: { ...real, destroy: () => Promise.resolve({ kekId: null, sources: 0 }) } };
+    const lazy = { ...deps, shredder: { ...real, destroy: () => Promise.resolve({ destroyed: [], sources: 0 }) } };
     expect(await runDueDeletions(lazy)).toBe(0);
     const failed = await stateOf('still-there');
     expect([failed.state, failed.certificate]).toEqual(['failed', null]);
