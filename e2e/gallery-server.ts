@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { extname, join, normalize, sep } from 'node:path';
 import { securityHeaders } from '../app/platform/edge/security-headers.ts';
 import * as data from './gallery-data.ts';
+import * as keys from './gallery-keys.ts';
 
 /** The very headers that the gateway sends, by kind of answer. */
 const headers = securityHeaders({ tls: false, host: 'localhost' });
@@ -123,6 +124,12 @@ function read(url: URL, role: data.MockRole): Answer | null {
     '/api/access/invitations': { invitations: data.invitations },
     '/api/identity/passkeys': { passkeys: data.passkeys },
     '/api/keys': data.keys,
+    '/api/keys/source': role === 'link' ? keys.keySourceStandard : keys.keySource,
+    '/api/keys/rotation': keys.keyRotation,
+    '/api/operator/key-rings': keys.keyRings,
+    '/api/tenants': keys.tenants,
+    '/api/tenants/deletions': keys.deletions,
+    '/api/tenants/deletion-preview': keys.deletionPreview,
     '/api/oncall/pages': data.oncall,
   };
   return path in fixed ? ok(fixed[path]) : null;
@@ -151,6 +158,9 @@ function write(path: string, body: Record<string, unknown>): Answer | null {
         input: body['input'],
       },
     });
+  if (path === '/api/keys/source/check')
+    return ok((body['source'] as { region?: string }).region === 'xx-none-1' ? keys.refusedSource : keys.checkedSource);
+  if (path === '/api/keys/source/import-parameters') return ok(keys.importParameters);
   if (path === '/api/identity/sign-out') return ok({ signedIn: false });
   if (path.endsWith('/finalise')) return ok({ state: 'final', revision: 4 });
   if (path.endsWith('/state')) return ok({ state: body['to'], revision: 4 });

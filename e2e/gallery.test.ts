@@ -7,6 +7,7 @@ import { chromium, type Browser, type BrowserContext, type Page } from 'playwrig
 import { build } from 'vite';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import * as data from './gallery-data.ts';
+import * as keys from './gallery-keys.ts';
 import { sealSmallLog } from './gallery-log.ts';
 import { samplePublicPage } from './gallery-public.ts';
 import { MOCK_PART_BYTES, startMockServer, type MockServer } from './gallery-server.ts';
@@ -36,6 +37,21 @@ interface Screen {
   readonly role: data.MockRole | 'none' | 'down';
   readonly ready: string;
   readonly act?: (page: Page) => Promise<void>;
+}
+
+/** Opens the wizard for a key of one's own and fills in a KMS key of this region. */
+async function toKeyCheck(page: Page, region: string): Promise<void> {
+  await page.getByRole('button', { name: 'Change to another key' }).click();
+  await page.getByRole('button', { name: 'Go on' }).click();
+  await page.getByLabel('Key ARN').fill('arn:aws:kms:eu-central-1:111122223333:key/1234abcd');
+  await page.getByLabel('Region').fill(region);
+  await page.getByRole('button', { name: 'Check it' }).click();
+}
+
+/** Shows the screen again with another answer to one question. */
+async function again(page: Page, path: string, body: unknown): Promise<void> {
+  await page.route(`**${path}`, (route) => route.fulfill({ json: body }));
+  await page.reload();
 }
 
 const engagementPath = `/app/engagements/${data.engagements[0]!.id}`;
@@ -107,6 +123,117 @@ const screens: readonly Screen[] = [
   },
   { name: 'export', path: '/app/export', role: 'lead', ready: 'text=Check a bundle' },
   { name: 'keys', path: '/app/keys', role: 'lead', ready: 'text=opens only' },
+  { name: 'keys-standard', path: '/app/keys', role: 'link', ready: 'text=Standard tier' },
+  {
+    name: 'keys-withdrawn',
+    path: '/app/keys',
+    role: 'lead',
+    ready: 'text=opens only',
+    act: async (page) => {
+      await again(page, '/api/keys/source', keys.keySourceWithdrawn);
+      await page.getByText('your data is unreadable until it is back').waitFor();
+    },
+  },
+  {
+    name: 'keys-moving',
+    path: '/app/keys',
+    role: 'lead',
+    ready: 'text=opens only',
+    act: async (page) => {
+      await again(page, '/api/keys/source', keys.keySourceMoving);
+      await page.getByRole('button', { name: 'Go on moving' }).waitFor();
+    },
+  },
+  {
+    name: 'keys-wizard',
+    path: '/app/keys',
+    role: 'lead',
+    ready: 'text=opens only',
+    act: async (page) => {
+      await page.getByRole('button', { name: 'Change to another key' }).click();
+      await page.getByText('What happens when you withdraw a key of your own').last().click();
+    },
+  },
+  {
+    name: 'keys-wizard-import',
+    path: '/app/keys',
+    role: 'lead',
+    ready: 'text=opens only',
+    act: async (page) => {
+      await page.getByRole('button', { name: 'Change to another key' }).click();
+      await page.getByText('Key material of your own').click();
+      await page.getByRole('button', { name: 'Go on' }).click();
+      await page.getByLabel('Key ARN').fill('arn:aws:kms:eu-central-1:111122223333:key/1234abcd');
+      await page.getByLabel('Region').fill('eu-central-1');
+      await page.getByRole('button', { name: 'Fetch what to wrap it with' }).click();
+      await page.getByRole('button', { name: 'Wrapping key (DER)' }).waitFor();
+    },
+  },
+  {
+    name: 'keys-wizard-xks',
+    path: '/app/keys',
+    role: 'lead',
+    ready: 'text=opens only',
+    act: async (page) => {
+      await page.getByRole('button', { name: 'Change to another key' }).click();
+      await page.getByText('Your external key store').click();
+      await page.getByRole('button', { name: 'Go on' }).click();
+      await page.getByRole('button', { name: 'Check it' }).click();
+      await page.getByText('This is needed.').waitFor();
+      await page.getByText('More settings').click();
+    },
+  },
+  {
+    name: 'keys-wizard-checked',
+    path: '/app/keys',
+    role: 'lead',
+    ready: 'text=opens only',
+    act: async (page) => {
+      await toKeyCheck(page, 'eu-central-1');
+      await page.getByRole('button', { name: 'Go on to approval' }).waitFor();
+    },
+  },
+  {
+    name: 'keys-wizard-refused',
+    path: '/app/keys',
+    role: 'lead',
+    ready: 'text=opens only',
+    act: async (page) => {
+      await toKeyCheck(page, 'xx-none-1');
+      await page.getByText('This key cannot be used yet').waitFor();
+    },
+  },
+  {
+    name: 'keys-switch',
+    path: '/app/keys',
+    role: 'lead',
+    ready: 'text=opens only',
+    act: async (page) => {
+      await toKeyCheck(page, 'eu-central-1');
+      await page.getByRole('button', { name: 'Go on to approval' }).click();
+      await page.getByText('What you approve').waitFor();
+    },
+  },
+  { name: 'key-rings', path: '/app/key-rings', role: 'operator', ready: 'text=lakeside: the key is withdrawn' },
+  {
+    name: 'key-ring',
+    path: '/app/key-rings',
+    role: 'operator',
+    ready: 'text=lakeside: the key is withdrawn',
+    act: (page) => page.getByRole('button', { name: 'lakeside', exact: true }).click(),
+  },
+  { name: 'organisations', path: '/app/organisations', role: 'operator', ready: 'text=Deletions under way' },
+  {
+    name: 'deletion-preview',
+    path: '/app/organisations',
+    role: 'operator',
+    ready: 'text=Deletions under way',
+    act: async (page) => {
+      await page.getByRole('button', { name: 'Actions for Harbour Street Audit' }).click();
+      await page.getByRole('menuitem', { name: 'Delete this organisation…' }).click();
+      await page.getByText('What becomes unreadable for good').waitFor();
+    },
+  },
   { name: 'oncall', path: '/app/oncall', role: 'operator', ready: 'text=Canary channel' },
   {
     name: 'oncall-page',

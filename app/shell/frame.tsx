@@ -12,7 +12,16 @@ import { useTheme, type Theme } from './theme.ts';
 import type { OncallAnswer, Role, Session } from './wire.ts';
 
 interface NavEntry {
-  readonly to: '/' | '/people' | '/audit-trail' | '/export' | '/passkeys' | '/oncall' | '/keys';
+  readonly to:
+    | '/'
+    | '/people'
+    | '/audit-trail'
+    | '/export'
+    | '/passkeys'
+    | '/oncall'
+    | '/keys'
+    | '/key-rings'
+    | '/organisations';
   readonly label: string;
   readonly icon: IconName;
   readonly roles: readonly Role[];
@@ -24,6 +33,8 @@ const nav: readonly { readonly label: string; readonly entries: readonly NavEntr
     entries: [
       { to: '/', label: 'Engagements', icon: 'folder', roles: ['lead', 'auditor', 'client'] },
       { to: '/oncall', label: 'On-call inbox', icon: 'bell', roles: ['operator'] },
+      { to: '/key-rings', label: 'Key rings', icon: 'shield', roles: ['operator'] },
+      { to: '/organisations', label: 'Organisations', icon: 'columns', roles: ['operator'] },
     ],
   },
   {

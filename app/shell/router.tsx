@@ -134,13 +134,35 @@ const keys = createRoute({
   path: '/keys',
   component: lazyRouteComponent(() => import('../domains/keys/keys.page.tsx'), 'KeysPage'),
 });
+const keyRings = createRoute({
+  getParentRoute: () => inside,
+  path: '/key-rings',
+  component: lazyRouteComponent(() => import('../domains/keys/key-rings.page.tsx'), 'KeyRingsPage'),
+});
+const tenants = createRoute({
+  getParentRoute: () => inside,
+  path: '/organisations',
+  component: lazyRouteComponent(() => import('../domains/tenants/tenants.page.tsx'), 'TenantsPage'),
+});
 
 const tree = root.addChildren([
   signIn,
   enrol,
   link,
   gallery,
-  inside.addChildren([home, newEngagement, engagement, people, passkeys, auditTrail, exportBundle, oncall, keys]),
+  inside.addChildren([
+    home,
+    newEngagement,
+    engagement,
+    people,
+    passkeys,
+    auditTrail,
+    exportBundle,
+    oncall,
+    keys,
+    keyRings,
+    tenants,
+  ]),
 ]);
 
 /** The app's screens. One router a page. */

@@ -4,8 +4,11 @@ import type { routes as access } from '../domains/access/contract.ts';
 import type { routes as trail } from '../domains/audit-trail/contract.ts';
 import type { routes as identity } from '../domains/identity/contract.ts';
 import type { consoleContract as keys } from '../domains/keys/contract.ts';
+import type { rotationContract as keyRotation } from '../domains/keys/rotation-contract.ts';
 import type { sourceContract as keySources } from '../domains/keys/source-contract.ts';
 import type { routes as oncall } from '../domains/oncall/contract.ts';
+import type { routes as tenants } from '../domains/tenants/contract.ts';
+import type { deletionRoutes } from '../domains/tenants/deletion-contract.ts';
 
 /**
  * What the app reads from the API, by name. The rooms' contracts are the source: types come from there where a room
@@ -37,6 +40,11 @@ export type Passkey = PasskeyList['passkeys'][number];
 export type OncallAnswer = Answer<(typeof oncall)['list']>;
 export type KeysAnswer = Answer<(typeof keys)['list']>;
 export type KeySourceAnswer = Answer<(typeof keySources)['read']>;
+export type ImportParameters = Answer<(typeof keySources)['importParameters']>;
+export type RotationAnswer = Answer<(typeof keyRotation)['rotation']>;
+export type TenantsAnswer = Answer<(typeof tenants)['list']>;
+export type DeletionsAnswer = Answer<(typeof deletionRoutes)['list']>;
+export type DeletionPreview = Answer<(typeof deletionRoutes)['preview']>;
 export type KeyRingsAnswer = Answer<(typeof keySources)['keyRings']>;
 
 export type Member = Answer<(typeof access)['listMembers']>['members'][number];

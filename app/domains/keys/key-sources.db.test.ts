@@ -14,7 +14,7 @@ import { HEALTH_FRESH_MS } from './key-stores.ts';
 import { createSealer } from './sealer.ts';
 import type { Sealer } from './sealer.ts';
 import { FORMER_KEPT_MS, openSourceBook } from './source-book.ts';
-import { sourceApproval } from './source-contract.ts';
+import { sourceApproval } from './source-approval.ts';
 import type { OwnKeySource } from './source-contract.ts';
 import { changeSource, checkSource, finishSource, readSources, returnSource } from './source-service.ts';
 import type { SourceAsker, SourceDeps } from './source-service.ts';

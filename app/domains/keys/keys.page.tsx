@@ -4,12 +4,14 @@ import { DataTable, type Column } from '../../ui/table.tsx';
 import { Ago, Deadline } from '../../ui/time.tsx';
 import { request } from '../../shell/api.ts';
 import { Failure } from '../../shell/failure.tsx';
-import type { KeysAnswer, ListedKey } from '../../shell/wire.ts';
+import { useSession } from '../../shell/session.tsx';
+import type { KeysAnswer, KeySourceAnswer, ListedKey } from '../../shell/wire.ts';
+import { KeyUsesSection } from './key-uses.page.tsx';
+import { SourceAlarm } from './key-words.page.tsx';
+import { purposeWords } from './purpose-words.page.tsx';
+import { RotationCard } from './rotation.page.tsx';
+import { SourceCard } from './source-card.page.tsx';
 
-const purposeWords: Readonly<Record<ListedKey['purpose'], readonly [string, string]>> = {
-  fields: ['Fields', 'text in the database'],
-  objects: ['Files', 'evidence and other objects'],
-};
 const stateWords: Readonly<Record<ListedKey['state'], readonly [look: string, word: string]>> = {
   PENDING: ['asserted', 'being made'],
   ACTIVE: ['proven', 'sealing'],
@@ -17,6 +19,19 @@ const stateWords: Readonly<Record<ListedKey['state'], readonly [look: string, wo
   RETIRED: ['asserted', 'retired'],
   DESTROYED: ['asserted', 'destroyed'],
 };
+
+/** A withdrawal is felt within seconds; the page should not be the last to know. */
+const SOURCE_REFRESH_MS = 10_000;
+
+function SourceLoading() {
+  return (
+    <section className="card" aria-label="The key that protects the data keys">
+      <output className="muted">Asking the keys process…</output>
+      <span className="skeleton" />
+      <span className="skeleton" />
+    </section>
+  );
+}
 
 function columnsFor(ageDaysMax: number): readonly Column<ListedKey>[] {
   return [
@@ -81,23 +96,19 @@ function columnsFor(ageDaysMax: number): readonly Column<ListedKey>[] {
   ];
 }
 
-/** The tenant's own data keys: how old they are and when the next one takes over. Nothing here opens anything. */
-export function KeysPage() {
+function DataKeys() {
   const { data, error } = useQuery({
-    queryKey: ['keys'],
+    queryKey: ['keys', 'list'],
     queryFn: ({ signal }) => request<KeysAnswer>('/api/keys', { signal }),
   });
   return (
-    <>
-      <PageHead title="Keys">
-        The data keys that seal your organisation’s text and files. The key that wraps them never leaves the keys
-        process, and nothing in this list could open anything.
-      </PageHead>
+    <section className="section" aria-labelledby="data-keys">
+      <h2 id="data-keys">Data keys</h2>
       {error ? (
         <Failure error={error} />
       ) : (
         <DataTable
-          label="Data keys"
+          label="Data keys, newest first"
           columns={columnsFor(data?.ageDaysMax ?? 90)}
           rows={data?.keys}
           rowKey={(row) => `${row.purpose} ${row.version}`}
@@ -111,6 +122,31 @@ export function KeysPage() {
           }
         />
       )}
+    </section>
+  );
+}
+
+/** Which key protects what, how it does, when it is replaced, who used it. Nothing here opens anything. */
+export function KeysPage() {
+  const { role } = useSession();
+  const { data, error } = useQuery({
+    queryKey: ['keys', 'source'],
+    queryFn: ({ signal }) => request<KeySourceAnswer>('/api/keys/source', { signal }),
+    refetchInterval: SOURCE_REFRESH_MS,
+  });
+  return (
+    <>
+      <PageHead title="Keys">
+        Data keys seal your organisation’s text and files; one key, kept in another process or at your own place,
+        protects the data keys. Nothing on this page could open anything.
+      </PageHead>
+      {data && <SourceAlarm health={data.active.health} />}
+      <div className="split split--even split--top">
+        {error ? <Failure error={error} /> : data ? <SourceCard answer={data} /> : <SourceLoading />}
+        <RotationCard mayRotate={role === 'lead'} />
+      </div>
+      <DataKeys />
+      {data && <KeyUsesSection uses={data.uses} />}
     </>
   );
 }

@@ -70,25 +70,6 @@ export const ownKeySource = z.discriminatedUnion('kind', [awsKms, pkcs11, xks]).
 });
 export type OwnKeySource = z.output<typeof ownKeySource>;
 
-const SECRETS = ['secretAccessKey', 'clientKey'] as const;
-
-/**
- * What a passkey approves when a source is registered: everything that is not secret, and SHA-256 (hex) of the secrets,
- * so that nobody can swap them, and they need not be sent a second time. The browser and the service compute the same.
- */
-export async function sourceApproval(
-  source: OwnKeySource,
-): Promise<{ source: Record<string, string>; secretsSha256: string }> {
-  const members = Object.entries(source).filter((entry): entry is [string, string] => entry[1] !== undefined);
-  const isSecret = (name: string) => (SECRETS as readonly string[]).includes(name);
-  const secrets = members.filter(([name]) => isSecret(name)).sort(([a], [b]) => (a < b ? -1 : 1));
-  const digest = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(JSON.stringify(secrets)));
-  return {
-    source: Object.fromEntries(members.filter(([name]) => !isSecret(name))),
-    secretsSha256: Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join(''),
-  };
-}
-
 export const tenantTier = z.enum(['standard', 'enterprise']);
 export type TenantTier = z.output<typeof tenantTier>;
 const sourceKind = z.enum(['local', 'pkcs11', 'aws-kms', 'xks']);

@@ -11,7 +11,7 @@ import { rewrapKeys } from './rewrap.ts';
 import type { RewrapReason } from './rewrap.ts';
 import type { KeyDeps } from './service.ts';
 import type { KeySourcesClient, MaterialInput } from './source-client.ts';
-import { sourceApproval } from './source-contract.ts';
+import { sourceApproval } from './source-approval.ts';
 import type { CheckedSource, KeySourceView, Moving, OwnKeySource, TenantTier } from './source-contract.ts';
 
 export interface SourceDeps extends Pick<KeyDeps, 'service' | 'tenantDoor' | 'keysClient'> {
