@@ -111,11 +111,11 @@ async function policy(values: Values): Promise<string> {
   return `${JSON.stringify(keyPolicyStatements({ principalArn, tenantId }), undefined, 2)}\n`;
 }
 
-const TOOLS: Readonly<Record<string, (values: Values, random: Random) => Promise<string>>> = {
-  'new-material': newMaterial,
-  wrap,
-  policy,
-};
+const TOOLS: ReadonlyMap<string, (values: Values, random: Random) => Promise<string>> = new Map([
+  ['new-material', newMaterial],
+  ['wrap', wrap],
+  ['policy', policy],
+]);
 
 export async function run(args: string[]): Promise<number> {
   const { values, positionals } = parseArgs({
@@ -134,7 +134,7 @@ export async function run(args: string[]): Promise<number> {
     process.stdout.write(HELP);
     return 0;
   }
-  const tool = TOOLS[positionals[0] ?? ''];
+  const tool = TOOLS.get(positionals[0] ?? '');
   if (tool === undefined || positionals.length !== 1) {
     process.stderr.write(HELP);
     return 2;

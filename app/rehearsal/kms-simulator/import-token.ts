@@ -51,7 +51,7 @@ export class ImportTokens {
   }
 
   async issue(ask: { keyId: string; algorithm: string; spec: string; nowMs: number }): Promise<Parameters> {
-    const bits = SPECS[ask.spec];
+    const bits = Object.hasOwn(SPECS, ask.spec) ? SPECS[ask.spec] : undefined;
     if (bits === undefined || !ALGORITHMS.has(ask.algorithm)) {
       throw refusal('ValidationException', 'WrappingKeySpec or WrappingAlgorithm is not one of the known values.');
     }

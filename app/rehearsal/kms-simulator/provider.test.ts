@@ -104,6 +104,8 @@ describe('AWS KMS driver, against the protocol simulator', () => {
     ]) {
       expect((await failure(provider.unwrap(wrapped, other))).code).toBe('authentication_failed');
     }
+    const short = { ...wrapped, wrapped: wrapped.wrapped.subarray(0, 47) };
+    expect((await failure(provider.unwrap(short, CONTEXT))).code).toBe('blob_malformed');
     const own = randomBytes(32);
     expect(await provider.unwrap(await provider.wrap(own, CONTEXT), CONTEXT)).toEqual(own);
     expect((await failure(provider.wrap(randomBytes(31), CONTEXT))).code).toBe('key_length');
@@ -236,6 +238,7 @@ const FAULTS: readonly [name: string, status: number, code: string, attempts: nu
   ['ServiceUnavailableException', 503, 'kek_unavailable', 3],
   ['NameOfAnotherDay', 500, 'kek_unavailable', 3],
   ['NameOfAnotherDay', 400, 'kek_misconfigured', 1],
+  ['constructor', 400, 'kek_misconfigured', 1],
   ['AccessDeniedException', 400, 'kek_denied', 1],
   ['NotFoundException', 400, 'kek_gone', 1],
   ['IncorrectKeyException', 400, 'kek_foreign', 1],
@@ -290,7 +293,7 @@ describe('AWS KMS driver, when the protocol simulator fails', () => {
     rig.simulator.fault({ kind: 'hang', times: 9 });
     const startedMs = performance.now();
     expect((await failure(provider.generateDek(CONTEXT))).code).toBe('kek_unavailable');
-    expect(performance.now() - startedMs).toBeLessThan(IMPATIENT.deadline_ms + 1_000);
+    expect(performance.now() - startedMs).toBeLessThan(IMPATIENT.deadline_ms + 5_000);
     expect(performance.now() - startedMs).toBeGreaterThan(IMPATIENT.attempt_ms * 2);
   });
 

@@ -54,7 +54,7 @@ export function answerSts(
     GetCallerIdentity: () =>
       element('Arn', caller.arn) + element('UserId', 'AIDASIMULATED') + element('Account', caller.account),
   };
-  const result = results[action];
+  const result = Object.hasOwn(results, action) ? results[action] : undefined;
   if (!result) throw refusal('ValidationException', 'The simulator does not know this action of STS.');
   const metadata = element('ResponseMetadata', element('RequestId', who.requestId));
   const inner = element(`${action}Result`, result()) + metadata;

@@ -55,129 +55,133 @@ const REQUEST_WRONG: Rule = {
 };
 
 /** Error names of AWS KMS, of its request signing and of STS. Source: API reference of AWS KMS, common errors. */
-const RULES: Readonly<Record<string, Rule>> = {
-  DisabledException: {
-    code: 'kek_disabled',
-    text: 'KEY is disabled. Its data stay unreadable until somebody enables it in AWS KMS.',
-  },
-  KMSInvalidStateException: {
-    code: 'kek_disabled',
-    text: 'KEY cannot be used in its present state: it waits for deletion or for its key material, or its custom key store does not answer. Look at its state in AWS KMS.',
-  },
-  KeyUnavailableException: {
-    code: 'kek_unavailable',
-    text: 'AWS KMS cannot reach KEY at the moment. Try again.',
-    repeat: 'safe',
-  },
-  DependencyTimeoutException: {
-    code: 'kek_unavailable',
-    text: 'Something that AWS KMS depends on for KEY was too slow. Try again.',
-    repeat: 'safe',
-  },
-  KMSInternalException: INTERNAL,
-  InternalFailure: INTERNAL,
-  InternalServerError: INTERNAL,
-  ServiceUnavailable: INTERNAL,
-  ServiceUnavailableException: INTERNAL,
-  ThrottlingException: THROTTLED,
-  Throttling: THROTTLED,
-  ThrottledException: THROTTLED,
-  RequestThrottled: THROTTLED,
-  RequestThrottledException: THROTTLED,
-  RequestLimitExceeded: THROTTLED,
-  TooManyRequestsException: THROTTLED,
-  AccessDeniedException: {
-    code: 'kek_denied',
-    text: 'The policies of AWS do not let us use KEY with this encryption context. Look at the key policy, the grant and, for a key of another account, the policy of the principal.',
-  },
-  AccessDenied: {
-    code: 'kek_denied',
-    text: 'The role for KEY may not be assumed. Look at its trust policy: our principal and the external id.',
-  },
-  NotAuthorized: DENIED_CREDENTIALS,
-  OptInRequired: DENIED_CREDENTIALS,
-  UnrecognizedClientException: DENIED_CREDENTIALS,
-  InvalidClientTokenId: DENIED_CREDENTIALS,
-  ExpiredTokenException: {
-    code: 'kek_denied',
-    text: 'The temporary credentials for KEY have expired. They are asked for anew; if this stays, look at the role.',
-    repeat: 'untouched',
-  },
-  InvalidSignatureException: {
-    code: 'kek_denied',
-    text: 'The secret access key for KEY is not the one of its access key id. Enter it again.',
-  },
-  RequestExpired: SKEWED,
-  RequestTimeTooSkewed: SKEWED,
-  RequestInTheFuture: SKEWED,
-  MissingAuthenticationTokenException: {
-    code: 'kek_misconfigured',
-    text: 'The request for KEY arrived unsigned: something on the way (a proxy) takes headers away.',
-  },
-  IncompleteSignatureException: {
-    code: 'kek_misconfigured',
-    text: 'The signature of the request for KEY arrived incomplete: something on the way (a proxy) changes headers.',
-  },
-  NotFoundException: {
-    code: 'kek_gone',
-    text: 'KEY does not exist, or no longer. A deleted KMS key cannot be brought back.',
-  },
-  InvalidArnException: REQUEST_WRONG,
-  InvalidKeyUsageException: REQUEST_WRONG,
-  ValidationException: REQUEST_WRONG,
-  UnsupportedOperationException: REQUEST_WRONG,
-  SerializationException: REQUEST_WRONG,
-  UnknownOperationException: REQUEST_WRONG,
-  InvalidGrantTokenException: {
-    code: 'kek_misconfigured',
-    text: 'The grant token for KEY is not valid. Make the grant again.',
-  },
-  LimitExceededException: {
-    code: 'kek_misconfigured',
-    text: 'A quota of AWS KMS is used up for KEY. Ask AWS to raise it.',
-  },
-  IncorrectKeyException: {
-    code: 'kek_foreign',
-    text: 'The data key was wrapped by another KMS key than KEY. The record, or the configured key, is not the one it was.',
-  },
-  InvalidCiphertextException: {
-    code: 'authentication_failed',
-    text: 'KEY does not open this data key: other bytes, or wrapped for another tenant, purpose, id or version.',
-  },
-  InvalidImportTokenException: IMPORT_TOKEN,
-  ExpiredImportTokenException: IMPORT_TOKEN,
-  IncorrectKeyMaterialException: {
-    code: 'kek_misconfigured',
-    text: 'This is not the key material that KEY had before: AWS KMS takes back only the very same. Wrap the original material.',
-  },
-  CustomKeyStoreInvalidStateException: STORE_OFF,
-  CustomKeyStoreNotFoundException: STORE_WRONG,
-  CloudHsmClusterNotActiveException: STORE_OFF,
-  CloudHsmClusterInvalidConfigurationException: STORE_WRONG,
-  CloudHsmClusterNotFoundException: STORE_WRONG,
-  CloudHsmClusterNotRelatedException: STORE_WRONG,
-  IncorrectTrustAnchorException: STORE_WRONG,
-  XksProxyIncorrectAuthenticationCredentialException: STORE_WRONG,
-  XksProxyInvalidConfigurationException: STORE_WRONG,
-  XksProxyInvalidResponseException: STORE_WRONG,
-  XksProxyUriUnreachableException: STORE_OFF,
-  XksProxyVpcEndpointServiceInvalidConfigurationException: STORE_WRONG,
-  XksProxyVpcEndpointServiceNotFoundException: STORE_WRONG,
-  XksKeyInvalidConfigurationException: STORE_WRONG,
-  XksKeyNotFoundException: STORE_WRONG,
-  CredentialsProviderError: {
-    code: 'kek_misconfigured',
-    text: 'There are no AWS credentials to use KEY with. Enter an access key for it, or give this machine a role.',
-  },
-};
+const RULES: ReadonlyMap<string, Rule> = new Map(
+  Object.entries<Rule>({
+    DisabledException: {
+      code: 'kek_disabled',
+      text: 'KEY is disabled. Its data stay unreadable until somebody enables it in AWS KMS.',
+    },
+    KMSInvalidStateException: {
+      code: 'kek_disabled',
+      text: 'KEY cannot be used in its present state: it waits for deletion or for its key material, or its custom key store does not answer. Look at its state in AWS KMS.',
+    },
+    KeyUnavailableException: {
+      code: 'kek_unavailable',
+      text: 'AWS KMS cannot reach KEY at the moment. Try again.',
+      repeat: 'safe',
+    },
+    DependencyTimeoutException: {
+      code: 'kek_unavailable',
+      text: 'Something that AWS KMS depends on for KEY was too slow. Try again.',
+      repeat: 'safe',
+    },
+    KMSInternalException: INTERNAL,
+    InternalFailure: INTERNAL,
+    InternalServerError: INTERNAL,
+    ServiceUnavailable: INTERNAL,
+    ServiceUnavailableException: INTERNAL,
+    ThrottlingException: THROTTLED,
+    Throttling: THROTTLED,
+    ThrottledException: THROTTLED,
+    RequestThrottled: THROTTLED,
+    RequestThrottledException: THROTTLED,
+    RequestLimitExceeded: THROTTLED,
+    TooManyRequestsException: THROTTLED,
+    AccessDeniedException: {
+      code: 'kek_denied',
+      text: 'The policies of AWS do not let us use KEY with this encryption context. Look at the key policy, the grant and, for a key of another account, the policy of the principal.',
+    },
+    AccessDenied: {
+      code: 'kek_denied',
+      text: 'The role for KEY may not be assumed. Look at its trust policy: our principal and the external id.',
+    },
+    NotAuthorized: DENIED_CREDENTIALS,
+    OptInRequired: DENIED_CREDENTIALS,
+    UnrecognizedClientException: DENIED_CREDENTIALS,
+    InvalidClientTokenId: DENIED_CREDENTIALS,
+    ExpiredTokenException: {
+      code: 'kek_denied',
+      text: 'The temporary credentials for KEY have expired. They are asked for anew; if this stays, look at the role.',
+      repeat: 'untouched',
+    },
+    InvalidSignatureException: {
+      code: 'kek_denied',
+      text: 'The secret access key for KEY is not the one of its access key id. Enter it again.',
+    },
+    RequestExpired: SKEWED,
+    RequestTimeTooSkewed: SKEWED,
+    RequestInTheFuture: SKEWED,
+    MissingAuthenticationTokenException: {
+      code: 'kek_misconfigured',
+      text: 'The request for KEY arrived unsigned: something on the way (a proxy) takes headers away.',
+    },
+    IncompleteSignatureException: {
+      code: 'kek_misconfigured',
+      text: 'The signature of the request for KEY arrived incomplete: something on the way (a proxy) changes headers.',
+    },
+    NotFoundException: {
+      code: 'kek_gone',
+      text: 'KEY does not exist, or no longer. A deleted KMS key cannot be brought back.',
+    },
+    InvalidArnException: REQUEST_WRONG,
+    InvalidKeyUsageException: REQUEST_WRONG,
+    ValidationException: REQUEST_WRONG,
+    UnsupportedOperationException: REQUEST_WRONG,
+    SerializationException: REQUEST_WRONG,
+    UnknownOperationException: REQUEST_WRONG,
+    InvalidGrantTokenException: {
+      code: 'kek_misconfigured',
+      text: 'The grant token for KEY is not valid. Make the grant again.',
+    },
+    LimitExceededException: {
+      code: 'kek_misconfigured',
+      text: 'A quota of AWS KMS is used up for KEY. Ask AWS to raise it.',
+    },
+    IncorrectKeyException: {
+      code: 'kek_foreign',
+      text: 'The data key was wrapped by another KMS key than KEY. The record, or the configured key, is not the one it was.',
+    },
+    InvalidCiphertextException: {
+      code: 'authentication_failed',
+      text: 'KEY does not open this data key: other bytes, or wrapped for another tenant, purpose, id or version.',
+    },
+    InvalidImportTokenException: IMPORT_TOKEN,
+    ExpiredImportTokenException: IMPORT_TOKEN,
+    IncorrectKeyMaterialException: {
+      code: 'kek_misconfigured',
+      text: 'This is not the key material that KEY had before: AWS KMS takes back only the very same. Wrap the original material.',
+    },
+    CustomKeyStoreInvalidStateException: STORE_OFF,
+    CustomKeyStoreNotFoundException: STORE_WRONG,
+    CloudHsmClusterNotActiveException: STORE_OFF,
+    CloudHsmClusterInvalidConfigurationException: STORE_WRONG,
+    CloudHsmClusterNotFoundException: STORE_WRONG,
+    CloudHsmClusterNotRelatedException: STORE_WRONG,
+    IncorrectTrustAnchorException: STORE_WRONG,
+    XksProxyIncorrectAuthenticationCredentialException: STORE_WRONG,
+    XksProxyInvalidConfigurationException: STORE_WRONG,
+    XksProxyInvalidResponseException: STORE_WRONG,
+    XksProxyUriUnreachableException: STORE_OFF,
+    XksProxyVpcEndpointServiceInvalidConfigurationException: STORE_WRONG,
+    XksProxyVpcEndpointServiceNotFoundException: STORE_WRONG,
+    XksKeyInvalidConfigurationException: STORE_WRONG,
+    XksKeyNotFoundException: STORE_WRONG,
+    CredentialsProviderError: {
+      code: 'kek_misconfigured',
+      text: 'There are no AWS credentials to use KEY with. Enter an access key for it, or give this machine a role.',
+    },
+  }),
+);
 /** Other spellings of the same in STS and in older answers. */
-const SAME_AS: Readonly<Record<string, string>> = {
-  ExpiredToken: 'ExpiredTokenException',
-  SignatureDoesNotMatch: 'InvalidSignatureException',
-  IncompleteSignature: 'IncompleteSignatureException',
-  MissingAuthenticationToken: 'MissingAuthenticationTokenException',
-  ValidationError: 'ValidationException',
-};
+const SAME_AS: ReadonlyMap<string, string> = new Map(
+  Object.entries({
+    ExpiredToken: 'ExpiredTokenException',
+    SignatureDoesNotMatch: 'InvalidSignatureException',
+    IncompleteSignature: 'IncompleteSignatureException',
+    MissingAuthenticationToken: 'MissingAuthenticationTokenException',
+    ValidationError: 'ValidationException',
+  }),
+);
 
 /** Codes of Node for a connection that never carried the request. */
 const NEVER_SENT = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH']);
@@ -206,11 +210,11 @@ function aheadSeconds(thrown: Thrown, nowMs: number): number | undefined {
 }
 
 function signingRule(thrown: Thrown, name: string, nowMs: number): Rule | undefined {
-  if (!SIGNING_REFUSED.has(name) && !(RULES[name] === SKEWED)) return undefined;
+  if (!SIGNING_REFUSED.has(name) && !(RULES.get(name) === SKEWED)) return undefined;
   const ahead = aheadSeconds(thrown, nowMs);
   const isSaid = typeof thrown.message === 'string' && /signature (expired|not yet current)/i.test(thrown.message);
   const isSeen = ahead !== undefined && Math.abs(ahead) >= SKEW_SECONDS_MIN;
-  if (RULES[name] !== SKEWED && !isSaid && !isSeen) return undefined;
+  if (RULES.get(name) !== SKEWED && !isSaid && !isSeen) return undefined;
   if (!isSeen) return SKEWED;
   const way = `${Math.abs(ahead)} s ${ahead > 0 ? 'ahead of' : 'behind'} AWS`;
   return { code: 'clock_skew', text: `The clock of this machine is ${way}. Set it (NTP); nothing is wrong with KEY.` };
@@ -234,7 +238,7 @@ function networkRule(name: string): Rule | undefined {
 
 function ruleOf(thrown: Thrown, name: string, nowMs: number): Rule {
   const status = Number(thrown.$metadata?.httpStatusCode);
-  const known = signingRule(thrown, name, nowMs) ?? RULES[name] ?? networkRule(name);
+  const known = signingRule(thrown, name, nowMs) ?? RULES.get(name) ?? networkRule(name);
   if (known) return known;
   if (status === 429) return THROTTLED;
   if (status >= 400 && status < 500)
@@ -253,7 +257,7 @@ export function verdictOf(thrown: unknown, about: { readonly keyArn: string; rea
   const given = plain(fault.name) ?? 'Unknown';
   const code = plain(fault.code);
   const spelled = given === 'Error' || given === 'TypeError' ? (code ?? given) : given;
-  const name = SAME_AS[spelled] ?? (RULES[spelled] === undefined && code !== undefined ? code : spelled);
+  const name = SAME_AS.get(spelled) ?? (!RULES.has(spelled) && code !== undefined ? code : spelled);
   const rule = ruleOf(fault, name, about.nowMs);
   const requestId = plain(fault.$metadata?.requestId);
   const trail = `${name}${requestId === undefined ? '' : `, AWS request ${requestId}`}`;

@@ -57,10 +57,18 @@ function contextOf(context: DekContext): Record<string, string> {
   };
 }
 
-/** The ARN of a reference. Throws `kek_unknown` for one that is not a KMS key's. */
-function arnOf(kekRef: string): string {
-  if (kekRef.startsWith(REF_PREFIX)) return kekRef.slice(REF_PREFIX.length);
-  throw sealError('kek_unknown', `the record names key ${kekRef}, which is not in AWS KMS`);
+function canBeBlob(length_bytes: number): boolean {
+  return length_bytes >= WRAPPED_BYTES_MIN && length_bytes <= WRAPPED_BYTES_MAX;
+}
+
+/** The KMS key that a wrapped key is under. Throws `kek_unknown`, and `blob_malformed` for bytes that cannot be one. */
+function arnOf({ kekRef, wrapped }: WrappedDek): string {
+  if (!kekRef.startsWith(REF_PREFIX)) {
+    throw sealError('kek_unknown', `the record names key ${kekRef}, which is not in AWS KMS`);
+  }
+  if (!canBeBlob(wrapped.length))
+    throw sealError('blob_malformed', 'these bytes are not a wrapped data key of AWS KMS');
+  return kekRef.slice(REF_PREFIX.length);
 }
 
 class Provider {
@@ -148,8 +156,7 @@ class Provider {
 
   /** The answer must name the key that was asked: a wrapped key recorded under another could not be found again. */
   #wrapped(blob: Uint8Array | undefined, keyId: string | undefined): WrappedDek {
-    const length_bytes = blob?.length ?? 0;
-    if (keyId !== this.keyArn || length_bytes < WRAPPED_BYTES_MIN || length_bytes > WRAPPED_BYTES_MAX) {
+    if (keyId !== this.keyArn || !canBeBlob(blob?.length ?? 0)) {
       throw sealError(
         'kek_unavailable',
         `AWS KMS answered for another key than ${this.keyArn}, or without a wrapped key`,
@@ -198,7 +205,7 @@ class Provider {
   }
 
   async unwrap(wrapped: WrappedDek, context: DekContext): Promise<Buffer> {
-    const arn = arnOf(wrapped.kekRef);
+    const arn = arnOf(wrapped);
     if (arn !== this.keyArn) {
       throw sealError('kek_unknown', `the record names KMS key ${arn}, the configured one is ${this.keyArn}`);
     }
@@ -216,7 +223,7 @@ class Provider {
   }
 
   async rewrap(wrapped: WrappedDek, context: DekContext): Promise<WrappedDek> {
-    const SourceKeyId = arnOf(wrapped.kekRef);
+    const SourceKeyId = arnOf(wrapped);
     const both = contextOf(context);
     return this.#use(async (abortSignal) => {
       const answer = await this.connection.client.send(

@@ -16,7 +16,7 @@ export interface CheckedSource {
 }
 
 const KEY_ARN =
-  /^arn:(aws|aws-cn|aws-us-gov|aws-eusc):kms:([a-z]{2}(?:-[a-z]+)+-\d):(\d{12}):key\/((?:mrk-)?[0-9a-f-]{32,36})$/;
+  /^arn:(aws|aws-cn|aws-us-gov|aws-eusc):kms:([a-z]{2,4}(?:-[a-z]+)+-\d):(\d{12}):key\/((?:mrk-)?[0-9a-f-]{32,36})$/;
 const ROLE_ARN = /^arn:(aws|aws-cn|aws-us-gov|aws-eusc):iam::\d{12}:role\/[\w+=,.@/-]{1,512}$/;
 const ACCESS_KEY_ID = /^[\w]{16,128}$/;
 const EXTERNAL_ID = /^[\w+=,.@:/-]{2,1224}$/;
