@@ -1,6 +1,14 @@
 import { join } from 'node:path';
 import type { TenantDoor } from '@auditrax/tenancy';
-import { createKeysClient, createRotation, createSealer, type Rotation, type Sealer } from '../domains/keys/index.ts';
+import {
+  createKeysClient,
+  createKeySourcesClient,
+  createRotation,
+  createSealer,
+  watchLeases,
+  type Rotation,
+  type Sealer,
+} from '../domains/keys/index.ts';
 import { installRecorder, type RecordAudit } from '../platform/audit/index.ts';
 import { discoverSealedColumns, discoverSealedFields, type SealedColumn } from '../platform/db/sealed-fields.ts';
 import type { Floor } from './floor.ts';
@@ -32,6 +40,12 @@ export function openSealing(
   const sealer = createSealer({ ...keys, fields: parts.fields });
   const onFailure = (error: unknown): void => floor.log.error('rotation-failed', { error });
   const rotation = createRotation({ ...keys, columns: parts.columns, sealer, onFailure });
+  // Ends with the process: a key that was withdrawn during a drain is wiped as well.
+  watchLeases({
+    sealer,
+    client: createKeySourcesClient(client),
+    onFailure: (error) => floor.log.warn('leases-unanswered', { error }),
+  });
   const recordAudit = installRecorder({
     clock,
     random,

@@ -7,6 +7,7 @@ import type { DekHandle } from './dek-cache.ts';
 const handle = (): DekHandle => ({
   version: 1,
   dekId: uuidV4(systemRandom),
+  kekRef: 'local:sample',
   key: new XaesKey(systemRandom.bytes(32)),
   createdAtMs: 0,
 });

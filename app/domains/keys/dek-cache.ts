@@ -14,6 +14,8 @@ interface Held<T> {
 /** A data key in use, with what decides whether it may still seal. */
 export interface DekHandle extends FieldKey {
   readonly dekId: Uuid;
+  /** Which key-encryption key wraps it. */
+  readonly kekRef: string;
   readonly createdAtMs: number;
 }
 
@@ -65,6 +67,15 @@ export class DekCache {
     const started = load().finally(() => this.#loading.delete(name));
     this.#loading.set(name, started);
     return started;
+  }
+
+  /** First parts of the names (up to a slash) of what is held and not expired, as far as `wanted` says so. */
+  owners(wanted: (held: DekHandle) => boolean): ReadonlySet<string> {
+    const found = new Set<string>();
+    for (const [name, held] of this.#held) {
+      if (held.expiresAtMs > this.#clock.nowMs() && wanted(held.value)) found.add(name.slice(0, name.indexOf('/')));
+    }
+    return found;
   }
 
   /** Drops and wipes all whose name begins with `prefix`. */

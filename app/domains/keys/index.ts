@@ -2,6 +2,7 @@ export { createKeysClient } from './client.ts';
 export type { KeysClient } from './client.ts';
 export { problems } from './errors.ts';
 export { keyConsoleRoutes, keySourceRoutes, keysRoutes, rotationRoutes } from './routes.ts';
+export { watchLeases } from './leases.ts';
 export { createRotation, valuesOnOldKeys } from './rotation.ts';
 export type { Rotation } from './rotation.ts';
 export { createSealer } from './sealer.ts';

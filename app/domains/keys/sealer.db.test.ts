@@ -10,6 +10,7 @@ import type { TestDatabase } from '../../platform/db/testing.ts';
 import { createKeysClient } from './client.ts';
 import type { KeysClient } from './client.ts';
 import { DEK_TTL_MS } from './dek-cache.ts';
+import { watchLeases } from './leases.ts';
 import { createSealer } from './sealer.ts';
 import type { Sealer } from './sealer.ts';
 import { DEK_AGE_MS_MAX, keyStatus, listedKeys } from './service.ts';
@@ -318,6 +319,75 @@ describe('a key is used only as what it was made for', () => {
     await expect(sealer.openText({ ...place, sealed })).rejects.toThrow(withCode('keys_unavailable'));
     vault.outage.on = false;
     expect(await sealer.openText({ ...place, sealed })).toBe('x');
+  });
+
+  it('a withdrawal that shows itself in one call wipes all that is held of the tenant, and of nobody else', async () => {
+    const { context } = await provisioned();
+    const other = await provisioned();
+    const withdrawn = new Set<string>();
+    const keysClient: KeysClient = {
+      ...vault.keysClient,
+      unwrap: (given, name, wrapped) =>
+        withdrawn.has(given.tenantId)
+          ? Promise.reject(new AppError('kek_disabled', 'withdrawn'))
+          : vault.keysClient.unwrap(given, name, wrapped),
+    };
+    const sealer = makeSealer({ keysClient });
+    const place = { field: 'app.note.title', rowId: uuid() } as const;
+    const own = await sealer.seal({ ...place, context, value: 'x' });
+    const theirs = await sealer.seal({ ...place, context: other.context, value: 'y' });
+    withdrawn.add(context.tenantId).add(other.context.tenantId);
+    expect(await sealer.openText({ ...place, context, sealed: own })).toBe('x');
+    const object = sealer.sealObjectKey({ context, objectId: uuid(), key: systemRandom.bytes(32) });
+    await expect(object).rejects.toThrow(withCode('kek_disabled'));
+    await expect(sealer.openText({ ...place, context, sealed: own })).rejects.toThrow(withCode('kek_disabled'));
+    expect(await sealer.openText({ ...place, context: other.context, sealed: theirs })).toBe('y');
+  });
+
+  it('a lease that was withdrawn wipes; one that nobody answers for goes on; the installation’s own is not asked for', async () => {
+    const { context, sealer } = await provisioned();
+    const place = { context, field: 'app.note.title', rowId: uuid() } as const;
+    const sealed = await sealer.seal({ ...place, value: 'x' });
+    const asked: string[][] = [];
+    let state: 'usable' | 'withdrawn' | 'silent' = 'usable';
+    const client = {
+      lease: async (tenantIds: readonly string[]) => {
+        asked.push([...tenantIds]);
+        if (state === 'silent') throw new AppError('keys_unavailable', 'nobody answers');
+        return tenantIds.map((tenantId) => ({ tenantId, state: state as 'usable' | 'withdrawn', code: null }));
+      },
+    };
+    const failures: unknown[] = [];
+    const watch = watchLeases({ sealer, client, onFailure: (error) => failures.push(error) });
+    await watch.look();
+    expect(asked).toEqual([]);
+    sealer.purge();
+    const [before] = await deks(context);
+    await admin.query('alter table app.dek disable trigger user');
+    await admin.query(`update app.dek set kek_ref = 'xks:sample' where tenant_id = $1`, [context.tenantId]);
+    await admin.query('alter table app.dek enable trigger user');
+    const ofRing: KeysClient = {
+      ...vault.keysClient,
+      unwrap: (given, name, wrapped) => vault.keysClient.unwrap(given, name, { ...wrapped, kekRef: before.kek_ref }),
+    };
+    const own = makeSealer({ keysClient: ofRing });
+    const ownWatch = watchLeases({ sealer: own, client, onFailure: (error) => failures.push(error) });
+    expect(await own.openText({ ...place, sealed })).toBe('x');
+    vault.calls.length = 0;
+    await ownWatch.look();
+    state = 'silent';
+    await ownWatch.look();
+    expect(failures).toHaveLength(1);
+    expect(await own.openText({ ...place, sealed })).toBe('x');
+    expect(vault.calls).toEqual([]);
+    state = 'withdrawn';
+    await ownWatch.look();
+    expect(own.ownSourceTenants()).toEqual([]);
+    expect(await own.openText({ ...place, sealed })).toBe('x');
+    expect(vault.calls).toEqual(['keys.unwrap']);
+    expect(asked).toEqual([[context.tenantId], [context.tenantId], [context.tenantId]]);
+    watch.stop();
+    ownWatch.stop();
   });
 
   it('an answer that does not fit the contract is no key', async () => {

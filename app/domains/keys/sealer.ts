@@ -64,6 +64,8 @@ export interface Sealer {
     readonly column: Pick<SealedColumn, 'field' | 'purpose'>;
     readonly rows: readonly SealedRow[];
   }): Promise<Resealed>;
+  /** Tenants of whom keys are held that a key source of their own has unwrapped: the withdrawal of one is to be felt. */
+  ownSourceTenants(): readonly Uuid[];
   /** Another key may seal by now: it is asked for at the next write. */
   forgetActive(tenantId?: Uuid): void;
   /** Forgets the tenant's keys at once (withdrawn key, deleted tenant); all tenants' when none is named. */
@@ -87,6 +89,11 @@ const UNREADABLE: readonly string[] = [
   'dek_not_usable',
   'suite_unknown',
 ];
+
+/** The owner of a key has withdrawn it, or it exists no more: as against a key store that is only out of reach. */
+const WITHDRAWN: readonly string[] = ['kek_denied', 'kek_disabled', 'kek_gone'];
+/** Keys of the installation's own ring. */
+const INSTALLATION_KEK = 'local:';
 
 export interface SealerDeps extends KeyDeps {
   /** Name to number, merged from all rooms (`mergeSealedFields`). */
@@ -144,6 +151,7 @@ export function createSealer(deps: SealerDeps): Sealer {
         if (await rotateWhenDue(deps, { context, purpose })) keys.forgetActive(context.tenantId);
     },
     resealMany: (input) => resealMany({ keys, random: deps.random }, input),
+    ownSourceTenants: keys.ownSourceTenants,
     forgetActive: keys.forgetActive,
     purge: keys.purge,
   };
@@ -185,6 +193,7 @@ interface KeyFinder {
   purge(tenantId?: Uuid): void;
   /** Which key seals is asked again; what is cached still opens. */
   forgetActive(tenantId?: Uuid): void;
+  ownSourceTenants(): readonly Uuid[];
 }
 
 function keyFinder(deps: SealerDeps): KeyFinder {
@@ -202,9 +211,20 @@ function keyFinder(deps: SealerDeps): KeyFinder {
     cache.put(nameOf(use, handle.version), handle);
     return handle;
   };
+  const purge = (tenantId?: Uuid): void => {
+    cache.purge(tenantId === undefined ? '' : `${tenantId}/`);
+    forgetActive(tenantId);
+  };
   // A load inside a caller's transaction is not shared: its failure would be that caller's, not everybody's.
-  const load = (use: KeyUse, name: string, work: () => Promise<DekHandle>): Promise<DekHandle> =>
-    use.tx === undefined ? cache.once(name, work) : work();
+  const load = async (use: KeyUse, name: string, work: () => Promise<DekHandle>): Promise<DekHandle> => {
+    try {
+      return await (use.tx === undefined ? cache.once(name, work) : work());
+    } catch (error) {
+      // Whoever withdraws a key means all that it protects, not only what is not cached yet.
+      if (isAppError(error, ...WITHDRAWN)) purge(use.context.tenantId);
+      throw error;
+    }
+  };
 
   return {
     async forSealing(use) {
@@ -233,11 +253,9 @@ function keyFinder(deps: SealerDeps): KeyFinder {
       provisional.set(context, made);
       provisional.set(tx.context, made);
     },
-    purge(tenantId) {
-      cache.purge(tenantId === undefined ? '' : `${tenantId}/`);
-      forgetActive(tenantId);
-    },
+    purge,
     forgetActive,
+    ownSourceTenants: () => [...cache.owners((held) => !held.kekRef.startsWith(INSTALLATION_KEK))] as Uuid[],
   };
 }
 

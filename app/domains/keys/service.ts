@@ -149,7 +149,13 @@ async function unwrapRow(deps: KeyDeps, context: TenantContext, row: DekRow): Pr
   const dek = await deps.keysClient.unwrap(context, name, { kekRef: row.kek_ref, wrapped: row.wrapped });
   try {
     checkCommitment(dek, { tenantId: context.tenantId, ...name }, row.commitment);
-    return { version: row.version, dekId: row.id, key: new XaesKey(dek), createdAtMs: atMs(row.created_at) };
+    return {
+      version: row.version,
+      dekId: row.id,
+      kekRef: row.kek_ref,
+      key: new XaesKey(dek),
+      createdAtMs: atMs(row.created_at),
+    };
   } finally {
     dek.fill(0);
   }
