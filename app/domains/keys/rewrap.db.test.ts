@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { manualClock, systemRandom, uuidV4 } from '@auditrax/base';
 import { initKeyRing, localKekProvider } from '@auditrax/seal';
-import type { KekProvider } from '@auditrax/seal';
+import type { KeyRing } from '@auditrax/seal';
 import { openDatabase } from '@auditrax/tenancy';
 import type { Database, TenantContext } from '@auditrax/tenancy';
 import { Client } from 'pg';
@@ -14,7 +14,7 @@ import type { KeysClient } from './client.ts';
 import { rewrapKeys } from './rewrap.ts';
 import { createSealer } from './sealer.ts';
 import type { Sealer } from './sealer.ts';
-import { createVault } from './vault.ts';
+import { clientOverRings } from './testing/ring-client.ts';
 
 const withCode = (code: string) => expect.objectContaining({ code });
 const FIELD = 'app.note.title';
@@ -23,7 +23,7 @@ let server: TestDatabase;
 let database: Database;
 let admin: Client;
 let folder: string;
-let sources: KekProvider[];
+let rings: KeyRing[];
 /** Index of the source that wraps; every source goes on unwrapping what it wrapped. */
 let active: number;
 let client: KeysClient;
@@ -50,34 +50,11 @@ afterAll(async () => {
   await server?.stop();
 });
 
-async function source(): Promise<KekProvider> {
+async function newRing(): Promise<KeyRing> {
   const path = join(await mkdtemp(join(folder, 'ring-')), 'ring.json');
   const given = { path, rootKey: systemRandom.bytes(32), clock, random: systemRandom, wrappedKeysInStore: 0 };
   const { ring } = await initKeyRing(given);
-  return localKekProvider({ ring, random: systemRandom });
-}
-
-/** Wraps with the active source, unwraps with whichever knows the key: what a keys process does with several sources. */
-function clientOver(): KeysClient {
-  const provider: KekProvider = {
-    generateDek: (given) => sources[active]!.generateDek(given),
-    wrap: (dek, given) => sources[active]!.wrap(dek, given),
-    async unwrap(wrapped, given) {
-      const answers = await Promise.allSettled(sources.map((one) => one.unwrap(wrapped, given)));
-      const opened = answers.find((answer) => answer.status === 'fulfilled');
-      if (opened === undefined) throw (answers[0] as PromiseRejectedResult).reason;
-      return opened.value;
-    },
-    describe: () => sources[active]!.describe(),
-    health: () => sources[active]!.health(),
-  };
-  const vault = createVault({ provider, onRefusal: () => undefined });
-  const caller = { peer: 'workspace', requestId: 'test' } as const;
-  return {
-    generate: ({ tenantId }, name) => vault.generate({ tenantId, ...name }, caller),
-    unwrap: ({ tenantId }, name, wrapped) => vault.unwrap(wrapped, { tenantId, ...name }, caller),
-    rewrap: ({ tenantId }, name, wrapped) => vault.rewrap(wrapped, { tenantId, ...name }, caller),
-  } as KeysClient;
+  return ring;
 }
 
 const makeSealer = (): Sealer =>
@@ -107,9 +84,9 @@ const entries = async () =>
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'rewrap-'));
-  sources = [await source(), await source()];
+  rings = [await newRing(), await newRing()];
   active = 0;
-  client = clientOver();
+  client = clientOverRings(rings, () => active);
   const tenantId = uuidV4(systemRandom);
   tenantCount += 1;
   await admin.query(
@@ -138,7 +115,7 @@ describe('keys move to another source and nothing is lost', () => {
     expect(facts.map((fact) => [fact['purpose'], fact['from'], fact['to'], fact['reason']]).sort()).toEqual(
       after.map((row, index) => [row.purpose, before[index].kek_ref, row.kek_ref, 'source-switched']),
     );
-    sources = [sources[1]!, sources[1]!];
+    client = clientOverRings([rings[1]!], () => 0);
     expect(await makeSealer().openText({ ...place, sealed })).toBe('kept');
     expect(await rewrapKeys(deps(), context, { reason: 'source-switched' })).toEqual({ rewrapped: 0, current: 2 });
     expect(await entries()).toHaveLength(2);
@@ -148,7 +125,11 @@ describe('keys move to another source and nothing is lost', () => {
     const before = await rows();
     active = 1;
     const lying = {
-      rewrap: async (given, name) => sources[1]!.wrap(systemRandom.bytes(32), { tenantId: given.tenantId, ...name }),
+      rewrap: async (given, name) =>
+        localKekProvider({ ring: rings[1]!, random: systemRandom }).wrap(systemRandom.bytes(32), {
+          tenantId: given.tenantId,
+          ...name,
+        }),
     } satisfies Partial<KeysClient>;
     await expect(rewrapKeys(deps(lying), context, { reason: 'source-switched' })).rejects.toThrow(
       withCode('commitment_mismatch'),
