@@ -134,12 +134,26 @@ describe('doctor', () => {
     );
   }, 60_000);
 
-  test('a start with the ring of another house names the key that the data need', async () => {
+  test('a ring of another house, put in after a restore, is named with what the data expect, at rest and at a start', async () => {
     const other = join(dirname(state), 'other');
-    const { stop } = await openTestHouse(other);
+    const passphraseFile = join(folder, 'passphrase');
+    writeFileSync(passphraseFile, 'the passphrase of the other house\n', { mode: 0o600 });
+    const environment = { AUDITRAX_PASSPHRASE_FILE: passphraseFile };
+    const { stop } = await openTestHouse(other, { environment });
     await stop();
-    for (const name of ['key-ring', 'root-key']) copyFileSync(join(other, 'keys', name), join(state, 'keys', name));
-    await expect(openTestHouse(state)).rejects.toThrow(
+    expect(existsSync(join(other, 'keys/root-key'))).toBe(false);
+    const own = readFileSync(join(state, 'keys/key-ring'));
+    const ringId = (ring: Buffer) => (JSON.parse(ring.toString()) as { ringId: string }).ringId;
+    copyFileSync(join(other, 'keys/key-ring'), join(state, 'keys/key-ring'));
+    const run = runCommand(['doctor'], { state, environment });
+    expect(await run.ended).toBe(1);
+    const [, expected, key, found] =
+      /BAD {2}key ring +the data expect key ring (\S+), .* key (local:\S+); found key ring (\S+), /.exec(
+        run.said(),
+      ) ?? [run.said()];
+    expect([expected, found]).toEqual([ringId(own), ringId(readFileSync(join(other, 'keys/key-ring')))]);
+    expect(own.includes(key!.slice('local:'.length))).toBe(true);
+    await expect(openTestHouse(state, { environment })).rejects.toThrow(
       /the database expects key local:[0-9a-f-]{36}; found key ring [0-9a-f-]{36}/,
     );
   }, 240_000);

@@ -14,6 +14,8 @@ import { awaitPredecessor, openStateFolder, type StateFolder } from '../platform
 import { Supervisor, type ChildSpec } from '../platform/supervisor/supervisor.ts';
 import { buildBrowser } from './browser-build.ts';
 import { openHouseDatabase, type HouseDatabase } from './database.ts';
+import { writeExpectedKeys } from './key-checks.ts';
+import { readKeyMeans, type KeyMeans } from './key-means.ts';
 import { buildNative } from './native-build.ts';
 import { withPorts } from './ports.ts';
 import { openProcessLog } from './process-log.ts';
@@ -142,6 +144,8 @@ interface Parts {
   readonly deadMan: DeadMan;
   readonly browser: string;
   readonly setup: SetupAnswer & { ok: true };
+  /** What opens the key stores; read once, so that a restarted process needs no file again. */
+  readonly keyMeans: KeyMeans;
   /** A first start on an empty database: the only time when keys may be made. */
   readonly isNew: boolean;
 }
@@ -157,7 +161,12 @@ function processOptions(service: ServiceName, parts: Parts): Record<string, Json
   };
   const own: Partial<Record<ServiceName, Record<string, Json>>> = {
     issuer: { doors, sample: !settings.production },
-    keys: { create: parts.isNew, wrappedKeys: parts.setup.holdings.wrappedKeys, kekRefs: parts.setup.holdings.kekRefs },
+    keys: {
+      create: parts.isNew,
+      wrappedKeys: parts.setup.holdings.wrappedKeys,
+      kekRefs: parts.setup.holdings.kekRefs,
+      ...parts.keyMeans,
+    },
     gateway: {
       doors,
       bind: settings.bind,
@@ -280,6 +289,7 @@ async function openHouse(given: HouseOptions, opened: Opened): Promise<House> {
   const { progress, signal } = given;
   progress(`state folder ${given.settings.state}`);
   await awaitPredecessor(given.settings.state, progress);
+  const keyMeans = readKeyMeans(given.settings);
   const state = openStateFolder(given.settings.state);
   opened.push(() => state.release());
   await endLeftovers(state.path, progress);
@@ -316,7 +326,8 @@ async function openHouse(given: HouseOptions, opened: Opened): Promise<House> {
   signal?.addEventListener('abort', () => void supervisor.stop(STOP_ORDER), { once: true });
   // A lost marker must not make a house look new whose data need the keys that were lost with it.
   const isNew = state.isNew && setup.holdings.tenants === 0 && setup.holdings.wrappedKeys === 0;
-  await startProcesses(supervisor, { options, state, users, database, deadMan, browser, setup, isNew });
+  await startProcesses(supervisor, { options, state, users, database, deadMan, browser, setup, keyMeans, isNew });
+  writeExpectedKeys(state.path, { facts: supervisor.peers().facts, kekRefs: setup.holdings.kekRefs });
   signal?.throwIfAborted();
   const key = supervisor.peers().facts['pageWebhookKey'];
   if (typeof key === 'string') deadMan.trust(key);

@@ -34,6 +34,10 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     summary: 'pack key material of your own for AWS KMS, print the policy of its key',
     load: () => import('./commands/byok.ts'),
   },
+  'root-key': {
+    summary: 'make a root key for a credential store, or put the key ring under a passphrase',
+    load: () => import('./commands/root-key.ts'),
+  },
   trust: {
     summary: 'make this machine trust the edge certificate of this house',
     load: () => import('./commands/trust.ts'),

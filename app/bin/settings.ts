@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { isIP } from 'node:net';
 import { join } from 'node:path';
@@ -20,12 +21,35 @@ export const SETTINGS = {
   AUDITRAX_TRYOUT_PORT: 'Port of the try-out listener (plain HTTP, loopback only). Default: 8080; "off" closes it.',
   AUDITRAX_LOG: 'info writes a line for every request; warn (the default) only what is out of the ordinary.',
   AUDITRAX_PAGE_WEBHOOK: 'https:// address that gets every page of the pager, signed as Standard Webhooks.',
+  AUDITRAX_ROOT_KEY:
+    'Where the root key of the key ring comes from: credential (the systemd credential auditrax-root-key), passphrase-file, or file (beside the ring; for development). Default: the first of them that is there.',
+  AUDITRAX_PASSPHRASE_FILE: 'File with the passphrase that the root key is kept under, readable by its owner alone.',
+  CREDENTIALS_DIRECTORY: 'Set by systemd: the folder of the credentials that it handed to the service.',
+  AUDITRAX_PKCS11_MODULE:
+    'PKCS#11 module of the HSM, such as /usr/lib/softhsm/libsofthsm2.so. Needs _TOKEN and _PIN_FILE.',
+  AUDITRAX_PKCS11_TOKEN: 'Label of the token in the HSM that holds the keys of tenants.',
+  AUDITRAX_PKCS11_PIN_FILE: 'File with the PIN of the token’s user, readable by its owner alone.',
+  AUDITRAX_PKCS11_ENVIRONMENT: 'Names of variables that the module itself reads, with commas, such as SOFTHSM2_CONF.',
   DATABASE_URL:
     'PostgreSQL 15 or newer instead of the embedded one. Over TCP only with sslmode=verify-full and TLS 1.3.',
   DATABASE_MIGRATE_URL:
     'The same database as a superuser, who makes a role with a password of its own for each process; used for set-up only.',
   NODE_ENV: 'production refuses the embedded database, the try-out listener and the sample.',
 } as const;
+
+/** Where the root key comes from, and the file to read. */
+export type RootKeySetting =
+  | { readonly kind: 'credential'; readonly file: string }
+  | { readonly kind: 'passphrase'; readonly file: string }
+  | { readonly kind: 'file' };
+
+export interface HsmSetting {
+  readonly modulePath: string;
+  readonly tokenLabel: string;
+  readonly pinFile: string;
+  /** What the module itself reads. */
+  readonly environment: Readonly<Record<string, string>>;
+}
 
 export interface Settings {
   readonly state: string;
@@ -42,6 +66,9 @@ export interface Settings {
   readonly keyFile: string | undefined;
   readonly log: 'info' | 'warn';
   readonly pageWebhook: string | undefined;
+  readonly rootKey: RootKeySetting;
+  /** Undefined: no HSM. */
+  readonly hsm: HsmSetting | undefined;
   readonly databaseUrl: string | undefined;
   readonly databaseMigrateUrl: string | undefined;
   readonly production: boolean;
@@ -50,8 +77,10 @@ export interface Settings {
 
 const PORT = z.coerce.number().int().min(0).max(65_535);
 
+const PATH = z.string().startsWith('/', 'must be an absolute path');
+
 const ENVIRONMENT = z.object({
-  AUDITRAX_STATE: z.string().startsWith('/', 'must be an absolute path').optional(),
+  AUDITRAX_STATE: PATH.optional(),
   AUDITRAX_PORT: PORT.default(8443),
   AUDITRAX_BIND: z.string().default('127.0.0.1'),
   AUDITRAX_HOST: z
@@ -65,16 +94,66 @@ const ENVIRONMENT = z.object({
     .transform((text) => text.split(',').map((one) => one.trim()))
     .refine((all) => all.every((one) => isIP(one) !== 0), 'must be IP addresses, separated by commas')
     .optional(),
-  AUDITRAX_TLS_CERT: z.string().startsWith('/', 'must be an absolute path').optional(),
-  AUDITRAX_TLS_KEY: z.string().startsWith('/', 'must be an absolute path').optional(),
+  AUDITRAX_TLS_CERT: PATH.optional(),
+  AUDITRAX_TLS_KEY: PATH.optional(),
   AUDITRAX_LOG: z.enum(['info', 'warn']).default('warn'),
   AUDITRAX_PAGE_WEBHOOK: z.url({ protocol: /^https$/ }).optional(),
+  AUDITRAX_ROOT_KEY: z.enum(['credential', 'passphrase-file', 'file']).optional(),
+  AUDITRAX_PASSPHRASE_FILE: PATH.optional(),
+  CREDENTIALS_DIRECTORY: PATH.optional(),
+  AUDITRAX_PKCS11_MODULE: PATH.optional(),
+  AUDITRAX_PKCS11_TOKEN: z.string().min(1).max(32).optional(),
+  AUDITRAX_PKCS11_PIN_FILE: PATH.optional(),
+  AUDITRAX_PKCS11_ENVIRONMENT: z
+    .string()
+    .regex(/^[A-Za-z_][A-Za-z0-9_]*(,[A-Za-z_][A-Za-z0-9_]*)*$/, 'must be names of variables with commas')
+    .optional(),
   DATABASE_URL: z.string().optional(),
   DATABASE_MIGRATE_URL: z.string().optional(),
   NODE_ENV: z.string().optional(),
   DISPLAY: z.string().optional(),
   WAYLAND_DISPLAY: z.string().optional(),
 });
+
+type Environment = z.infer<typeof ENVIRONMENT>;
+
+/** Name of the systemd credential: `LoadCredentialEncrypted=auditrax-root-key:…`. */
+const ROOT_CREDENTIAL = 'auditrax-root-key';
+
+function rootKeySetting(value: Environment): RootKeySetting {
+  const { AUDITRAX_ROOT_KEY: asked, AUDITRAX_PASSPHRASE_FILE: passphrase, CREDENTIALS_DIRECTORY: folder } = value;
+  const credential = folder === undefined ? undefined : join(folder, ROOT_CREDENTIAL);
+  if (asked === 'credential' && credential === undefined) {
+    throw new AppError(
+      'bad_setting',
+      `AUDITRAX_ROOT_KEY: there is no credential: the unit needs LoadCredentialEncrypted=${ROOT_CREDENTIAL}`,
+    );
+  }
+  if (asked === 'passphrase-file' && passphrase === undefined)
+    throw new AppError('bad_setting', 'AUDITRAX_ROOT_KEY=passphrase-file needs AUDITRAX_PASSPHRASE_FILE');
+  if (credential !== undefined && (asked === 'credential' || (asked === undefined && existsSync(credential))))
+    return { kind: 'credential', file: credential };
+  if (passphrase !== undefined && asked !== 'file') return { kind: 'passphrase', file: passphrase };
+  return { kind: 'file' };
+}
+
+function hsmSetting(
+  value: Environment,
+  environment: Readonly<Record<string, string | undefined>>,
+): HsmSetting | undefined {
+  const { AUDITRAX_PKCS11_MODULE: modulePath, AUDITRAX_PKCS11_TOKEN: tokenLabel } = value;
+  const pinFile = value.AUDITRAX_PKCS11_PIN_FILE;
+  if (modulePath === undefined && tokenLabel === undefined && pinFile === undefined) return undefined;
+  if (modulePath === undefined || tokenLabel === undefined || pinFile === undefined) {
+    throw new AppError(
+      'bad_setting',
+      'AUDITRAX_PKCS11_MODULE, AUDITRAX_PKCS11_TOKEN and AUDITRAX_PKCS11_PIN_FILE belong together: set all or none',
+    );
+  }
+  const names = value.AUDITRAX_PKCS11_ENVIRONMENT?.split(',') ?? [];
+  const given = names.flatMap((name) => (environment[name] === undefined ? [] : [[name, environment[name]] as const]));
+  return { modulePath, tokenLabel, pinFile, environment: Object.fromEntries(given) };
+}
 
 /** Parses the environment once. Throws `bad_setting` naming the variable. */
 export function readSettings(environment: Readonly<Record<string, string | undefined>>): Settings {
@@ -119,6 +198,8 @@ export function readSettings(environment: Readonly<Record<string, string | undef
     keyFile: value.AUDITRAX_TLS_KEY,
     log: value.AUDITRAX_LOG,
     pageWebhook: value.AUDITRAX_PAGE_WEBHOOK,
+    rootKey: rootKeySetting(value),
+    hsm: hsmSetting(value, environment),
     databaseUrl: value.DATABASE_URL,
     databaseMigrateUrl: value.DATABASE_MIGRATE_URL,
     production,

@@ -4,6 +4,7 @@ import { parseArgs } from 'node:util';
 import { AppError, systemRandom } from '@auditrax/base';
 import { writeBackup } from '../../platform/backup/archive.ts';
 import { openStateFolder } from '../../platform/supervisor/state-folder.ts';
+import { openRootKey, readKeyMeans } from '../key-means.ts';
 import { readSettings } from '../settings.ts';
 
 const HELP = `Usage: auditrax backup FILE
@@ -23,7 +24,8 @@ export async function run(args: string[]): Promise<number> {
     (values.help ? process.stdout : process.stderr).write(HELP);
     return values.help ? 0 : 2;
   }
-  const { state, databaseUrl } = readSettings(process.env);
+  const settings = readSettings(process.env);
+  const { state, databaseUrl } = settings;
   const file = resolve(name);
   if (existsSync(file)) throw new AppError('file_exists', `${file} exists already: name another file`);
   if (!existsSync(join(state, 'keys/key-ring')))
@@ -36,7 +38,10 @@ export async function run(args: string[]): Promise<number> {
         'the database is still running (was the house killed?): start the house and stop it with Ctrl-C, then back up',
       );
     }
-    await writeBackup({ statePath: state, file }, systemRandom);
+    const { root } = readKeyMeans(settings);
+    const rootKey = await openRootKey(root, join(state, 'keys'));
+    await writeBackup({ statePath: state, file, rootKey }, systemRandom);
+    rootKey.fill(0);
   } finally {
     folder.release();
   }

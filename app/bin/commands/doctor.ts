@@ -2,8 +2,9 @@ import { existsSync, readFileSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { isAppError } from '@auditrax/base';
-import { inspectRing, sealEngine } from '@auditrax/seal';
+import { sealEngine } from '@auditrax/seal';
 import { askHouse } from '../../platform/supervisor/control.ts';
+import { keyLines, type Line } from '../key-checks.ts';
 import { ROOT } from '../root.ts';
 import { readSettings, type Settings } from '../settings.ts';
 
@@ -12,12 +13,6 @@ const HELP = `Usage: auditrax doctor [--json]
 Looks at this installation and says, line by line, what is in order, what is not, and what to do about it. Exit 1 when
 something is not.
 `;
-
-interface Line {
-  readonly check: string;
-  readonly ok: boolean;
-  readonly detail: string;
-}
 
 /** Below this the house refuses writes anyway; better to hear it here first. */
 const DISK_BYTES_MIN = 2 * 1024 ** 3;
@@ -66,44 +61,6 @@ function engineDetail(): string {
   return `reference, some four times slower: ${reason}; a start with a C compiler compiles the native one (apt-get install g++)`;
 }
 
-function keys(settings: Settings): Line[] {
-  const initialised = existsSync(join(settings.state, 'initialised'));
-  if (!initialised) return [];
-  try {
-    const ring = existsSync(join(settings.state, 'keys/key-ring'));
-    const root = existsSync(join(settings.state, 'keys/root-key'));
-    if (ring && root) return [ringLine(settings)];
-    return [
-      {
-        check: 'key ring',
-        ok: false,
-        detail: `${ring ? 'the root key' : 'the ring'} is missing below ${settings.state}/keys: restore a backup with \`auditrax restore\``,
-      },
-    ];
-  } catch (error) {
-    if (!['EACCES', 'EPERM'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
-    return [{ check: 'key ring', ok: true, detail: 'not readable by this user' }];
-  }
-}
-
-/** Opens the ring with its root key, as the keys process would; a wrong one is named with its id and both check values. */
-function ringLine(settings: Settings): Line {
-  const check = 'key ring';
-  try {
-    const rootKey = Buffer.from(readFileSync(join(settings.state, 'keys/root-key'), 'latin1').trim(), 'base64url');
-    const { ringId, fingerprint, keyIds } = inspectRing(readFileSync(join(settings.state, 'keys/key-ring')), rootKey);
-    rootKey.fill(0);
-    return { check, ok: true, detail: `${ringId}, ${keyIds.length} keys, root key ${fingerprint}` };
-  } catch (error) {
-    if (!isAppError(error)) throw error;
-    return {
-      check,
-      ok: false,
-      detail: `${error.message}: put back the key that belongs to it, or restore a backup with \`auditrax restore\``,
-    };
-  }
-}
-
 function alarms(settings: Settings): Line[] {
   const file = join(settings.state, 'supervisor/alarms.jsonl');
   if (!existsSync(file)) return [];
@@ -140,7 +97,12 @@ export async function run(args: string[]): Promise<number> {
     return 0;
   }
   const settings = readSettings(process.env);
-  const lines = [...machine(settings), ...keys(settings), ...alarms(settings), ...(await running(settings))];
+  const lines = [
+    ...machine(settings),
+    ...(await keyLines(settings)),
+    ...alarms(settings),
+    ...(await running(settings)),
+  ];
   if (values.json) process.stdout.write(`${JSON.stringify(lines)}\n`);
   else
     for (const line of lines)

@@ -4,11 +4,12 @@ import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { parseArgs } from 'node:util';
 import { AppError, systemClock, systemRandom } from '@auditrax/base';
-import { createRootKeyFile, restoreKeyRing } from '@auditrax/seal';
+import { restoreKeyRing } from '@auditrax/seal';
 import { unpackBackup } from '../../platform/backup/archive.ts';
 import { ensureServiceUsers } from '../../platform/supervisor/service-users.ts';
 import { openStateFolder } from '../../platform/supervisor/state-folder.ts';
 import { SERVICES } from '../house.ts';
+import { makeRootKey, readKeyMeans } from '../key-means.ts';
 import { readSettings } from '../settings.ts';
 
 const HELP = `Usage: auditrax restore FILE [--recovery-key-file KEYFILE]
@@ -46,7 +47,8 @@ export async function run(args: string[]): Promise<number> {
     (values.help ? process.stdout : process.stderr).write(HELP);
     return values.help ? 0 : 2;
   }
-  const { state } = readSettings(process.env);
+  const settings = readSettings(process.env);
+  const { state } = settings;
   if (existsSync(state) && readdirSync(state).length > 0) {
     throw new AppError(
       'restore_not_empty',
@@ -58,8 +60,8 @@ export async function run(args: string[]): Promise<number> {
   const path = join(folder.own('keys'), 'key-ring');
   try {
     const backup = await unpackBackup({ statePath: state, file: resolve(name) }, recoveryKey);
-    const rootKey = await createRootKeyFile(join(state, 'keys/root-key'), systemRandom);
-    await restoreKeyRing({ path, rootKey, clock: systemClock, random: systemRandom, backup, recoveryKey });
+    const made = await makeRootKey(readKeyMeans(settings).root, { folder: join(state, 'keys'), random: systemRandom });
+    await restoreKeyRing({ path, ...made, clock: systemClock, random: systemRandom, backup, recoveryKey });
     handOver(state);
     folder.release();
   } catch (error) {

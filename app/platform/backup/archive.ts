@@ -60,9 +60,11 @@ async function ended(child: ReturnType<typeof spawn>): Promise<void> {
  * The archive is encrypted under the ring's root key, which only the recovery key can give back; the root key itself is
  * not in the file. The file appears under its name only when it is complete and on disk. Throws `backup_failed`.
  */
-export async function writeBackup(place: BackupPlace, random: Random): Promise<void> {
+export async function writeBackup(
+  place: BackupPlace & { readonly rootKey: Uint8Array },
+  random: Random,
+): Promise<void> {
   const ring = readFileSync(join(place.statePath, 'keys/key-ring'));
-  const rootKey = Buffer.from(readFileSync(join(place.statePath, 'keys/root-key'), 'utf8').trim(), 'base64url');
   const salt = Buffer.from(random.bytes(SALT_BYTES));
   const length = Buffer.alloc(RING_LENGTH_BYTES);
   length.writeUInt32BE(ring.length);
@@ -81,7 +83,7 @@ export async function writeBackup(place: BackupPlace, random: Random): Promise<v
   const context = Buffer.concat([MAGIC, length, ring]);
   async function* parts(): AsyncGenerator<Buffer> {
     yield Buffer.concat([context, salt]);
-    yield* encryptStream({ key: archiveKey(rootKey, salt), salt, context }, child.stdout as Readable);
+    yield* encryptStream({ key: archiveKey(place.rootKey, salt), salt, context }, child.stdout as Readable);
   }
   const partial = `${place.file}.partial`;
   try {

@@ -22,8 +22,8 @@ export async function readPrivateFile(path: string): Promise<Buffer> {
     if ((facts.mode & OTHERS_MASK) !== 0) {
       throw sealError('ring_permissions', `${path} may be read or written by others: chmod 600 it`);
     }
-    if (process.getuid !== undefined && facts.uid !== process.getuid()) {
-      throw sealError('ring_permissions', `${path} belongs to user ${facts.uid}, not to ${process.getuid()}`);
+    if (process.geteuid !== undefined && facts.uid !== process.geteuid()) {
+      throw sealError('ring_permissions', `${path} belongs to user ${facts.uid}, not to ${process.geteuid()}`);
     }
     if (!facts.isFile() || facts.size > PRIVATE_FILE_BYTES_MAX)
       throw sealError('ring_corrupt', `${path} is not a key file`);

@@ -267,6 +267,7 @@ export async function openKeyRing(input: RingPlace): Promise<KeyRing> {
 export interface RingFacts {
   readonly ringId: Uuid;
   readonly fingerprint: string;
+  readonly generation: number;
   readonly keyIds: readonly Uuid[];
   /** The root key is in the ring, under a passphrase. */
   readonly hasPassphrase: boolean;
@@ -277,10 +278,11 @@ export function readRingClaims(ringBytes: Uint8Array): RingFacts {
   return factsOf(parseRing(ringBytes).document);
 }
 
-function factsOf({ ringId, rootCheck, entries, passphrase }: RingDocument): RingFacts {
+function factsOf({ ringId, rootCheck, generation, entries, passphrase }: RingDocument): RingFacts {
   return {
     ringId,
     fingerprint: rootCheck,
+    generation,
     keyIds: entries.map((entry) => entry.kekId),
     hasPassphrase: passphrase !== undefined,
   };
