@@ -12,7 +12,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock, systemRandom, uuidV4, type Uuid } from '@auditrax/base';
-import { createRootKeyFile, formatRootKey, initKeyRing, rootKeyByPassphrase, type KeyRing } from '@auditrax/seal';
+import { createRootKeyFile, formatRootKey, initKeyRing, type KeyRing } from '@auditrax/seal';
 import { openToken } from '@auditrax/seal/pkcs11';
 import { hasSoftToken, initSoftToken } from '@auditrax/seal/soft-token';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -137,7 +137,6 @@ describe('the root key comes from the first of credential, passphrase and file t
   it('the ring goes under a passphrase, and from there under another; the file goes away', async () => {
     const { ring } = await ringIn(keys);
     expectKeys(ring, []);
-    const rootKey = Buffer.from(readFileSync(join(keys, 'root-key'), 'latin1').trim(), 'base64url');
     const [first, second] = [secret('first', 'the first passphrase\n'), secret('second', 'the second passphrase\n')];
     // As in a house that root has started: the ring is another user's, and must stay so.
     const owner = process.getuid!() === 0 ? 65_534 : process.getuid!();
@@ -152,10 +151,8 @@ describe('the root key comes from the first of credential, passphrase and file t
     vi.mocked(process.stdout.write).mockRestore();
     expect(statSync(join(keys, 'key-ring')).uid).toBe(owner);
     expect(process.geteuid!()).toBe(process.getuid!());
-    const bytes = readFileSync(join(keys, 'key-ring'));
-    expect((await rootKeyByPassphrase(bytes, 'the second passphrase')).equals(rootKey)).toBe(true);
     expect(await lines({ AUDITRAX_PASSPHRASE_FILE: second })).toMatchObject([
-      { ok: true, detail: expect.stringContaining('under a passphrase') },
+      { ok: true, detail: expect.stringContaining(`root key ${ring.fingerprint} under a passphrase`) },
     ]);
     expect(await lines({ AUDITRAX_PASSPHRASE_FILE: first })).toMatchObject([
       { ok: false, detail: expect.stringMatching(/expects the passphrase with check value \S+; the one given has/) },
@@ -196,7 +193,7 @@ describe.skipIf(!mayRun)('an HSM (SoftHSM) that is not the one of these data', (
       detail: expect.stringMatching(new RegExp(`^token ${serial} .*AES-GCM, AES-KWP, 1 keys of these data`)),
     });
     const other = await hsm('other', '4321');
-    const token = await openToken({ ...readKeyMeans(settings(other)).hsm!, sessions: 1 });
+    const token = await openToken({ ...readKeyMeans(settings(other)).hsm!, sessions: 1, deadline_ms: 20_000 });
     const found = (await token.facts()).serial;
     token.close();
     const wrong = (await lines(other))[1]!;

@@ -23,6 +23,8 @@ interface ExpectedKeys {
 }
 
 const EXPECTED_KEYS = 'supervisor/expected-keys.json';
+/** A person waits, and the machine may be a busy one. */
+const DOCTOR_MS = 15_000;
 const LOCAL_PREFIX = 'local:';
 const HSM_REF = /^pkcs11:([^/]+)\/([0-9a-f]+)$/;
 
@@ -99,7 +101,7 @@ async function hsmLines(means: HsmMeans | null, expected: ExpectedKeys | undefin
   }
   const { openToken } = await import('@auditrax/seal/pkcs11');
   try {
-    const token = await openToken({ ...means, sessions: 1 });
+    const token = await openToken({ ...means, sessions: 1, deadline_ms: DOCTOR_MS });
     try {
       const facts = await token.facts();
       for (const { serial, id } of wanted) {

@@ -34,7 +34,7 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'pkcs11-kek-'));
   if (!mayRun) return;
   soft = await initSoftToken({ folder, label: 'keys', pin: '5511' });
-  token = await openToken({ ...soft, sessions: 1 });
+  token = await openToken({ ...soft, sessions: 1, deadline_ms: 20_000 });
 });
 afterAll(async () => {
   token?.close();

@@ -27,7 +27,7 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-const options = (change: Partial<TokenOptions> = {}): TokenOptions => ({ ...soft, ...change });
+const options = (change: Partial<TokenOptions> = {}): TokenOptions => ({ ...soft, deadline_ms: 20_000, ...change });
 const connect = async (change: Partial<TokenOptions> = {}): Promise<Pkcs11Token> => {
   const token = await openToken(options(change));
   open.push(token);
@@ -213,7 +213,7 @@ describe.skipIf(!mayRun)('P3: a lost token (SoftHSM), a killed child and a flood
   });
 
   it('a module that hangs is ended at the deadline, and the next call works', async () => {
-    const token = await connect({ sessions: 1, deadline_ms: 1_500 });
+    const token = await connect({ sessions: 1, deadline_ms: 4_000 });
     const { id: keyId } = await gcmKey(token);
     const use = { keyId, iv: bytes(12), aad: bytes(3) };
     const [pid] = token.processIds;
@@ -226,7 +226,7 @@ describe.skipIf(!mayRun)('P3: a lost token (SoftHSM), a killed child and a flood
   it('a token moved away under load is "kek_unavailable" and comes back by itself, with no wrong answer', async () => {
     const own = await mkdtemp(join(tmpdir(), 'pkcs11-lost-'));
     const lost = await initSoftToken({ folder: own, label: 'removable', pin: '1234' });
-    const token = await openToken({ ...lost, sessions: 2, deadline_ms: 10_000 });
+    const token = await openToken({ ...lost, sessions: 2, deadline_ms: 20_000 });
     try {
       const { id: keyId } = await gcmKey(token);
       const seen = { good: 0, away: 0, goodAfter: 0, other: [] as unknown[] };
