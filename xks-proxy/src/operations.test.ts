@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, createHash } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AppError, manualClock, systemRandom } from '@auditrax/base';
 import { sealError } from '@auditrax/seal';
@@ -11,63 +11,11 @@ import { HealthCheck } from './health.ts';
 import { Hsm, type HsmToken } from './hsm.ts';
 import { decrypt, encrypt, keyMetadata } from './operations.ts';
 import { targetOf } from './route.ts';
+import { fakeToken } from './testing/fake-token.ts';
 
-const KEY = Buffer.alloc(32, 5);
 const MARKER = 'some text';
 const requestMetadata = { awsPrincipalArn: 'p', kmsKeyArn: 'k', kmsOperation: 'o', kmsRequestId: 'r' };
 const foo: StoreKey = { id: 'foo', labels: ['foo'], operations: ['ENCRYPT', 'DECRYPT'], enabled: true, callers: {} };
-
-/** A token of known bytes, faults to order. Stands for the HSM where SoftHSM cannot be made to err. */
-function fakeToken(change: Partial<HsmToken> = {}): HsmToken {
-  const attributes = {
-    id: '01',
-    label: 'foo',
-    isAes: true,
-    value_bytes: 32,
-    token: true,
-    private: true,
-    sensitive: true,
-    alwaysSensitive: true,
-    extractable: false,
-    local: true,
-    neverExtractable: true,
-    modifiable: false,
-    encrypt: true,
-    decrypt: true,
-    wrap: false,
-    unwrap: false,
-  };
-  return {
-    facts: async () => ({
-      label: 'one',
-      serial: '7',
-      manufacturer: 'maker',
-      model: 'model',
-      firmware: '1.0',
-      library: 'lib',
-      hardwareSlot: false,
-    }),
-    findKey: async () => ({ id: '01', label: 'foo' }),
-    createAesKey: async () => ({ id: '01', label: 'foo' }),
-    destroyKey: async () => true,
-    describeKey: async () => attributes,
-    health: async () => ({ ok: true }),
-    encryptGcm: async ({ iv, aad }, text) => {
-      const cipher = createCipheriv('aes-256-gcm', KEY, iv).setAAD(aad);
-      return Buffer.concat([cipher.update(text), cipher.final(), cipher.getAuthTag()]);
-    },
-    decryptGcm: async ({ iv, aad }, sealed) => {
-      const cipher = createDecipheriv('aes-256-gcm', KEY, iv, { authTagLength: 16 }).setAAD(aad);
-      cipher.setAuthTag(sealed.subarray(-16));
-      try {
-        return Buffer.concat([cipher.update(sealed.subarray(0, -16)), cipher.final()]);
-      } catch (cause) {
-        throw sealError('authentication_failed', 'no', cause);
-      }
-    },
-    ...change,
-  };
-}
 
 const over = (token: HsmToken, deadlineMs = 1000) =>
   new Hsm({ token, random: systemRandom, deadlineMs, healthLabel: 'health' });

@@ -124,9 +124,11 @@ class Proxy {
   reload(config: ProxyConfig): void {
     this.#server.setSecureContext(contextOf(config));
     this.#server.maxConnections = config.connectionsMax;
+    const isTlsChanged = JSON.stringify(config.tls) !== JSON.stringify(this.#config.tls);
     this.#config = config;
-    // Connections that wait for their next request were made under the old certificates.
-    this.#server.closeIdleConnections();
+    // Connections that wait for their next request were made under the old certificates. Only then: a caller whose
+    // request crosses the closing of its connection has to send it again.
+    if (isTlsChanged) this.#server.closeIdleConnections();
   }
 
   async drain(): Promise<void> {
@@ -161,7 +163,6 @@ class Proxy {
     if (!this.#isNamedClient(request.socket as TLSSocket)) return;
     const startedAt = performance.now();
     const trail: Trail = { peer: request.socket.remoteAddress };
-    if (this.#isDraining) response.setHeader('connection', 'close');
     if (request.url === LIVE_PATH) {
       response.writeHead(this.#isDraining ? 503 : 200).end();
       return;
@@ -178,16 +179,24 @@ class Proxy {
         response.writeHead(status, { allow: 'POST' }).end();
       } else {
         const reply = await this.#answer(request, { target, store, trail });
-        send(response, status, reply);
+        this.#send(response, status, reply);
       }
     } catch (cause) {
       error = toXksError(cause);
       status = error.status;
-      send(response, status, error.body);
+      this.#send(response, status, error.body);
     } finally {
       this.#underWay -= 1;
     }
     this.#options.log(entryOf(trail, { status, error, ms: performance.now() - startedAt }));
+  }
+
+  #send(response: ServerResponse, status: number, reply: object): void {
+    const body = Buffer.from(JSON.stringify(reply));
+    // Asked only now: a drain that began meanwhile would otherwise wait for this connection's next request.
+    if (this.#isDraining) response.setHeader('connection', 'close');
+    response.writeHead(status, { 'content-type': 'application/json', 'content-length': body.length });
+    response.end(body);
   }
 
   async #answer(
@@ -285,12 +294,6 @@ async function readBody(request: IncomingMessage): Promise<Buffer> {
     throw new XksError('ValidationException', `the body has more than ${BODY_BYTES_MAX} bytes`);
   }
   return Buffer.concat(chunks);
-}
-
-function send(response: ServerResponse, status: number, reply: object): void {
-  const body = Buffer.from(JSON.stringify(reply));
-  response.writeHead(status, { 'content-type': 'application/json', 'content-length': body.length });
-  response.end(body);
 }
 
 function entryOf(
