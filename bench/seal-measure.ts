@@ -1,4 +1,5 @@
-// Measures in a process of its own, pinned to one core by whoever starts it; prints one line of JSON.
+// Measures in a process of its own; prints one line of JSON. `rates LIMIT` compares CPU times, pinned to one core by whoever
+// starts it; `file PATH` watches memory and event loop while a whole file is sealed.
 import { createRequire } from 'node:module';
 import { open, rm, truncate, writeFile } from 'node:fs/promises';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
@@ -197,17 +198,15 @@ async function wholeFile(path: string): Promise<{ rss_growth_mib: number; loop_d
   return { rss_growth_mib: (peak - before) / MIB, loop_delay_p99_ms: delay.percentile(99) / 1e6 };
 }
 
-const [limitPath, filePath] = process.argv.slice(2);
-const limit = createRequire(import.meta.url)(limitPath!) as Limit;
-// First, while nothing else has grown the process.
-const file = await wholeFile(filePath!);
-const measured = {
-  idle_loop_delay_p99_ms: await idleDelay(),
-  engine: sealEngine(),
-  file,
-  streams_seconds: await streams(limit),
-  fields_us: await fields(),
-  esdk: openEsdk().setUp,
-  stream_bytes: STREAM_BYTES,
-};
+const [what, path] = process.argv.slice(2);
+const measured =
+  what === 'file'
+    ? { idle_loop_delay_p99_ms: await idleDelay(), ...(await wholeFile(path!)) }
+    : {
+        engine: sealEngine(),
+        streams_seconds: await streams(createRequire(import.meta.url)(path!) as Limit),
+        fields_us: await fields(),
+        esdk: openEsdk().setUp,
+        stream_bytes: STREAM_BYTES,
+      };
 process.stdout.write(`${JSON.stringify(measured)}\n`);

@@ -9,33 +9,35 @@ import { buildNative, buildPart, NATIVE_PARTS } from '../app/bin/native-build.ts
 import { ROOT } from '../app/bin/root.ts';
 import { countProviderCalls } from './seal-calls.ts';
 
-/** What bench/seal-measure.ts prints. */
-interface Measured {
+/** What `bench/seal-measure.ts rates` prints. */
+interface Rates {
   readonly engine: { readonly name: string; readonly reason?: string };
-  readonly file: { readonly rss_growth_mib: number; readonly loop_delay_p99_ms: number };
-  readonly idle_loop_delay_p99_ms: number;
   readonly streams_seconds: Readonly<Record<string, number>>;
   readonly fields_us: Readonly<Record<string, number>>;
   readonly esdk: string;
   readonly stream_bytes: number;
 }
 
+/** What `bench/seal-measure.ts file` prints. */
+interface WholeFile {
+  readonly rss_growth_mib: number;
+  readonly loop_delay_p99_ms: number;
+  readonly idle_loop_delay_p99_ms: number;
+}
+
 const TASKSET = '/usr/bin/taskset';
 
-async function measure(limitPath: string): Promise<{ measured: Measured; pinned: boolean }> {
+async function measure<T>(args: readonly string[], prefix: readonly string[] = []): Promise<T> {
+  const program = [process.execPath, '--disable-warning=ExperimentalWarning', join(ROOT, 'bench/seal-measure.ts')];
+  const [file, ...rest] = [...prefix, ...program, ...args];
+  const { stdout } = await promisify(execFile)(file!, rest, { cwd: ROOT });
+  return JSON.parse(stdout) as T;
+}
+
+async function measureFile(): Promise<WholeFile> {
   const folder = mkdtempSync(join(tmpdir(), 'axb-'));
-  const program = [
-    '--disable-warning=ExperimentalWarning',
-    join(ROOT, 'bench/seal-measure.ts'),
-    limitPath,
-    join(folder, 'file'),
-  ];
-  const pinned = existsSync(TASKSET);
-  const core = String(availableParallelism() - 1);
-  const [file, args] = pinned ? [TASKSET, ['-c', core, process.execPath, ...program]] : [process.execPath, program];
   try {
-    const { stdout } = await promisify(execFile)(file!, args as string[], { cwd: ROOT });
-    return { measured: JSON.parse(stdout) as Measured, pinned };
+    return await measure<WholeFile>(['file', join(folder, 'file')]);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -64,10 +66,8 @@ function rounded(values: Readonly<Record<string, number>>, digits: number): Reco
 }
 
 /** The slower of two directions counts, against OpenSSL's faster way. */
-function figuresOf(
-  { engine, file, streams_seconds: s, fields_us: f }: Measured,
-  calls: number,
-): BenchResult['figures'] {
+function figuresOf(rates: Rates, file: WholeFile, calls: number): BenchResult['figures'] {
+  const { engine, streams_seconds: s, fields_us: f } = rates;
   const openssl = Math.min(s['openssl_16k']!, s['openssl_1m']!);
   const seal = Math.max(s['seal']!, s['open']!);
   const js = Math.max(s['seal_js']!, s['open_js']!);
@@ -88,25 +88,30 @@ function figuresOf(
 /**
  * Files: a stream of 256 MiB through `encryptStream` and `decryptStream` against a bare loop of `EVP_EncryptUpdate` in the
  * runtime's OpenSSL, and against the AWS Encryption SDK. Fields: `sealField` and `openField` of 64 bytes, one by one.
- * CPU-seconds of one process on one core; contenders take turns, the best of five rounds counts.
+ * CPU-seconds of one process on one core; contenders take turns, the best of five rounds counts. Then one whole file, with
+ * the memory of its process and the lateness of its event loop; that one is not pinned, like a process of the house.
  */
 export async function run(progress: (line: string) => void): Promise<BenchResult> {
   await buildNative(ROOT, progress);
   const limitPath = await buildLimit();
   progress('counting the provider’s calls for 10,000 fields, over a real database');
   const calls = await countProviderCalls();
-  progress('streams, fields and a file of 2 GiB (about a minute)');
+  progress('sealing a file of 2 GiB');
   const load_before = loadavg()[0]!;
-  const { measured, pinned } = await measure(limitPath);
+  const file = await measureFile();
+  progress('streams and fields (about a minute)');
+  const pinned = existsSync(TASKSET);
+  const core = String(availableParallelism() - 1);
+  const measured = await measure<Rates>(['rates', limitPath], pinned ? [TASKSET, '-c', core] : []);
   const gigabytes = Object.entries(measured.streams_seconds).map(
     ([name, seconds]) => [name, measured.stream_bytes / 1e9 / seconds] as const,
   );
   return {
-    figures: figuresOf(measured, calls),
+    figures: figuresOf(measured, file, calls),
     conditions: {
       cpu: cpus()[0]?.model,
       cores: cpus().length,
-      pinned_to_one_core: pinned,
+      rates_pinned_to_one_core: pinned,
       load_before: round(load_before, 2),
       load_after: round(loadavg()[0]!, 2),
       node: process.version,
@@ -114,7 +119,7 @@ export async function run(progress: (line: string) => void): Promise<BenchResult
       ...(measured.engine.reason === undefined ? {} : { engine_reason: measured.engine.reason }),
       stream_gigabytes_per_cpu_second: rounded(Object.fromEntries(gigabytes), 2),
       field_cpu_us: rounded(measured.fields_us, 3),
-      idle_loop_delay_p99_ms: round(measured.idle_loop_delay_p99_ms, 2),
+      idle_loop_delay_p99_ms: round(file.idle_loop_delay_p99_ms, 2),
       openssl_limit:
         'EVP_EncryptUpdate in a loop, one message, key set once; 16 KiB in place or 1 MiB, the faster counts',
       aws_esdk: measured.esdk,

@@ -1,5 +1,6 @@
 import type { Random, Uuid } from '@auditrax/base';
 import { parseUuid, isAppError } from '@auditrax/base';
+import { sealEngine } from './engine-choice.ts';
 import { sealError } from './errors.ts';
 import { KEY_BYTES } from './gcm.ts';
 import type { DekContext, KekProvider, WrappedDek } from './kek.ts';
@@ -55,6 +56,7 @@ export function localKekProvider(input: {
           ringId: ring.ringId,
           rootKey: input.rootKeyFrom ?? 'development-file',
           generation: ring.generation,
+          engine: sealEngine().name,
           recoveryConfirmed: ring.recoveryConfirmedAtMs !== undefined,
         },
       };
