@@ -257,7 +257,11 @@ describe('T3: cut off anywhere, it goes on where it was', () => {
     expect(cutOff.state).toBe('destroying');
     await expect(deletion.cancelDeletion(deps, asks(first), cutOff.id)).rejects.toThrow(withCode('deletion_refused'));
     expect(await runDueDeletions(deps)).toBe(1);
-    expect((await stateOf(slug)).state).toBe('destroyed');
+    const { state, certificate } = await stateOf(slug);
+    expect(state).toBe('destroyed');
+    // What was seen before the cut is kept: afterwards the bytes are gone and would prove nothing.
+    const keys = certificate!['dataKeys'] as { unwrapAfterwards: string }[];
+    expect(keys.map((key) => key.unwrapAfterwards)).toEqual(['unwrap_refused', 'unwrap_refused']);
   });
 
   it('after the key is gone and before anybody has noted it', async () => {
