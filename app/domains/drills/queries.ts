@@ -14,7 +14,8 @@ export function canaryBySlug(slug: string): Statement<CanaryRow> {
 }
 
 export function everyTenant(limit: number): Statement<CanaryRow> {
-  return sql<CanaryRow>`select t.id, t.part from platform.tenant t order by t.created_at limit ${limit}`;
+  return sql<CanaryRow>`select t.id, t.part from platform.tenant t
+    where t.closed_at is null order by t.created_at limit ${limit}`;
 }
 
 export function engagementsOf(tenantId: Uuid): Statement<{ id: Uuid; tenant_id: Uuid }> {

@@ -117,7 +117,7 @@ export const KEY_TENANTS_MAX = 1_000;
 
 export function selectTenants(limit: number): Statement<{ id: Uuid; part: string; display_name: string }> {
   return {
-    sql: 'select t.id, t.part, t.display_name from platform.tenant t order by t.created_at limit $1',
+    sql: 'select t.id, t.part, t.display_name from platform.tenant t where t.closed_at is null order by t.created_at limit $1',
     parameters: [limit],
   };
 }
