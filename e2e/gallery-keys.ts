@@ -81,7 +81,6 @@ const source = {
   moving: { total: 3, left: 0, stopped: null },
 };
 export const keySource = source;
-export const keySourceStandard = { ...source, active: local, kinds: ['local'], tier: 'standard', mayChange: false };
 export const keySourceWithdrawn = { ...source, active: { ...own, health: withdrawn } };
 export const keySourceMoving = {
   ...source,

@@ -124,7 +124,7 @@ function read(url: URL, role: data.MockRole): Answer | null {
     '/api/access/invitations': { invitations: data.invitations },
     '/api/identity/passkeys': { passkeys: data.passkeys },
     '/api/keys': data.keys,
-    '/api/keys/source': role === 'link' ? keys.keySourceStandard : keys.keySource,
+    '/api/keys/source': keys.keySource,
     '/api/keys/rotation': keys.keyRotation,
     '/api/operator/key-rings': keys.keyRings,
     '/api/tenants': keys.tenants,

@@ -123,7 +123,6 @@ const screens: readonly Screen[] = [
   },
   { name: 'export', path: '/app/export', role: 'lead', ready: 'text=Check a bundle' },
   { name: 'keys', path: '/app/keys', role: 'lead', ready: 'text=opens only' },
-  { name: 'keys-standard', path: '/app/keys', role: 'link', ready: 'text=Standard tier' },
   {
     name: 'keys-withdrawn',
     path: '/app/keys',
@@ -184,16 +183,6 @@ const screens: readonly Screen[] = [
     },
   },
   {
-    name: 'keys-wizard-checked',
-    path: '/app/keys',
-    role: 'lead',
-    ready: 'text=opens only',
-    act: async (page) => {
-      await toKeyCheck(page, 'eu-central-1');
-      await page.getByRole('button', { name: 'Go on to approval' }).waitFor();
-    },
-  },
-  {
     name: 'keys-wizard-refused',
     path: '/app/keys',
     role: 'lead',
@@ -215,13 +204,6 @@ const screens: readonly Screen[] = [
     },
   },
   { name: 'key-rings', path: '/app/key-rings', role: 'operator', ready: 'text=lakeside: the key is withdrawn' },
-  {
-    name: 'key-ring',
-    path: '/app/key-rings',
-    role: 'operator',
-    ready: 'text=lakeside: the key is withdrawn',
-    act: (page) => page.getByRole('button', { name: 'lakeside', exact: true }).click(),
-  },
   { name: 'organisations', path: '/app/organisations', role: 'operator', ready: 'text=Deletions under way' },
   {
     name: 'deletion-preview',

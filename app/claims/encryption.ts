@@ -21,7 +21,7 @@ export const encryptionClaims: readonly Claim[] = [
     enforcers: [{ file: 'packages/workload/src/strict-tls.ts', export: 'strictTls', necessary: true }],
     probe: 'edge.tls-versions',
     wouldTurnRed:
-      'Any listening socket of the house completes a handshake older than TLS 1.3, or answers in plain text beyond the named exceptions.',
+      'Any listening socket of the house completes a handshake older than TLS 1.3 or answers in plain text beyond the named exceptions, or a client of ours connects to a peer that speaks nothing newer than TLS 1.2.',
   },
   {
     ...shared,

@@ -81,6 +81,13 @@ export type DialOutcome =
   /** Nothing answered at all: neither proof nor refutation; a probe must not call this a refusal. */
   | { readonly kind: 'unreachable'; readonly reason: string };
 
+/** What became of one kind of client of this process, left to its own defaults, at a peer that speaks nothing new. */
+export interface EgressOutcome {
+  readonly client: string;
+  /** `refused`: given up by the client for the peer's age, and for nothing else. */
+  readonly kind: 'refused' | 'connected' | 'failed';
+}
+
 export type TlsVersion = 'TLSv1' | 'TLSv1.1' | 'TLSv1.2' | 'TLSv1.3';
 
 export interface DialOptions {
@@ -250,6 +257,8 @@ export interface ProbeHouse {
   dial(options: DialOptions): Promise<DialOutcome>;
   /** The same handshake with a permissive listener of our own: shows that the dialler can do what others must refuse. */
   dialControl(options: Omit<DialOptions, 'host' | 'port'>): Promise<DialOutcome>;
+  /** Connections outwards to a peer of our own that speaks TLS 1.2 at most, one by each kind of client. */
+  outwards(): Promise<readonly EgressOutcome[]>;
   /** First bytes that a plain-text client gets from a socket: a TLS-only one answers no HTTP. */
   plaintext(target: { readonly host: string; readonly port: number }): Promise<string>;
   /** Sockets that the house's own processes have open now. */

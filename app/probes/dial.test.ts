@@ -50,6 +50,13 @@ describe('a dial', () => {
     }
   });
 
+  it('sees that a client without the floor of the runtime connects outwards to an old peer', async () => {
+    // This very process runs without that floor; app/bin/egress.test.ts has the same clients with it.
+    const outcomes = await createDialControl(systemClock).outwards();
+    expect(outcomes.map(({ client }) => client)).toEqual(['tls', 'https', 'fetch', 'undici']);
+    for (const { kind } of outcomes) expect(kind).not.toBe('refused');
+  });
+
   it('hears plain HTTP where it is spoken, and nothing from a TLS listener', async () => {
     const plain = createPlainServer((socket) => socket.end('HTTP/1.1 200 OK\r\n\r\n'));
     expect(await plaintext(await listen(plain))).toMatch(/^HTTP\/1\.1 200/);

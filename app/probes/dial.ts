@@ -2,8 +2,9 @@ import { connect as connectPlain } from 'node:net';
 import { connect, createServer, type TLSSocket } from 'node:tls';
 import type { AddressInfo } from 'node:net';
 import type { Clock } from '@auditrax/base';
-import { issueEdgeCertificate } from '@auditrax/workload';
-import type { DialOptions, DialOutcome } from '../claims/probe.ts';
+import { expectRefusal, issueEdgeCertificate, whileExpectingRefusals } from '@auditrax/workload';
+import { dialWithEveryClient } from './egress-clients.ts';
+import type { DialOptions, DialOutcome, EgressOutcome, TlsVersion } from '../claims/probe.ts';
 
 const DIAL_MS_MAX = 8_000;
 const PLAINTEXT_MS_MAX = 1_000;
@@ -50,6 +51,7 @@ export function dial(options: DialOptions): Promise<DialOutcome> {
       // The dialler itself could not make this offer: that refutes nothing and proves nothing.
       return resolve({ kind: 'unreachable', reason: (error as NodeJS.ErrnoException).code ?? 'cannot-offer' });
     }
+    expectRefusal(socket);
     socket.setTimeout(DIAL_MS_MAX, () => end({ kind: 'unreachable', reason: 'timeout' }));
     socket.once('secureConnect', () => end(outcomeOf(socket)));
     socket.once('error', (error: NodeJS.ErrnoException) => {
@@ -89,6 +91,8 @@ export function plaintext(target: { readonly host: string; readonly port: number
 /** The same dial at a listener of our own, and where such listeners stand now. */
 export interface DialControl {
   readonly dial: (options: Omit<DialOptions, 'host' | 'port'>) => Promise<DialOutcome>;
+  /** What each kind of client here does with a peer that speaks TLS 1.2 at most; empty when that peer does not work. */
+  readonly outwards: () => Promise<readonly EgressOutcome[]>;
   /** Not the house's sockets: each exists for the length of one dial, on loopback, and serves nothing. */
   readonly ports: ReadonlySet<number>;
 }
@@ -100,23 +104,34 @@ export interface DialControl {
 export function createDialControl(clock: Clock): DialControl {
   let material: ReturnType<typeof issueEdgeCertificate> | undefined;
   const ports = new Set<number>();
-  const dialControl = async (options: Omit<DialOptions, 'host' | 'port'>): Promise<DialOutcome> => {
+  const withListener = async <T>(maxVersion: TlsVersion, use: (port: number) => Promise<T>): Promise<T> => {
     material ??= issueEdgeCertificate({ clock, name: 'Dial control' });
     const { keyPem, certificatePem } = await material;
     const server = createServer({
       key: keyPem,
       cert: certificatePem,
       minVersion: 'TLSv1',
-      maxVersion: 'TLSv1.3',
+      maxVersion,
       ciphers: `TLS_AES_128_CCM_8_SHA256:TLS_AES_128_CCM_SHA256:TLS_AES_256_GCM_SHA384:${ANYTHING}`,
     });
     server.on('tlsClientError', () => {});
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const { port } = server.address() as AddressInfo;
     ports.add(port);
-    const outcome = await dial({ ...options, host: '127.0.0.1', port });
-    server.close(() => ports.delete(port));
-    return outcome;
+    try {
+      return await use(port);
+    } finally {
+      server.close(() => ports.delete(port));
+    }
   };
-  return { dial: dialControl, ports };
+  return {
+    ports,
+    dial: (options) => withListener('TLSv1.3', (port) => dial({ ...options, host: '127.0.0.1', port })),
+    outwards: () =>
+      withListener('TLSv1.2', async (port) => {
+        const old = { minVersion: 'TLSv1.2', maxVersion: 'TLSv1.2', host: '127.0.0.1', port } as const;
+        if ((await dial(old)).kind !== 'connected') return [];
+        return whileExpectingRefusals(() => dialWithEveryClient(port));
+      }),
+  };
 }

@@ -57,6 +57,18 @@ async function secureSockets(house: ProbeHouse, done: Checks): Promise<Targets> 
   return { targets: secure.map(addressOf), note };
 }
 
+/** Every kind of client there is. */
+const CLIENTS_MIN = 4;
+
+async function tryOutwards(house: ProbeHouse, done: Checks): Promise<readonly string[]> {
+  const outcomes = await house.outwards();
+  done.expect(outcomes.length >= CLIENTS_MIN, `Only ${outcomes.length} kinds of client could be tried outwards.`);
+  for (const { client, kind } of outcomes) {
+    done.expect(kind === 'refused', `A client (${client}) met a peer that speaks TLS 1.2 at most: ${kind}.`);
+  }
+  return outcomes.map(({ client }) => client);
+}
+
 async function tryVersions(house: ProbeHouse, target: { host: string; port: number }, done: Checks): Promise<void> {
   const name = `Port ${target.port}`;
   for (const version of OLD_VERSIONS) {
@@ -81,9 +93,10 @@ export const tlsVersionsProbe: Probe = {
     }
     const { targets, note } = await secureSockets(house, done);
     await Promise.all(targets.map((target) => tryVersions(house, target, done)));
+    const clients = await tryOutwards(house, done);
     return verdict(done, {
-      green: `${targets.length} open sockets refused TLS 1.0, 1.1, 1.2 and plain HTTP, and agreed on TLS 1.3; the listeners that are excepted are bound to loopback only.${note}`,
-      evidence: { sockets: targets.length, versions: [...OLD_VERSIONS] },
+      green: `${targets.length} open sockets refused TLS 1.0, 1.1, 1.2 and plain HTTP, and agreed on TLS 1.3; the listeners that are excepted are bound to loopback only. Outwards, ${clients.length} kinds of client gave up a peer that speaks TLS 1.2 at most.${note}`,
+      evidence: { sockets: targets.length, versions: [...OLD_VERSIONS], clients: [...clients] },
     });
   },
 };

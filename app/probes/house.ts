@@ -136,6 +136,7 @@ export function createProbeHouse(
     fetch: edge.fetch,
     dial,
     dialControl: control.dial,
+    outwards: control.outwards,
     plaintext,
     sockets: () => {
       const open = houseSockets(parts.processes());

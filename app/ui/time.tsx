@@ -52,9 +52,11 @@ export function useNow(everyMs = 30 * SECOND): number {
 /** A distance to read, the exact UTC instant on hover and for assistive technology. */
 export function Ago({ at }: { at: string }) {
   const now = useNow();
+  const ahead_ms = new Date(at).getTime() - now;
   return (
     <time dateTime={at} title={utcText(at)}>
-      {relativeText(at, now)}
+      {/* The present is renewed by a timer: what has just happened must not seem to lie ahead. */}
+      {ahead_ms > 0 && ahead_ms < 45 * SECOND ? 'just now' : relativeText(at, now)}
     </time>
   );
 }

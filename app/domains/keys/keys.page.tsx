@@ -83,7 +83,7 @@ function columnsFor(ageDaysMax: number): readonly Column<ListedKey>[] {
     },
     {
       key: 'rotation',
-      header: 'Replaced',
+      header: 'Seals at the latest until',
       fit: true,
       priority: 2,
       cell: (row) =>

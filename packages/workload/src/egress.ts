@@ -29,6 +29,25 @@ export function preferHybridGroups(): void {
   tls.DEFAULT_ECDH_CURVE = TLS_GROUPS;
 }
 
+const deliberate = new WeakSet<object>();
+
+/** A socket that offers something old on purpose, to be refused: its refusal says nothing about a peer. */
+export function expectRefusal(socket: Socket): void {
+  deliberate.add(socket);
+}
+
+let expected = 0;
+
+/** Runs `work`, which dials a peer of our own that must be refused; refusals while it runs are not counted. */
+export async function whileExpectingRefusals<T>(work: () => Promise<T>): Promise<T> {
+  expected += 1;
+  try {
+    return await work();
+  } finally {
+    expected -= 1;
+  }
+}
+
 export interface EgressWatch {
   /** Connections this process gave up since its start because the peer spoke nothing as new as TLS 1.3. */
   refused(): number;
@@ -49,14 +68,16 @@ export interface EgressOptions {
 export function watchEgress({ onRefusal, channels = [] }: EgressOptions): EgressWatch {
   let refused = 0;
   const note = (error: unknown): void => {
-    if (!isVersionRefusal(error)) return;
+    if (expected > 0 || !isVersionRefusal(error)) return;
     refused += 1;
     onRefusal();
   };
   // The monitor sees an error and handles nothing: whoever dialled still gets it.
   const onSocket = (message: unknown): void => {
     const socket: EventEmitter = (message as { readonly socket: Socket }).socket;
-    socket.once(errorMonitor, note);
+    socket.once(errorMonitor, (error) => {
+      if (!deliberate.has(socket)) note(error);
+    });
   };
   const onFailure = (message: unknown): void => note((message as { readonly error: unknown }).error);
   subscribe('net.client.socket', onSocket);
