@@ -159,6 +159,11 @@ describe.skipIf(!mayRun)('P2: what the token (SoftHSM) does is probed and typed'
     );
     expect(token.processIds).toHaveLength(1);
     expect(await token.health()).toMatchObject({ ok: false, code: 'kek_denied' });
+    // Not by a new child either: it would begin with a login.
+    process.kill(token.processIds[0]!, 'SIGKILL');
+    await expect.poll(() => token.processIds).toEqual([]);
+    await expect(token.facts()).rejects.toThrow(withCode('kek_denied'));
+    expect(token.processIds).toEqual([]);
   });
 
   it('the child has the PIN neither in its arguments nor in its environment', async () => {
@@ -204,7 +209,11 @@ describe.skipIf(!mayRun)('P3: a lost token (SoftHSM), a killed child and a flood
     const sealed = await token.encryptGcm(use, text);
     for (let round = 0; round < 3; round += 1) {
       const [pid] = token.processIds;
+      // Stopped first, so that the call surely is under way when its child dies.
+      process.kill(pid!, 'SIGSTOP');
       const call = token.decryptGcm(use, sealed);
+      call.catch(() => undefined); // looked at below
+      await new Promise((resolve) => setTimeout(resolve, 20));
       process.kill(pid!, 'SIGKILL');
       await expect(call).rejects.toThrow(withCode('kek_unavailable'));
       expect(await token.decryptGcm(use, sealed)).toEqual(text);
