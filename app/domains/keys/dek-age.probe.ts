@@ -24,7 +24,7 @@ export const dekAgeProbe: Probe = {
     const before = aged.kind === 'happened' ? Number(aged.facts['before']) : Number.NaN;
     done.expect(used > before, 'At 91 days of age the key in use would still have sealed something new.');
     return verdict(done, {
-      green: `Age of the oldest of ${count} data keys that seal; asked to seal as if 91 days had passed, the writer made a new key first. ${behind} stored values still name an older key and are being moved.`,
+      green: `Age of the oldest of ${count} data keys that seal; asked to seal as if 91 days had passed, the writer made a new key first. ${behind === 0 ? 'No stored value names an older key.' : `${behind} stored values still name an older key and are being moved.`}`,
       measured: { value, limit: LIMIT_DAYS, unit: 'days' },
       evidence: { keys: count, tenants: Number(facts['tenants']), values_on_old_keys: behind },
     });

@@ -27,9 +27,13 @@ export function watchLeases(deps: {
     for (const lease of leases) if (lease.state === 'withdrawn') deps.sealer.purge(lease.tenantId as Uuid);
   };
   const look = async (): Promise<void> => {
-    const tenants = deps.sealer.ownSourceTenants();
-    for (let first = 0; first < tenants.length; first += LEASES_PER_CALL_MAX) {
-      await askAbout(tenants.slice(first, first + LEASES_PER_CALL_MAX)).catch(deps.onFailure);
+    try {
+      const tenants = deps.sealer.ownSourceTenants();
+      for (let first = 0; first < tenants.length; first += LEASES_PER_CALL_MAX) {
+        await askAbout(tenants.slice(first, first + LEASES_PER_CALL_MAX));
+      }
+    } catch (error) {
+      deps.onFailure(error);
     }
   };
   const timer = setInterval(() => void look(), LEASE_MS);
