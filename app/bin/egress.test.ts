@@ -78,7 +78,7 @@ function dialWith(args: readonly string[], { httpsPort, databasePort }: Peers): 
   });
 }
 
-describe('a connection outwards, by whatever client', () => {
+describe('W26: a connection outwards, by whatever client', () => {
   it('is refused to a peer that speaks TLS 1.2 at most, and the refusal is counted', async () => {
     const peers = await openPeers({ minVersion: 'TLSv1.2', maxVersion: 'TLSv1.2' });
     const outcomes = await dialWith(TLS_FLOOR_ARGUMENTS, peers);

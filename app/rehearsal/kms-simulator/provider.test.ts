@@ -89,7 +89,7 @@ async function outcomesOf(work: () => Promise<unknown>): Promise<string[]> {
 }
 
 describe('AWS KMS driver, against the protocol simulator', () => {
-  it('a data key comes back under its whole context and under no other', async () => {
+  it('A1 a data key comes back under its whole context and under no other', async () => {
     const { arn, provider } = fresh();
     const { dek, ...wrapped } = await provider.generateDek(CONTEXT);
     expect(dek.length).toBe(32);
@@ -111,14 +111,14 @@ describe('AWS KMS driver, against the protocol simulator', () => {
     expect((await failure(provider.wrap(randomBytes(31), CONTEXT))).code).toBe('key_length');
   });
 
-  it('tells AWS ids and nothing else', async () => {
+  it('A1 tells AWS ids and nothing else', async () => {
     const { provider } = fresh();
     await provider.generateDek(CONTEXT);
     const { tenantId, purpose, dekId } = CONTEXT;
     expect(rig.simulator.events().at(-1)?.encryptionContext).toEqual({ tenantId, purpose, dekId, version: '7' });
   });
 
-  it('nothing in the environment moves it elsewhere or makes it talk about this machine', async () => {
+  it('A3 nothing in the environment moves it elsewhere or makes it talk about this machine', async () => {
     const { accessKeyId, secretAccessKey } = HOUSE_USER;
     vi.stubEnv('AWS_ENDPOINT_URL_KMS', 'https://localhost:9');
     vi.stubEnv('AWS_ENDPOINT_URL', 'https://localhost:9');
@@ -168,7 +168,7 @@ describe('AWS KMS driver, against the protocol simulator', () => {
     );
   });
 
-  it('withdrawn, restored: each state of the key is told apart and says what to do', async () => {
+  it('A4 withdrawn, restored: each state of the key is told apart and says what to do', async () => {
     const { arn, provider } = fresh();
     const { dek, ...wrapped } = await provider.generateDek(CONTEXT);
     const { simulator } = rig;
@@ -196,7 +196,7 @@ describe('AWS KMS driver, against the protocol simulator', () => {
     expect((await failure(open({ keyArn: newKey('EXTERNAL') }).generateDek(CONTEXT))).message).toMatch(/[Ii]mport/);
   });
 
-  it('wrong credentials and a wrong clock are not mistaken for each other', async () => {
+  it('A3 A4 wrong credentials and a wrong clock are not mistaken for each other', async () => {
     const arn = newKey();
     const codeOf = async (source: Partial<AwsKmsInput['source']>) =>
       (await failure(open({ keyArn: arn, ...source }).generateDek(CONTEXT))).code;
@@ -212,7 +212,7 @@ describe('AWS KMS driver, against the protocol simulator', () => {
     }
   });
 
-  it('describes the key, and claims no hardware behind an endpoint that is not AWS', async () => {
+  it('A6 describes the key, and claims no hardware behind an endpoint that is not AWS', async () => {
     const { arn, provider } = fresh();
     const described = await provider.describe();
     expect(described).toMatchObject({ provider: 'aws-kms', hardware: false, keyCount: 1 });
@@ -272,7 +272,7 @@ describe('AWS KMS driver, when the protocol simulator fails', () => {
     expect(outcomes.length).toBe(attempts);
   });
 
-  it('throttled, cut off or out of service for a moment: the call is repeated and succeeds', async () => {
+  it('A5 throttled, cut off or out of service for a moment: the call is repeated and succeeds', async () => {
     const { provider } = fresh();
     const { dek, ...wrapped } = await provider.generateDek(CONTEXT);
     const { simulator } = rig;
@@ -288,7 +288,7 @@ describe('AWS KMS driver, when the protocol simulator fails', () => {
     }
   });
 
-  it('a store that hangs costs the deadline and no more', async () => {
+  it('A5 a store that hangs costs the deadline and no more', async () => {
     const { provider } = fresh({ limits: IMPATIENT });
     rig.simulator.fault({ kind: 'hang', times: 9 });
     const startedMs = performance.now();
@@ -309,7 +309,7 @@ describe('AWS KMS driver, when the protocol simulator fails', () => {
     expect(await outcomesOf(() => provider.generateDek(CONTEXT))).toEqual(['ok']);
   });
 
-  it('an answer for another key, or of another length, is refused', async () => {
+  it('A1 an answer for another key, or of another length, is refused', async () => {
     const { provider } = fresh();
     const { dek: _, ...wrapped } = await provider.generateDek(CONTEXT);
     const { simulator } = rig;
@@ -329,7 +329,7 @@ describe('AWS KMS driver, when the protocol simulator fails', () => {
     expect(await provider.health()).toMatchObject({ ok: false, code: 'commitment_mismatch' });
   });
 
-  it('no error holds a data key or a secret, however it is printed', async () => {
+  it('A4 no error holds a data key or a secret, however it is printed', async () => {
     const dek = randomBytes(32);
     const { provider } = fresh({ limits: { ...IMPATIENT, attempts_max: 1 } });
     const wrapped = await provider.wrap(dek, CONTEXT);
@@ -349,7 +349,7 @@ describe('AWS KMS driver, when the protocol simulator fails', () => {
     }
   });
 
-  it('a peer that speaks nothing newer than TLS 1.2 is refused as a wrong endpoint', async () => {
+  it('A3 a peer that speaks nothing newer than TLS 1.2 is refused as a wrong endpoint', async () => {
     const certificate = await issueEdgeCertificate({ clock: rig.clock, name: 'old peer' });
     const tls = { key: certificate.keyPem, cert: certificate.certificatePem, maxVersion: 'TLSv1.2' } as const;
     let reached = 0;
@@ -475,7 +475,7 @@ describe('imported key material, in the protocol simulator', () => {
     }
   }
 
-  it('openssl and we pack alike; expiry and deletion withdraw, only the same material brings the data back', async () => {
+  it('A7 openssl and we pack alike; expiry and deletion withdraw, only the same material brings the data back', async () => {
     const arn = newKey('EXTERNAL');
     const slow = { deadline_ms: 60_000, attempt_ms: 30_000, attempts_max: 3 }; // making 4096-bit keys takes its time
     let provider = open({ keyArn: arn }, { limits: slow });

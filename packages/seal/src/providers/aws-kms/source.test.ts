@@ -17,7 +17,7 @@ describe('source of an AWS KMS key', () => {
     expect(checkSource({ ...source, endpoint: 'https://kms-fips.eu-west-1.amazonaws.com' }, {}).isAws).toBe(true);
   });
 
-  it('a tenant cannot aim our requests at another place', () => {
+  it('A2 a tenant cannot aim our requests at another place', () => {
     for (const endpoint of [
       'https://169.254.169.254',
       'https://localhost:8443',
