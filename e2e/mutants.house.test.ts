@@ -1,7 +1,8 @@
 // Every enforcer of a probed claim is replaced by nothing in a running house, and the claims that notice are compared
 // with those that name it. AUDITRAX_MUTANTS=<pattern> runs some of them; AUDITRAX_MATRIX=write writes the document.
+import { hasSoftToken } from '@auditrax/seal/soft-token';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { openMutantHouse, type MutantHouse } from './mutants/house.ts';
+import { openMutantHouse, REHEARSED, type MutantHouse } from './mutants/house.ts';
 import { committedRows, faultsOf, namedBy, rowOf, writeMatrix, type MatrixRow } from './mutants/matrix.ts';
 import { MUTANTS, nameOf, type Mutant } from './mutants/mutants.ts';
 
@@ -17,7 +18,17 @@ function inOrder(mutants: readonly Mutant[]): Mutant[] {
   return mutants.toSorted((a, b) => (place(a) < place(b) ? -1 : place(a) > place(b) ? 1 : 0));
 }
 
-const chosen = inOrder(MUTANTS.filter((mutant) => wanted === undefined || new RegExp(wanted).test(nameOf(mutant))));
+/** Only a rehearsal notices it: without SoftHSM nobody can look, which is a failure where everything must be there. */
+function isRehearsed(mutant: Mutant): boolean {
+  return namedBy(nameOf(mutant)).named.some((id) => REHEARSED.has(id));
+}
+
+const canRehearse = hasSoftToken() || process.env['CI'] === 'true';
+const chosen = inOrder(
+  MUTANTS.filter((mutant) => wanted === undefined || new RegExp(wanted).test(nameOf(mutant))).filter(
+    (mutant) => canRehearse || !isRehearsed(mutant),
+  ),
+);
 const rows: MatrixRow[] = [];
 let house: MutantHouse;
 
@@ -31,7 +42,8 @@ afterAll(async () => {
 
 async function proveAfter(mutant: Mutant | undefined): Promise<Awaited<ReturnType<MutantHouse['prove']>>> {
   await house.apply(mutant);
-  return house.prove();
+  // Each rehearsal waits for what its enforcers promise: only their own mutants, and the whole house, are worth that.
+  return house.prove(canRehearse && (mutant === undefined || isRehearsed(mutant)));
 }
 
 describe('an enforcer replaced by nothing', () => {

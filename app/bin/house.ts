@@ -2,6 +2,7 @@ import { fork } from 'node:child_process';
 import { chmodSync, cpSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { AppError, systemClock, type Json, type ServiceName } from '@auditrax/base';
+import { hasSoftToken } from '@auditrax/seal/soft-token';
 import { TLS_FLOOR_ARGUMENTS } from '@auditrax/workload';
 import type { Launched } from '../platform/db/postgres.ts';
 import type { LoginRole } from '../platform/db/roles.ts';
@@ -162,6 +163,7 @@ function processOptions(service: ServiceName, parts: Parts): Record<string, Json
   const own: Partial<Record<ServiceName, Record<string, Json>>> = {
     issuer: { doors, sample: !settings.production },
     keys: {
+      tryOut: !settings.production,
       create: parts.isNew,
       wrappedKeys: parts.setup.holdings.wrappedKeys,
       kekRefs: parts.setup.holdings.kekRefs,
@@ -176,6 +178,7 @@ function processOptions(service: ServiceName, parts: Parts): Record<string, Json
       keyFile: settings.keyFile ?? null,
     },
     sentinel: {
+      rehearse: !settings.production && hasSoftToken(),
       doors,
       canaryWebhook: parts.deadMan.url,
       pageWebhook: settings.pageWebhook ?? null,

@@ -1,6 +1,9 @@
-// Which driver serves a tenant's key source. Loaded when the first such source is used: most houses have none.
+// Which driver serves a tenant's key source. All are loaded before privileges are dropped: later nothing can be.
 import { AppError, type Clock, type Random, type Uuid } from '@auditrax/base';
 import type { KekProvider } from '@auditrax/seal';
+import { awsKmsProvider } from '@auditrax/seal/aws-kms';
+import { outgoingGuard } from '@auditrax/seal/outgoing';
+import { xksKekProvider } from '@auditrax/seal/xks';
 import type { KeptSource, OpenedStore, OpenStore } from '../domains/keys/index.ts';
 
 /** Loopback stand-ins that the house runs itself, so that its probes can rehearse with them; told by the supervisor. */
@@ -46,7 +49,6 @@ function isStandIn(standIns: StandIns | undefined, endpoint: string | undefined)
 }
 
 async function openAwsKms(deps: DriverDeps, { tenantId, source }: Given<'aws-kms'>): Promise<OpenedStore> {
-  const { awsKmsProvider } = await import('@auditrax/seal/aws-kms');
   const { clock, random } = deps;
   const standIns = deps.standIns();
   const rehearsed = isStandIn(standIns, source.endpoint);
@@ -56,10 +58,6 @@ async function openAwsKms(deps: DriverDeps, { tenantId, source }: Given<'aws-kms
 }
 
 async function openXks(deps: DriverDeps, { sourceId, source }: Given<'xks'>): Promise<OpenedStore> {
-  const [{ xksKekProvider }, { outgoingGuard }] = await Promise.all([
-    import('@auditrax/seal/xks'),
-    import('@auditrax/seal/guard/outgoing'),
-  ]);
   const standIns = deps.standIns();
   const { kind: _kind, ...way } = source;
   const guard = outgoingGuard({ loopbackOrigins: standIns?.origins ?? [] });

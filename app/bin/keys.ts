@@ -31,10 +31,7 @@ async function openRooms(ring: KeyRing) {
   const { stateDirectory } = member.boot;
   const { root, hsm } = member.boot.options as unknown as KeyMeans;
   let standIns: StandIns | undefined;
-  member.onAsk('stand-ins', (given) => {
-    standIns = given as unknown as StandIns | undefined;
-    return Promise.resolve(null);
-  });
+  const isTryOut = member.boot.options['tryOut'] === true;
   const installation = installationProvider(
     localKekProvider({ ring, random, rootKeyFrom: ROOT_KEY_FROM[root.kind] }),
     {},
@@ -63,7 +60,7 @@ async function openRooms(ring: KeyRing) {
   };
   return [
     keysRoutes({ vault: recordedVault(vault, uses) }),
-    vaultSourceRoutes({ sources }),
+    vaultSourceRoutes({ sources, onStandIns: isTryOut ? (given) => (standIns = given) : undefined }),
     shreddingRoutes(destroyer),
   ];
 }

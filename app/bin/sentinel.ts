@@ -7,10 +7,12 @@ import { AppError, type Json, type ServiceName, type Uuid } from '@auditrax/base
 import { openDatabase, sql, type Database } from '@auditrax/tenancy';
 import { formatId, type IdKeys } from '@auditrax/tenancy/ids';
 import { CLAIM_TABLES } from '../claims/queries.ts';
+import type { Probe } from '../claims/probe.ts';
 import { allClaims } from '../claims/register.ts';
 import { createTail } from '../domains/detections/index.ts';
 import { parsePolicy } from '../domains/disclosure/index.ts';
 import { issuerRoutes as drillIssuer, routes as drillContract } from '../domains/drills/index.ts';
+import { vaultSourceContract } from '../domains/keys/index.ts';
 import { createPager } from '../domains/oncall/index.ts';
 import { parseOrganisation } from '../domains/trust/index.ts';
 import { parseRegistry } from '../domains/vendors/index.ts';
@@ -25,7 +27,8 @@ import { createLogReader, type LogReader } from '../probes/log-key.ts';
 import { bareReport, proveReport, type ProveReport } from '../probes/prove-report.ts';
 import { createPublisher, type Publisher } from '../probes/publisher.ts';
 import { createReconciler } from '../probes/reconciler.ts';
-import { PROBES } from '../probes/registry.ts';
+import { PROBES, REHEARSALS } from '../probes/registry.ts';
+import { rehearsals } from '../probes/rehearse.ts';
 import { createRunner, observationsOf, type Runner } from '../probes/runner.ts';
 import { createServiceDoor } from '../probes/service-door.ts';
 import type { HouseProcesses } from '../probes/sockets.ts';
@@ -62,6 +65,8 @@ function readSample(path: string): unknown {
 const organisation = parseOrganisation(readSample('app/domains/trust/organisation.sample.json'));
 const registry = parseRegistry(readSample('app/domains/vendors/registry.sample.json'));
 const policy = parsePolicy(readSample('app/domains/disclosure/policy.sample.json'));
+// Loaded now, though used later, for the same reason.
+const { startRehearsal } = await import('../rehearsal/index.ts');
 const floor = await openFloor('sentinel');
 
 interface Options {
@@ -264,6 +269,21 @@ async function openGround(base: Base) {
   return { idKeys, edge, sessions, service, knock, canaries, idOf, cookie };
 }
 
+/** Stand-ins for the key stores of others, in this process: it plays their owner, as it plays every attacker. */
+function openRehearsals(): ReturnType<typeof rehearsals> {
+  const { member, clock, random, client } = floor;
+  const tell = async (standIns: { readonly origins: readonly string[]; readonly ca: string }): Promise<void> => {
+    const body = { origins: [...standIns.origins], ca: standIns.ca };
+    await client.call(vaultSourceContract.standIns, { requestId: randomUUID(), body });
+  };
+  return rehearsals({ folder: member.boot.stateDirectory, clock, random, start: startRehearsal, tell });
+}
+
+/** A house in earnest rehearses nothing; nor does one whose machine has no SoftHSM. */
+function probesHere(): readonly Probe[] {
+  return floor.member.boot.options['rehearse'] === true ? [...PROBES, ...REHEARSALS] : PROBES;
+}
+
 function startLoop(base: Base, attempts: readonly Attempt[]): AttemptLoop {
   const { watch, record, troubled, options } = base;
   return createAttemptLoop({
@@ -338,11 +358,12 @@ async function begin(base: Base): Promise<Begun> {
       attempt: fresh.next,
       recentAttempts: loop.recent,
       pageKey: rawPublic(base.pageKey),
+      rehearse: openRehearsals(),
     },
     canaries,
     sessions,
   );
-  const runner = createRunner({ probes: PROBES, house, door, clock, random, record, onFailure: troubled });
+  const runner = createRunner({ probes: probesHere(), house, door, clock, random, record, onFailure: troubled });
   const publisher = makePublisher(base, edge.origin);
   await publisher.publish().catch(troubled);
   for (const part of [loop, runner, publisher]) part.start();
@@ -359,13 +380,19 @@ async function begin(base: Base): Promise<Begun> {
 }
 
 /** Runs the probes of the named claims (of all, when none is named) and publishes what they saw. */
-async function prove(base: Base, begun: Begun, claimIds: readonly string[]): Promise<ProveReport> {
-  const wanted = PROBES.filter((probe) => claimIds.length === 0 || probe.claims.some((id) => claimIds.includes(id)));
+async function prove(
+  base: Base,
+  begun: Begun,
+  order: { readonly claims: readonly string[]; readonly rehearse: boolean },
+): Promise<ProveReport> {
+  const { claims: claimIds } = order;
+  const probes = order.rehearse ? probesHere() : PROBES;
+  const wanted = probes.filter((probe) => claimIds.length === 0 || probe.claims.some((id) => claimIds.includes(id)));
   await begun.runner.run(wanted);
   const newest = new Map(
-    (await Promise.all(PROBES.map(async ({ id }) => [id, (await begun.runner.observations(id))[0]] as const))).flatMap(
-      ([id, run]) => (run === undefined ? [] : [[id, run] as const]),
-    ),
+    (
+      await Promise.all(probesHere().map(async ({ id }) => [id, (await begun.runner.observations(id))[0]] as const))
+    ).flatMap(([id, run]) => (run === undefined ? [] : [[id, run] as const])),
   );
   const model = await begun.publisher.publish().catch((error: unknown) => {
     base.troubled(error);
@@ -411,8 +438,8 @@ async function start(): Promise<void> {
   };
   member.onAsk('begin', async () => (await ensureBegun(), null));
   member.onAsk('prove', async (input) => {
-    const { claims } = input as unknown as { claims: readonly string[] };
-    return (await prove(base, await ensureBegun(), claims)) as unknown as Json;
+    const { claims, rehearse = true } = input as unknown as { claims: readonly string[]; rehearse?: boolean };
+    return (await prove(base, await ensureBegun(), { claims, rehearse })) as unknown as Json;
   });
   member.onAsk('attack', async (input) => {
     const { names } = input as unknown as { names: readonly string[] };

@@ -48,7 +48,8 @@ function openDrills(
   const { clock, random, client, member } = floor;
   const { attempts, ...rest } = parts;
   const bare = openBareDoor({ connection: databaseConnection(member.boot.database), attempts, clock });
-  const routes = drillRoutes({ ...rest, bare, keysClient: createKeysClient(client), ...registry, clock, random });
+  const clients = { keysClient: createKeysClient(client), sourcesClient: createKeySourcesClient(client) };
+  const routes = drillRoutes({ ...rest, ...clients, bare, ...registry, clock, random });
   return { routes, close: () => bare.close() };
 }
 

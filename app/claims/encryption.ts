@@ -82,9 +82,12 @@ export const encryptionClaims: readonly Claim[] = [
     kind: 'enforced',
     freshness_seconds_max: FRESHNESS_SECONDS.hour,
     module: 'packages/seal',
-    enforcers: [],
+    enforcers: [
+      { file: 'packages/seal/src/providers/pkcs11/provider.ts', export: 'pkcs11KekProvider', necessary: true },
+    ],
+    probe: 'keys.hsm',
     assertedBecause:
-      'This installation uses a local key ring, which is software and meant for trying out; no HSM or KMS is attached, so there is nothing to ask for a certificate.',
+      'This installation uses a local key ring, which is software and meant for trying out; no HSM or KMS is attached, so there is nothing to ask for a certificate. No rehearsal with a software token has run here yet either: it needs Debian’s softhsm2.',
     wouldTurnRed:
       'The provider in use is not in hardware, or its certificate is not in force for the firmware it reports.',
   },
@@ -95,8 +98,13 @@ export const encryptionClaims: readonly Claim[] = [
     kind: 'enforced',
     freshness_seconds_max: FRESHNESS_SECONDS.hour,
     module: 'packages/seal',
-    enforcers: [],
-    assertedBecause: 'This build has no provider for a tenant’s own KMS key, and no Enterprise tenant.',
+    enforcers: [
+      { file: 'app/domains/keys/key-stores.ts', export: 'openKeyStores', necessary: true },
+      { file: 'app/domains/keys/leases.ts', export: 'watchLeases', necessary: true },
+    ],
+    probe: 'keys.byok',
+    assertedBecause:
+      'No rehearsal has run here yet: it needs a house that is tried out, and Debian’s softhsm2. It is made against a protocol simulator of AWS KMS, never against AWS.',
     wouldTurnRed: 'Data of such a tenant opens while its own key is disabled.',
   },
   {
@@ -107,8 +115,13 @@ export const encryptionClaims: readonly Claim[] = [
     kind: 'enforced',
     freshness_seconds_max: FRESHNESS_SECONDS.hour,
     module: 'packages/seal',
-    enforcers: [],
-    assertedBecause: 'This build does not speak the XKS proxy interface yet.',
+    enforcers: [
+      { file: 'app/domains/keys/key-stores.ts', export: 'openKeyStores', necessary: true },
+      { file: 'app/domains/keys/leases.ts', export: 'watchLeases', necessary: true },
+    ],
+    probe: 'keys.xks',
+    assertedBecause:
+      'No rehearsal has run here yet: it needs a house that is tried out, and Debian’s softhsm2, which plays the HSM behind the proxy.',
     wouldTurnRed: 'After the key is withdrawn, and the caches have run out, a record of that tenant still opens.',
   },
 ];

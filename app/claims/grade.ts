@@ -137,6 +137,10 @@ function neverSeen(input: GradeInput): Graded {
   const due_ms = input.dueSince_ms === undefined ? 0 : input.now_ms - input.dueSince_ms;
   const strip = stripOf([], input);
   const budget_ms = input.claim.freshness_seconds_max * 1000;
+  // A check that not every house can carry out: until it has been, the claim stands as said, and is not overdue.
+  if (input.claim.assertedBecause !== undefined) {
+    return { grade: 'asserted', state: 'unknown', standing: 'asserted', detail: input.claim.assertedBecause, strip };
+  }
   if (due_ms > 2 * budget_ms) {
     return {
       grade: 'asserted',

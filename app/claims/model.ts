@@ -78,7 +78,10 @@ export interface Claim {
   readonly enforcers: readonly Enforcer[];
   /** Id of the probe whose runs decide. Absent: nobody tries to break it yet, and the page says so. */
   readonly probe?: string;
-  /** What is missing until it is proven. Required without a probe. */
+  /**
+   * What is missing until it is proven. Required without a probe; with one, why a house may be unable to run it, which
+   * is no failure as long as it never has.
+   */
   readonly assertedBecause?: string;
   /** What would have to happen for this line to turn red. */
   readonly wouldTurnRed: string;

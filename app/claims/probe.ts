@@ -1,5 +1,7 @@
 import type { Clock, Json, Random, ServiceName, Uuid } from '@auditrax/base';
 import type { TenantContext } from '@auditrax/tenancy';
+import type { OwnKeySource } from '../domains/keys/source-contract.ts';
+import type { Rehearsal } from '../rehearsal/index.ts';
 import type { Observation } from './grade.ts';
 import type { ClaimId } from './ids.ts';
 
@@ -13,6 +15,8 @@ export interface Probe {
   /** The claims whose state follows this probe. */
   readonly claims: readonly ClaimId[];
   readonly everySeconds: number;
+  /** For one that waits for time to pass; default: what the runner gives all. */
+  readonly limit_ms?: number;
   /** Throwing counts as red with the code of the error: a probe that cannot look has not seen. */
   run(house: ProbeHouse): Promise<ProbeResult>;
 }
@@ -29,6 +33,9 @@ export interface Measurement {
   /** One of the units in `Limit.unit` of the claim; another unit never counts. */
   readonly unit: string;
 }
+
+/** Rehearsals take turns, and each waits until a withdrawal is felt. */
+export const REHEARSAL_MS_MAX = 40_000;
 
 export interface ProbeResult {
   readonly state: 'green' | 'red';
@@ -280,6 +287,14 @@ export interface ProbeHouse {
   service(destination: ServiceName, request: ServiceRequest): Promise<ServiceReply>;
   /** An attempt below HTTP, made where the code runs, on canary rows only. */
   drill(name: string, request: DrillRequest): Promise<DrillOutcome>;
+
+  /**
+   * Runs `work` with stand-ins for the key stores of others, started for it and stopped after it; one at a time. Throws
+   * `rehearsal_unavailable` where they cannot be had: then nothing has been seen.
+   */
+  rehearse<T>(work: (rehearsal: Rehearsal) => Promise<T>): Promise<T>;
+  /** One step of a rehearsal in which canary B has this key source. */
+  keySource(step: 'begin' | 'read' | 'end', source?: OwnKeySource): Promise<DrillOutcome>;
 
   /** Audit entries that carry this request id; waits up to `wait_ms` for the first. */
   noticed(requestId: string, wait_ms: number): Promise<readonly Noticed[]>;

@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { REHEARSALS } from '../probes/registry.ts';
 import { CLAIM_IDS } from './ids.ts';
 import { FRESHNESS_SECONDS, SECTIONS } from './model.ts';
 import { allClaims, probedClaims } from './register.ts';
@@ -84,7 +85,9 @@ describe('the register of claims', () => {
 
   it('says what is missing wherever no probe decides, and nothing of the kind where one does', () => {
     for (const claim of allClaims) {
-      expect(claim.probe === undefined, claim.id).toBe(claim.assertedBecause !== undefined);
+      // A rehearsal cannot run in every house: what is missing there is said as well.
+      const isRehearsed = REHEARSALS.some((probe) => probe.id === claim.probe);
+      expect(claim.probe === undefined || isRehearsed, claim.id).toBe(claim.assertedBecause !== undefined);
     }
   });
 

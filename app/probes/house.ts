@@ -40,6 +40,7 @@ export interface HouseParts {
   readonly attempt: ProbeHouse['attempt'];
   readonly recentAttempts: ProbeHouse['recentAttempts'];
   readonly pageKey: string;
+  readonly rehearse: ProbeHouse['rehearse'];
 }
 
 type Canaries = { readonly a: CanaryTenant; readonly b: CanaryTenant };
@@ -128,6 +129,11 @@ export function createProbeHouse(
     });
     return { ...body, requestId };
   };
+  const keySource: ProbeHouse['keySource'] = async (step, source): Promise<DrillOutcome> => {
+    const requestId = randomUUID();
+    const body = { tenant: slug('b'), step, ...(source === undefined ? {} : { source }) };
+    return { ...(await client.call(drillContract.keySource, { requestId, body })).body, requestId };
+  };
   return {
     clock,
     random,
@@ -165,5 +171,7 @@ export function createProbeHouse(
     logProof: (tenantId, entryId) => parts.log.prove(tenantId, entryId),
     observations: parts.observations,
     pageKey: parts.pageKey,
+    rehearse: parts.rehearse,
+    keySource,
   };
 }

@@ -9,6 +9,8 @@ import { cardNumbersProbe } from '../domains/engagements/card-numbers.probe.ts';
 import { passkeysProbe } from '../domains/identity/passkeys.probe.ts';
 import { dekAgeProbe } from '../domains/keys/dek-age.probe.ts';
 import { envelopeProbe } from '../domains/keys/envelope.probe.ts';
+import { hsmProbe } from '../domains/keys/hsm.probe.ts';
+import { byokProbe, xksProbe } from '../domains/keys/withdrawal.probe.ts';
 import { attemptPagedProbe } from '../domains/oncall/attempt-paged.probe.ts';
 import { sourceOfTruthProbe } from '../domains/trust/source-of-truth.probe.ts';
 import { registryProbe } from '../domains/vendors/registry.probe.ts';
@@ -46,3 +48,6 @@ export const PROBES: readonly Probe[] = [
   securityTxtProbe,
   sourceOfTruthProbe,
 ];
+
+/** Probes that play with stand-ins: for a house that is tried out, on a machine that has them. */
+export const REHEARSALS: readonly Probe[] = [xksProbe, byokProbe, hsmProbe];

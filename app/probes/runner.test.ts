@@ -2,7 +2,9 @@ import { AppError } from '@auditrax/base';
 import { describe, expect, it } from 'vitest';
 import type { Probe, ProbeHouse } from '../claims/probe.ts';
 import { probedClaims } from '../claims/register.ts';
-import { PROBES } from './registry.ts';
+import { PROBES, REHEARSALS } from './registry.ts';
+
+const ALL = [...PROBES, ...REHEARSALS];
 import { seeProbe } from './runner.ts';
 import { timesOf } from './watch.ts';
 
@@ -31,13 +33,13 @@ describe('a run of a probe', () => {
 describe('the probes', () => {
   it('are exactly those that the claims name, each for the claims that name it', () => {
     const wanted = probedClaims.map((claim) => `${claim.probe} ${claim.id}`).toSorted();
-    const found = PROBES.flatMap((one) => one.claims.map((id) => `${one.id} ${id}`)).toSorted();
+    const found = ALL.flatMap((one) => one.claims.map((id) => `${one.id} ${id}`)).toSorted();
     expect(found).toEqual(wanted);
   });
 
   it('run often enough for their claims to stay fresh through a missed run', () => {
     for (const claim of probedClaims) {
-      const { everySeconds } = PROBES.find((one) => one.id === claim.probe)!;
+      const { everySeconds } = ALL.find((one) => one.id === claim.probe)!;
       expect(everySeconds * 2).toBeLessThanOrEqual(claim.freshness_seconds_max);
     }
   });

@@ -68,7 +68,7 @@ type Seen = Promise<void>;
 async function runOne(deps: RunnerDeps, probe: Probe): Promise<void> {
   const { house, door, clock } = deps;
   const observedAt_ms = clock.nowMs();
-  const result = await seeProbe(probe, house);
+  const result = await seeProbe(probe, house, probe.limit_ms);
   const id = uuidV7(clock, deps.random);
   const detail = result.detail.slice(0, DETAIL_IN_LOG_MAX);
   const entry = await deps

@@ -280,6 +280,36 @@ const SEALS: readonly Mutant[] = [
     processes: ['workspace'],
   },
   {
+    ...at('app/domains/keys/key-stores.ts', 'openKeyStores'),
+    left: 'every data key under the installation’s own key',
+    nothing: `((make) => (deps) => ({
+      ...make(deps),
+      generateDek: (context) => deps.installation.generateDek(context),
+      unwrap: (wrapped, context) => deps.installation.unwrap(wrapped, context),
+    }))(openKeyStores)`,
+    processes: ['keys'],
+  },
+  {
+    ...at('app/domains/keys/leases.ts', 'watchLeases'),
+    left: 'nobody asks whether a key was withdrawn',
+    nothing: '() => ({ look: async () => {}, stop: () => {} })',
+    processes: ['workspace'],
+  },
+  {
+    ...at('packages/seal/src/providers/pkcs11/provider.ts', 'pkcs11KekProvider'),
+    left: 'a key in memory that every asker may use',
+    nothing: `({ random }) => {
+      const dek = Buffer.from(random.bytes(32));
+      return {
+        generateDek: async () => ({ dek, wrapped: Buffer.alloc(64), kekRef: 'pkcs11:none/00' }),
+        unwrap: async () => dek,
+        describeKek: async () => ({}),
+        describe: async () => ({ hardware: false, details: {} }),
+      };
+    }`,
+    processes: ['sentinel'],
+  },
+  {
     ...at('app/domains/keys/vault.ts', 'createVault'),
     left: 'the provider without the room’s rules: no refusal is told',
     nothing: `({ provider }) => ({

@@ -138,7 +138,7 @@ async function welcome(
   if (wishes['no-prove'] === true || settings.production) printWhere(house, links);
   else {
     deps.step('running every probe once');
-    const summary = await supervisor.ask('sentinel', 'prove', { claims: [] }).then(
+    const summary = await supervisor.ask('sentinel', 'prove', { claims: [], rehearse: false }).then(
       (report) => (report as { summary: string }).summary,
       (error: unknown) => `The probes did not run: ${(error as Error).message}`,
     );

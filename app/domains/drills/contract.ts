@@ -1,6 +1,7 @@
 import { defineRoutes } from '@auditrax/base/route';
 import { idPattern } from '@auditrax/tenancy/id-pattern';
 import { z } from 'zod';
+import { ownKeySource } from '../keys/source-contract.ts';
 
 /** The attempts that can be asked for, by name. There is no way to send SQL of one's own. */
 export const DRILLS = [
@@ -40,6 +41,8 @@ export type DrillName = (typeof DRILLS)[number];
 const slug = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/);
 const fact = z.union([z.string(), z.number(), z.boolean()]);
 const REQUEST_BYTES_MAX = 4_096;
+/** A source with its certificates. */
+const SOURCE_BYTES_MAX = 64 * 1024;
 const engagementId = z.string().regex(idPattern('eng'));
 
 /** What the workspace serves to the sentinel, for canary tenants alone. */
@@ -60,6 +63,28 @@ export const routes = defineRoutes({
       rowId: z.uuid().optional(),
     }),
     bodyBytesMax: REQUEST_BYTES_MAX,
+    replies: {
+      200: z.discriminatedUnion('kind', [
+        z.strictObject({ kind: z.literal('refused'), code: z.string(), sqlState: z.string().optional() }),
+        z.strictObject({ kind: z.literal('happened'), facts: z.record(z.string(), fact) }),
+      ]),
+    },
+  },
+  /** A canary's key source is a stand-in for one rehearsal: `begin` seals a value under it, `read` opens it again. */
+  keySource: {
+    operation: 'drills.key-source',
+    service: 'workspace',
+    method: 'POST',
+    path: '/internal/drills/key-source',
+    access: { kind: 'internal', callers: ['sentinel'], token: false },
+    ids: {},
+    body: z.strictObject({
+      tenant: slug,
+      step: z.enum(['begin', 'read', 'end']),
+      /** With `begin` only. */
+      source: ownKeySource.optional(),
+    }),
+    bodyBytesMax: SOURCE_BYTES_MAX,
     replies: {
       200: z.discriminatedUnion('kind', [
         z.strictObject({ kind: z.literal('refused'), code: z.string(), sqlState: z.string().optional() }),

@@ -5,19 +5,29 @@ import { callerClaims } from '../../platform/http/caller.ts';
 import { bindRoutes, type RoomRoutes } from '../../platform/http/handler.ts';
 import type { CoreCode } from '../../platform/http/problems.ts';
 import { findSession, type IdentityDeps } from '../identity/index.ts';
+import type { KeySourcesClient } from '../keys/index.ts';
+import { keySourceDrill } from './key-source-drill.ts';
 import { issuerRoutes, routes } from './contract.ts';
 import type { DrillsCode } from './errors.ts';
 import { ownEngagement } from './queries.ts';
 import { runDrill, type DrillDeps } from './service.ts';
 
 /** Routes of the `workspace`. */
-export function drillRoutes(deps: DrillDeps): RoomRoutes {
+export function drillRoutes(deps: DrillDeps & { readonly sourcesClient: KeySourcesClient }): RoomRoutes {
+  const keySource = keySourceDrill(deps);
   return bindRoutes(routes, {
     async run(call) {
       const { name, tenant, other } = call.body;
       const rowId = call.body.rowId as Uuid | undefined; // the contract has checked its form
       const result = await runDrill(deps, { name, tenant, other, rowId, requestId: call.requestId });
       return { status: 200 as const, body: result };
+    },
+    async keySource(call) {
+      const { tenant, step, source } = call.body;
+      if (step === 'read') return { status: 200 as const, body: await keySource.read() };
+      if (step === 'end') return { status: 200 as const, body: await keySource.end(tenant, call.requestId) };
+      if (source === undefined) throw new AppError<DrillsCode>('drill_row_required', 'a rehearsal needs a source');
+      return { status: 200 as const, body: await keySource.begin(tenant, source, call.requestId) };
     },
     async knock(call) {
       const { tenant } = call.caller;

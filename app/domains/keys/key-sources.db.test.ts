@@ -11,6 +11,7 @@ import { startTestDatabase } from '../../platform/db/testing.ts';
 import type { TestDatabase } from '../../platform/db/testing.ts';
 import { keyRings } from './key-rings.ts';
 import { HEALTH_FRESH_MS } from './key-stores.ts';
+import { watchLeases } from './leases.ts';
 import { createSealer } from './sealer.ts';
 import type { Sealer } from './sealer.ts';
 import { FORMER_KEPT_MS, openSourceBook } from './source-book.ts';
@@ -210,6 +211,30 @@ describe('a tenant’s own key source', () => {
     clock.advance(HEALTH_FRESH_MS);
     expect(await lease()).toMatchObject({ state: 'usable' });
     expect(await tenant.read(written)).toBe('a note');
+  });
+
+  it('a process that holds keys of a withdrawn source wipes them at its next question, and opens again when it is given back', async () => {
+    const tenant = await newTenant();
+    const written = await tenant.write();
+    await changeSource(deps, tenant.asker, KMS);
+    const parts = { tenantDoor: deps.tenantDoor, keysClient: vault.keysClient, fields: FIELDS, clock };
+    const holder = createSealer({ ...parts, service: 'workspace', random: systemRandom });
+    const watch = watchLeases({ sealer: holder, client: vault.sourcesClient, onFailure: () => undefined });
+    const read = () => holder.openText({ context: { ...tenant.context }, field: 'app.note.title', ...written });
+    expect(await read()).toBe('a note');
+    store.refusal.code = 'kek_unavailable';
+    clock.advance(HEALTH_FRESH_MS);
+    await watch.look();
+    expect(await read()).toBe('a note'); // held, and nobody has said that it may not be
+    store.refusal.code = 'kek_disabled';
+    clock.advance(HEALTH_FRESH_MS);
+    await watch.look();
+    await expect(read()).rejects.toThrow(withCode('kek_disabled'));
+    store.refusal.code = undefined;
+    clock.advance(HEALTH_FRESH_MS);
+    await watch.look();
+    expect(await read()).toBe('a note');
+    watch.stop();
   });
 
   it('a use that is refused as withdrawn is known to the leases at once, without another question', async () => {

@@ -4,7 +4,7 @@ import { LEASES_PER_CALL_MAX } from './source-contract.ts';
 import type { KeySourcesClient } from './source-client.ts';
 
 /** How long a withdrawn key may go on in a process that holds what it once unwrapped, as long as the keys process answers. */
-export const LEASE_MS = 10_000;
+export const LEASE_MS = 5_000;
 
 export interface LeaseWatch {
   /** One look at all that is held; never throws. */
@@ -13,7 +13,7 @@ export interface LeaseWatch {
 }
 
 /**
- * Asks every ten seconds whether keys unwrapped by tenants' own sources may go on being used, and wipes those of a
+ * Asks every five seconds whether keys unwrapped by tenants' own sources may go on being used, and wipes those of a
  * tenant that has withdrawn its key. Without an answer they go on until they expire (300 s): a key store that is out of
  * reach withdraws nothing. Nothing is asked while no such key is held.
  */

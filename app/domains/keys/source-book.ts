@@ -51,9 +51,9 @@ export interface SourceBook {
   activate(tenantId: Uuid, sourceId: Uuid | null): Promise<void>;
   /**
    * Forgets those that are not ACTIVE, but a FORMER one only after `FORMER_KEPT_MS`: a data key that was made just before
-   * the switch may not be stored yet. How many.
+   * the switch may not be stored yet. `now`: the caller knows that there is none. How many.
    */
-  drop(tenantId: Uuid): Promise<number>;
+  drop(tenantId: Uuid, options: { readonly now: boolean }): Promise<number>;
   /** Forgets the tenant with all its sources; how many. */
   forget(tenantId: Uuid): Promise<number>;
 }
@@ -114,7 +114,8 @@ function bookOver(document: SealedDocument, clock: Clock): SourceBook {
       return entry;
     },
     activate: (tenantId, sourceId) => change((now) => activated(now, { tenantId, sourceId, nowMs: clock.nowMs() })),
-    drop: (tenantId) => remove((one) => one.tenantId === tenantId && mayGo(one, clock.nowMs())),
+    drop: (tenantId, { now }) =>
+      remove((one) => one.tenantId === tenantId && one.state !== 'ACTIVE' && (now || mayGo(one, clock.nowMs()))),
     forget: (tenantId) => remove((one) => one.tenantId === tenantId),
   };
 }

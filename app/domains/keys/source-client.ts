@@ -28,7 +28,7 @@ export interface KeySourcesClient {
   check(context: TenantContext, source: OwnKeySource): Promise<CheckedSource>;
   register(context: TenantContext, source: OwnKeySource): Promise<KeySourceView>;
   activate(context: TenantContext, sourceId: string | null): Promise<KeySourceView>;
-  drop(context: TenantContext): Promise<number>;
+  drop(context: TenantContext, options?: { readonly now: boolean }): Promise<number>;
   importParameters(
     context: TenantContext,
     source: KmsSource,
@@ -63,7 +63,8 @@ export function createKeySourcesClient(client: InternalClient): KeySourcesClient
     check: (context, source) => ask(routes.check, routes.check.replies[200], about(context, { source })),
     register: (context, source) => ask(routes.register, routes.register.replies[201], about(context, { source })),
     activate: (context, sourceId) => ask(routes.activate, routes.activate.replies[200], about(context, { sourceId })),
-    drop: async (context) => (await ask(routes.drop, routes.drop.replies[200], about(context))).dropped,
+    drop: async (context, { now } = { now: false }) =>
+      (await ask(routes.drop, routes.drop.replies[200], about(context, { now }))).dropped,
     importParameters: (context, source) =>
       ask(routes.importParameters, routes.importParameters.replies[200], about(context, { source })),
     importMaterial: (context, input) => ask(routes.import, routes.import.replies[200], about(context, input)),

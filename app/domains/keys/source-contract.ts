@@ -9,6 +9,8 @@ const SOURCE_BODY_BYTES_MAX = 64 * 1024;
 const IMPORT_CHARACTERS_MAX = 8_192;
 /** Uses of keys that are shown; more are counted. */
 export const KEY_USES_SHOWN_MAX = 50;
+/** One for KMS, one for an external store. */
+const STAND_INS_MAX = 2;
 /** Former sources of one tenant that still hold a data key. */
 export const SOURCES_FORMER_MAX = 8;
 
@@ -374,7 +376,10 @@ export const vaultSourceContract = defineRoutes({
     body: z.strictObject({ tenantId: uuid, sourceId: uuid.nullable() }),
     replies: { 200: sourceView },
   },
-  /** Forgets every source that is not ACTIVE. The caller has looked that no data key stands under one. */
+  /**
+   * Forgets every source that is not ACTIVE. The caller has looked that no data key stands under one; `now` says besides
+   * that none was ever stored under one, so that nothing has to be waited for.
+   */
   drop: {
     operation: 'keys.sources-drop',
     service: 'keys',
@@ -382,7 +387,7 @@ export const vaultSourceContract = defineRoutes({
     path: '/internal/keys/sources/drop',
     access: workspace,
     ids: {},
-    body: z.strictObject({ tenantId: uuid }),
+    body: z.strictObject({ tenantId: uuid, now: z.boolean() }),
     replies: { 200: z.object({ dropped: z.number().int() }) },
   },
   importParameters: {
@@ -406,6 +411,21 @@ export const vaultSourceContract = defineRoutes({
     body: importBody.extend({ tenantId: uuid, source: awsKms }),
     bodyBytesMax: SOURCE_BODY_BYTES_MAX,
     replies: { 200: z.object({ keyArn: z.string(), validTo: z.iso.datetime().nullable() }) },
+  },
+  /** Loopback stand-ins that probes rehearse with. Refused by a house in earnest. */
+  standIns: {
+    operation: 'keys.stand-ins',
+    service: 'keys',
+    method: 'POST',
+    path: '/internal/keys/stand-ins',
+    access: { kind: 'internal', callers: ['sentinel'], token: false },
+    ids: {},
+    body: z.strictObject({
+      origins: z.array(z.string().regex(/^https:\/\/(127\.0\.0\.1|localhost):\d{1,5}$/)).max(STAND_INS_MAX),
+      ca: pem,
+    }),
+    bodyBytesMax: SOURCE_BODY_BYTES_MAX,
+    replies: { 200: z.object({}) },
   },
   /** Health and use of every source in use: the installation's own first. */
   rings: {

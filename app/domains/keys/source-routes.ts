@@ -8,7 +8,14 @@ import { vaultSourceContract } from './source-contract.ts';
 import type { VaultSources } from './vault-sources.ts';
 
 /** Routes of the `keys` service about key sources of tenants. Nothing in a reply is secret. */
-export function vaultSourceRoutes({ sources }: { sources: VaultSources }): RoomRoutes {
+export function vaultSourceRoutes({
+  sources,
+  onStandIns,
+}: {
+  readonly sources: VaultSources;
+  /** Absent in a house in earnest: nothing of a tenant may ever lead to this machine's own loopback there. */
+  readonly onStandIns?: ((standIns: { readonly origins: readonly string[]; readonly ca: string }) => void) | undefined;
+}): RoomRoutes {
   return bindRoutes(vaultSourceContract, {
     async lease(call) {
       return { status: 200 as const, body: { leases: await sources.lease(call.body.tenantIds as Uuid[]) } };
@@ -29,7 +36,8 @@ export function vaultSourceRoutes({ sources }: { sources: VaultSources }): RoomR
       return { status: 200 as const, body: await told(sources.activate(tenantId as Uuid, sourceId as Uuid | null)) };
     },
     async drop(call) {
-      return { status: 200 as const, body: { dropped: await sources.drop(call.body.tenantId as Uuid) } };
+      const { tenantId, now } = call.body;
+      return { status: 200 as const, body: { dropped: await sources.drop(tenantId as Uuid, { now }) } };
     },
     async importParameters(call) {
       const { tenantId, source } = call.body;
@@ -52,6 +60,11 @@ export function vaultSourceRoutes({ sources }: { sources: VaultSources }): RoomR
       };
       await told(sources.importMaterial(tenantId as Uuid, source as KeptSource, material));
       return { status: 200 as const, body: { keyArn: source.keyArn, validTo } };
+    },
+    standIns(call) {
+      if (onStandIns === undefined) throw keysError('source_unavailable', 'this house rehearses nothing');
+      onStandIns(call.body);
+      return Promise.resolve({ status: 200 as const, body: {} });
     },
     async rings() {
       return { status: 200 as const, body: { rings: await sources.rings() } };

@@ -41,7 +41,7 @@ export interface VaultSources {
   check(tenantId: Uuid, source: KeptSource): Promise<CheckedSource>;
   register(tenantId: Uuid, source: KeptSource): Promise<KeySourceView>;
   activate(tenantId: Uuid, sourceId: Uuid | null): Promise<KeySourceView>;
-  drop(tenantId: Uuid): Promise<number>;
+  drop(tenantId: Uuid, options: { readonly now: boolean }): Promise<number>;
   /** Forgets all of a tenant that is no more; how many. */
   forget(tenantId: Uuid): Promise<number>;
   importParameters(tenantId: Uuid, source: KeptSource): ReturnType<MaterialStore['importParameters']>;
@@ -102,8 +102,8 @@ export function vaultSources(deps: VaultSourcesDeps): VaultSources {
       const entry = book.ofTenant(tenantId).find(({ state }) => state === 'ACTIVE');
       return entry === undefined ? installationView(deps) : viewOf(entry);
     },
-    async drop(tenantId) {
-      const dropped = await book.drop(tenantId);
+    async drop(tenantId, options) {
+      const dropped = await book.drop(tenantId, options);
       await stores.tidy();
       return dropped;
     },
