@@ -1,7 +1,7 @@
 import { defineRoutes } from '@auditrax/base/route';
 import { idPattern } from '@auditrax/tenancy/id-pattern';
 import { z } from 'zod';
-import { ownKeySource } from '../keys/source-contract.ts';
+import { ownKeySource } from '../keys/contract.ts';
 
 /** The attempts that can be asked for, by name. There is no way to send SQL of one's own. */
 export const DRILLS = [

@@ -107,3 +107,6 @@ export const consoleContract = defineRoutes({
     replies: { 200: z.object({ keys: z.array(listedKey), ageDaysMax: z.number().int() }) },
   },
 });
+
+/** What another room's contract may take: a source as a tenant brings it. */
+export { ownKeySource } from './source-contract.ts';

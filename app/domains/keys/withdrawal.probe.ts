@@ -98,7 +98,7 @@ export const byokProbe: Probe = {
     const times = await drill(
       house,
       ({ kms }) => ({
-        source: kms.source as OwnKeySource,
+        source: kms.source,
         setEnabled: (isEnabled) => kms.simulator.setEnabled(kms.source.keyArn, isEnabled),
       }),
       done,
@@ -122,7 +122,7 @@ export const xksProbe: Probe = {
     const times = await drill(
       house,
       ({ store }) => ({
-        source: store.source as OwnKeySource,
+        source: store.source,
         setEnabled: (isEnabled) => store.setKeyEnabled(isEnabled),
       }),
       done,
