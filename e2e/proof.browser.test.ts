@@ -210,6 +210,6 @@ describe.skipIf(browserMissing)('the audit trail, checked without believing the 
     lead.expectsNothing();
     const { body } = await lead.ask('/api/audit-trail?outcome=denied');
     const types = (body as { entries: { type: string }[] }).entries.map((entry) => entry.type);
-    expect(types).toEqual(['step-up.refused']);
+    expect(types).toEqual(['step-up.refused', 'step-up.missing']);
   });
 });

@@ -18,6 +18,7 @@ const NOBODY = 65_534;
 const CHECKOUT = [
   'app',
   'packages',
+  'xks-proxy',
   'dist',
   'start.mjs',
   'package.json',

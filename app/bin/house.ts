@@ -1,6 +1,6 @@
 import { fork } from 'node:child_process';
-import { chmodSync, cpSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { chmodSync, cpSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { AppError, systemClock, type Json, type ServiceName } from '@auditrax/base';
 import { hasSoftToken } from '@auditrax/seal/soft-token';
 import { TLS_FLOOR_ARGUMENTS } from '@auditrax/workload';
@@ -151,6 +151,15 @@ interface Parts {
   readonly isNew: boolean;
 }
 
+/**
+ * True when any user may reach the checkout. The driver of a token starts children when its process has given up root
+ * long ago: below a folder like /root they could not be loaded, and a rehearsal would fail for no fault of the keys.
+ */
+function isOpenToOthers(path: string): boolean {
+  const isOpen = (statSync(path).mode & 0o001) !== 0;
+  return isOpen && (dirname(path) === path || isOpenToOthers(dirname(path)));
+}
+
 /** What each process is told beyond its folder and its database. */
 function processOptions(service: ServiceName, parts: Parts): Record<string, Json> {
   const { settings } = parts.options;
@@ -178,7 +187,7 @@ function processOptions(service: ServiceName, parts: Parts): Record<string, Json
       keyFile: settings.keyFile ?? null,
     },
     sentinel: {
-      rehearse: !settings.production && hasSoftToken(),
+      rehearse: !settings.production && hasSoftToken() && (parts.users === undefined || isOpenToOthers(ROOT)),
       doors,
       canaryWebhook: parts.deadMan.url,
       pageWebhook: settings.pageWebhook ?? null,

@@ -3,14 +3,32 @@ import { join } from 'node:path';
 import type { Random, Uuid } from '@auditrax/base';
 import type { HsmMeans } from './key-means.ts';
 
-/** Opens tenants' key sources in the HSM. `close` of a source leaves the token to the others. */
+const HSM_PREFIX = 'pkcs11:';
+
+/** Key sources of tenants in the HSM, and the end of a deleted tenant's keys there. */
 export function hsmStores(means: HsmMeans, place: { readonly stateDirectory: string; readonly random: Random }) {
   let opening: ReturnType<typeof openParts> | undefined;
-  return async ({ keyLabel }: { readonly tenantId: Uuid; readonly keyLabel: string }) => {
+  const provider = async (options: { readonly keyLabel?: string; readonly mayCreate: boolean }) => {
     opening ??= openParts(means, place);
     const { token, book, pkcs11KekProvider } = await opening;
-    const provider = pkcs11KekProvider({ token, book, keyLabel, mayCreate: true, random: place.random });
-    return { provider, isStandIn: false, close: () => undefined };
+    return pkcs11KekProvider({ token, book, random: place.random, ...options });
+  };
+  return {
+    /** `close` of a source leaves the token to the others. */
+    open: async ({ keyLabel }: { readonly tenantId: Uuid; readonly keyLabel: string }) => ({
+      provider: await provider({ keyLabel, mayCreate: true }),
+      isStandIn: false,
+      close: () => undefined,
+    }),
+    /** Those of `kekRefs` that are keys of this HSM and were destroyed now. Throws `kek_foreign`, `kek_unavailable`. */
+    async destroyKeks(tenantId: Uuid, kekRefs: readonly string[]): Promise<string[]> {
+      const own = kekRefs.filter((ref) => ref.startsWith(HSM_PREFIX));
+      if (own.length === 0) return [];
+      const { destroyKek } = await provider({ mayCreate: false });
+      const destroyed: string[] = [];
+      for (const ref of own) if (await destroyKek(ref, tenantId)) destroyed.push(ref);
+      return destroyed;
+    },
   };
 }
 

@@ -179,7 +179,7 @@ describe.skipIf(!mayRun)('an HSM (SoftHSM) that is not the one of these data', (
     const { ring } = await ringIn(keys);
     const own = await hsm('own', '1234');
     const stores = hsmStores(readKeyMeans(settings(own)).hsm!, { stateDirectory: keys, random });
-    const { provider } = await stores({ tenantId: uuidV4(random), keyLabel: 'main' });
+    const { provider } = await stores.open({ tenantId: uuidV4(random), keyLabel: 'main' });
     const context = { tenantId: uuidV4(random) as Uuid, purpose: 'fields', dekId: uuidV4(random), version: 1 };
     const { dek, ...record } = await provider.generateDek(context);
     expect(await provider.unwrap(record, context)).toEqual(dek);
@@ -202,5 +202,21 @@ describe.skipIf(!mayRun)('an HSM (SoftHSM) that is not the one of these data', (
     const pin = { ...other, AUDITRAX_PKCS11_PIN_FILE: secret('wrong-pin', '9999') };
     expect((await lines(pin))[1]).toMatchObject({ ok: false, detail: expect.stringContaining('CKR_PIN_INCORRECT') });
     expect((await lines())[1]).toMatchObject({ ok: false, detail: expect.stringContaining('no HSM is configured') });
+  });
+
+  it('destroys there the keys of a deleted tenant, and nobody else’s', async () => {
+    const own = await hsm('shred', '1234');
+    const folder = mkdtempSync(join(state, 'shred-'));
+    const stores = hsmStores(readKeyMeans(settings(own)).hsm!, { stateDirectory: folder, random });
+    const tenantId = uuidV4(random) as Uuid;
+    const { provider } = await stores.open({ tenantId, keyLabel: 'main' });
+    const context = { tenantId, purpose: 'fields', dekId: uuidV4(random), version: 1 };
+    const { dek: _dek, ...record } = await provider.generateDek(context);
+    const refs = [`local:${uuidV4(random)}`, record.kekRef];
+    await expect(stores.destroyKeks(uuidV4(random), refs)).rejects.toMatchObject({ code: 'kek_foreign' });
+    await provider.unwrap(record, context);
+    expect(await stores.destroyKeks(tenantId, refs)).toEqual([record.kekRef]);
+    await expect(provider.unwrap(record, context)).rejects.toThrow();
+    expect(await stores.destroyKeks(tenantId, refs)).toEqual([]);
   });
 });

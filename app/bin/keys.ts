@@ -37,12 +37,13 @@ async function openRooms(ring: KeyRing) {
     {},
   );
   const book = await openSourceBook({ path: join(stateDirectory, 'source-book'), ring, clock, random });
+  const inHsm = hsm === null ? undefined : hsmStores(hsm, { stateDirectory, random });
   const openStore = keyDrivers({
     inner: installation,
     clock,
     random,
     standIns: () => standIns,
-    openPkcs11: hsm === null ? undefined : hsmStores(hsm, { stateDirectory, random }),
+    openPkcs11: inHsm?.open,
   });
   const stores = openKeyStores({ installation, book, openStore, clock });
   const uses = keyUseBook(clock);
@@ -54,8 +55,12 @@ async function openRooms(ring: KeyRing) {
   const kinds = ['local', 'aws-kms', 'xks', ...(hsm === null ? [] : (['pkcs11'] as const))] as const;
   const installationAssurance = root.kind === 'file' ? 'development' : 'software';
   const sources = vaultSources({ stores, book, uses, clock, random, kinds, installationAssurance });
+  const destroyInRing = ringDestroyer(ring);
   const destroyer = {
-    destroyKeks: ringDestroyer(ring),
+    destroyKeks: async (tenantId: Uuid, kekRefs: readonly string[]) => [
+      ...(await destroyInRing(tenantId)),
+      ...((await inHsm?.destroyKeks(tenantId, kekRefs)) ?? []),
+    ],
     forgetSources: (tenantId: Uuid) => sources.forget(tenantId),
   };
   return [

@@ -87,7 +87,7 @@ export const encryptionClaims: readonly Claim[] = [
     ],
     probe: 'keys.hsm',
     assertedBecause:
-      'This installation uses a local key ring, which is software and meant for trying out; no HSM or KMS is attached, so there is nothing to ask for a certificate. No rehearsal with a software token has run here yet either: it needs Debian’s softhsm2.',
+      'This installation uses a local key ring, which is software and meant for trying out; no HSM or KMS is attached, so there is nothing to ask for a certificate. No rehearsal with a software token has run here yet either: it needs Debian’s softhsm2 and a checkout that every user of this machine can read.',
     wouldTurnRed:
       'The provider in use is not in hardware, or its certificate is not in force for the firmware it reports.',
   },
@@ -104,7 +104,7 @@ export const encryptionClaims: readonly Claim[] = [
     ],
     probe: 'keys.byok',
     assertedBecause:
-      'No rehearsal has run here yet: it needs a house that is tried out, and Debian’s softhsm2. It is made against a protocol simulator of AWS KMS, never against AWS.',
+      'No rehearsal has run here yet: it needs a house that is tried out, a checkout that every user of this machine can read, and Debian’s softhsm2. It is made against a protocol simulator of AWS KMS, never against AWS.',
     wouldTurnRed: 'Data of such a tenant opens while its own key is disabled.',
   },
   {
@@ -121,7 +121,7 @@ export const encryptionClaims: readonly Claim[] = [
     ],
     probe: 'keys.xks',
     assertedBecause:
-      'No rehearsal has run here yet: it needs a house that is tried out, and Debian’s softhsm2, which plays the HSM behind the proxy.',
+      'No rehearsal has run here yet: it needs a house that is tried out, a checkout that every user of this machine can read, and Debian’s softhsm2, which plays the HSM behind the proxy.',
     wouldTurnRed: 'After the key is withdrawn, and the caches have run out, a record of that tenant still opens.',
   },
 ];

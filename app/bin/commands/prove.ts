@@ -1,10 +1,12 @@
 import { parseArgs } from 'node:util';
 import { withHouse } from '../running-house.ts';
+import { installSystemPackages } from '../system-packages.ts';
 
 const HELP = `Usage: npm run -s prove -- [CLAIM…] [--json]
 
 Runs the probes of the named claims (all that have one, when none is named) against the running house, or one that it
-starts itself, and lists the rest. Exit 1 when a claim that has a probe is not green, or a named one has none.
+starts itself, and lists the rest. As root on Debian, and not in
+production, it installs softhsm2 first: rehearsals of key stores need it. Exit 1 when a claim that has a probe is not green, or a named one has none.
 `;
 
 interface Report {
@@ -31,6 +33,7 @@ export async function run(args: string[]): Promise<number> {
     return 0;
   }
   const progress = (line: string): void => void process.stderr.write(`${line}\n`);
+  if (process.env['NODE_ENV'] !== 'production') installSystemPackages(progress, ['softhsm2']);
   const report = (await withHouse(progress, (ask) => ask('prove', { claims: positionals }))) as unknown as Report;
   const asked =
     positionals.length === 0

@@ -116,7 +116,12 @@ function bookOver(document: SealedDocument, clock: Clock): SourceBook {
     activate: (tenantId, sourceId) => change((now) => activated(now, { tenantId, sourceId, nowMs: clock.nowMs() })),
     drop: (tenantId, { now }) =>
       remove((one) => one.tenantId === tenantId && one.state !== 'ACTIVE' && (now || mayGo(one, clock.nowMs()))),
-    forget: (tenantId) => remove((one) => one.tenantId === tenantId),
+    async forget(tenantId) {
+      const forgotten = await remove((one) => one.tenantId === tenantId);
+      // Saved once more, so that the generation before holds no secret of a deleted tenant either.
+      if (forgotten > 0) await change((now) => [...now]);
+      return forgotten;
+    },
   };
 }
 
