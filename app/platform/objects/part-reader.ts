@@ -16,8 +16,11 @@ import type { PartHeader, SealErrorCode } from '@auditrax/seal';
 import { AppError } from '@auditrax/base';
 import { TransferBuffers } from './transfer-buffers.ts';
 
-/** One read of the disk: whole chunks, small against the 64 MiB that a transfer may cost, large against a seek. */
-const READ_CHUNKS = 16;
+/**
+ * One read of the disk, whole chunks. What goes out is freed by the next young collection, which counts objects and not
+ * their bytes: with pieces of 256 KiB a long download was measured to keep 76 MiB waiting.
+ */
+const READ_CHUNKS = 4;
 const BODY_AT = PART_HEADER_BYTES + CHUNKED_PREFIX_BYTES;
 const sealedReads = new TransferBuffers({ size_bytes: READ_CHUNKS * SEALED_CHUNK_BYTES, kept: 4 });
 const openedReads = new TransferBuffers({ size_bytes: READ_CHUNKS * SEALED_CHUNK_BYTES, kept: 4 });
