@@ -10,7 +10,12 @@ interface Detail {
 async function assign(house: ProbeHouse, memberId: string, assigned: boolean): Promise<void> {
   const { cookie } = await house.session('a', 'lead');
   const path = `/api/engagements/${house.canaries.a.ids['eng']}`;
-  const { revision, contacts } = (await house.fetch(path, { cookie })).json() as Detail;
+  const found = await house.fetch(path, { cookie });
+  if (found.status !== 200)
+    throw Object.assign(new Error('engagement not read'), {
+      name: `engagement_${found.status}_${found.problem() ?? ''}`,
+    });
+  const { revision, contacts } = found.json() as Detail;
   if (contacts.includes(memberId) === assigned) return;
   const reply = await house.fetch(`${path}/contacts${assigned ? '' : '/remove'}`, {
     method: 'POST',
