@@ -116,7 +116,11 @@ export const identityAccessClaims: readonly Claim[] = [
     freshness_seconds_max: FRESHNESS_SECONDS.hour,
     module: 'app/platform/audit',
     enforcers: [
-      { file: 'app/platform/audit/migrations/20261122091000_audit.sql', export: 'audit.guard_row', necessary: true },
+      {
+        file: 'app/domains/keys/migrations/20261123093100_keys_reseal.sql',
+        export: 'audit.guard_row',
+        necessary: true,
+      },
       { file: 'app/platform/audit/signer.ts', export: 'judgeGrowth', necessary: false },
     ],
     probe: 'audit.privileged-log',

@@ -44,7 +44,7 @@ export interface GrantMutant extends Named {
 export type Mutant = ModuleMutant | FunctionMutant | WallMutant | GrantMutant;
 
 const PLATFORM_SQL = 'app/platform/db/migrations/20261122090000_platform.sql';
-const AUDIT_SQL = 'app/platform/audit/migrations/20261122091000_audit.sql';
+const AUDIT_SQL = 'app/domains/keys/migrations/20261123093100_keys_reseal.sql';
 
 // A blob of the sealed form with the plain value in it; all zero where the nonce belongs, so that it is known again.
 const CLEAR_BLOB = `(value, version) => {

@@ -166,7 +166,7 @@ function describeKey(connection: ModuleConnection, id: string): TokenKeyAttribut
   };
 }
 
-/** The bytes become a key of this session only to be wrapped: C_WrapKey takes no bytes. */
+/** The bytes become a passing key of the token only to be wrapped: C_WrapKey takes no bytes. */
 function wrapKwp(connection: ModuleConnection, call: { readonly key: string; readonly input: Uint8Array }): Buffer {
   const mechanism = kwpOf(connection);
   const handle = handleOf(connection, call.key);
