@@ -136,6 +136,8 @@ interface Begun {
   readonly runner: Runner;
   readonly publisher: Publisher;
   readonly corpus: CorpusDeps;
+  /** Canary sessions are opened anew from here on. */
+  renewSessions(): void;
   readonly attempts: readonly Attempt[];
   stop(): Promise<void>;
 }
@@ -371,6 +373,7 @@ async function begin(base: Base): Promise<Begun> {
     runner,
     publisher,
     corpus,
+    renewSessions: sessions.renew,
     attempts: [...atEdge, ...below],
     stop: async () => {
       await Promise.all([loop.stop(), runner.stop(), publisher.stop()]);
@@ -388,6 +391,7 @@ async function prove(
   const { claims: claimIds } = order;
   const probes = order.rehearse ? probesHere() : PROBES;
   const wanted = probes.filter((probe) => claimIds.length === 0 || probe.claims.some((id) => claimIds.includes(id)));
+  begun.renewSessions();
   await begun.runner.run(wanted);
   const newest = new Map(
     (

@@ -50,11 +50,17 @@ export function sessionCookieOf(setCookie: string | undefined): string | undefin
   return /^__Host-auditrax=([A-Za-z0-9_-]{16,});/m.exec(setCookie ?? '')?.[0].slice(0, -1);
 }
 
+export interface CanarySessions {
+  (slug: string, role: CanaryRole): Promise<CanarySession>;
+  /**
+   * The next use opens anew. Probes sign the same persons in as well, and a person's oldest session is closed when there
+   * are too many: whoever asks for proofs often would be shown a house that is red for want of a session.
+   */
+  renew(): void;
+}
+
 /** Sessions of canary persons by the issuer's internal door, one per person at a time. */
-export function canarySessions(
-  client: InternalClient,
-  clock: Clock,
-): (slug: string, role: CanaryRole) => Promise<CanarySession> {
+export function canarySessions(client: InternalClient, clock: Clock): CanarySessions {
   const open = new Map<string, { readonly session: Promise<CanarySession>; readonly until_ms: number }>();
   const make = async (tenant: string, role: CanaryRole): Promise<CanarySession> => {
     const { body } = await client.call(canaryRoutes.canarySession, {
@@ -63,15 +69,16 @@ export function canarySessions(
     });
     return { personId: body.personId as Uuid, cookie: `__Host-auditrax=${body.cookie}` };
   };
-  return (slug, role) => {
+  const session = (slug: string, role: CanaryRole): Promise<CanarySession> => {
     const name = `${slug} ${role}`;
     const known = open.get(name);
     if (known !== undefined && known.until_ms > clock.nowMs()) return known.session;
-    const session = make(slug, role);
-    open.set(name, { session, until_ms: clock.nowMs() + SESSION_MS_MAX });
-    session.catch(() => open.delete(name));
-    return session;
+    const made = make(slug, role);
+    open.set(name, { session: made, until_ms: clock.nowMs() + SESSION_MS_MAX });
+    made.catch(() => open.delete(name));
+    return made;
   };
+  return Object.assign(session, { renew: () => open.clear() });
 }
 
 async function postOk<T>(
