@@ -5,7 +5,7 @@ import { AppError } from '@auditrax/base';
 import { parseDatabaseUrl } from '../platform/db/connection.ts';
 import { embeddedPackageDirectory } from '../platform/db/native.ts';
 import { launchPostgres, type Launched } from '../platform/db/postgres.ts';
-import type { DatabaseAccess } from '../platform/supervisor/messages.ts';
+import type { DatabaseAddress } from '../platform/supervisor/messages.ts';
 import type { ServiceUser } from '../platform/supervisor/service-users.ts';
 import type { StateFolder } from '../platform/supervisor/state-folder.ts';
 import { ROOT } from './root.ts';
@@ -23,9 +23,6 @@ const RELAUNCH_MS_MAX = 10_000;
 
 /** Part of util-linux, which every Debian has; execs in place, so the process id stays the server's. */
 const DIE_WITH_PARENT = ['setpriv', '--pdeathsig', 'INT'];
-
-/** Where PostgreSQL is, without a role: each process has its own. */
-export type DatabaseAddress = Omit<DatabaseAccess, 'user' | 'passwordFile'>;
 
 /** The database that the house stands on: its own server, kept alive, or one that others run. */
 export interface HouseDatabase {

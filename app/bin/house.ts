@@ -29,6 +29,9 @@ export const SERVICES = ['issuer', 'keys', 'signer', 'ledger', 'workspace', 'gat
 /** Stopping goes from the edge inwards, so that what has been begun can still finish. */
 const STOP_ORDER: readonly ServiceName[] = ['gateway', 'sentinel', 'workspace', 'issuer', 'ledger', 'signer', 'keys'];
 
+/** Region of the database that the house starts with, unless the configuration names it. */
+const HOME_REGION = 'north';
+
 /** A canary page is due each minute; three missing in a row are no accident. */
 const CANARY_SILENCE_SECONDS_MAX = 180;
 
@@ -335,6 +338,7 @@ async function openHouse(given: HouseOptions, opened: Opened): Promise<House> {
     onChange: () => writeHouseFile(state, supervisor),
   });
   opened.push(() => supervisor.stop(STOP_ORDER));
+  supervisor.publishCells([{ cell: 'home', region: HOME_REGION, address: database.address }]);
   signal?.addEventListener('abort', () => void supervisor.stop(STOP_ORDER), { once: true });
   // A lost marker must not make a house look new whose data need the keys that were lost with it.
   const isNew = state.isNew && setup.holdings.tenants === 0 && setup.holdings.wrappedKeys === 0;

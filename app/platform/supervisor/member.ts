@@ -6,6 +6,8 @@ import {
   type Boot,
   type FromChild,
   type Peers,
+  type ProvisionedPlace,
+  type ProvisionOrder,
   type ToChild,
   type WorkloadCertificate,
 } from './messages.ts';
@@ -22,6 +24,11 @@ export interface Membership {
   certify(csrPem: string): Promise<WorkloadCertificate>;
   /** The issuer answers signing requests with this. */
   onSign(sign: (service: ServiceName, csrPem: string) => Promise<WorkloadCertificate>): void;
+  /**
+   * Has a place of its own made for a tenant; the issuer alone may ask. Rejects with AppError: `provision_refused`, or
+   * what the set-up process threw; then nothing serves from a half-made place, and asking again finishes it.
+   */
+  provision(order: ProvisionOrder): Promise<ProvisionedPlace>;
   /** Answers questions of the operator's commands (prove, backup, …), by name. */
   onAsk(name: string, answer: (input: Json) => Promise<Json>): void;
   announce(facts: Record<string, Json>): void;
@@ -68,6 +75,7 @@ class Channel implements Membership {
   #certificates = new Map<string, (certificate: WorkloadCertificate) => void>();
   /** Requests that come while the issuer is still opening its authority wait for it. */
   readonly #signer = Promise.withResolvers<Signer>();
+  #places = new Map<string, PromiseWithResolvers<ProvisionedPlace>>();
   #answers = new Map<string, (input: Json) => Promise<Json>>();
   #drain: () => Promise<void> = async () => {};
   #draining = false;
@@ -116,6 +124,14 @@ class Channel implements Membership {
     this.#signer.resolve(sign);
   }
 
+  provision(order: ProvisionOrder): Promise<ProvisionedPlace> {
+    const ticket = randomUUID();
+    const waiting = Promise.withResolvers<ProvisionedPlace>();
+    this.#places.set(ticket, waiting);
+    send({ type: 'provision', ticket, order });
+    return waiting.promise;
+  }
+
   onAsk(name: string, answer: (input: Json) => Promise<Json>): void {
     this.#answers.set(name, answer);
   }
@@ -161,6 +177,8 @@ class Channel implements Membership {
         send({ type: 'signed', ticket: message.ticket, certificate: await sign(message.service, message.csrPem) });
         return;
       }
+      case 'provisioned':
+        return this.#provisioned(message);
       case 'ask':
         return this.#answer(message.ticket, message.name, message.input);
       case 'drain':
@@ -168,6 +186,14 @@ class Channel implements Membership {
       case 'boot':
         return;
     }
+  }
+
+  #provisioned({ ticket, ok, output }: Extract<ToChild, { type: 'provisioned' }>): void {
+    const waiting = this.#places.get(ticket);
+    this.#places.delete(ticket);
+    if (ok) return waiting?.resolve(output as unknown as ProvisionedPlace);
+    const { code, detail } = output as { code: string; detail: string };
+    waiting?.reject(new AppError(code, detail));
   }
 
   async #answer(ticket: string, name: string, input: Json): Promise<void> {

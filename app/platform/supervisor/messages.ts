@@ -23,6 +23,36 @@ export interface DatabaseAccess {
   readonly tls?: { readonly ca?: string; readonly servername: string };
 }
 
+/** Where a database is, without a role: each process has its own. */
+export type DatabaseAddress = Omit<DatabaseAccess, 'user' | 'passwordFile'>;
+
+/** One database with the complete schema; `home` is the first, others are of one tenant each. */
+export interface CellAddress {
+  /** `home` or `<region>/<database>`. */
+  readonly cell: string;
+  /** Name of the cluster it is on. */
+  readonly region: string;
+  readonly address: DatabaseAddress;
+}
+
+/** Name of the fact that holds the cells, as `CellAddress[]`; the supervisor alone publishes it. */
+export const CELLS_FACT = 'cells';
+
+/** A place of its own for a tenant that stands in home's `platform.tenant`. Asking again finishes what was interrupted. */
+export interface ProvisionOrder {
+  readonly tenantId: string;
+  readonly kind: 'schema' | 'database';
+  readonly region: string;
+}
+
+/** The place is complete and empty; whoever asked writes it into `platform.placement`. */
+export interface ProvisionedPlace {
+  readonly cell: string;
+  readonly schema: string;
+  /** What the workspace logs in as for this tenant. */
+  readonly role: string;
+}
+
 /** Everything a process may know at start. A process gets what is named here and reads no environment. */
 export interface Boot {
   readonly service: ServiceName;
@@ -52,6 +82,8 @@ export type ToChild =
   /** To the issuer alone. `service` is what the supervisor knows by which channel the request came in on. */
   | { readonly type: 'sign'; readonly ticket: string; readonly service: ServiceName; readonly csrPem: string }
   | { readonly type: 'peers'; readonly peers: Peers }
+  /** The answer to `provision`: a `ProvisionedPlace`, or code and detail. */
+  | { readonly type: 'provisioned'; readonly ticket: string; readonly ok: boolean; readonly output: Json }
   | { readonly type: 'ask'; readonly ticket: string; readonly name: string; readonly input: Json }
   | { readonly type: 'drain' };
 
@@ -60,6 +92,8 @@ export type FromChild =
   | { readonly type: 'signed'; readonly ticket: string; readonly certificate: WorkloadCertificate }
   | { readonly type: 'announce'; readonly facts: Readonly<Record<string, Json>> }
   | { readonly type: 'ready'; readonly port: number }
+  /** From the issuer alone. */
+  | { readonly type: 'provision'; readonly ticket: string; readonly order: ProvisionOrder }
   | { readonly type: 'answer'; readonly ticket: string; readonly ok: boolean; readonly output: Json }
   /**
    * The process cannot serve. `passing`: it waits for another part and is started again; else only a person can mend

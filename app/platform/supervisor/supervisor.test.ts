@@ -5,11 +5,11 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Webhook } from 'standardwebhooks';
 import { afterEach, describe, expect, test } from 'vitest';
-import { manualClock, systemClock, type ServiceName } from '@auditrax/base';
+import { AppError, manualClock, systemClock, type ServiceName } from '@auditrax/base';
 import { openDeadMan, verifyWebhook } from './alarm.ts';
 import { askHouse, openControl } from './control.ts';
 import { openStateFolder } from './state-folder.ts';
-import { Supervisor } from './supervisor.ts';
+import { Supervisor, type SupervisorDeps } from './supervisor.ts';
 
 const PROGRAM = new URL('./testing/child.ts', import.meta.url).pathname;
 const folders: string[] = [];
@@ -21,8 +21,13 @@ function folder(): string {
   return path;
 }
 
-function supervise(log: string[] = []): Supervisor {
-  const supervisor = new Supervisor({ node: process.execPath, environment: {}, log: (line) => log.push(line) });
+function supervise(log: string[] = [], provision?: SupervisorDeps['provision']): Supervisor {
+  const supervisor = new Supervisor({
+    node: process.execPath,
+    environment: {},
+    log: (line) => log.push(line),
+    ...(provision === undefined ? {} : { provision }),
+  });
   supervisors.push(supervisor);
   return supervisor;
 }
@@ -44,6 +49,27 @@ describe('the supervisor', () => {
     await supervisor.start(spec('signer'));
     expect(await supervisor.ask('signer', 'certificate', null)).toBe('signer:csr of signer');
     expect(supervisor.peers().facts).toEqual({ issuerKey: 'public', signerKey: 'public' });
+  });
+
+  test('has a place made for the issuer alone, and nobody but it says where the databases are', async () => {
+    const orders: unknown[] = [];
+    const supervisor = supervise([], async (order) => {
+      orders.push(order);
+      if (order.region === 'nowhere') throw new AppError('region_unknown', 'no such region');
+      return { cell: 'home', schema: 't_1', role: 'ax_t_1' };
+    });
+    supervisor.publishCells([{ cell: 'home', region: 'north', address: { host: '/run', port: 5432, database: 'a' } }]);
+    await supervisor.start(spec('issuer'));
+    await supervisor.start(spec('signer'));
+    const order = { tenantId: 't', kind: 'schema', region: 'north' };
+    expect(await supervisor.ask('issuer', 'provision', order)).toEqual({ cell: 'home', schema: 't_1', role: 'ax_t_1' });
+    await expect(supervisor.ask('issuer', 'provision', { ...order, region: 'nowhere' })).rejects.toMatchObject({
+      code: 'region_unknown',
+    });
+    await expect(supervisor.ask('signer', 'provision', order)).rejects.toMatchObject({ code: 'provision_refused' });
+    expect(orders).toHaveLength(2);
+    await supervisor.ask('signer', 'announce', { cells: 'mine', other: 1 });
+    await expect.poll(() => supervisor.peers().facts).toMatchObject({ other: 1, cells: [{ cell: 'home' }] });
   });
 
   test('starts a process again when it dies, and tells the others its new address', async () => {

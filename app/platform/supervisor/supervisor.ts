@@ -3,10 +3,14 @@ import { randomUUID } from 'node:crypto';
 import { AppError, type Json, type ServiceName } from '@auditrax/base';
 
 import {
+  CELLS_FACT,
   EXIT_MEND_FIRST,
   type Boot,
+  type CellAddress,
   type FromChild,
   type Peers,
+  type ProvisionedPlace,
+  type ProvisionOrder,
   type ToChild,
   type WorkloadCertificate,
 } from './messages.ts';
@@ -27,6 +31,8 @@ export interface SupervisorDeps {
   readonly log: (line: string) => void;
   /** Called whenever a process has become ready, and its number and address have changed. */
   readonly onChange?: () => void;
+  /** Makes a place for a tenant. Without it every order is refused. */
+  readonly provision?: (order: ProvisionOrder) => Promise<ProvisionedPlace>;
 }
 
 /** First and longest wait before a dead process is started again; doubles in between, resets after it was ready. */
@@ -81,6 +87,12 @@ export class Supervisor {
 
   peers(): Peers {
     return { addresses: this.#addresses, facts: this.#facts };
+  }
+
+  /** Where the databases are. No process can say otherwise: it could send the others to a database of its own. */
+  publishCells(cells: readonly CellAddress[]): void {
+    this.#facts = { ...this.#facts, [CELLS_FACT]: cells as unknown as Json };
+    this.#broadcast();
   }
 
   pids(): Partial<Record<ServiceName, number>> {
@@ -216,14 +228,34 @@ export class Supervisor {
       case 'signed':
         return service === 'issuer' ? this.#relaySigned(message.ticket, message.certificate) : undefined;
       case 'announce':
-        this.#facts = { ...this.#facts, ...message.facts };
-        return this.#broadcast();
+        return this.#announced(message.facts);
+      case 'provision':
+        return void this.#provision(entry, message);
       case 'ready':
         return this.#becameReady(entry, message.port);
       case 'answer':
         return this.#answered(message.ticket, message.ok, message.output);
       case 'fatal':
         return this.#failed(entry, message);
+    }
+  }
+
+  #announced({ [CELLS_FACT]: _refused, ...facts }: Readonly<Record<string, Json>>): void {
+    this.#facts = { ...this.#facts, ...facts };
+    this.#broadcast();
+  }
+
+  /** Only the issuer, which alone knows whether a tenant may have a place of its own, is listened to. */
+  async #provision(entry: Running, { ticket, order }: Extract<FromChild, { type: 'provision' }>): Promise<void> {
+    try {
+      if (entry.spec.service !== 'issuer' || this.#deps.provision === undefined)
+        throw new AppError('provision_refused', `${entry.spec.service} cannot have a place made here`);
+      const place = await this.#deps.provision(order);
+      this.#tell(entry, { type: 'provisioned', ticket, ok: true, output: { ...place } });
+    } catch (error) {
+      const code = error instanceof AppError ? error.code : 'unexpected';
+      const output = { code, detail: error instanceof Error ? error.message : String(error) };
+      this.#tell(entry, { type: 'provisioned', ticket, ok: false, output });
     }
   }
 

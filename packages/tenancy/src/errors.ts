@@ -5,7 +5,9 @@ import { AppError } from '@auditrax/base';
  * - `tenant_foreign_parameter`: a tenant parameter is not the context's tenant (no database access).
  * - `tenant_tripwire`: the database met a row of another tenant.
  * - `tenant_scope_missing`, `tenant_scope_twice`: a statement ran without a tenant, or tried to set a second one.
+ * - `tenant_role_foreign`: the connection's role was made for another tenant.
  * - `tenant_grant_refused`: the role has no right to do this.
+ * - `tenant_read_only`: the tenant is on the move; reading goes on, writing will in a moment.
  * - `tenant_refusal_unrecorded`: one of the above, and its record could not be written either.
  * - `tenant_transaction_ended`: the transaction is over; the first error says why.
  * - `database_unavailable`: no connection, or it was lost; a commit that was under way is done entirely or not at all.
@@ -19,7 +21,9 @@ export type TenancyCode =
   | 'tenant_tripwire'
   | 'tenant_scope_missing'
   | 'tenant_scope_twice'
+  | 'tenant_role_foreign'
   | 'tenant_grant_refused'
+  | 'tenant_read_only'
   | 'tenant_refusal_unrecorded'
   | 'tenant_transaction_ended'
   | 'database_unavailable'
@@ -62,6 +66,7 @@ export class TenancyError extends AppError<TenancyCode> {
 export const SQLSTATE_TRIPWIRE = 'AX001';
 export const SQLSTATE_SCOPE_TWICE = 'AX002';
 export const SQLSTATE_SCOPE_NULL = 'AX003';
+export const SQLSTATE_ROLE_FOREIGN = 'AX004';
 
 const LAYERS: Partial<Record<TenancyCode, RefusalLayer>> = {
   tenant_statement_refused: 'guard',
@@ -69,6 +74,7 @@ const LAYERS: Partial<Record<TenancyCode, RefusalLayer>> = {
   tenant_tripwire: 'tripwire',
   tenant_scope_missing: 'scope',
   tenant_scope_twice: 'scope',
+  tenant_role_foreign: 'grant',
   tenant_grant_refused: 'grant',
 };
 
@@ -81,6 +87,8 @@ const BY_STATE: Readonly<Record<string, readonly [TenancyCode, string]>> = {
   [SQLSTATE_TRIPWIRE]: ['tenant_tripwire', 'the statement met a row of another tenant'],
   [SQLSTATE_SCOPE_TWICE]: ['tenant_scope_twice', 'the tenant of the transaction was already set'],
   [SQLSTATE_SCOPE_NULL]: ['tenant_scope_missing', 'the transaction has no tenant'],
+  [SQLSTATE_ROLE_FOREIGN]: ['tenant_role_foreign', 'the role of the connection was made for another tenant'],
+  '25006': ['tenant_read_only', 'the tenant is being moved and takes no changes just now'],
   '42501': ['tenant_grant_refused', 'the database role has no right to do this'],
   '40001': ['database_conflict', "two transactions were in each other's way"],
   '40P01': ['database_conflict', "two transactions were in each other's way"],

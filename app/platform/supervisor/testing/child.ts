@@ -1,6 +1,7 @@
 // A process for the supervisor's own tests: gets a certificate, says it is ready, answers, or dies as told.
-import { AppError } from '@auditrax/base';
+import { AppError, type Json } from '@auditrax/base';
 import { joinSupervisor } from '../member.ts';
+import type { ProvisionOrder } from '../messages.ts';
 
 const service = process.argv[2] === 'issuer' ? 'issuer' : 'signer';
 const member = await joinSupervisor(service);
@@ -14,6 +15,11 @@ member.onAsk('certificate', () => Promise.resolve(certificate.certificatePem));
 member.onAsk('identity', () => Promise.resolve({ uid: process.getuid!(), groups: process.getgroups!().length }));
 member.onAsk('die', () => process.exit(3));
 member.onAsk('fail', () => Promise.reject(new AppError('said_no', 'no')));
+member.onAsk('provision', async (order) => ({ ...(await member.provision(order as unknown as ProvisionOrder)) }));
+member.onAsk('announce', (facts) => {
+  member.announce(facts as Record<string, Json>);
+  return Promise.resolve(null);
+});
 member.announce({ [`${service}Key`]: 'public' });
 member.ready(process.pid);
 setInterval(() => {}, 1_000);
