@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AppError, type Clock, type Random } from '@auditrax/base';
-import { createBreaker, type Breaker } from '../xks/breaker.ts';
+import { createBreaker, type Breaker } from '../../breaker.ts';
 import { verdictOf, type Verdict } from './faults.ts';
 
 /** How long a call may take and how often it is made. */

@@ -6,7 +6,7 @@ import { HttpRequest } from '@smithy/protocol-http';
 import { SignatureV4 } from '@smithy/signature-v4';
 import { sealError } from '../../errors.ts';
 import type { SealErrorCode } from '../../errors.ts';
-import type { Breaker } from './breaker.ts';
+import type { Breaker } from '../../breaker.ts';
 import type { XksChannel } from './channel.ts';
 import type { OuterWrap } from './envelope.ts';
 import { failureOf, isConnectionLoss } from './failures.ts';

@@ -10,7 +10,7 @@ import { outgoingGuard } from '../../guard/outgoing.ts';
 import type { DekContext, KekProvider } from '../../kek.ts';
 import { localKekProvider } from '../../local-provider.ts';
 import { initKeyRing } from '../../ring.ts';
-import { BREAKER_FAILURES_MAX, BREAKER_OPEN_MS } from './breaker.ts';
+import { BREAKER_FAILURES_MAX, BREAKER_OPEN_MS } from '../../breaker.ts';
 import { CALL_MS_MAX, REPLY_BYTES_MAX } from './channel.ts';
 import { xksKekProvider } from './provider.ts';
 import type { XksKekProvider, XksProviderOptions } from './provider.ts';

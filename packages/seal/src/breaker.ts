@@ -1,10 +1,10 @@
 import { isAppError } from '@auditrax/base';
 import type { Clock } from '@auditrax/base';
-import { sealError } from '../../errors.ts';
+import { sealError } from './errors.ts';
 
 /** So many failures in a row are no accident. */
 export const BREAKER_FAILURES_MAX = 5;
-/** How long callers are answered at once instead of each waiting for a dead proxy. Far below the 300 s of a cached key. */
+/** How long callers are answered at once instead of each waiting for a dead key store. Far below the 300 s of a cached key. */
 export const BREAKER_OPEN_MS = 5_000;
 
 type BreakerState = 'closed' | 'open' | 'half-open';
@@ -15,7 +15,7 @@ export interface Breaker {
   state(): BreakerState;
 }
 
-/** Counts only `kek_unavailable`: a proxy that refuses is alive. */
+/** Counts only `kek_unavailable`: a key store that refuses is alive. */
 export function createBreaker(clock: Clock, about: string): Breaker {
   let failures = 0;
   let openedAtMs = 0;
