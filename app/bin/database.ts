@@ -44,6 +44,9 @@ export interface DatabaseInput {
   readonly peerMap: readonly { readonly osUser: string; readonly role: string }[];
   /** The server ends with this process, even a killed one. */
   readonly ephemeral: boolean;
+  /** Told of each step of the start. */
+  readonly progress: (line: string) => void;
+  /** Told of what happens to the server afterwards. */
   readonly log: (line: string) => void;
 }
 
@@ -88,7 +91,8 @@ function externalDatabase(url: string, migrateUrl: string): HouseDatabase {
   };
 }
 
-function launch({ state, serverUser, peerMap, ephemeral, log }: DatabaseInput): Promise<Launched> {
+function launch(input: DatabaseInput, log: (line: string) => void): Promise<Launched> {
+  const { state, serverUser, peerMap, ephemeral } = input;
   return launchPostgres({
     stateDirectory: join(state.path, 'postgres'),
     packageDirectory: embeddedPackageDirectory(ROOT),
@@ -101,7 +105,10 @@ function launch({ state, serverUser, peerMap, ephemeral, log }: DatabaseInput): 
 }
 
 async function openEmbedded(input: DatabaseInput): Promise<HouseDatabase> {
-  const keeper = keepAlive(await launch(input), { relaunch: () => launch(input), log: input.log });
+  const keeper = keepAlive(await launch(input, input.progress), {
+    relaunch: () => launch(input, input.log),
+    log: input.log,
+  });
   const { socketDirectory, port, authentication, superuserPassword } = keeper.launched();
   return {
     address: { host: socketDirectory, port, database: DATABASE },

@@ -254,6 +254,7 @@ function openDatabase(options: HouseOptions, state: StateFolder, users: Users): 
             ...Object.entries(DATABASE_ROLES).map(([service, role]) => ({ osUser: users[service]!.name, role })),
           ],
     ephemeral: options.ephemeral === true,
+    progress: options.progress,
     log: options.log,
   });
 }
