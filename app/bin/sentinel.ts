@@ -54,6 +54,7 @@ const TABLES = [
 ];
 const MINUTE_MS = 60_000;
 const RECONCILE_MS = 10_000;
+const SCHEDULE_MS = 1_000;
 /** Between two tries to begin, while others are still starting. */
 const BEGIN_AGAIN_MS = 2_000;
 
@@ -75,6 +76,8 @@ interface Options {
   readonly separation: 'users' | 'passwords';
   readonly attempt_ms: number;
   readonly publish_ms: number;
+  /** Between two looks at which probe is due. */
+  readonly schedule_ms: number;
 }
 
 function readOptions({ member }: Floor): Options {
@@ -85,6 +88,7 @@ function readOptions({ member }: Floor): Options {
     separation: given.separation!,
     attempt_ms: given.attempt_ms ?? MINUTE_MS,
     publish_ms: given.publish_ms ?? MINUTE_MS,
+    schedule_ms: given.schedule_ms ?? SCHEDULE_MS,
   };
 }
 
@@ -330,7 +334,7 @@ function makePublisher(base: Base, origin: string): Publisher {
 /** Plants the canaries, publishes a first revision and sets probes, attempts and publisher going. */
 async function begin(base: Base): Promise<Begun> {
   const { clock, random, client } = floor;
-  const { watch, record, troubled } = base;
+  const { watch, record, troubled, options } = base;
   const door = base.database.system;
   const ground = await openGround(base);
   const { edge, canaries, sessions, service, idKeys } = ground;
@@ -365,7 +369,16 @@ async function begin(base: Base): Promise<Begun> {
     canaries,
     sessions,
   );
-  const runner = createRunner({ probes: probesHere(), house, door, clock, random, record, onFailure: troubled });
+  const runner = createRunner({
+    probes: probesHere(),
+    house,
+    door,
+    clock,
+    random,
+    record,
+    interval_ms: options.schedule_ms,
+    onFailure: troubled,
+  });
   const publisher = makePublisher(base, edge.origin);
   await publisher.publish().catch(troubled);
   for (const part of [loop, runner, publisher]) part.start();

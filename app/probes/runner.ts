@@ -9,7 +9,6 @@ import type { Observation as LogObservation } from '../platform/audit/index.ts';
 export const PROBE_MS_MAX = 30_000;
 /** At once, when all are asked for: most of a probe's time is waiting for others. */
 const PARALLEL_MAX = 4;
-const TICK_MS = 1_000;
 /** What a log entry can hold of a detail. */
 const DETAIL_IN_LOG_MAX = 300;
 
@@ -20,6 +19,8 @@ export interface RunnerDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly record: (observation: LogObservation) => Promise<{ entryId: Uuid }>;
+  /** Between two looks at which probe is due. */
+  readonly interval_ms: number;
   readonly onFailure: (error: unknown) => void;
 }
 
@@ -136,7 +137,7 @@ export function createRunner(deps: RunnerDeps): Runner {
     },
     observations: (probeId) => observationsOf(door, probeId),
     start: () => {
-      timer = setInterval(tick, TICK_MS);
+      timer = setInterval(tick, deps.interval_ms);
     },
     stop: async () => {
       clearInterval(timer);

@@ -1,5 +1,6 @@
 // The matrix as a document: made by the test that measures it, compared by it and by a check that needs no house.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import type { ClaimId } from '../../app/claims/ids.ts';
 import { probedClaims } from '../../app/claims/register.ts';
 import { nameOf, type Mutant } from './mutants.ts';
 
@@ -15,7 +16,7 @@ export interface MatrixRow {
 }
 
 /** Claims that name an enforcer, by whether they say that they cannot hold without it. */
-export function namedBy(enforcer: string): { necessary: string[]; named: string[] } {
+export function namedBy(enforcer: string): { necessary: ClaimId[]; named: ClaimId[] } {
   const naming = probedClaims.flatMap((claim) =>
     claim.enforcers
       .filter((one) => nameOf(one) === enforcer)
@@ -37,7 +38,7 @@ export function rowOf(mutant: Mutant, red: readonly string[]): MatrixRow {
 
 /** What is wrong with a row, in words; empty when the register tells the truth about it. */
 export function faultsOf(row: MatrixRow): string[] {
-  const { necessary, named } = namedBy(row.enforcer);
+  const { necessary, named }: { necessary: readonly string[]; named: readonly string[] } = namedBy(row.enforcer);
   return [
     ...necessary.filter((id) => !row.red.includes(id)).map((id) => `${row.enforcer} is gone and ${id} is green`),
     ...row.red

@@ -117,7 +117,9 @@ export const stepUpProbe: Probe = {
   everySeconds: PROBE_SECONDS_HOUR,
   async run(house) {
     const done = checks();
-    const auditor = await house.session('a', 'auditor');
+    // Both before anything is tried: should a wrong confirmation change a role, then whoever is asked for by role from
+    // then on is somebody else, and other probes would see doors open that are not.
+    const [auditor] = await Promise.all([house.session('a', 'auditor'), house.session('a', 'client')]);
     const memberId = house.idOf('mem', 'a', auditor.personId);
     const browser = new Browser(house, await house.enrol('a', 'lead', 1 + house.random.bytes(1)[0]!));
     const ground = { browser, rolePath: `/api/access/members/${memberId}/role`, memberId, done };
