@@ -79,6 +79,24 @@ const words: Readonly<Record<string, Words>> = {
     'Wait a moment and try again. What you typed is still here.',
   ],
 };
+const WITHDRAWN: Words = [
+  'Your organisation’s own key is withdrawn',
+  'What is sealed cannot be read or written until the key is back. Nothing is lost.',
+  'Under Keys a lead auditor sees what the key store says. It opens again within seconds once the key is back.',
+];
+const STORE_SILENT: Words = [
+  'Your organisation’s key store does not answer',
+  'What is sealed cannot be read or written until it answers. Nothing is lost.',
+  'Under Keys a lead auditor sees what is known. Try again in a moment.',
+];
+/** Per code, before the status: who has to mend it is not the operator of this installation. */
+const byCode: Readonly<Record<string, Words>> = {
+  kek_denied: WITHDRAWN,
+  kek_disabled: WITHDRAWN,
+  kek_gone: WITHDRAWN,
+  kek_throttled: STORE_SILENT,
+  kek_unavailable: STORE_SILENT,
+};
 const OURS: Words = [null, DONE_OR_NOT, 'Try again. If it stays, report it with the id below.'];
 const THEIRS: Words = [null, 'Nothing was stored.', 'Mend what is named and send it again.'];
 
@@ -92,8 +110,9 @@ export function explain(error: unknown): Explanation {
       requestId: null,
     };
   }
-  const { status, title: serverTitle, detail, requestId } = error.problem;
-  const [title, meaning, next] = words[status] ?? (typeof status === 'number' && status >= 500 ? OURS : THEIRS);
+  const { status, code, title: serverTitle, detail, requestId } = error.problem;
+  const known = Object.hasOwn(byCode, code) ? byCode[code] : words[status];
+  const [title, meaning, next] = known ?? (typeof status === 'number' && status >= 500 ? OURS : THEIRS);
   return {
     title: title ?? serverTitle,
     // With a title of our own the meaning is ours too; otherwise the server's detail is the better word.

@@ -9,7 +9,7 @@ const DIAGNOSES: Readonly<Record<string, { readonly state: KeyState; readonly ad
   kek_disabled: {
     state: 'withdrawn',
     advice:
-      'Whoever owns the key has disabled it, scheduled its deletion, or let its material expire. Enable it again in the key store; reading works again within seconds.',
+      'Whoever owns the key has disabled it, scheduled its deletion, or let its material expire. Enable it again in the key store, or import the same material once more; reading works again within seconds.',
   },
   kek_denied: {
     state: 'withdrawn',

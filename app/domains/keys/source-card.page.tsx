@@ -44,20 +44,21 @@ function sourceFacts(source: KeySourceView) {
 function Moving({ moving }: { moving: KeySourceAnswer['moving'] }) {
   const client = useQueryClient();
   const finish = useMutation({
-    mutationFn: () => request('/api/keys/source/finish', { body: {} }),
+    mutationFn: () => request<{ moving: KeySourceAnswer['moving'] }>('/api/keys/source/finish', { body: {} }),
     onSettled: () => client.invalidateQueries({ queryKey: ['keys'] }),
   });
   if (moving.left === 0) return null;
   const done = moving.total - moving.left;
+  const stopped = finish.data?.moving.stopped ?? moving.stopped;
   return (
     <Notice kind="stale" title={`${moving.left} of ${moving.total} data keys still stand under the former key`}>
       <p>
         New data is sealed under the new key already, and everything stays readable. Until the rest has moved, the
         former key has to stay usable.
       </p>
-      {moving.stopped && (
+      {stopped && (
         <p>
-          It stopped: <code>{moving.stopped.code}</code>. {moving.stopped.advice}
+          It stopped: <code>{stopped.code}</code>. {stopped.advice}
         </p>
       )}
       <Progress

@@ -157,7 +157,7 @@ function ApproveSwitch({
           'Your key protects your data now',
           moving.left === 0
             ? `All ${moving.total} data keys have moved.`
-            : `${moving.left} data keys are still to be moved.`,
+            : `${moving.left} data keys are still to be moved. ${moving.stopped?.advice ?? ''}`.trimEnd(),
         );
         void client.invalidateQueries({ queryKey: ['keys'] });
         onDone();
