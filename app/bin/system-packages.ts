@@ -18,6 +18,8 @@ const SYSTEM_PACKAGES: readonly { readonly name: string; readonly file: string; 
   { name: 'testssl.sh', file: '/usr/bin/testssl', why: 'a foreign scanner of the load balancer' },
   { name: 'haproxy', file: '/usr/sbin/haproxy', why: 'the template of deploy/ in the real program' },
   { name: 'nginx-light', file: '/usr/sbin/nginx', why: 'the template of deploy/ in the real program' },
+  { name: 'pgbouncer', file: '/usr/sbin/pgbouncer', why: 'the tenant doors behind a pool in transaction mode' },
+  { name: 'sqlmap', file: '/usr/bin/sqlmap', why: 'a foreign attacker of the API' },
   { name: 'sslscan', file: '/usr/bin/sslscan', why: 'a foreign scanner of the TLS listeners' },
 ];
 
@@ -25,6 +27,7 @@ const SYSTEM_PACKAGES: readonly { readonly name: string; readonly file: string; 
 const SERVICES: readonly { readonly package: string; readonly service: string }[] = [
   { package: 'haproxy', service: 'haproxy' },
   { package: 'nginx-light', service: 'nginx' },
+  { package: 'pgbouncer', service: 'pgbouncer' },
 ];
 /** A machine without a way out must not wait for ever for lists of packages. */
 const APT_UPDATE_MS_MAX = 120_000;

@@ -1,5 +1,6 @@
 import { escapeIdentifier, Client, type ClientConfig } from 'pg';
 import { systemRandom } from '@auditrax/base';
+import { IDLE_TRANSACTION_TIMEOUT_MS, LOCK_TIMEOUT_MS, STATEMENT_TIMEOUT_MS } from '@auditrax/tenancy';
 import { scramVerifier } from './cluster.ts';
 import { databaseError } from './errors.ts';
 
@@ -21,6 +22,13 @@ const ROLE_CONNECTIONS_MAX: Record<LoginRole, number> = {
   ax_ledger: 16,
   ax_sentinel: 8,
 };
+
+/** The driver asks for the same at start-up; behind a pooler, where it cannot, these hold. */
+const ROLE_LIMITS_MS = {
+  statement_timeout: STATEMENT_TIMEOUT_MS,
+  lock_timeout: LOCK_TIMEOUT_MS,
+  idle_in_transaction_session_timeout: IDLE_TRANSACTION_TIMEOUT_MS,
+} as const;
 
 export interface RolesInput {
   /** A superuser's connection to the maintenance database `postgres`. */
@@ -71,6 +79,10 @@ async function createRoles(client: Client, logins: RolesInput['logins']): Promis
     await client.query(`alter role ${role} login password ${password} connection limit ${ROLE_CONNECTIONS_MAX[role]}`);
     // Unqualified names then mean the system's own, never something a later schema slipped in.
     await client.query(`alter role ${role} set search_path = pg_catalog`);
+  }
+  for (const role of SERVICE_ROLES) {
+    for (const [name, limit_ms] of Object.entries(ROLE_LIMITS_MS))
+      await client.query(`alter role ${role} set ${name} = ${limit_ms}`);
   }
   await client.query(`grant ${OWNER_ROLE} to ${MIGRATE_ROLE} with inherit false, set true, admin false`);
 }

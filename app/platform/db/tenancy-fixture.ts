@@ -1,6 +1,6 @@
 import { uuidFromBytes, type Uuid } from '@auditrax/base';
 import type { Refusal, TenantContext } from '@auditrax/tenancy';
-import { openDatabase, wallStatements, type Database } from '@auditrax/tenancy';
+import { openDatabase, wallStatements, type Database, type DatabaseOptions } from '@auditrax/tenancy';
 import { Client } from 'pg';
 import type { TestDatabase } from './testing.ts';
 
@@ -48,11 +48,15 @@ export async function createNotes(admin: Client, size: { tenants: number; rows: 
 /** Both doors as the workspace role, and everything that was refused. */
 export function openAsWorkspace(
   database: TestDatabase,
-  options: { poolSize?: number; record?: (event: Refusal) => Promise<void> } = {},
+  options: {
+    poolSize?: number;
+    record?: (event: Refusal) => Promise<void>;
+    connection?: DatabaseOptions['connection'];
+  } = {},
 ): { doors: Database; refusals: Refusal[] } {
   const refusals: Refusal[] = [];
   const doors = openDatabase({
-    connection: database.connectionFor('ax_workspace'),
+    connection: options.connection ?? database.connectionFor('ax_workspace'),
     poolSize: options.poolSize ?? 4,
     clock: { nowMs: () => 1_000 },
     onRefusal: async (event) => {

@@ -65,9 +65,12 @@ export interface TestDatabase {
 /**
  * A throw-away PostgreSQL with all roles and every migration below `app/` applied. It dies with this process. The first
  * call for a given set of migrations builds a template below the temporary folder (about a second); later ones copy it.
- * `roots` narrows which folders are searched for migrations; an empty list leaves the database empty.
+ * `roots` narrows which folders are searched for migrations; an empty list leaves the database empty. `peers`: users of the
+ * system that may log in as any service, beside root.
  */
-export async function startTestDatabase(options: { roots?: readonly string[] } = {}): Promise<TestDatabase> {
+export async function startTestDatabase(
+  options: { roots?: readonly string[]; peers?: readonly string[] } = {},
+): Promise<TestDatabase> {
   const home = join(tmpdir(), `axt-${process.getuid!()}`);
   mkdirSync(home, { recursive: true, mode: process.getuid!() === 0 ? 0o711 : 0o700 });
   if (statSync(home).uid !== process.getuid!()) throw new Error(`${home} belongs to another user`);
@@ -80,18 +83,18 @@ export async function startTestDatabase(options: { roots?: readonly string[] } =
   writeFileSync(join(run, 'superuser.secret'), passwords.superuser, { mode: 0o600 });
   // The template is a whole data folder; copying it must not discard the secret that fits to it.
   execFileSync('cp', ['-a', '--reflink=auto', join(template, 'data'), join(run, 'data')]);
-  const launched = await launch(run, pdeathsig());
+  const launched = await launch(run, pdeathsig(), options.peers);
   return describe(launched, run, passwords);
 }
 
 type Passwords = Readonly<Record<TestRole, string>>;
 
-function launch(state: string, commandPrefix: readonly string[]): Promise<Launched> {
+function launch(state: string, commandPrefix: readonly string[], peers: readonly string[] = []): Promise<Launched> {
   return launchPostgres({
     stateDirectory: state,
     packageDirectory: embeddedPackageDirectory(REPOSITORY_ROOT),
     superuser: SUPERUSER,
-    peerMap: LOGIN_ROLES.map((role) => ({ osUser: 'root', role })),
+    peerMap: ['root', ...peers].flatMap((osUser) => LOGIN_ROLES.map((role) => ({ osUser, role }))),
     settings: TEST_SETTINGS,
     commandPrefix,
     log: () => undefined,

@@ -286,6 +286,9 @@ function insert(body: Node, outer: Walk): void {
   for (const column of columns) only(column, 'ResTarget', 'name');
   if (walk.demands.tables === undefined) {
     const position = columns.findIndex((column) => column['name'] === TENANT_COLUMN);
+    // Named twice, only one of the values would have been looked at.
+    if (position !== columns.findLastIndex((column) => column['name'] === TENANT_COLUMN))
+      refuse('clause', TENANT_COLUMN);
     if (position < 0 || body['selectStmt'] === undefined) refuse('tenant_not_inserted', 'tenant_id');
     demandTenantAt(unwrap(body['selectStmt'])[1], position, walk);
   }

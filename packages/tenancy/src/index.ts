@@ -14,7 +14,13 @@ export {
   type TaggedId,
 } from './ids.ts';
 export { openDatabase, type Database, type DatabaseOptions } from './open.ts';
-export { CONNECTION_FAILED_CHANNEL, type Connection } from './pool.ts';
+export {
+  CONNECTION_FAILED_CHANNEL,
+  IDLE_TRANSACTION_TIMEOUT_MS,
+  LOCK_TIMEOUT_MS,
+  STATEMENT_TIMEOUT_MS,
+  type Connection,
+} from './pool.ts';
 export { checkPosture, type Finding, type FindingCode, type PostureExpectations } from './posture.ts';
 export type { Refusal } from './refusal.ts';
 export { sql } from './sql.ts';

@@ -13,6 +13,12 @@ export interface Step {
   readonly values: readonly unknown[];
 }
 
+export interface PipelineOptions {
+  readonly deadline_ms: number;
+  /** False where the server behind the connection changes between transactions: nothing may be left there by name. */
+  readonly named: boolean;
+}
+
 /** What the server said about the last step. */
 export interface PipelineResult {
   readonly rows: QueryResultRow[];
@@ -80,11 +86,13 @@ class Pipeline implements Submittable {
   readonly #reader = new RowReader();
   readonly #settle: PromiseWithResolvers<PipelineResult> = Promise.withResolvers();
   readonly #timer: NodeJS.Timeout;
+  readonly #named: boolean;
   #connection: WireConnection | undefined;
   #completed = 0;
   #fault: unknown;
 
-  constructor(steps: readonly Step[], deadline_ms: number) {
+  constructor(steps: readonly Step[], { deadline_ms, named }: PipelineOptions) {
+    this.#named = named;
     // Serialised before anything is sent: a value that cannot be must not leave half a pipeline behind.
     this.#steps = steps.map(({ text, values }) => ({ text, values: values.map((value) => prepareValue(value)) }));
     this.#timer = setTimeout(() => this.#giveUp(), deadline_ms);
@@ -109,8 +117,7 @@ class Pipeline implements Submittable {
   }
 
   #send(connection: WireConnection, state: ConnectionState, { step, last }: { step: Step; last: boolean }): void {
-    const wanted = statementName(step.text);
-    const name = state.parsed.has(wanted) || state.parsed.size < NAMED_STATEMENTS_MAX ? wanted : '';
+    const name = this.#nameOf(step.text, state);
     if (!state.parsed.has(name)) {
       connection.parse({ name, text: step.text, types: undefined });
       this.#awaited.push(name);
@@ -118,6 +125,12 @@ class Pipeline implements Submittable {
     connection.bind({ portal: '', statement: name, values: step.values });
     if (last) connection.describe({ type: 'P', name: '' });
     connection.execute({ portal: '', rows: 0 });
+  }
+
+  #nameOf(text: string, state: ConnectionState): string {
+    if (!this.#named) return '';
+    const wanted = statementName(text);
+    return state.parsed.has(wanted) || state.parsed.size < NAMED_STATEMENTS_MAX ? wanted : '';
   }
 
   handleParseComplete(): void {
@@ -185,8 +198,12 @@ class Pipeline implements Submittable {
 }
 
 /** Runs the steps on a client that nothing else uses meanwhile. Rejects with whatever `pg` reports. */
-export function runPipeline(client: PoolClient, steps: readonly Step[], deadline_ms: number): Promise<PipelineResult> {
-  const pipeline = new Pipeline(steps, deadline_ms);
+export function runPipeline(
+  client: PoolClient,
+  steps: readonly Step[],
+  options: PipelineOptions,
+): Promise<PipelineResult> {
+  const pipeline = new Pipeline(steps, options);
   client.query(pipeline);
   return pipeline.result;
 }

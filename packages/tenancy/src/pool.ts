@@ -2,7 +2,7 @@ import { channel } from 'node:diagnostics_channel';
 import { Pool, type PoolClient, type PoolConfig } from 'pg';
 import type { ConnectionOptions } from 'node:tls';
 import { toTenancyError } from './errors.ts';
-import { runPipeline, type PipelineResult, type Step } from './pipeline.ts';
+import { runPipeline, type PipelineOptions, type PipelineResult, type Step } from './pipeline.ts';
 
 /** A reading or writing statement of a room takes milliseconds; the server ends one that takes this long. */
 export const STATEMENT_TIMEOUT_MS = 15_000;
@@ -28,6 +28,11 @@ export interface Connection {
   readonly password?: string;
   /** Needed for a host. */
   readonly tls?: ConnectionOptions;
+  /**
+   * False behind a pooler in transaction mode, which hands each transaction to another server connection (PgBouncer
+   * before 1.21 knows no named statements). Limits of time are then those of the role, not of the connection.
+   */
+  readonly namedStatements?: boolean;
 }
 
 /** Connections that are used for whole pipelines only. */
@@ -61,9 +66,14 @@ function poolConfig(connection: Connection, size: number): PoolConfig {
     connectionTimeoutMillis: ACQUIRE_TIMEOUT_MS,
     idleTimeoutMillis: CONNECTION_IDLE_MS_MAX,
     maxLifetimeSeconds: CONNECTION_AGE_SECONDS_MAX,
-    statement_timeout: STATEMENT_TIMEOUT_MS,
-    lock_timeout: LOCK_TIMEOUT_MS,
-    idle_in_transaction_session_timeout: IDLE_TRANSACTION_TIMEOUT_MS,
+    // A pooler refuses settings at start-up; it could not keep them with a session that is nobody's.
+    ...(connection.namedStatements === false
+      ? {}
+      : {
+          statement_timeout: STATEMENT_TIMEOUT_MS,
+          lock_timeout: LOCK_TIMEOUT_MS,
+          idle_in_transaction_session_timeout: IDLE_TRANSACTION_TIMEOUT_MS,
+        }),
     application_name: connection.user,
   };
 }
@@ -77,6 +87,10 @@ const STALE_PLAN: ReadonlySet<string> = new Set(['0A000', '26000', '42P05', '42P
 
 export function openPool(connection: Connection, size: number): ConnectionPool {
   const pool = new Pool(poolConfig(connection, size));
+  const options: PipelineOptions = {
+    deadline_ms: STATEMENT_TIMEOUT_MS + ANSWER_GRACE_MS,
+    named: connection.namedStatements ?? true,
+  };
   // A connection that dies while idle is replaced at the next use; without a listener it would end the process.
   pool.on('error', () => undefined);
   pool.on('connect', (client) => client.on('error', () => undefined));
@@ -89,7 +103,7 @@ export function openPool(connection: Connection, size: number): ConnectionPool {
       connectionFailed.publish({ error });
       throw toTenancyError(error);
     }
-    return makeLease(client);
+    return makeLease(client, options);
   };
   const run = async (steps: readonly Step[]): Promise<PipelineResult> => {
     const held = await lease();
@@ -102,13 +116,13 @@ export function openPool(connection: Connection, size: number): ConnectionPool {
   return { run, lease, close: () => pool.end() };
 }
 
-function makeLease(client: PoolClient): Lease {
+function makeLease(client: PoolClient, options: PipelineOptions): Lease {
   let broken = false;
   let released = false;
   return {
     run: async (steps) => {
       try {
-        return await runPipeline(client, steps, STATEMENT_TIMEOUT_MS + ANSWER_GRACE_MS);
+        return await runPipeline(client, steps, options);
       } catch (error) {
         if (error instanceof TypeError || error instanceof RangeError) throw error; // a value that cannot be sent
         const known = toTenancyError(error);
