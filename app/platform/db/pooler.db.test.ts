@@ -56,12 +56,18 @@ interface Tally {
 type Row = { readonly tenant_id: string; readonly id: string; readonly n: number };
 type Request = (tenant: number, tally: Tally) => Promise<void>;
 
-function check(rows: readonly Row[], tenant: number, tally: Tally, expected: number = ROWS): void {
-  tally.answered += 1;
-  const own = contextOf(tenant).tenantId;
-  const right = rows.every((row) => row.tenant_id === own && row.id === numberedUuid(tenant * 1000 + row.n));
-  if (!right || rows.length !== expected) tally.wrong.push(`tenant ${tenant} got ${JSON.stringify(rows.slice(0, 2))}`);
-}
+/** An answer of `expected` rows, each of this tenant and none other. */
+const checker =
+  (expected: number) =>
+  (rows: readonly Row[], tenant: number, tally: Tally): void => {
+    tally.answered += 1;
+    const own = contextOf(tenant).tenantId;
+    const right = rows.every((row) => row.tenant_id === own && row.id === numberedUuid(tenant * 1000 + row.n));
+    if (!right || rows.length !== expected)
+      tally.wrong.push(`tenant ${tenant} got ${JSON.stringify(rows.slice(0, 2))}`);
+  };
+const check = checker(ROWS);
+const checkOne = checker(1);
 
 /** What cancels and lost connections do to any request; never an answer. */
 const HAZARDS = ['database_timeout', 'database_unavailable', '57014', '57P01', '08P01', 'ended'];
@@ -97,7 +103,7 @@ const REQUEST_KINDS: readonly (readonly [weight: number, Request])[] = [
     async (tenant, tally) => {
       const context = contextOf(tenant);
       const point = sql<Row>`select tenant_id, id, n from app.note_initplan where tenant_id = ${context.tenantId} and id = ${numberedUuid(tenant * 1000 + 3)}`;
-      check(await doors.tenant.scoped(context, point), tenant, tally, 1);
+      checkOne(await doors.tenant.scoped(context, point), tenant, tally);
     },
   ],
   [
@@ -107,7 +113,7 @@ const REQUEST_KINDS: readonly (readonly [weight: number, Request])[] = [
         check(await tx.query(all(tenant)), tenant, tally);
         const own = contextOf(tenant).tenantId;
         const changed = sql<Row>`update app.note set body = body where tenant_id = ${own} and n = 4 returning tenant_id, id, n`;
-        check(await tx.query(changed), tenant, tally, 1);
+        checkOne(await tx.query(changed), tenant, tally);
         check(await tx.query(all(tenant)), tenant, tally);
       }),
   ],
@@ -252,7 +258,7 @@ async function crowd(requests: number): Promise<Tally> {
       try {
         await pick()(1 + (random(1_000_003) % TENANTS), tally);
       } catch (error) {
-        const code = String((error as TenancyError).code);
+        const { code = 'none' } = error as { code?: string };
         tally.errors.set(code, 1 + (tally.errors.get(code) ?? 0));
         if (!HAZARDS.includes(code)) tally.wrong.push(`unexpected ${code}: ${(error as Error).message}`);
       }
