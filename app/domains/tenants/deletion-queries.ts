@@ -27,6 +27,7 @@ export interface SubjectRow {
   /** bigint; the driver may hand it over as text. */
   readonly part: string | number;
   readonly kind: 'sample' | 'canary' | 'operator' | 'customer';
+  readonly tier: 'standard' | 'enterprise';
   readonly slug: string;
   readonly display_name: string;
   readonly closed_at: Date | null;
@@ -35,15 +36,15 @@ export interface SubjectRow {
 // Global: tenants.
 
 export const subjectBySlug = (slug: string): Statement<SubjectRow> =>
-  sql<SubjectRow>`select t.id, t.part, t.kind, t.slug, t.display_name, t.closed_at from platform.tenant t
+  sql<SubjectRow>`select t.id, t.part, t.kind, t.tier, t.slug, t.display_name, t.closed_at from platform.tenant t
     where t.slug = ${slug}`;
 
 export const subjectById = (id: Uuid): Statement<SubjectRow> =>
-  sql<SubjectRow>`select t.id, t.part, t.kind, t.slug, t.display_name, t.closed_at from platform.tenant t
+  sql<SubjectRow>`select t.id, t.part, t.kind, t.tier, t.slug, t.display_name, t.closed_at from platform.tenant t
     where t.id = ${id}`;
 
 export const operatorTenant = (): Statement<SubjectRow> =>
-  sql<SubjectRow>`select t.id, t.part, t.kind, t.slug, t.display_name, t.closed_at from platform.tenant t
+  sql<SubjectRow>`select t.id, t.part, t.kind, t.tier, t.slug, t.display_name, t.closed_at from platform.tenant t
     where t.kind = 'operator' order by t.created_at limit 1`;
 
 export const closedSlugs = (): Statement<{ slug: string }> =>

@@ -1,6 +1,9 @@
 export { deletionRoutes } from './deletion-routes.ts';
 export { DELETION_DELAY_MS } from './deletion.ts';
 export { runDueDeletions } from './deletion-run.ts';
+export { runOpenMoves } from './move-run.ts';
+export { placementRoutes } from './placement-routes.ts';
+export type { MoveReport, Placer, Region } from './placer.ts';
 export { problems } from './errors.ts';
 export { tenantsRoutes } from './routes.ts';
 export { seedFoundation, seedSample, type SeedResult } from './seed.ts';

@@ -16,4 +16,13 @@ export const plaintextColumns: readonly { readonly column: string; readonly reas
   },
   { column: 'app.tenant_deletion.evidence', reason: 'ids and commitments of destroyed keys, codes of errors' },
   { column: 'app.tenant_deletion.certificate', reason: 'handed out: ids, commitments, counts, codes of errors' },
+  { column: 'app.tenant_move.state', reason: 'enumeration' },
+  { column: 'app.tenant_move.from_kind', reason: 'enumeration' },
+  { column: 'app.tenant_move.from_region', reason: 'name of a cluster in the configuration' },
+  { column: 'app.tenant_move.to_kind', reason: 'enumeration' },
+  { column: 'app.tenant_move.to_region', reason: 'name of a cluster in the configuration' },
+  { column: 'app.tenant_move.proof', reason: 'counts and digests of tables' },
+  { column: 'app.tenant_move.failure', reason: 'message of this program about tables and numbers' },
+  { column: 'platform.move_progress.stage', reason: 'enumeration' },
+  { column: 'platform.move_progress.proof', reason: 'counts and digests of tables' },
 ];

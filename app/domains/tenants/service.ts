@@ -1,10 +1,15 @@
 import { AppError, uuidV4 } from '@auditrax/base';
 import { findTenantBySlug, type IdentityDeps, type KnownTenant } from '../identity/index.ts';
 import type { TenantsCode } from './errors.ts';
+import type { PlaceName } from './moving.ts';
+import type { Placer } from './placer.ts';
 import type { TenantKind, TenantListRow, TenantTier } from './queries.ts';
 import * as queries from './queries.ts';
 
-export type TenantsDeps = Pick<IdentityDeps, 'tenant' | 'system' | 'sealer' | 'recordAudit' | 'clock' | 'random'>;
+export type TenantsDeps = Pick<IdentityDeps, 'tenant' | 'system' | 'sealer' | 'recordAudit' | 'clock' | 'random'> & {
+  /** Needed for tenants with a place of their own. */
+  readonly placer?: Pick<Placer, 'settle'>;
+};
 
 export interface NewTenant {
   readonly slug: string;
@@ -12,6 +17,8 @@ export interface NewTenant {
   readonly kind: TenantKind;
   /** Default: `standard`. */
   readonly tier?: TenantTier;
+  /** Default: the shared tables. Made, and the tenant's home, before anything is stored for it. */
+  readonly place?: PlaceName;
 }
 
 const SLUG_PATTERN = /^[a-z0-9][a-z0-9-]{0,62}$/;
@@ -25,6 +32,11 @@ function checkNewTenant(input: NewTenant): void {
   const named = input.displayName.length >= 1 && input.displayName.length <= DISPLAY_NAME_CHARACTERS_MAX;
   if (SLUG_PATTERN.test(input.slug) && named) return;
   throw new AppError<TenantsCode>('tenant_input_invalid', `slug ${input.slug} or its display name is not valid`);
+}
+
+function needPlacer(deps: TenantsDeps): Pick<Placer, 'settle'> {
+  if (deps.placer === undefined) throw new AppError<TenantsCode>('place_unknown', 'this process makes no places');
+  return deps.placer;
 }
 
 /** Random, so that an id neither counts tenants nor tells which came first. */
@@ -65,6 +77,8 @@ export async function createTenant(
   if (tenant.kind !== input.kind)
     throw new AppError<TenantsCode>('tenant_slug_taken', `${input.slug} is a ${tenant.kind} tenant`);
   const { context } = tenant;
+  if (input.place !== undefined && input.place.kind !== 'shared')
+    await needPlacer(deps).settle(context.tenantId, input.place);
   const created = await deps.tenant.transaction(context, async (tx) => {
     if ((await tx.query(queries.creationEntry(context.tenantId))).length > 0) return false;
     await deps.sealer.provision(context, tx);

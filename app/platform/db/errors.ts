@@ -18,6 +18,7 @@ export type DatabaseCode =
   | 'migration_out_of_order'
   | 'migration_database_newer'
   | 'migration_failed'
+  | 'relocation_failed'
   | 'posture_red'
   | 'disk_full';
 

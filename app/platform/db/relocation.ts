@@ -1,0 +1,430 @@
+import { escapeIdentifier, Client, type ClientConfig } from 'pg';
+import type { Uuid } from '@auditrax/base';
+import { databaseError } from './errors.ts';
+
+/** Rows carried in one statement: enough that round trips do not count, few enough that large values fit in memory. */
+const BATCH_ROWS_MAX = 200;
+/** A transaction of the house ends after 15 s (statement) or 30 s (idle); one that outlives that is not the house's. */
+const SETTLE_MS_MAX = 45_000;
+/** Between two looks at what still has to settle; a freeze should cost seconds, not the interval. */
+const SETTLE_POLL_MS = 50;
+/** Positions that the source's log may still hand out while rows are copied. */
+const POSITION_HEADROOM = 2n ** 40n;
+/** A row that changes between two looks is carried after; one that differs this often is a fault. */
+const PROOF_ATTEMPTS_MAX = 5;
+/** Schemas whose tables hold rows of tenants beside the content schema. */
+const SHARED_SCHEMAS = ['audit', 'identity', 'oncall'] as const;
+
+/** Where a tenant's rows are, for whoever may read past the tenant wall. */
+export interface RelocationSide {
+  /** A superuser's connection to the database. */
+  readonly connection: ClientConfig;
+  /** Schema of the content tables: `app`, or the tenant's own. */
+  readonly schema: string;
+}
+
+export type RelocationStage = 'copying' | 'frozen' | 'proving' | 'switched' | 'cleared';
+
+export interface RelocationProgress {
+  readonly stage: RelocationStage;
+  readonly rowsDone: number;
+  readonly rowsTotal: number;
+}
+
+/** Count and SHA-256 (hex) over the rows of a table in the order of their key, equal on both sides. */
+export interface TableProof {
+  readonly rows: number;
+  readonly sha256: string;
+}
+
+export interface RelocationProof {
+  readonly tables: Readonly<Record<string, TableProof>>;
+  /** How long nothing could be written for the tenant, in milliseconds. */
+  readonly frozenMs: number;
+}
+
+export interface RelocationInput {
+  readonly tenantId: Uuid;
+  readonly source: RelocationSide;
+  readonly target: RelocationSide;
+  /** True when both sides are the same database: people and the log then stay where they are. */
+  readonly sameDatabase: boolean;
+  readonly progress: (progress: RelocationProgress) => Promise<void>;
+  /** Freezes the tenant's writes in the source (`platform.hold`), and thaws them. */
+  readonly hold: (client: Client, isHeld: boolean) => Promise<void>;
+  /** Resolves when whoever follows the source's log has seen everything up to this position. */
+  readonly followed: (position: bigint) => Promise<void>;
+  /** Makes the target the tenant's place; afterwards nothing may be answered from the source. */
+  readonly switchOver: (proof: RelocationProof) => Promise<void>;
+}
+
+interface Table {
+  /** `schema.table` as both sides would call it if the content schema were `app`. */
+  readonly name: string;
+  readonly sourceName: string;
+  readonly targetName: string;
+  readonly columns: readonly string[];
+  readonly key: readonly string[];
+}
+
+/**
+ * What must not be carried over as it is. `audit.entry.xid`: the commit guard asks for an entry of the running
+ * transaction; a number of another server could be that of a transaction yet to come, which would then change rows
+ * unlogged. `audit.log_index.position`: the order over all logs of the source means nothing at the target.
+ */
+const REPLACED: Readonly<Record<string, readonly string[]>> = {
+  'audit.entry': ['xid'],
+  'audit.log_index': ['position'],
+  'audit.pending': ['seq'],
+};
+
+interface Work {
+  readonly input: RelocationInput;
+  readonly from: Client;
+  readonly to: Client;
+  readonly tables: readonly Table[];
+  /** Added to a position of the source: below every position of the target, in the same order. */
+  readonly positionShift: bigint;
+  done: number;
+  total: number;
+}
+
+/**
+ * Moves every row of one tenant from one place to another. First everything is copied while people work; then writes are
+ * frozen, what changed meanwhile is carried after, both sides are compared row by row, and the place is switched; at
+ * last the source is emptied. Whatever fails before the switch leaves the source as it was, thawed, and the target empty.
+ * Asking again after a crash starts anew and ends in the same state.
+ *
+ * Throws `relocation_failed` with the table and what differed; nothing is lost then.
+ */
+export async function relocate(input: RelocationInput): Promise<RelocationProof> {
+  const from = await connect(input.source.connection);
+  try {
+    const to = await connect(input.target.connection);
+    try {
+      return await moveRows(input, from, to);
+    } finally {
+      await to.end();
+    }
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'relocation_failed') throw error;
+    throw databaseError('relocation_failed', `the move stopped: ${(error as Error).message}`, error);
+  } finally {
+    await from.end();
+  }
+}
+
+async function connect(connection: ClientConfig): Promise<Client> {
+  const client = new Client(connection);
+  await client.connect();
+  client.on('error', () => undefined); // a lost connection also fails the query that is running
+  // Triggers have run where the rows were written; here they are copied, not written again.
+  await client.query(`set session_replication_role = replica; set timezone = 'UTC'; set search_path = pg_catalog`);
+  return client;
+}
+
+async function moveRows(input: RelocationInput, from: Client, to: Client): Promise<RelocationProof> {
+  const tables = await listTables(input, from, to);
+  const work: Work = {
+    input,
+    from,
+    to,
+    tables,
+    positionShift: input.sameDatabase ? 0n : await positionShift(from, to),
+    done: 0,
+    total: await countRows(from, tables, input.tenantId),
+  };
+  let isSwitched = false;
+  try {
+    await empty(
+      to,
+      tables.map((table) => table.targetName),
+      input.tenantId,
+    );
+    await report(work, 'copying');
+    const snapshot = await copyAll(work);
+    const frozenAt = Date.now();
+    await input.hold(from, true);
+    await report(work, 'frozen');
+    await settle(work);
+    for (const table of tables) await carryAfter(work, table, snapshot);
+    await report(work, 'proving');
+    const proof: RelocationProof = { tables: await prove(work, snapshot), frozenMs: Date.now() - frozenAt };
+    isSwitched = true; // from here on the answer of the switch may be lost, its effect not
+    await input.switchOver(proof);
+    await report(work, 'switched');
+    await empty(
+      from,
+      tables.map((table) => table.sourceName),
+      input.tenantId,
+    );
+    await report(work, 'cleared');
+    return proof;
+  } catch (error) {
+    if (!isSwitched) {
+      await empty(
+        to,
+        tables.map((table) => table.targetName),
+        input.tenantId,
+      ).catch(() => undefined);
+      await input.hold(from, false).catch(() => undefined);
+    }
+    throw error;
+  }
+}
+
+/** Empties the source of a move that was switched and then cut off. Safe to call again. */
+export async function clearSource(
+  input: Pick<RelocationInput, 'tenantId' | 'source' | 'target' | 'sameDatabase'>,
+): Promise<void> {
+  const from = await connect(input.source.connection);
+  try {
+    const names = (await tablesOf(from, input.source.schema, input.sameDatabase)).map(
+      ({ schema, table }) => `${schema}.${table}`,
+    );
+    await empty(from, names, input.tenantId);
+  } finally {
+    await from.end();
+  }
+}
+
+function report(work: Work, stage: RelocationStage): Promise<void> {
+  return work.input.progress({ stage, rowsDone: work.done, rowsTotal: Math.max(work.total, work.done) });
+}
+
+interface CatalogueRow {
+  readonly schema: string;
+  readonly table: string;
+  readonly columns: string[];
+  readonly key: string[];
+}
+
+/** Every table with a `tenant_id` in the content schema and, for another database, in the shared ones. */
+async function tablesOf(client: Client, contentSchema: string, sameDatabase: boolean): Promise<CatalogueRow[]> {
+  const schemas = sameDatabase ? [contentSchema] : [contentSchema, ...SHARED_SCHEMAS];
+  const { rows } = await client.query<CatalogueRow>(
+    `select n.nspname as schema, c.relname as table,
+       array(select a.attname::text from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+         and a.attgenerated = '' order by a.attnum) as columns,
+       array(select a.attname::text from pg_index i cross join unnest(i.indkey) with ordinality k (num, at)
+         join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.num
+         where i.indrelid = c.oid and i.indisprimary order by k.at) as key
+     from pg_class c join pg_namespace n on n.oid = c.relnamespace
+     where c.relkind = 'r' and n.nspname = any ($1)
+       and exists (select from pg_attribute a where a.attrelid = c.oid and a.attname = 'tenant_id' and not a.attisdropped)
+     order by n.nspname, c.relname`,
+    [schemas],
+  );
+  return rows;
+}
+
+async function listTables(input: RelocationInput, from: Client, to: Client): Promise<Table[]> {
+  const there = new Map(
+    (await tablesOf(to, input.target.schema, input.sameDatabase)).map((row) => [
+      plainName(row, input.target.schema),
+      row,
+    ]),
+  );
+  const tables: Table[] = [];
+  for (const row of await tablesOf(from, input.source.schema, input.sameDatabase)) {
+    const name = plainName(row, input.source.schema);
+    const twin = there.get(name);
+    if (twin === undefined || twin.columns.join() !== row.columns.join()) {
+      throw databaseError('relocation_failed', `${name} is not the same on both sides: run the migrations first`);
+    }
+    tables.push({ name, sourceName: quoted(row), targetName: quoted(twin), columns: row.columns, key: row.key });
+  }
+  return tables;
+}
+
+const plainName = (row: CatalogueRow, contentSchema: string): string =>
+  `${row.schema === contentSchema ? 'app' : row.schema}.${row.table}`;
+const quoted = (row: CatalogueRow): string => `${escapeIdentifier(row.schema)}.${escapeIdentifier(row.table)}`;
+const list = (names: readonly string[]): string => names.map((name) => escapeIdentifier(name)).join(', ');
+
+/** Rows `k` and `t` of a table are the same one. */
+const sameKey = (table: Table): string =>
+  table.key.map((column) => `k.${escapeIdentifier(column)} = t.${escapeIdentifier(column)}`).join(' and ');
+
+async function countRows(client: Client, tables: readonly Table[], tenantId: Uuid): Promise<number> {
+  let total = 0;
+  for (const { sourceName } of tables) {
+    const { rows } = await client.query<{ n: string }>(`select count(*) as n from ${sourceName} where tenant_id = $1`, [
+      tenantId,
+    ]);
+    total += Number(rows[0]!.n);
+  }
+  return total;
+}
+
+/** Far below what the target has, and leaving room for what the source will still number. */
+async function positionShift(from: Client, to: Client): Promise<bigint> {
+  const bound = async (client: Client, text: string) => BigInt((await client.query<{ p: string }>(text)).rows[0]!.p);
+  const highest = await bound(from, 'select coalesce(max(position), 0)::text as p from audit.log_index');
+  const lowest = await bound(to, 'select least(coalesce(min(position), 0), 0)::text as p from audit.log_index');
+  return lowest - (highest < 0n ? 0n : highest) - POSITION_HEADROOM;
+}
+
+/** Copies everything as one snapshot shows it, and returns that snapshot. */
+async function copyAll(work: Work): Promise<string> {
+  const { from, tables } = work;
+  await from.query('begin isolation level repeatable read read only');
+  const { rows } = await from.query<{ snapshot: string }>('select pg_current_snapshot()::text as snapshot');
+  for (const table of tables) await copyRows(work, table, 'true');
+  await from.query('commit');
+  return rows[0]!.snapshot;
+}
+
+/** Carries the tenant's rows that fulfil `condition`, replacing what the target has under the same key. */
+async function copyRows(work: Work, table: Table, condition: string): Promise<void> {
+  const { from, to, input } = work;
+  const isInside = condition === 'true';
+  if (!isInside) await from.query('begin read only');
+  await from.query(
+    `declare carried no scroll cursor for select to_jsonb(row_of.*)::text as line
+     from (select ${list(table.columns)} from ${table.sourceName} where tenant_id = '${input.tenantId}' and ${condition}) row_of`,
+  );
+  const insert = insertOf(work, table);
+  const deletion = `delete from ${table.targetName} t using jsonb_populate_recordset(null::${table.targetName}, $1::jsonb) k
+    where ${sameKey(table)}`;
+  for (;;) {
+    const { rows } = await from.query<{ line: string }>(`fetch ${BATCH_ROWS_MAX} from carried`);
+    if (rows.length === 0) break;
+    const lines = [`[${rows.map((row) => row.line).join(',')}]`];
+    await to.query('begin');
+    if (!isInside) await to.query(deletion, lines);
+    await to.query(insert, lines);
+    await to.query('commit');
+    work.done += rows.length;
+    await report(work, isInside ? 'copying' : 'frozen');
+  }
+  await from.query('close carried');
+  if (!isInside) await from.query('commit');
+}
+
+function insertOf(work: Work, table: Table): string {
+  const replaced = new Set(REPLACED[table.name] ?? []);
+  const value = (column: string): string => {
+    if (!replaced.has(column) || work.input.sameDatabase) return `r.${escapeIdentifier(column)}`;
+    return column === 'position' ? `r.position + (${work.positionShift})` : column === 'xid' ? `'0'::xid8` : 'default';
+  };
+  return `insert into ${table.targetName} (${list(table.columns)}) overriding system value
+    select ${table.columns.map(value).join(', ')} from jsonb_populate_recordset(null::${table.targetName}, $1::jsonb) r`;
+}
+
+/** What was written after the snapshot, by the number of the writing transaction; and what is gone since. */
+async function carryAfter(work: Work, table: Table, snapshot: string): Promise<void> {
+  // `xmin` has 32 bits; the full number is the youngest one at or below now that ends in them.
+  const writer = `greatest(3, pg_snapshot_xmax(pg_current_snapshot())::text::numeric
+    - mod(pg_snapshot_xmax(pg_current_snapshot())::text::numeric - xmin::text::numeric + 4294967296, 4294967296))`;
+  await copyRows(work, table, `not pg_visible_in_snapshot((${writer})::text::xid8, '${snapshot}'::pg_snapshot)`);
+  const [here, there] = await Promise.all([
+    countRows(work.from, [table], work.input.tenantId),
+    countRows(work.to, [{ ...table, sourceName: table.targetName }], work.input.tenantId),
+  ]);
+  if (here !== there) await dropGone(work, table);
+}
+
+async function dropGone(work: Work, table: Table): Promise<void> {
+  const { from, to, input } = work;
+  const keys = await from.query<{ keys: string }>(
+    `select coalesce(jsonb_agg(to_jsonb(k.*)), '[]')::text as keys
+     from (select ${list(table.key)} from ${table.sourceName} where tenant_id = $1) k`,
+    [input.tenantId],
+  );
+  await to.query(
+    `delete from ${table.targetName} t where t.tenant_id = $1
+     and not exists (select from jsonb_populate_recordset(null::${table.targetName}, $2::jsonb) k where ${sameKey(table)})`,
+    [input.tenantId, keys.rows[0]!.keys],
+  );
+}
+
+/** Waits until nothing that began before the freeze still runs, the log has taken in every entry, and it is followed. */
+async function settle(work: Work): Promise<void> {
+  const { from, input } = work;
+  const { rows: clock } = await from.query<{ at: Date }>('select clock_timestamp() as at');
+  const heldAt = clock[0]!.at;
+  await until('a transaction that began before the freeze still runs', async () => {
+    const { rows } = await from.query(
+      `select from pg_stat_activity a where a.datname = current_database() and a.pid <> pg_backend_pid()
+       and a.backend_type = 'client backend' and a.xact_start < $1 limit 1`,
+      [heldAt],
+    );
+    return rows.length === 0;
+  });
+  if (input.sameDatabase) return;
+  await until('the log has not taken in the last entries', async () => {
+    const { rows } = await from.query(
+      `select from audit.pending p where p.tenant_id = $1
+       union all
+       select from audit.log_head h where h.tenant_id = $1 and h.size > 0 and not exists (
+         select from audit.checkpoint c where c.tenant_id = h.tenant_id and c.generation = h.generation and c.size = h.size)
+       limit 1`,
+      [input.tenantId],
+    );
+    return rows.length === 0;
+  });
+  const { rows } = await from.query<{ last: string }>(
+    'select coalesce(max(position), 0)::text as last from audit.log_index where tenant_id = $1',
+    [input.tenantId],
+  );
+  await input.followed(BigInt(rows[0]!.last));
+}
+
+async function until(what: string, isSo: () => Promise<boolean>): Promise<void> {
+  const end = Date.now() + SETTLE_MS_MAX;
+  while (!(await isSo())) {
+    if (Date.now() > end) throw databaseError('relocation_failed', `${what}: nothing was moved`);
+    await new Promise((resolve) => setTimeout(resolve, SETTLE_POLL_MS));
+  }
+}
+
+/** Compares both sides table by table; throws `relocation_failed` on a difference that stays. */
+async function prove(work: Work, snapshot: string): Promise<Record<string, TableProof>> {
+  const proofs: Record<string, TableProof> = {};
+  for (const table of work.tables) {
+    const proof = await proveTable(work, table, snapshot);
+    if (proof.rows > 0) proofs[table.name] = proof;
+  }
+  return proofs;
+}
+
+/**
+ * Counters of sessions and passkeys move without a tenant's scope, so no freeze holds them: such a table is carried
+ * after once more before a difference is believed.
+ */
+async function proveTable(work: Work, table: Table, snapshot: string): Promise<TableProof> {
+  const { tenantId } = work.input;
+  for (let attempt = 1; ; attempt += 1) {
+    const [here, there] = await Promise.all([
+      digest(work.from, table, { name: table.sourceName, tenantId }),
+      digest(work.to, table, { name: table.targetName, tenantId }),
+    ]);
+    if (here.rows === there.rows && here.sha256 === there.sha256) return here;
+    if (attempt >= PROOF_ATTEMPTS_MAX) {
+      throw databaseError(
+        'relocation_failed',
+        `${table.name}: ${there.rows} of ${here.rows} rows arrived${here.rows === there.rows ? ', but not the same ones' : ''}`,
+      );
+    }
+    await carryAfter(work, table, snapshot);
+  }
+}
+
+async function digest(client: Client, table: Table, of: { name: string; tenantId: Uuid }): Promise<TableProof> {
+  const compared = table.columns.filter((column) => !(REPLACED[table.name] ?? []).includes(column));
+  const { rows } = await client.query<{ n: string; sha256: string }>(
+    `select count(*) as n, encode(sha256(coalesce(string_agg(
+       sha256(convert_to((select to_jsonb(v.*)::text from (select ${compared.map((column) => `t.${escapeIdentifier(column)}`).join(', ')}) v), 'UTF8')),
+       ''::bytea order by ${table.key.map((column) => `t.${escapeIdentifier(column)}`).join(', ')}), ''::bytea)), 'hex') as sha256
+     from ${of.name} t where t.tenant_id = $1`,
+    [of.tenantId],
+  );
+  return { rows: Number(rows[0]!.n), sha256: rows[0]!.sha256 };
+}
+
+async function empty(client: Client, names: readonly string[], tenantId: Uuid): Promise<void> {
+  await client.query('begin');
+  for (const name of names) await client.query(`delete from ${name} where tenant_id = $1`, [tenantId]);
+  await client.query('commit');
+}
