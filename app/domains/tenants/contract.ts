@@ -1,5 +1,6 @@
 import { defineRoutes } from '@auditrax/base/route';
 import { z } from 'zod';
+import { placeShape } from './placement-contract.ts';
 
 export const routes = defineRoutes({
   list: {
@@ -17,6 +18,7 @@ export const routes = defineRoutes({
             name: z.string(),
             kind: z.enum(['sample', 'canary', 'operator', 'customer']),
             tier: z.enum(['standard', 'enterprise']),
+            place: placeShape,
             createdAt: z.iso.datetime(),
           }),
         ),

@@ -1,5 +1,6 @@
 import type { Uuid } from '@auditrax/base';
 import { sql, type Statement } from '@auditrax/tenancy';
+import type { PlaceKind } from './placement-contract.ts';
 import type { Caller } from '../../platform/http/handler.ts';
 
 export type TenantKind = Caller['tenantKind'];
@@ -13,10 +14,14 @@ export interface TenantListRow {
   readonly kind: TenantKind;
   readonly tier: TenantTier;
   readonly created_at: Date;
+  /** Null: the shared tables of the home region. */
+  readonly place_kind: PlaceKind | null;
+  readonly place_region: string | null;
 }
 
 export const listTenants = (limit: number): Statement<TenantListRow> =>
-  sql<TenantListRow>`select t.slug, t.display_name, t.kind, t.tier, t.created_at from platform.tenant t order by t.slug limit ${limit}`;
+  sql<TenantListRow>`select t.slug, t.display_name, t.kind, t.tier, t.created_at, p.kind as place_kind, p.region as place_region
+    from platform.tenant t left join platform.placement p on p.tenant_id = t.id order by t.slug limit ${limit}`;
 
 export const insertTenant = (row: {
   id: Uuid;
