@@ -179,11 +179,82 @@ export const keyRings = {
   ],
 };
 
+const shared = { kind: 'shared', region: 'north' };
+const south = { kind: 'database', region: 'south' };
+export const places = {
+  regions: [
+    { name: 'north', isHome: true, kinds: ['shared', 'schema', 'database'] },
+    { name: 'south', isHome: false, kinds: ['database'] },
+  ],
+};
+const move = {
+  id: id('mov', 1),
+  tenant: { slug: 'lakeside', name: 'Lakeside Internal Audit' },
+  state: 'moving',
+  from: shared,
+  to: south,
+  requestedBy: id('mem', 1),
+  requestedAt: at(-1 * MINUTE),
+  endedAt: null,
+  progress: { stage: 'copying', rowsDone: 18_204, rowsTotal: 41_377, updatedAt: at(0) },
+  frozenMs: null,
+  proof: null,
+  failure: null,
+  mayCancel: true,
+};
+const ended = { ...move, progress: null, endedAt: at(-40 * DAY), mayCancel: false };
+export const moves = {
+  moves: [
+    move,
+    {
+      ...ended,
+      id: id('mov', 2),
+      tenant: { slug: 'orchard', name: 'Orchard Row Assurance' },
+      state: 'done',
+      frozenMs: 1840,
+      proof: [
+        { table: 'app.engagement', rows: 12, sha256: 'a'.repeat(64) },
+        { table: 'audit.entry', rows: 9127, sha256: 'b'.repeat(64) },
+      ],
+    },
+    { ...ended, id: id('mov', 3), state: 'failed', failure: 'The database of the region south could not be reached.' },
+  ],
+};
+
 export const tenants = {
   tenants: [
-    { slug: 'harbour', name: 'Harbour Street Audit', kind: 'sample', tier: 'standard', createdAt: at(-130 * DAY) },
-    { slug: 'lakeside', name: 'Lakeside Internal Audit', kind: 'sample', tier: 'enterprise', createdAt: at(-90 * DAY) },
-    { slug: 'canary-b', name: 'Canary B', kind: 'canary', tier: 'enterprise', createdAt: at(-130 * DAY) },
+    {
+      slug: 'harbour',
+      name: 'Harbour Street Audit',
+      kind: 'sample',
+      tier: 'standard',
+      place: shared,
+      createdAt: at(-130 * DAY),
+    },
+    {
+      slug: 'lakeside',
+      name: 'Lakeside Internal Audit',
+      kind: 'sample',
+      tier: 'enterprise',
+      place: shared,
+      createdAt: at(-90 * DAY),
+    },
+    {
+      slug: 'canary-b',
+      name: 'Canary B',
+      kind: 'canary',
+      tier: 'enterprise',
+      place: shared,
+      createdAt: at(-130 * DAY),
+    },
+    {
+      slug: 'orchard',
+      name: 'Orchard Row Assurance',
+      kind: 'customer',
+      tier: 'enterprise',
+      place: south,
+      createdAt: at(-40 * DAY),
+    },
   ],
 };
 const inventory = {

@@ -129,6 +129,8 @@ function read(url: URL, role: data.MockRole): Answer | null {
     '/api/operator/key-rings': keys.keyRings,
     '/api/tenants': keys.tenants,
     '/api/tenants/deletions': keys.deletions,
+    '/api/tenants/places': keys.places,
+    '/api/tenants/moves': keys.moves,
     '/api/tenants/deletion-preview': keys.deletionPreview,
     '/api/oncall/pages': data.oncall,
   };

@@ -216,6 +216,29 @@ const screens: readonly Screen[] = [
       await page.getByText('What becomes unreadable for good').waitFor();
     },
   },
+  {
+    name: 'new-organisation',
+    path: '/app/organisations',
+    role: 'operator',
+    ready: 'text=Moves under way',
+    act: async (page) => {
+      await page.getByRole('button', { name: 'New organisation' }).click();
+      await page.getByLabel('Name', { exact: true }).fill('Quay Lane Assurance');
+      await page.getByText('Enterprise', { exact: true }).click();
+      await page.getByText('Database of its own', { exact: true }).click();
+    },
+  },
+  {
+    name: 'move-organisation',
+    path: '/app/organisations',
+    role: 'operator',
+    ready: 'text=Moves under way',
+    act: async (page) => {
+      await page.getByRole('button', { name: 'Actions for Orchard Row Assurance' }).click();
+      await page.getByRole('menuitem', { name: 'Move it…' }).click();
+      await page.getByText('Where its data lives').waitFor();
+    },
+  },
   { name: 'oncall', path: '/app/oncall', role: 'operator', ready: 'text=Canary channel' },
   {
     name: 'oncall-page',

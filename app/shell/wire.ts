@@ -8,6 +8,7 @@ import type { rotationContract as keyRotation } from '../domains/keys/rotation-c
 import type { sourceContract as keySources } from '../domains/keys/source-contract.ts';
 import type { routes as oncall } from '../domains/oncall/contract.ts';
 import type { routes as tenants } from '../domains/tenants/contract.ts';
+import type { placementRoutes } from '../domains/tenants/placement-contract.ts';
 import type { deletionRoutes } from '../domains/tenants/deletion-contract.ts';
 
 /**
@@ -43,6 +44,9 @@ export type KeySourceAnswer = Answer<(typeof keySources)['read']>;
 export type ImportParameters = Answer<(typeof keySources)['importParameters']>;
 export type RotationAnswer = Answer<(typeof keyRotation)['rotation']>;
 export type TenantsAnswer = Answer<(typeof tenants)['list']>;
+export type PlacesAnswer = Answer<(typeof placementRoutes)['places']>;
+export type MovesAnswer = Answer<(typeof placementRoutes)['moves']>;
+export type OpenedTenant = output<(typeof placementRoutes)['create']['replies'][201]>;
 export type DeletionsAnswer = Answer<(typeof deletionRoutes)['list']>;
 export type DeletionPreview = Answer<(typeof deletionRoutes)['preview']>;
 export type KeyRingsAnswer = Answer<(typeof keySources)['keyRings']>;

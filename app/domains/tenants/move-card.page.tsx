@@ -49,7 +49,7 @@ function UnderWay({ move }: { move: Move }) {
         value={rowsTotal === 0 ? 1 : Math.min(1, rowsDone / rowsTotal)}
         detail={`${count.format(rowsDone)} of ${count.format(rowsTotal)}`}
       />
-      <Stages stages={STAGES} current={at} label={(one) => stageWords[one]} />
+      <Stages stages={STAGES} now={at} words={stageWords} />
     </>
   );
 }
@@ -89,7 +89,7 @@ export function MoveCard({ move }: { move: Move }) {
   const client = useQueryClient();
   const names = useNames();
   const cancel = useMutation({
-    mutationFn: () => request<unknown>(`/api/tenants/moves/${move.id}/cancel`, { body: {} }),
+    mutationFn: () => request<unknown>(`/api/tenants/moves/${move.id}/cancel`, { method: 'POST' }),
     onSuccess: () => {
       toast('Cancelled', 'What was copied is taken back; nothing changes for the organisation.');
       void client.invalidateQueries({ queryKey: ['tenants'] });
@@ -97,9 +97,11 @@ export function MoveCard({ move }: { move: Move }) {
   });
   const [look, word] = moveWords[move.state];
   return (
-    <article className="card" aria-label={`Move of ${move.tenant.name}`}>
-      <div className="row row--apart">
-        <h3>{move.tenant.name}</h3>
+    <section className="card" aria-label={`Move of ${move.tenant.name}, ${word}`}>
+      <div className="card__head">
+        <h3>
+          {move.tenant.name} <span className="muted mono">{move.tenant.slug}</span>
+        </h3>
         <span className={`grade grade--boxed grade--${look}`}>{word}</span>
       </div>
       <p>
@@ -121,6 +123,6 @@ export function MoveCard({ move }: { move: Move }) {
         </div>
       )}
       <Failure error={cancel.error} />
-    </article>
+    </section>
   );
 }

@@ -1,7 +1,7 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState, type FormEvent } from 'react';
 import { Button } from '../../ui/button.tsx';
-import { CodeBlock, Facts, Notice } from '../../ui/display.tsx';
+import { CodeBlock, Facts } from '../../ui/display.tsx';
 import { ChoiceField, TextField } from '../../ui/field.tsx';
 import { Dialog, toast } from '../../ui/overlay.tsx';
 import { request } from '../../shell/api.ts';
@@ -208,11 +208,11 @@ export function NewTenant({ taken, onClose }: { taken: ReadonlySet<string>; onCl
     >
       {places.error && <Failure error={places.error} />}
       {places.data && (
-        <form id="new-tenant" onSubmit={submit} noValidate>
+        <form id="new-tenant" className="stack" onSubmit={submit} noValidate>
           <DraftForm draft={whole} onChange={setDraft} faults={isChecked ? faults : {}} places={places.data} />
         </form>
       )}
-      {!places.data && !places.error && <Notice title="Looking up the regions…">{null}</Notice>}
+      {!places.data && !places.error && <output className="muted">Looking up the regions…</output>}
     </Dialog>
   );
 }

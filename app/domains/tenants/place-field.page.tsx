@@ -30,7 +30,7 @@ export function PlaceField({
       {choices.length > 1 ? (
         <SelectField
           label="Region"
-          help="As the customer chose it. Nothing of it is kept in another one."
+          help="As the customer chose it. Sealed evidence files stay with the house; rows live there and nowhere else."
           value={value.region}
           choices={choices}
           onChange={(region) => onChange({ ...value, region })}

@@ -27,7 +27,11 @@ export function placeChoices(regions: readonly Region[], tier: 'standard' | 'ent
   const kinds: readonly PlaceKind[] = tier === 'standard' ? ['shared'] : ['shared', 'schema', 'database'];
   return kinds
     .filter((kind) => regions.some((region) => region.kinds.includes(kind)))
-    .map((kind) => ({ value: kind, label: placeWords[kind], help: placeHelp[kind] }));
+    .map((kind) => ({
+      value: kind,
+      label: placeWords[kind].charAt(0).toUpperCase() + placeWords[kind].slice(1),
+      help: placeHelp[kind],
+    }));
 }
 
 /** Regions that can hold this kind, as choices. */
