@@ -24,6 +24,7 @@ import { idKeysContract } from '../platform/http/id-keys-contract.ts';
 import { openDeletions } from './deletions.ts';
 import { doorSettings } from './doors.ts';
 import { openFloor, publicJwk, TOKEN_ISSUER, TRUST_DOMAIN, type Floor } from './floor.ts';
+import { openPlacer, openPlaces } from './places.ts';
 import { openRecordedDatabase, recordAttemptWith } from './refusals.ts';
 import { startHousekeeping } from './housekeeping.ts';
 import { readHousePolicy } from './rooms.ts';
@@ -81,7 +82,9 @@ async function start(): Promise<void> {
   const watched = watchDatabase(floor, recorded);
   const { tenant, system } = watched;
   const { sealer, rotation, recordAudit } = openSealing(floor, 'issuer', { tenant, ...registry });
+  const placer = openPlacer(floor, system);
   const deps = {
+    placer,
     tenant,
     system,
     sealer,
@@ -107,6 +110,7 @@ async function start(): Promise<void> {
     SWEEP_MS,
   );
   const deletions = openDeletions(floor, deps);
+  const places = openPlaces(floor, deps);
   const housekeeping = startHousekeeping(floor, system, { chores: [rotation.tend], round_ms: RESEAL_ROUND_MS });
   member.onAsk('seed', () => seed(deps));
   await serve(floor, 'issuer', {
@@ -118,6 +122,7 @@ async function start(): Promise<void> {
       accessRoutes(deps),
       tenantsRoutes(deps),
       deletions.routes,
+      places.routes,
       idKeysRoutes,
     ],
     problems: [identityProblems, accessProblems, tenantsProblems, keysProblems, auditProblems, drillsProblems],
@@ -129,6 +134,7 @@ async function start(): Promise<void> {
     release: async () => {
       clearInterval(sweeping);
       await deletions.close();
+      places.close();
       housekeeping.stop();
       rotation.stop();
       await watched.close();

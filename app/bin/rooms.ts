@@ -12,6 +12,7 @@ import { sourceContract as keySourcesContract } from '../domains/keys/source-con
 import { rotationContract } from '../domains/keys/rotation-contract.ts';
 import { routes as oncallContract } from '../domains/oncall/contract.ts';
 import { deletionRoutes as deletionContract } from '../domains/tenants/deletion-contract.ts';
+import { placementRoutes as placementContract } from '../domains/tenants/placement-contract.ts';
 import { routes as tenantsContract } from '../domains/tenants/contract.ts';
 import { ROOT } from './root.ts';
 
@@ -21,6 +22,7 @@ export const EDGE_CONTRACTS: readonly Readonly<Record<string, RouteContract>>[] 
   accessContract,
   tenantsContract,
   deletionContract,
+  placementContract,
   engagementsContract,
   evidenceContract,
   auditTrailContract,

@@ -8,6 +8,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import type { Caller, Role } from '../../platform/http/handler.ts';
 import { routes as identityRoutes } from '../identity/contract.ts';
 import { deletionRoutes } from '../tenants/deletion-contract.ts';
+import { placementRoutes } from '../tenants/placement-contract.ts';
 import { routes as tenantsRoutes } from '../tenants/contract.ts';
 import { routes as accessRoutes } from './contract.ts';
 import { loadRoutePolicy } from './route-policy.ts';
@@ -41,9 +42,13 @@ function room(name: string, policy: string, schema?: string): string {
 }
 
 const own = ['identity', 'access', 'tenants'].map((name) => join(DOMAINS, name, 'policy.cedar'));
-const contracts: readonly RouteContract[] = [identityRoutes, accessRoutes, tenantsRoutes, deletionRoutes].flatMap(
-  (routes) => Object.values(routes),
-);
+const contracts: readonly RouteContract[] = [
+  identityRoutes,
+  accessRoutes,
+  tenantsRoutes,
+  deletionRoutes,
+  placementRoutes,
+].flatMap((routes) => Object.values(routes));
 const operations = new Set(contracts.map(({ operation }) => operation as string));
 const code = (work: () => unknown): string => {
   try {

@@ -34,7 +34,7 @@ beforeAll(async () => {
     canaryIdentityRoutes(deps),
     tokenMintRoutes(deps),
     accessRoutes(deps),
-    tenantsRoutes(deps),
+    tenantsRoutes({ ...deps, placer: { regions: () => [{ name: 'north', isHome: true }] } }),
   ];
   device = createSoftwareAuthenticator({ origin: doors.edge.origins[0]! });
 });

@@ -23,6 +23,8 @@ export interface IdentityDeps {
 /** Global tables that these rooms reach through the system door. */
 export const systemTables: readonly string[] = [
   'platform.tenant',
+  'platform.placement',
+  'platform.move_progress',
   'audit.mint',
   'identity.session_index',
   'identity.credential_index',

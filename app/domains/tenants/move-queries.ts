@@ -94,8 +94,18 @@ export const progressOf = (ids: readonly Uuid[]): Statement<ProgressRow> =>
   sql<ProgressRow>`select p.move_id, p.stage, p.rows_done, p.rows_total, p.updated_at, p.proof
     from platform.move_progress p where p.move_id = any (${ids}::uuid[])`;
 
-export const placements = (limit: number): Statement<PlacementRow> =>
-  sql<PlacementRow>`select p.tenant_id, p.kind, p.region from platform.placement p order by p.tenant_id limit ${limit}`;
-
 export const placementOf = (tenantId: Uuid): Statement<PlacementRow> =>
   sql<PlacementRow>`select p.tenant_id, p.kind, p.region from platform.placement p where p.tenant_id = ${tenantId}`;
+
+/** Makes a place that was provisioned the tenant's home. Nothing may be stored for the tenant yet. */
+export const settlePlace = (place: {
+  readonly tenantId: Uuid;
+  readonly kind: 'schema' | 'database';
+  readonly region: string;
+  readonly cell: string;
+  readonly schema: string;
+  readonly role: string;
+}): Statement =>
+  sql`insert into platform.placement (tenant_id, kind, region, cell, schema_name, role_name, state)
+    values (${place.tenantId}, ${place.kind}, ${place.region}, ${place.cell}, ${place.schema}, ${place.role}, 'active')
+    on conflict (tenant_id) do nothing`;

@@ -5,9 +5,12 @@ import {
   EXIT_MEND_FIRST,
   type Boot,
   type FromChild,
+  type Orders,
   type Peers,
   type ProvisionedPlace,
   type ProvisionOrder,
+  type RelocationOrder,
+  type RelocationReport,
   type ToChild,
   type WorkloadCertificate,
 } from './messages.ts';
@@ -29,6 +32,8 @@ export interface Membership {
    * what the set-up process threw; then nothing serves from a half-made place, and asking again finishes it.
    */
   provision(order: ProvisionOrder): Promise<ProvisionedPlace>;
+  /** Has a tenant's rows moved; the issuer alone may ask. Rejects like `provision`; nothing is lost then. */
+  relocate(order: RelocationOrder): Promise<RelocationReport>;
   /** Answers questions of the operator's commands (prove, backup, …), by name. */
   onAsk(name: string, answer: (input: Json) => Promise<Json>): void;
   announce(facts: Record<string, Json>): void;
@@ -75,7 +80,7 @@ class Channel implements Membership {
   #certificates = new Map<string, (certificate: WorkloadCertificate) => void>();
   /** Requests that come while the issuer is still opening its authority wait for it. */
   readonly #signer = Promise.withResolvers<Signer>();
-  #places = new Map<string, PromiseWithResolvers<ProvisionedPlace>>();
+  #orders = new Map<string, PromiseWithResolvers<Json>>();
   #answers = new Map<string, (input: Json) => Promise<Json>>();
   #drain: () => Promise<void> = async () => {};
   #draining = false;
@@ -125,10 +130,18 @@ class Channel implements Membership {
   }
 
   provision(order: ProvisionOrder): Promise<ProvisionedPlace> {
+    return this.#order('provision', order) as Promise<never>;
+  }
+
+  relocate(order: RelocationOrder): Promise<RelocationReport> {
+    return this.#order('relocate', order) as Promise<never>;
+  }
+
+  #order(name: keyof Orders, order: ProvisionOrder | RelocationOrder): Promise<Json> {
     const ticket = randomUUID();
-    const waiting = Promise.withResolvers<ProvisionedPlace>();
-    this.#places.set(ticket, waiting);
-    send({ type: 'provision', ticket, order });
+    const waiting = Promise.withResolvers<Json>();
+    this.#orders.set(ticket, waiting);
+    send({ type: 'order', ticket, name, order });
     return waiting.promise;
   }
 
@@ -177,8 +190,8 @@ class Channel implements Membership {
         send({ type: 'signed', ticket: message.ticket, certificate: await sign(message.service, message.csrPem) });
         return;
       }
-      case 'provisioned':
-        return this.#provisioned(message);
+      case 'ordered':
+        return this.#ordered(message);
       case 'ask':
         return this.#answer(message.ticket, message.name, message.input);
       case 'drain':
@@ -188,10 +201,10 @@ class Channel implements Membership {
     }
   }
 
-  #provisioned({ ticket, ok, output }: Extract<ToChild, { type: 'provisioned' }>): void {
-    const waiting = this.#places.get(ticket);
-    this.#places.delete(ticket);
-    if (ok) return waiting?.resolve(output as unknown as ProvisionedPlace);
+  #ordered({ ticket, ok, output }: Extract<ToChild, { type: 'ordered' }>): void {
+    const waiting = this.#orders.get(ticket);
+    this.#orders.delete(ticket);
+    if (ok) return waiting?.resolve(output);
     const { code, detail } = output as { code: string; detail: string };
     waiting?.reject(new AppError(code, detail));
   }

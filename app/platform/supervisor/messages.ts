@@ -53,6 +53,28 @@ export interface ProvisionedPlace {
   readonly role: string;
 }
 
+/** Moves every row of a tenant. Asking again after a crash goes on, or takes back what was begun. */
+export interface RelocationOrder {
+  readonly moveId: string;
+  readonly tenantId: string;
+  readonly kind: 'shared' | 'schema' | 'database';
+  readonly region: string;
+}
+
+/** What the move has shown; the place is switched and the source emptied. */
+export interface RelocationReport {
+  /** Rows and SHA-256 (hex) of each table, the same on both sides. */
+  readonly proof: Readonly<Record<string, { rows: number; sha256: string }>>;
+  /** How long nothing could be written for the tenant, in milliseconds. */
+  readonly frozenMs: number;
+}
+
+/** What the issuer may have the set-up process do while the house runs. */
+export interface Orders {
+  provision(order: ProvisionOrder): Promise<ProvisionedPlace>;
+  relocate(order: RelocationOrder): Promise<RelocationReport>;
+}
+
 /** Everything a process may know at start. A process gets what is named here and reads no environment. */
 export interface Boot {
   readonly service: ServiceName;
@@ -82,8 +104,8 @@ export type ToChild =
   /** To the issuer alone. `service` is what the supervisor knows by which channel the request came in on. */
   | { readonly type: 'sign'; readonly ticket: string; readonly service: ServiceName; readonly csrPem: string }
   | { readonly type: 'peers'; readonly peers: Peers }
-  /** The answer to `provision`: a `ProvisionedPlace`, or code and detail. */
-  | { readonly type: 'provisioned'; readonly ticket: string; readonly ok: boolean; readonly output: Json }
+  /** The answer to an order, or code and detail. */
+  | { readonly type: 'ordered'; readonly ticket: string; readonly ok: boolean; readonly output: Json }
   | { readonly type: 'ask'; readonly ticket: string; readonly name: string; readonly input: Json }
   | { readonly type: 'drain' };
 
@@ -93,7 +115,12 @@ export type FromChild =
   | { readonly type: 'announce'; readonly facts: Readonly<Record<string, Json>> }
   | { readonly type: 'ready'; readonly port: number }
   /** From the issuer alone. */
-  | { readonly type: 'provision'; readonly ticket: string; readonly order: ProvisionOrder }
+  | {
+      readonly type: 'order';
+      readonly ticket: string;
+      readonly name: keyof Orders;
+      readonly order: ProvisionOrder | RelocationOrder;
+    }
   | { readonly type: 'answer'; readonly ticket: string; readonly ok: boolean; readonly output: Json }
   /**
    * The process cannot serve. `passing`: it waits for another part and is started again; else only a person can mend

@@ -9,7 +9,6 @@ import {
   type CellAddress,
   type FromChild,
   type Peers,
-  type ProvisionedPlace,
   type ProvisionOrder,
   type ToChild,
   type WorkloadCertificate,
@@ -31,8 +30,10 @@ export interface SupervisorDeps {
   readonly log: (line: string) => void;
   /** Called whenever a process has become ready, and its number and address have changed. */
   readonly onChange?: () => void;
-  /** Makes a place for a tenant. Without it every order is refused. */
-  readonly provision?: (order: ProvisionOrder) => Promise<ProvisionedPlace>;
+  /** Makes a place for a tenant. Without it every such order is refused. */
+  readonly provision?: Orders['provision'];
+  /** Moves a tenant's rows. Without it every such order is refused. */
+  readonly relocate?: Orders['relocate'];
 }
 
 /** First and longest wait before a dead process is started again; doubles in between, resets after it was ready. */
@@ -229,8 +230,8 @@ export class Supervisor {
         return service === 'issuer' ? this.#relaySigned(message.ticket, message.certificate) : undefined;
       case 'announce':
         return this.#announced(message.facts);
-      case 'provision':
-        return void this.#provision(entry, message);
+      case 'order':
+        return void this.#carryOut(entry, message);
       case 'ready':
         return this.#becameReady(entry, message.port);
       case 'answer':
@@ -246,16 +247,16 @@ export class Supervisor {
   }
 
   /** Only the issuer, which alone knows whether a tenant may have a place of its own, is listened to. */
-  async #provision(entry: Running, { ticket, order }: Extract<FromChild, { type: 'provision' }>): Promise<void> {
+  async #carryOut(entry: Running, { ticket, name, order }: Extract<FromChild, { type: 'order' }>): Promise<void> {
     try {
-      if (entry.spec.service !== 'issuer' || this.#deps.provision === undefined)
+      const carryOut = this.#deps[name] as ((order: ProvisionOrder | RelocationOrder) => Promise<object>) | undefined;
+      if (entry.spec.service !== 'issuer' || carryOut === undefined)
         throw new AppError('provision_refused', `${entry.spec.service} cannot have a place made here`);
-      const place = await this.#deps.provision(order);
-      this.#tell(entry, { type: 'provisioned', ticket, ok: true, output: { ...place } });
+      this.#tell(entry, { type: 'ordered', ticket, ok: true, output: { ...(await carryOut(order)) } });
     } catch (error) {
       const code = error instanceof AppError ? error.code : 'unexpected';
       const output = { code, detail: error instanceof Error ? error.message : String(error) };
-      this.#tell(entry, { type: 'provisioned', ticket, ok: false, output });
+      this.#tell(entry, { type: 'ordered', ticket, ok: false, output });
     }
   }
 
