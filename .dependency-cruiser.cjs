@@ -61,7 +61,7 @@ module.exports = {
       from: { path: 'contract\\.ts$' },
       to: {
         pathNot:
-          'contract\\.ts$|^node_modules/zod/|^packages/base/|^packages/tenancy/src/id-pattern|/(limits|state|states)\\.ts$',
+          'contract\\.ts$|^node_modules/zod/|^packages/base/|^packages/tenancy/src/id-pattern|(/|-)(limits|state|states)\\.ts$',
       },
     },
     {

@@ -66,6 +66,12 @@ function openIdKeys({ member, random }: Floor): IdKeys {
   return idKeys({ version: 1, key: Buffer.from(readFileSync(path, 'utf8'), 'base64url') });
 }
 
+/** Removes what has expired, now and then. */
+function startSweeping(deps: Parameters<typeof sweepIdentity>[0]): ReturnType<typeof setInterval> {
+  const sweep = () => Promise.all([sweepIdentity(deps), sweepMints(deps.system, floor.clock.nowMs())]);
+  return setInterval(() => void sweep().catch((error: unknown) => floor.log.warn('sweep-failed', { error })), SWEEP_MS);
+}
+
 async function start(): Promise<void> {
   const { member, clock, random } = floor;
   member.onSign((service, csrPem) => authority!.sign({ csrPem, service }));
@@ -102,13 +108,7 @@ async function start(): Promise<void> {
   const idKeysRoutes = bindRoutes(idKeysContract, {
     read: () => Promise.resolve({ status: 200 as const, body: spellIdKeys(tagKeys) }),
   });
-  const sweeping = setInterval(
-    () =>
-      void Promise.all([sweepIdentity(deps), sweepMints(system, clock.nowMs())]).catch((error: unknown) =>
-        floor.log.warn('sweep-failed', { error }),
-      ),
-    SWEEP_MS,
-  );
+  const sweeping = startSweeping(deps);
   const deletions = openDeletions(floor, deps);
   const places = openPlaces(floor, deps);
   const housekeeping = startHousekeeping(floor, system, { chores: [rotation.tend], round_ms: RESEAL_ROUND_MS });

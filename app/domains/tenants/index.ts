@@ -4,7 +4,7 @@ export { runDueDeletions } from './deletion-run.ts';
 export { settlePlace } from './move-queries.ts';
 export { runOpenMoves } from './move-run.ts';
 export { placementRoutes } from './placement-routes.ts';
-export type { MoveReport, Placer, Region } from './placer.ts';
+export type { Placer, Region } from './placer.ts';
 export { problems } from './errors.ts';
 export { tenantsRoutes } from './routes.ts';
 export { seedFoundation, seedSample, type SeedResult } from './seed.ts';

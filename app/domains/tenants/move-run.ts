@@ -48,7 +48,7 @@ async function runMove(deps: MoveRunDeps, operator: SubjectRow, row: MoveRow): P
   } catch (error) {
     const isStopped = error instanceof AppError && error.code === 'move_stopped';
     const code = error instanceof AppError ? error.code : 'unexpected';
-    const failure = isStopped ? undefined : String((error as Error).message).slice(0, FAILURE_CHARACTERS_MAX);
+    const failure = isStopped ? undefined : (error as Error).message.slice(0, FAILURE_CHARACTERS_MAX);
     await step(isStopped ? 'stop' : 'fail', {
       type: isStopped ? 'tenant.move-stopped' : 'tenant.move-failed',
       facts: { ...facts, ...(isStopped ? {} : { code }) },

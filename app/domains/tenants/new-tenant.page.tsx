@@ -141,6 +141,36 @@ function DraftForm({
   );
 }
 
+function Approval({
+  draft,
+  onClose,
+  onDone,
+}: {
+  draft: Draft;
+  onClose: () => void;
+  onDone: (opened: OpenedTenant) => void;
+}) {
+  const input = { ...draft, name: draft.name.trim(), leadLabel: draft.leadLabel.trim() };
+  return (
+    <StepUpDialog
+      open
+      onClose={onClose}
+      operation="tenants.create"
+      input={input}
+      title={`Create ${input.name}`}
+      effects={
+        <p>
+          Its keys and its place ({placeText(input.place)}) are made now. You will not see what it stores, here or
+          anywhere.
+        </p>
+      }
+      confirm="Create it"
+      commit={(stepUp) => request<OpenedTenant>('/api/tenants', { body: input, stepUp })}
+      onDone={onDone}
+    />
+  );
+}
+
 /** A new organisation: who it is, where it lives, and the link for its first lead. */
 export function NewTenant({ taken, onClose }: { taken: ReadonlySet<string>; onClose: () => void }) {
   const client = useQueryClient();
@@ -167,23 +197,11 @@ export function NewTenant({ taken, onClose }: { taken: ReadonlySet<string>; onCl
     setApproving(Object.keys(faults).length === 0);
   };
   if (opened) return <Handover opened={opened} onClose={onClose} />;
-  if (approving) {
-    const input = { ...whole, name: whole.name.trim(), leadLabel: whole.leadLabel.trim() };
+  if (approving)
     return (
-      <StepUpDialog
-        open
+      <Approval
+        draft={whole}
         onClose={() => setApproving(false)}
-        operation="tenants.create"
-        input={input}
-        title={`Create ${input.name}`}
-        effects={
-          <p>
-            Its keys and its place ({placeText(input.place)}) are made now. You will not see what it stores, here or
-            anywhere.
-          </p>
-        }
-        confirm="Create it"
-        commit={(stepUp) => request<OpenedTenant>('/api/tenants', { body: input, stepUp })}
         onDone={(answer) => {
           toast('Created', `${answer.tenant.name} can begin as soon as its lead has a passkey.`);
           void client.invalidateQueries({ queryKey: ['tenants'] });
@@ -191,7 +209,6 @@ export function NewTenant({ taken, onClose }: { taken: ReadonlySet<string>; onCl
         }}
       />
     );
-  }
   return (
     <Dialog
       open

@@ -1,5 +1,5 @@
-import { useQuery, useQueryClient } from '@tanstack/react-query';
-import { useEffect, useState } from 'react';
+import { useQuery } from '@tanstack/react-query';
+import { useState } from 'react';
 import { Button, IconButton, Tag } from '../../ui/button.tsx';
 import { Empty, Notice, PageHead } from '../../ui/display.tsx';
 import { Menu } from '../../ui/overlay.tsx';
@@ -36,10 +36,55 @@ const kindWords: Readonly<Record<Tenant['kind'], string>> = {
   operator: 'operators of this installation',
 };
 
-function columnsFor(
-  under: { readonly deletion: ReadonlyMap<string, Deletion>; readonly move: ReadonlyMap<string, Move> },
-  ask: (asked: Asked) => void,
-): readonly Column<Tenant>[] {
+interface UnderWayNow {
+  readonly deletion: ReadonlyMap<string, Deletion>;
+  readonly move: ReadonlyMap<string, Move>;
+}
+
+function placeColumn(moving: UnderWayNow['move']): Column<Tenant> {
+  return {
+    key: 'place',
+    header: 'Lives in',
+    sort: (row) => placeText(row.place),
+    cell: (row) => {
+      const move = moving.get(row.slug);
+      return (
+        <>
+          {placeWords[row.place.kind]}
+          <span className="sub">{move ? `moving to ${placeText(move.to)}` : row.place.region}</span>
+        </>
+      );
+    },
+  };
+}
+
+function actionsColumn({ deletion: running, move: moving }: UnderWayNow, ask: (asked: Asked) => void): Column<Tenant> {
+  return {
+    key: 'actions',
+    header: 'Actions',
+    quiet: true,
+    fit: true,
+    cell: (row) => (
+      <Menu
+        trigger={<IconButton icon="more" label={`Actions for ${row.name}`} small />}
+        entries={[
+          {
+            label: 'Move it…',
+            disabled: !movable.has(row.kind) || moving.has(row.slug) || running.has(row.slug),
+            onSelect: () => ask({ kind: 'move', tenant: row }),
+          },
+          {
+            label: 'Delete this organisation…',
+            disabled: running.has(row.slug) || moving.has(row.slug),
+            onSelect: () => ask({ kind: 'delete', tenant: row }),
+          },
+        ]}
+      />
+    ),
+  };
+}
+
+function columnsFor(under: UnderWayNow, ask: (asked: Asked) => void): readonly Column<Tenant>[] {
   const { deletion: running, move: moving } = under;
   return [
     {
@@ -69,20 +114,7 @@ function columnsFor(
       sort: (row) => row.tier,
       cell: (row) => <Tag accent={row.tier === 'enterprise'}>{row.tier}</Tag>,
     },
-    {
-      key: 'place',
-      header: 'Lives in',
-      sort: (row) => placeText(row.place),
-      cell: (row) => {
-        const move = moving.get(row.slug);
-        return (
-          <>
-            {placeWords[row.place.kind]}
-            <span className="sub">{move ? `moving to ${placeText(move.to)}` : row.place.region}</span>
-          </>
-        );
-      },
-    },
+    placeColumn(moving),
     {
       key: 'created',
       header: 'Since',
@@ -102,29 +134,7 @@ function columnsFor(
         return <span className={`grade grade--boxed grade--${look}`}>{word}</span>;
       },
     },
-    {
-      key: 'actions',
-      header: 'Actions',
-      quiet: true,
-      fit: true,
-      cell: (row) => (
-        <Menu
-          trigger={<IconButton icon="more" label={`Actions for ${row.name}`} small />}
-          entries={[
-            {
-              label: 'Move it…',
-              disabled: !movable.has(row.kind) || moving.has(row.slug) || running.has(row.slug),
-              onSelect: () => ask({ kind: 'move', tenant: row }),
-            },
-            {
-              label: 'Delete this organisation…',
-              disabled: running.has(row.slug) || moving.has(row.slug),
-              onSelect: () => ask({ kind: 'delete', tenant: row }),
-            },
-          ]}
-        />
-      ),
-    },
+    actionsColumn(under, ask),
   ];
 }
 
@@ -177,11 +187,12 @@ function UnderWay({ moves, deletions }: { moves: readonly Move[]; deletions: Del
 
 /** Organisations of this installation, for operators: where each lives, moving it, creating and deleting one. */
 export function TenantsPage() {
-  const client = useQueryClient();
   const [asked, setAsked] = useState<Asked | null>(null);
   const tenants = useQuery({
     queryKey: ['tenants', 'list'],
     queryFn: ({ signal }) => request<TenantsAnswer>('/api/tenants', { signal }),
+    // A move that ends changes where somebody lives.
+    refetchInterval: REFRESH_MS,
   });
   const deletions = useQuery({
     queryKey: ['tenants', 'deletions'],
@@ -196,8 +207,6 @@ export function TenantsPage() {
   });
   const moving = (moves.data?.moves ?? []).filter(({ state }) => MOVING.has(state));
   const ended = (moves.data?.moves ?? []).filter(({ state }) => !MOVING.has(state));
-  // A move that has ended has changed where somebody lives.
-  useEffect(() => void client.invalidateQueries({ queryKey: ['tenants', 'list'] }), [client, ended.length]);
   const all = deletions.data?.deletions ?? [];
   const under = {
     deletion: new Map(all.filter(({ state }) => !OVER.has(state)).map((one) => [one.tenant.slug, one])),

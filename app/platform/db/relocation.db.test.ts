@@ -1,7 +1,7 @@
 import { Client } from 'pg';
 import type { Uuid } from '@auditrax/base';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { relocate, type RelocationInput, type RelocationStage } from './relocation.ts';
+import { clearSource, relocate, type RelocationInput, type RelocationStage } from './relocation.ts';
 import { startTestDatabase, type TestDatabase } from './testing.ts';
 
 const TENANT = '11111111-1111-4111-8111-111111111111' as Uuid;
@@ -61,7 +61,12 @@ beforeEach(async () => {
         [id, part],
       );
   }
-  for (let version = 1; version <= ROWS; version += 1) await addKey(here, TENANT, version);
+  await here.query(
+    `insert into app.dek (tenant_id, id, purpose, version, kek_ref, wrapped, commitment, state, created_at, not_after)
+     select $1, gen_random_uuid(), 'fields', v, 'local:1', decode(repeat('0a', 60), 'hex'), sha256('x'), 'DECRYPT_ONLY', now(), now() + interval '1 day'
+     from generate_series(1, $2::integer) v`,
+    [TENANT, ROWS],
+  );
   for (let index = 0; index < 5; index += 1) await addEntry(here, TENANT, index);
   await addKey(here, OTHER, 1);
   await addKey(there, OTHER, 7);
@@ -170,4 +175,14 @@ test('D22 a row that did not arrive as it was stops the move before the switch',
   }
   expect(isSwitched).toBe(false);
   expect(await count(here, 'app.dek', TENANT)).toBe(ROWS);
+});
+
+test('D22 a move that was cut off after its switch is finished by emptying the source', async () => {
+  const cut = relocate(input({ switchOver: () => Promise.reject(new Error('killed')) }));
+  await expect(cut).rejects.toMatchObject({ code: 'relocation_failed' });
+  // Whether the switch took effect is unknown then: neither side may be emptied.
+  expect([await count(here, 'app.dek', TENANT), await count(there, 'app.dek', TENANT)]).toEqual([ROWS, ROWS]);
+  await clearSource(input());
+  expect([await count(here, 'app.dek', TENANT), await count(there, 'app.dek', TENANT)]).toEqual([0, ROWS]);
+  expect(await count(here, 'app.dek', OTHER)).toBe(1);
 });

@@ -161,16 +161,21 @@ async function moveRows(input: RelocationInput, from: Client, to: Client): Promi
     await report(work, 'cleared');
     return proof;
   } catch (error) {
-    if (!isSwitched) {
-      await empty(
-        to,
-        tables.map((table) => table.targetName),
-        input.tenantId,
-      ).catch(() => undefined);
-      await input.hold(from, false).catch(() => undefined);
-    }
+    if (!isSwitched) await takeBack(work);
     throw error;
   }
+}
+
+/** As before the move: the target without the tenant's rows, the source thawed. What fails here is tried at the next run. */
+async function takeBack({ input, from, to, tables }: Work): Promise<void> {
+  await to.query('rollback').catch(() => undefined); // whatever statement failed, it is over
+  await empty(
+    to,
+    tables.map((table) => table.targetName),
+    input.tenantId,
+  ).catch(() => undefined);
+  await from.query('rollback').catch(() => undefined);
+  await input.hold(from, false).catch(() => undefined);
 }
 
 /** Empties the source of a move that was switched and then cut off. Safe to call again. */
@@ -232,6 +237,7 @@ async function listTables(input: RelocationInput, from: Client, to: Client): Pro
     if (twin === undefined || twin.columns.join() !== row.columns.join()) {
       throw databaseError('relocation_failed', `${name} is not the same on both sides: run the migrations first`);
     }
+    if (row.key.length === 0) throw databaseError('relocation_failed', `${name} has no primary key to compare by`);
     tables.push({ name, sourceName: quoted(row), targetName: quoted(twin), columns: row.columns, key: row.key });
   }
   return tables;

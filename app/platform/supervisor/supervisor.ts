@@ -9,7 +9,9 @@ import {
   type CellAddress,
   type FromChild,
   type Peers,
+  type Orders,
   type ProvisionOrder,
+  type RelocationOrder,
   type ToChild,
   type WorkloadCertificate,
 } from './messages.ts';
