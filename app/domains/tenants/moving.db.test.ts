@@ -145,6 +145,7 @@ describe('the end of a move', () => {
     await tenant('unlucky');
     await tenant('lucky');
     await request('unlucky');
+    clock.advance(1); // the older one has its turn first
     await request('lucky');
     answer = () =>
       asked.length === 1
