@@ -8,7 +8,6 @@ import { verifyConsistency, fromBase64, openCheckpoint, parseVerifierKey } from 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createRecorder, remoteLedger, type LedgerClient } from '../../platform/audit/index.ts';
 import { createLedger, type Ledger } from '../../platform/audit/ledger.ts';
-import { createSequencer } from '../../platform/audit/sequencer.ts';
 import { createSigner, type Signer } from '../../platform/audit/signer.ts';
 import { asSuperuser } from '../../platform/audit/testing.ts';
 import { startTestDatabase, type TestDatabase } from '../../platform/db/testing.ts';
@@ -118,14 +117,13 @@ beforeAll(async () => {
       poolSize: 4,
       clock: systemClock,
       onRefusal: async () => undefined,
-      systemTables: role === 'ax_ledger' ? SYSTEM_TABLES : [],
+      systemTables: role === 'ax_ledger' ? [...SYSTEM_TABLES, 'platform.placement'] : [],
     });
   workspace = open('ax_workspace');
   ledgerDb = open('ax_ledger');
   folder = mkdtempSync(join(tmpdir(), 'ax-trail-'));
   signer = createSigner({ journalDirectory: folder, privateKey, originPrefix: PREFIX });
-  const sequencer = createSequencer({ door: ledgerDb.system, signer, originPrefix: PREFIX });
-  ledger = createLedger({ door: ledgerDb.system, sequencer, signer, onTrouble: () => undefined });
+  ledger = createLedger({ home: ledgerDb.system, signer, originPrefix: PREFIX, onTrouble: () => undefined });
   await ledger.start();
   deps = {
     door: workspace.tenant,

@@ -44,6 +44,7 @@ const SYSTEM_TABLES = [
   'pending',
   'mint',
 ].map((name) => `audit.${name}`);
+const PLACEMENT = 'platform.placement';
 const PREFIX = 'test.example/log/';
 const TENANT = uuidV4(systemRandom);
 const OTHER = uuidV4(systemRandom);
@@ -65,7 +66,7 @@ function open(role: TestRole): Database {
     poolSize: 4,
     clock: systemClock,
     onRefusal: async () => undefined,
-    systemTables: SYSTEM_TABLES,
+    systemTables: [...SYSTEM_TABLES, PLACEMENT],
     functions: ['audit.append_observation'],
   });
 }
@@ -441,8 +442,8 @@ describe('A7: receipts', () => {
   beforeEach(() => {
     troubles.length = 0;
     ledger = createLedger({
-      door: ledgerDb.system,
-      sequencer: sequencer(),
+      home: ledgerDb.system,
+      originPrefix: PREFIX,
       signer,
       onTrouble: (error) => troubles.push(error),
     });
@@ -455,7 +456,12 @@ describe('A7: receipts', () => {
     const receipt = await ledger.receipt({ tenantId: TENANT, entryId });
     expect(receipt).toEqual({ index: 0, size: 1 });
     await ledger.stop();
-    const again = createLedger({ door: ledgerDb.system, sequencer: sequencer(), signer, onTrouble: () => undefined });
+    const again = createLedger({
+      home: ledgerDb.system,
+      originPrefix: PREFIX,
+      signer,
+      onTrouble: () => undefined,
+    });
     await again.start();
     expect(await again.receipt({ tenantId: TENANT, entryId })).toEqual({ index: 0, size: 1 });
     await expect(again.receipt({ tenantId: TENANT, entryId: uuidV4(systemRandom), waitMs: 50 })).rejects.toMatchObject({

@@ -4,6 +4,7 @@ export type AuditCode =
   | 'audit_leaf_too_large'
   | 'audit_sealer_missing'
   | 'audit_log_down'
+  | 'audit_log_elsewhere'
   | 'audit_entry_unknown'
   | 'audit_receipt_timeout'
   | 'audit_log_behind_signer'
@@ -17,6 +18,7 @@ export const problems: Readonly<Record<AuditCode, { status: number; title: strin
   audit_leaf_too_large: { status: 500, title: 'The action could not be recorded' },
   audit_sealer_missing: { status: 500, title: 'The action could not be recorded' },
   audit_log_down: { status: 503, title: 'The audit log is not running, so nothing was changed' },
+  audit_log_elsewhere: { status: 503, title: 'The workspace is being moved, so nothing was changed' },
   audit_entry_unknown: { status: 404, title: 'Not found' },
   audit_receipt_timeout: { status: 503, title: 'The audit log did not confirm in time' },
   audit_log_behind_signer: { status: 503, title: 'The audit log is stopped' },

@@ -4,13 +4,19 @@ import type { AuditCode } from './errors.ts';
 
 /**
  * Turns the commit guard's refusals into this floor's codes: AX101 a row without its entry (a fault of ours), AX102 the
- * log is not running (503). Undefined for any other error.
+ * log is not running, AX105 the log is on its way to another cell (503). Undefined for any other error.
  */
 export function guardError(error: unknown): AppError<AuditCode> | undefined {
   const sqlState = sqlStateOf(error);
   if (sqlState === 'AX102') {
     return new AppError<AuditCode>('audit_log_down', 'the audit log is not running', {
       publicDetail: 'Nothing was changed: an action that cannot be recorded is not carried out. Try again shortly.',
+      cause: error,
+    });
+  }
+  if (sqlState === 'AX105') {
+    return new AppError<AuditCode>('audit_log_elsewhere', 'the audit log of this tenant is in another cell', {
+      publicDetail: 'Nothing was changed: the workspace is being moved. Try again shortly.',
       cause: error,
     });
   }

@@ -25,41 +25,66 @@ export const lockSequencer: Statement = {
   parameters: [SEQUENCER_LOCK],
 };
 
-/** Claim by deletion: an entry that commits late with a lower number is met later, never skipped. */
-export function claimPending(batch_entries_max: number): Statement<PendingRow> {
+/** Which tenants' logs a cell grows: those named, or every one but those named. */
+export interface CellScope {
+  readonly inside: boolean;
+  readonly tenants: readonly Uuid[];
+}
+
+/** A cell that is the only one. */
+export const EVERY_TENANT: CellScope = { inside: false, tenants: [] };
+
+/**
+ * Claim by deletion: an entry that commits late with a lower number is met later, never skipped. Entries of a log that
+ * is open in another cell stay where they are: growing it here too would be a fork.
+ */
+export function claimPending(batch_entries_max: number, scope: CellScope): Statement<PendingRow> {
   return {
     sql: `with claimed as (
-            select tenant_id, entry_id from audit.pending order by seq limit $1
+            select p.tenant_id, p.entry_id from audit.pending p
+            where (p.tenant_id = any($2::uuid[])) = $3::boolean and not exists (
+              select from audit.log l where l.tenant_id = p.tenant_id and l.moved_to is not null)
+            order by p.seq limit $1
           )
           delete from audit.pending p using claimed c
           where p.tenant_id = c.tenant_id and p.entry_id = c.entry_id
           returning p.tenant_id, p.entry_id, p.leaf_hash, p.seq`,
-    parameters: [batch_entries_max],
+    parameters: [batch_entries_max, scope.tenants, scope.inside],
   };
 }
 
-export const anyPending: Statement<{ waiting: boolean }> = {
-  sql: 'select exists (select from audit.pending) as waiting',
-  parameters: [],
-};
+export function anyPending(scope: CellScope): Statement<{ waiting: boolean }> {
+  return {
+    sql: `select exists (
+            select from audit.pending p
+            where (p.tenant_id = any($1::uuid[])) = $2::boolean and not exists (
+              select from audit.log l where l.tenant_id = p.tenant_id and l.moved_to is not null)
+          ) as waiting`,
+    parameters: [scope.tenants, scope.inside],
+  };
+}
 
 export const beat: Statement = { sql: 'update audit.beat set beat = clock_timestamp() where only_row', parameters: [] };
 
 const LOG_COLUMNS = 'l.tenant_id, l.generation, l.origin, h.size, h.root';
 
-/** The newest generation of each tenant's log. */
-export const allLogs: Statement<LogRow> = {
-  sql: `select distinct on (l.tenant_id) ${LOG_COLUMNS} from audit.log l
-        join audit.log_head h on h.tenant_id = l.tenant_id and h.generation = l.generation
-        order by l.tenant_id, l.generation desc`,
-  parameters: [],
-};
+/** The newest generation of each log that is open in this cell. */
+export function allLogs(scope: CellScope): Statement<LogRow> {
+  return {
+    sql: `select distinct on (l.tenant_id) ${LOG_COLUMNS} from audit.log l
+          join audit.log_head h on h.tenant_id = l.tenant_id and h.generation = l.generation
+          where l.moved_to is null and (l.tenant_id = any($1::uuid[])) = $2::boolean
+          order by l.tenant_id, l.generation desc`,
+    parameters: [scope.tenants, scope.inside],
+  };
+}
 
 export function logOf(tenantId: Uuid): Statement<LogRow> {
   return {
     sql: `select ${LOG_COLUMNS} from audit.log l
           join audit.log_head h on h.tenant_id = l.tenant_id and h.generation = l.generation
-          where l.tenant_id = $1 and h.tenant_id = $1 order by l.generation desc limit 1`,
+          where l.tenant_id = $1 and h.tenant_id = $1 and l.moved_to is null
+          order by l.generation desc limit 1`,
     parameters: [tenantId],
   };
 }
@@ -203,7 +228,13 @@ export function indexOfEntry(tenantId: Uuid, entryId: Uuid): Statement<{ generat
   };
 }
 
-/** Origins of all logs. */
+/** Origins of the logs that are open in a cell. */
 export function logOrigins(): Statement<{ origin: string }> {
-  return { sql: 'select l.origin from audit.log l order by l.created_at', parameters: [] };
+  return { sql: 'select l.origin from audit.log l where l.moved_to is null order by l.created_at', parameters: [] };
 }
+
+/** Where tenants live that do not live in home's shared tables. */
+export const placedTenants: Statement<{ tenant_id: Uuid; cell: string }> = {
+  sql: 'select p.tenant_id, p.cell from platform.placement p',
+  parameters: [],
+};

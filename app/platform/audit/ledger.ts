@@ -1,190 +1,137 @@
-import { AppError, type Uuid } from '@auditrax/base';
+import { AppError, type Random, type Uuid } from '@auditrax/base';
 import type { SystemDoor } from '@auditrax/tenancy';
 import { consistencyProof, inclusionProof, parseTilePath, toBase64, TILE_WIDTH } from '@auditrax/tlog';
 import { bindRoutes, type RoomRoutes } from '../http/handler.ts';
+import { createCellLoop, type CellLoop, type CellLoopDeps } from './cell-loop.ts';
+import { createPlacements, HOME_CELL, type CellDoor } from './cells.ts';
 import type { AuditCode } from './errors.ts';
 import { ledgerRoutes, RECEIPT_WAIT_MS_MAX } from './ledger-contract.ts';
-import { indexOfEntry, latestCheckpoint } from './ledger-queries.ts';
+import { latestCheckpoint, logOrigins } from './ledger-queries.ts';
 import { createTileStore, findLog, type Log, type TileStore } from './log-store.ts';
-import type { SequencedEntry, Sequencer } from './sequencer.ts';
+import { createReceipts, storedReceipt, type Receipt } from './receipts.ts';
+import { createSequencer } from './sequencer.ts';
 import type { SignerClient } from './signer-client.ts';
 
-/** While entries arrive: how long a group commit collects. */
-export const TICK_MS = 10;
-/** While nothing arrives: how often the queue is looked at. A waiting receipt wakes the sequencer at once. */
-const IDLE_POLL_MS = 50;
-/** A quarter of the guard's bound, so that one slow beat does not stop the house. */
-const BEAT_MS = 500;
-/** After a failure: long enough not to spin, short enough to be back within the guard's bound. */
-const RETRY_MS = 200;
-/** Receipts of entries sequenced before anybody asked. */
-const RECENT_MAX = 8192;
-
-export interface Receipt {
-  readonly index: number;
-  readonly size: number;
-}
-
 export interface LedgerDeps {
-  readonly door: SystemDoor;
-  readonly sequencer: Sequencer;
+  readonly home: SystemDoor;
   readonly signer: SignerClient;
-  readonly tiles?: TileStore;
-  /** Told about every failure; `stopped` when the log must not continue without a person. */
-  onTrouble(error: unknown, stopped: boolean): void;
+  /** New logs get `<originPrefix><random>/<generation>`. Ends in a slash. */
+  readonly originPrefix: string;
+  readonly random?: Random;
+  readonly onTrouble: CellLoopDeps['onTrouble'];
 }
 
 export interface Ledger {
   /** Resolves when a signed checkpoint covers the entry. Throws `audit_receipt_timeout`. */
   receipt(input: { tenantId: Uuid; entryId: Uuid; waitMs?: number }): Promise<Receipt>;
-  /** What keeps the log from running, for readiness; undefined when it runs. */
-  trouble(): string | undefined;
-  /** Compares with the signer and begins to sequence. Rejects with `audit_log_behind_signer` and stays stopped. */
+  /** What keeps a cell's log from running; undefined when it runs. A cell that is not open counts as trouble. */
+  trouble(cell: string): string | undefined;
+  /** Compares home with the signer and begins to sequence. Rejects with `audit_log_behind_signer` and stays stopped. */
   start(): Promise<void>;
-  /** Finishes the batch in hand. */
+  /**
+   * Sequences one more cell from now on. One that is away, or that was restored, has trouble of its own and holds up
+   * nobody else; a cell that is open already is left alone.
+   */
+  open(cell: CellDoor): void;
+  /** Ends a cell's sequencer; resolves when its batch in hand is finished. */
+  close(cell: string): Promise<void>;
+  /** Cells that are open, home first. */
+  cells(): readonly string[];
+  /** Verifier keys of every log in every cell that answers. */
+  verifierKeys(): Promise<string[]>;
+  /** Finishes the batches in hand. */
   stop(): Promise<void>;
   readonly routes: RoomRoutes;
 }
 
-interface Loop {
-  running: boolean;
-  stopped: boolean;
-  trouble: string | undefined;
-  wake: () => void;
-  done: Promise<void>;
+interface OpenCell {
+  readonly door: SystemDoor;
+  readonly tiles: TileStore;
+  readonly loop: CellLoop;
 }
 
-function pause(milliseconds: number, loop: Loop): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, milliseconds);
-    loop.wake = () => {
-      clearTimeout(timer);
-      resolve();
-    };
-  });
+/** A tenant's log and the cell it was found in. */
+interface Found extends Pick<OpenCell, 'door' | 'tiles'> {
+  readonly log: Log;
 }
 
-/** Who waits for which entry, and what became of entries nobody waited for yet. */
-function createReceipts() {
-  const waiting = new Map<string, ((receipt: Receipt) => void)[]>();
-  const recent = new Map<string, Receipt>();
-  const keyOf = (tenantId: Uuid, entryId: Uuid): string => `${tenantId}/${entryId}`;
-  return {
-    publish: (entries: readonly SequencedEntry[]): void => {
-      for (const { tenantId, entryId, index, size } of entries) {
-        const key = keyOf(tenantId, entryId);
-        recent.set(key, { index, size });
-        if (recent.size > RECENT_MAX) recent.delete(recent.keys().next().value!);
-        for (const resolve of waiting.get(key) ?? []) resolve({ index, size });
-        waiting.delete(key);
-      }
-    },
-    known: (tenantId: Uuid, entryId: Uuid): Receipt | undefined => recent.get(keyOf(tenantId, entryId)),
-    next: (tenantId: Uuid, entryId: Uuid, waitMs: number): Promise<Receipt | undefined> =>
-      new Promise((resolve) => {
-        const key = keyOf(tenantId, entryId);
-        const timer = setTimeout(() => {
-          const others = (waiting.get(key) ?? []).filter((other) => other !== settle);
-          if (others.length > 0) waiting.set(key, others);
-          else waiting.delete(key);
-          resolve(undefined);
-        }, waitMs);
-        const settle = (receipt: Receipt): void => {
-          clearTimeout(timer);
-          resolve(receipt);
-        };
-        waiting.set(key, [...(waiting.get(key) ?? []), settle]);
-      }),
-  };
-}
-
-async function needLog(door: SystemDoor, tenantId: Uuid): Promise<Log> {
-  const log = await findLog(door, tenantId);
-  if (log === undefined) throw new AppError<AuditCode>('audit_entry_unknown', 'this tenant has no log yet');
-  return log;
-}
-
-/** Receipt of an entry that was sequenced before this process began to listen. */
-async function storedReceipt(door: SystemDoor, tenantId: Uuid, entryId: Uuid): Promise<Receipt | undefined> {
-  const [row] = await door.system(indexOfEntry(tenantId, entryId));
-  if (row === undefined) return undefined;
-  const [checkpoint] = await door.system(latestCheckpoint({ tenantId, generation: row.generation }));
-  const size = Number(checkpoint?.size ?? 0);
-  return size > Number(row.idx) ? { index: Number(row.idx), size } : undefined;
-}
-
-/** The ledger process: one sequencer loop, receipts, proofs. */
+/** The ledger process: one sequencer loop per cell, receipts, proofs. */
 export function createLedger(deps: LedgerDeps): Ledger {
-  const { door, sequencer } = deps;
+  const { home, signer } = deps;
+  const placements = createPlacements(home);
   const receipts = createReceipts();
-  const loop: Loop = {
-    running: false,
-    stopped: false,
-    trouble: 'not started',
-    wake: () => undefined,
-    done: Promise.resolve(),
+  const cells = new Map<string, OpenCell>();
+
+  const make = ({ cell, door }: CellDoor): OpenCell => {
+    const tiles = createTileStore(door);
+    const scope = () => placements.scopeOf(cell);
+    const sequencer = createSequencer({ ...deps, door, tiles, scope });
+    const opened = {
+      door,
+      tiles,
+      loop: createCellLoop({ cell, sequencer, publish: receipts.publish, onTrouble: deps.onTrouble }),
+    };
+    cells.set(cell, opened);
+    return opened;
+  };
+  make({ cell: HOME_CELL, door: home });
+
+  /** The cell that the placement names. Throws `audit_log_down` when this process has no door into it. */
+  const cellOf = async (tenantId: Uuid, age_ms_max?: number): Promise<OpenCell> => {
+    const cell = await placements.cellOf(tenantId, age_ms_max);
+    const opened = cells.get(cell);
+    if (opened === undefined) throw new AppError<AuditCode>('audit_log_down', `the cell ${cell} is not open`);
+    return opened;
+  };
+  const find = async (tenantId: Uuid): Promise<Found> => {
+    // What is known may be a second old: a log that is not there has perhaps moved on just now.
+    for (const age_ms_max of [undefined, 0]) {
+      const { door, tiles } = await cellOf(tenantId, age_ms_max);
+      const log = await findLog(door, tenantId);
+      if (log !== undefined) return { door, tiles, log };
+    }
+    throw new AppError<AuditCode>('audit_entry_unknown', 'this tenant has no log yet');
   };
 
   const receipt: Ledger['receipt'] = async ({ tenantId, entryId, waitMs = RECEIPT_WAIT_MS_MAX }) => {
     const known = receipts.known(tenantId, entryId);
     if (known !== undefined) return known;
     const arriving = receipts.next(tenantId, entryId, waitMs);
-    loop.wake();
-    const found =
-      (await Promise.race([arriving, storedReceipt(door, tenantId, entryId).then((stored) => stored ?? arriving)])) ??
-      (await storedReceipt(door, tenantId, entryId));
+    const stored = async (age_ms_max?: number): Promise<Receipt | undefined> => {
+      const { door, loop } = await cellOf(tenantId, age_ms_max);
+      loop.wake();
+      return storedReceipt(door, tenantId, entryId);
+    };
+    const found = (await Promise.race([arriving, stored().then((one) => one ?? arriving)])) ?? (await stored(0));
     if (found !== undefined) return found;
     throw new AppError<AuditCode>('audit_receipt_timeout', `no signed checkpoint covers the entry after ${waitMs} ms`);
   };
 
   return {
     receipt,
-    trouble: () => loop.trouble,
-    start: async () => {
-      try {
-        await sequencer.recover();
-      } catch (error) {
-        loop.trouble = error instanceof Error ? error.message : String(error);
-        throw error;
-      }
-      loop.running = true;
-      loop.trouble = undefined;
-      loop.done = run(deps, { loop, publish: receipts.publish });
+    trouble: (cell) => (cells.has(cell) ? cells.get(cell)!.loop.trouble() : 'not open'),
+    start: () => cells.get(HOME_CELL)!.loop.start(),
+    open: (cell) => {
+      if (!cells.has(cell.cell)) make(cell).loop.keepStarting();
     },
+    close: async (cell) => {
+      const opened = cells.get(cell);
+      if (cell !== HOME_CELL) cells.delete(cell);
+      await opened?.loop.stop();
+    },
+    cells: () => [...cells.keys()],
+    verifierKeys: async () => (await Promise.all([...cells.values()].map((one) => keysOf(one.door, signer)))).flat(),
     stop: async () => {
-      loop.running = false;
-      loop.wake();
-      await loop.done;
+      await Promise.all([...cells.values()].map(({ loop }) => loop.stop()));
     },
-    routes: ledgerServiceRoutes({ ...deps, receipt }),
+    routes: ledgerServiceRoutes({ find, signer, receipt }),
   };
 }
 
-/** No error ends the loop but a refusal of the signer: that one needs a person, and without beats the guard holds. */
-async function run(
-  deps: LedgerDeps,
-  { loop, publish }: { loop: Loop; publish: (entries: readonly SequencedEntry[]) => void },
-): Promise<void> {
-  const { sequencer } = deps;
-  let beatAt = 0;
-  while (loop.running) {
-    try {
-      const busy = await sequencer.waiting();
-      if (busy || loop.trouble !== undefined || performance.now() - beatAt > BEAT_MS) {
-        publish(await sequencer.sequenceBatch());
-        beatAt = performance.now();
-        loop.trouble = undefined;
-      }
-      await pause(busy ? TICK_MS : IDLE_POLL_MS, loop);
-    } catch (error) {
-      const stopped =
-        error instanceof AppError && ['audit_log_behind_signer', 'audit_head_corrupt'].includes(error.code);
-      loop.trouble = error instanceof Error ? error.message : String(error);
-      if (stopped) loop.running = false;
-      deps.onTrouble(error, stopped);
-      if (!stopped) await pause(RETRY_MS, loop);
-    }
-  }
+/** A cell that is away keeps its keys to itself; the others are told all the same. */
+async function keysOf(door: SystemDoor, signer: SignerClient): Promise<string[]> {
+  const logs = await door.system(logOrigins()).catch(() => []);
+  return Promise.all(logs.map(async ({ origin }) => (await signer.state(origin)).verifierKey));
 }
 
 function checkTile(path: string, size: number): { level: number; n: number; width: number } {
@@ -196,38 +143,36 @@ function checkTile(path: string, size: number): { level: number; n: number; widt
   return tile;
 }
 
-function ledgerServiceRoutes(deps: LedgerDeps & { receipt: Ledger['receipt'] }): RoomRoutes {
-  const { door } = deps;
-  const tiles = deps.tiles ?? createTileStore(door);
+interface RouteDeps {
+  readonly find: (tenantId: Uuid) => Promise<Found>;
+  readonly signer: SignerClient;
+  readonly receipt: Ledger['receipt'];
+}
+
+function ledgerServiceRoutes({ find, signer, receipt }: RouteDeps): RoomRoutes {
   const uuid = (text: string): Uuid => text as Uuid; // the schema has checked its form
+  const tooLong = () => new AppError<AuditCode>('audit_entry_unknown', 'the log is not that long');
   return bindRoutes(ledgerRoutes, {
     receipt: async ({ body }) => {
       const { tenantId, entryId, waitMs } = body;
       const wait = waitMs === undefined ? {} : { waitMs };
       return {
         status: 200 as const,
-        body: await deps.receipt({ tenantId: uuid(tenantId), entryId: uuid(entryId), ...wait }),
+        body: await receipt({ tenantId: uuid(tenantId), entryId: uuid(entryId), ...wait }),
       };
     },
     checkpoint: async ({ body }) => {
-      const log = await needLog(door, uuid(body.tenantId));
+      const { door, log } = await find(uuid(body.tenantId));
       const [row] = await door.system(latestCheckpoint(log));
       if (row === undefined) throw new AppError<AuditCode>('audit_entry_unknown', 'this log has no checkpoint yet');
-      const { verifierKey } = await deps.signer.state(log.origin);
-      const body200 = {
-        origin: log.origin,
-        size: Number(row.size),
-        root: toBase64(row.root),
-        note: row.note,
-        verifierKey,
-      };
+      const { verifierKey } = await signer.state(log.origin);
+      const { note } = row;
+      const body200 = { origin: log.origin, size: Number(row.size), root: toBase64(row.root), note, verifierKey };
       return { status: 200 as const, body: body200 };
     },
     proofs: async ({ body }) => {
-      const log = await needLog(door, uuid(body.tenantId));
-      if (body.size > log.size || body.indexes.some((index) => index >= body.size)) {
-        throw new AppError<AuditCode>('audit_entry_unknown', 'the log is not that long');
-      }
+      const { tiles, log } = await find(uuid(body.tenantId));
+      if (body.size > log.size || body.indexes.some((index) => index >= body.size)) throw tooLong();
       const reader = tiles.readerFor(log);
       const proofs: string[][] = [];
       for (const index of body.indexes)
@@ -235,14 +180,13 @@ function ledgerServiceRoutes(deps: LedgerDeps & { receipt: Ledger['receipt'] }):
       return { status: 200 as const, body: { proofs } };
     },
     consistency: async ({ body }) => {
-      const log = await needLog(door, uuid(body.tenantId));
-      if (body.from > body.to || body.to > log.size)
-        throw new AppError<AuditCode>('audit_entry_unknown', 'the log is not that long');
+      const { tiles, log } = await find(uuid(body.tenantId));
+      if (body.from > body.to || body.to > log.size) throw tooLong();
       const proof = await consistencyProof({ from: body.from, to: body.to }, tiles.readerFor(log));
       return { status: 200 as const, body: { proof: proof.map(toBase64) } };
     },
     tile: async ({ body }) => {
-      const log = await needLog(door, uuid(body.tenantId));
+      const { tiles, log } = await find(uuid(body.tenantId));
       const tile = checkTile(body.path, log.size);
       const data = await tiles.readerFor(log)(tile);
       return { status: 200 as const, body: { data: toBase64(data.subarray(0, tile.width * 32)) } };

@@ -36,6 +36,8 @@ export interface SequencerDeps {
   readonly originPrefix: string;
   readonly random?: Random;
   readonly tiles?: TileStore;
+  /** Whose logs this cell grows; asked before every batch. Default: every tenant's. */
+  readonly scope?: () => Promise<queries.CellScope>;
 }
 
 export interface Sequencer {
@@ -88,7 +90,7 @@ interface Working {
   readonly unsigned: Map<Uuid, SequencedEntry[]>;
 }
 
-/** Makes the one sequencer. Its methods must not run at the same time (the ledger's loop sees to that). */
+/** Makes the one sequencer of a cell. Its methods must not run at the same time (the ledger's loop sees to that). */
 export function createSequencer(deps: SequencerDeps): Sequencer {
   const { door } = deps;
   const working: Working = { deps, tiles: deps.tiles ?? createTileStore(door), logs: new Map(), unsigned: new Map() };
@@ -98,7 +100,8 @@ export function createSequencer(deps: SequencerDeps): Sequencer {
       // What is committed is signed first: an unsigned backlog must not grow while the signer is away.
       if (working.unsigned.size === 0) {
         try {
-          adopt(working, await door.transaction((tx) => grow(working, tx)));
+          const scope = await scopeOf(deps);
+          adopt(working, await door.transaction((tx) => grow(working, { tx, scope })));
         } catch (error) {
           working.logs.clear(); // whether the commit happened is unknown: read everything again
           throw error;
@@ -109,15 +112,19 @@ export function createSequencer(deps: SequencerDeps): Sequencer {
     beat: async () => {
       await door.system(queries.beat);
     },
-    waiting: async () => (await door.system(queries.anyPending))[0]?.waiting === true,
+    waiting: async () => (await door.system(queries.anyPending(await scopeOf(deps))))[0]?.waiting === true,
   };
+}
+
+function scopeOf({ scope }: SequencerDeps): Promise<queries.CellScope> {
+  return scope === undefined ? Promise.resolve(queries.EVERY_TENANT) : scope();
 }
 
 async function recover(working: Working): Promise<void> {
   const { door, signer } = working.deps;
   working.logs.clear();
   working.unsigned.clear();
-  for (const row of await door.system(queries.allLogs)) {
+  for (const row of await door.system(queries.allLogs(await scopeOf(working.deps)))) {
     const log = logFromRow(row);
     const signed = await signer.state(log.origin);
     assertNotBehind(log, signed);
@@ -141,9 +148,12 @@ async function openLog(working: Working, tx: SystemTransaction, tenantId: Uuid):
   return { log, edge, signed: signed.size };
 }
 
-async function grow(working: Working, tx: SystemTransaction): Promise<Growth[]> {
+async function grow(
+  working: Working,
+  { tx, scope }: { tx: SystemTransaction; scope: queries.CellScope },
+): Promise<Growth[]> {
   await tx.query(queries.lockSequencer);
-  const claimed = await tx.query(queries.claimPending(BATCH_ENTRIES_MAX));
+  const claimed = await tx.query(queries.claimPending(BATCH_ENTRIES_MAX, scope));
   await tx.query(queries.beat);
   if (claimed.length === 0) return [];
   const ordered = claimed.sort((a, b) => Number(a.seq) - Number(b.seq));

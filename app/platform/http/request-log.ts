@@ -16,6 +16,8 @@ export interface LogFields {
   readonly code?: string;
   readonly reason?: string;
   readonly check?: string;
+  /** Which database of the house, by its opaque name. */
+  readonly cell?: string;
   /** Error class and stack frames; never the message, which may quote a row. */
   readonly error?: unknown;
 }
@@ -31,6 +33,7 @@ const FREE_OF_CONTENT = [
   'code',
   'reason',
   'check',
+  'cell',
 ] as const;
 const TEXT_CHARACTERS_MAX = 200;
 const STACK_FRAMES_MAX = 12;
