@@ -1,17 +1,16 @@
 import { HOME_CELL } from '../platform/audit/index.ts';
-import type { Boot, DatabaseAccess, Peers } from '../platform/supervisor/messages.ts';
+import {
+  CELLS_FACT,
+  type Boot,
+  type CellAddress,
+  type DatabaseAccess,
+  type Peers,
+} from '../platform/supervisor/messages.ts';
 import type { Floor } from './floor.ts';
 
-/** One database with the complete schema, as the supervisor publishes it; `address` has no role. */
-export interface CellAddress {
-  readonly cell: string;
-  readonly region: string;
-  readonly address: Omit<DatabaseAccess, 'user' | 'passwordFile'>;
-}
-
 /** Every cell of the house, home first. Home alone, until the supervisor has said more. */
-export function cellAddresses({ facts }: Peers): readonly CellAddress[] {
-  return (facts['cells'] ?? []) as unknown as readonly CellAddress[];
+function cellAddresses({ facts }: Peers): readonly CellAddress[] {
+  return (facts[CELLS_FACT] ?? []) as unknown as readonly CellAddress[];
 }
 
 /** Access to a cell under this process's own role, which has the same name and secret in every cluster. */
