@@ -36,86 +36,109 @@ export interface CellLoop {
 }
 
 export function createCellLoop(deps: CellLoopDeps): CellLoop {
-  const { cell, sequencer, publish } = deps;
-  let running = false;
-  let trouble: string | undefined = 'not started';
-  let told: { readonly words: string; readonly at: number } | undefined;
-  let wake = (): void => undefined;
-  let done: Promise<void> = Promise.resolve();
+  return new SequencerLoop(deps);
+}
 
-  const pause = (milliseconds: number): Promise<void> =>
-    new Promise((resolve) => {
+class SequencerLoop implements CellLoop {
+  readonly #deps: CellLoopDeps;
+  #running = false;
+  #trouble: string | undefined = 'not started';
+  #told: { readonly words: string; readonly at: number } | undefined;
+  #wake = (): void => undefined;
+  #done: Promise<void> = Promise.resolve();
+
+  constructor(deps: CellLoopDeps) {
+    this.#deps = deps;
+  }
+
+  trouble(): string | undefined {
+    return this.#trouble;
+  }
+
+  wake(): void {
+    this.#wake();
+  }
+
+  async start(): Promise<void> {
+    try {
+      await this.#deps.sequencer.recover();
+    } catch (error) {
+      this.#trouble = wordsOf(error);
+      throw error;
+    }
+    this.#running = true;
+    this.#trouble = undefined;
+    this.#done = this.#run();
+  }
+
+  keepStarting(): void {
+    this.#running = true;
+    this.#done = this.#begin();
+  }
+
+  async stop(): Promise<void> {
+    this.#running = false;
+    this.#wake();
+    await this.#done;
+  }
+
+  async #begin(): Promise<void> {
+    while (this.#running) {
+      try {
+        await this.#deps.sequencer.recover();
+        this.#trouble = undefined;
+        return await this.#run();
+      } catch (error) {
+        if (!this.#troubled(error)) await this.#pause(RETRY_MS);
+      }
+    }
+  }
+
+  /** No error ends it but a refusal of the signer. */
+  async #run(): Promise<void> {
+    const { sequencer, publish } = this.#deps;
+    let beatAt = -Infinity;
+    while (this.#running) {
+      try {
+        const busy = await sequencer.waiting();
+        if (busy || this.#trouble !== undefined || performance.now() - beatAt > BEAT_MS) {
+          publish(await sequencer.sequenceBatch());
+          beatAt = performance.now();
+          this.#trouble = undefined;
+          this.#told = undefined;
+        }
+        await this.#pause(busy ? TICK_MS : IDLE_POLL_MS);
+      } catch (error) {
+        if (!this.#troubled(error)) await this.#pause(RETRY_MS);
+      }
+    }
+  }
+
+  #pause(milliseconds: number): Promise<void> {
+    return new Promise((resolve) => {
       const timer = setTimeout(resolve, milliseconds);
-      wake = () => {
+      this.#wake = () => {
         clearTimeout(timer);
         resolve();
       };
     });
+  }
+
   /** Remembers and tells; true when a person is needed. */
-  const troubled = (error: unknown): boolean => {
+  #troubled(error: unknown): boolean {
     const stopped = error instanceof AppError && NEEDS_A_PERSON.has(error.code);
-    const words = error instanceof Error ? error.message : String(error);
-    trouble = words;
-    if (stopped) running = false;
+    const words = wordsOf(error);
+    this.#trouble = words;
+    if (stopped) this.#running = false;
     const now = performance.now();
-    if (stopped || told?.words !== words || now - told.at > TELL_AGAIN_MS) {
-      told = { words, at: now };
-      deps.onTrouble(error, { cell, stopped });
+    if (stopped || this.#told?.words !== words || now - this.#told.at > TELL_AGAIN_MS) {
+      this.#told = { words, at: now };
+      this.#deps.onTrouble(error, { cell: this.#deps.cell, stopped });
     }
     return stopped;
-  };
-  /** No error ends it but a refusal of the signer. */
-  const run = async (): Promise<void> => {
-    let beatAt = -Infinity;
-    while (running) {
-      try {
-        const busy = await sequencer.waiting();
-        if (busy || trouble !== undefined || performance.now() - beatAt > BEAT_MS) {
-          publish(await sequencer.sequenceBatch());
-          beatAt = performance.now();
-          trouble = undefined;
-          told = undefined;
-        }
-        await pause(busy ? TICK_MS : IDLE_POLL_MS);
-      } catch (error) {
-        if (!troubled(error)) await pause(RETRY_MS);
-      }
-    }
-  };
+  }
+}
 
-  return {
-    trouble: () => trouble,
-    wake: () => wake(),
-    start: async () => {
-      try {
-        await sequencer.recover();
-      } catch (error) {
-        trouble = error instanceof Error ? error.message : String(error);
-        throw error;
-      }
-      running = true;
-      trouble = undefined;
-      done = run();
-    },
-    keepStarting: () => {
-      running = true;
-      const begin = async (): Promise<void> => {
-        while (running) {
-          try {
-            await sequencer.recover();
-            trouble = undefined;
-            return await run();
-          } catch (error) {
-            if (!troubled(error)) await pause(RETRY_MS);
-          }
-        }
-      };
-      done = begin();
-    },
-    stop: async () => {
-      running = false;
-      wake();
-      await done;
-    },
-  };
+function wordsOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
