@@ -411,16 +411,13 @@ const TENANCY: readonly Mutant[] = [
   {
     ...at('packages/tenancy/src/driver.ts', 'makeTenantDoor'),
     left: 'a door that sets the scope and asks nobody',
-    nothing: `({ pool }) => {
-      const step = (statement) => ({ text: statement.sql, values: statement.parameters });
-      return {
-        scoped: async (context, statement) => (await pool.run([enterStep(context), step(statement)])).rows,
-        transaction: (context, work) =>
-          inTransaction(pool, [enterStep(context)], (runner) =>
-            work({ context, query: async (statement) => (await runner.run(step(statement))).rows }),
-          ),
-      };
-    }`,
+    nothing: `({ router }) => ({
+      scoped: async (context, statement) => (await runOnce(tenantPath(router, context), statement)).rows,
+      transaction: (context, work) =>
+        inTransaction(tenantPath(router, context), (runner) =>
+          work({ context, query: async (statement) => (await runner.run((route) => route.step(statement))).rows }),
+        ),
+    })`,
     processes: ['workspace'],
   },
   {

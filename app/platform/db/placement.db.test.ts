@@ -88,7 +88,7 @@ describe('a role made for one tenant', () => {
       [DEDICATED.slice(5), ONE],
     );
     await superuser.query(`grant usage on schema app to ${DEDICATED}`);
-    await superuser.query(`grant execute on function app.enter(uuid) to ${DEDICATED}`);
+    await superuser.query(`grant execute on function app.enter(uuid, integer) to ${DEDICATED}`);
     await superuser.query(`set session authorization ${DEDICATED}`);
     try {
       await superuser.query('select app.enter($1)', [ONE]);

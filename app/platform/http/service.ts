@@ -59,6 +59,7 @@ const PARAM_CHARACTERS_MAX = 200;
 const HEADER_BYTES_MAX = 32 * 1024;
 /** A tenant that is being moved takes changes again after about this long. */
 const READ_ONLY_SECONDS = 5;
+const MOVING: ReadonlySet<string> = new Set(['tenant_read_only', 'tenant_moved']);
 /** A certificate with less life than this will not be renewed in time any more. */
 const CERTIFICATE_SECONDS_MIN = 60;
 
@@ -209,7 +210,7 @@ function sendProblem(error: unknown, reply: FastifyReply, floor: Floor): Fastify
     .code(problem.status)
     .header('content-type', PROBLEM_MEDIA_TYPE)
     .header(REQUEST_ID_HEADER, request.id)
-    .headers(problem.code === 'tenant_read_only' ? { 'retry-after': String(READ_ONLY_SECONDS) } : {})
+    .headers(MOVING.has(problem.code) ? { 'retry-after': String(READ_ONLY_SECONDS) } : {})
     .send(JSON.stringify(problem));
 }
 

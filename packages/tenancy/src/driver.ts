@@ -1,10 +1,11 @@
+import type { Uuid } from '@auditrax/base';
 import type { TenantContext, Statement } from './context.ts';
 import { TenancyError } from './errors.ts';
 import { checkParameters, checkStatement } from './guard.ts';
 import type { Step } from './pipeline.ts';
-import type { ConnectionPool } from './pool.ts';
 import { recordRefusal, type RefusalSink } from './refusal.ts';
-import { inTransaction } from './transaction.ts';
+import { runOnce, type Path, type Route, type Router } from './route.ts';
+import { inTransaction, type TransactionRunner } from './transaction.ts';
 
 /** Tenant rows, behind the tenant wall. There is no method without a tenant. */
 export interface TenantDoor {
@@ -26,15 +27,30 @@ export interface ScopedTransaction {
 }
 
 export interface TenantDoorOptions {
-  readonly pool: ConnectionPool;
+  readonly router: Router;
   readonly sink: RefusalSink;
   /** Schema-qualified functions that statements may call. */
   readonly functions: ReadonlySet<string>;
 }
 
-/** The scope step: the only way to tell the database whose rows may be touched, once per transaction. */
-export function enterStep(context: TenantContext): Step {
-  return { text: 'select app.enter($1)', values: [context.tenantId] };
+/**
+ * The scope step: the only way to tell the database whose rows may be touched, once per transaction. It also says which
+ * version of the tenant's place we know; the database refuses an older one than its own.
+ */
+export function enterStep(context: TenantContext, route: Pick<Route, 'version'>): Step {
+  return route.version === 0
+    ? { text: 'select app.enter($1)', values: [context.tenantId] }
+    : { text: 'select app.enter($1, $2)', values: [context.tenantId, route.version] };
+}
+
+/** The way of one tenant's statements, the scope step first. */
+export function tenantPath(router: Router, context: TenantContext): Path {
+  const tenantId: Uuid = context.tenantId;
+  return {
+    first: () => router.of(tenantId),
+    again: (route, error) => router.again(tenantId, route, error),
+    opening: (route) => [enterStep(context, route)],
+  };
 }
 
 const COMMIT_STATEMENT: Statement = { sql: 'commit', parameters: [] };
@@ -57,7 +73,7 @@ function verdict(
   return undefined;
 }
 
-export function makeTenantDoor({ pool, sink, functions }: TenantDoorOptions): TenantDoor {
+export function makeTenantDoor({ router, sink, functions }: TenantDoorOptions): TenantDoor {
   const refused = (error: TenancyError, context: TenantContext, statement: Statement): Promise<TenancyError> =>
     recordRefusal(error, { door: 'tenant', text: statement.sql, context }, sink);
 
@@ -65,36 +81,36 @@ export function makeTenantDoor({ pool, sink, functions }: TenantDoorOptions): Te
     const denial = verdict(context, statement, functions);
     if (denial !== undefined) throw await refused(denial, context, statement);
     try {
-      const result = await pool.run([enterStep(context), { text: statement.sql, values: statement.parameters }]);
-      return result.rows as Row[];
+      return (await runOnce(tenantPath(router, context), statement)).rows as Row[];
     } catch (error) {
       if (!(error instanceof TenancyError)) throw error;
       throw await refused(error, context, statement);
     }
   };
 
-  const run = <T>(context: TenantContext, work: (tx: ScopedTransaction) => Promise<T>): Promise<T> =>
-    inTransaction(pool, [enterStep(context)], (runner) => {
-      const query = async <Row>(statement: Statement<Row>): Promise<Row[]> => {
-        const denial = verdict(context, statement, functions);
-        if (denial !== undefined) {
-          await runner.abandon(denial);
-          throw await refused(denial, context, statement);
-        }
-        try {
-          const result = await runner.run({ text: statement.sql, values: statement.parameters });
-          return result.rows as Row[];
-        } catch (error) {
-          if (!(error instanceof TenancyError)) throw error;
-          throw await refused(error, context, statement);
-        }
-      };
-      return work({ context, query });
-    });
+  const queryWith = async <Row>(
+    context: TenantContext,
+    runner: TransactionRunner,
+    statement: Statement<Row>,
+  ): Promise<Row[]> => {
+    const denial = verdict(context, statement, functions);
+    if (denial !== undefined) {
+      await runner.abandon(denial);
+      throw await refused(denial, context, statement);
+    }
+    try {
+      return (await runner.run((route) => route.step(statement))).rows as Row[];
+    } catch (error) {
+      if (!(error instanceof TenancyError)) throw error;
+      throw await refused(error, context, statement);
+    }
+  };
 
   const transaction = async <T>(context: TenantContext, work: (tx: ScopedTransaction) => Promise<T>): Promise<T> => {
     try {
-      return await run(context, work);
+      return await inTransaction(tenantPath(router, context), (runner) =>
+        work({ context, query: (statement) => queryWith(context, runner, statement) }),
+      );
     } catch (error) {
       // Deferred checks speak at the commit only.
       throw error instanceof TenancyError ? await refused(error, context, COMMIT_STATEMENT) : error;

@@ -8,6 +8,7 @@ import { AppError } from '@auditrax/base';
  * - `tenant_role_foreign`: the connection's role was made for another tenant.
  * - `tenant_grant_refused`: the role has no right to do this.
  * - `tenant_read_only`: the tenant is on the move; reading goes on, writing will in a moment.
+ * - `tenant_moved`: the tenant is no longer where it was looked for, and not yet anywhere else; worth another try.
  * - `tenant_refusal_unrecorded`: one of the above, and its record could not be written either.
  * - `tenant_transaction_ended`: the transaction is over; the first error says why.
  * - `database_unavailable`: no connection, or it was lost; a commit that was under way is done entirely or not at all.
@@ -24,6 +25,7 @@ export type TenancyCode =
   | 'tenant_role_foreign'
   | 'tenant_grant_refused'
   | 'tenant_read_only'
+  | 'tenant_moved'
   | 'tenant_refusal_unrecorded'
   | 'tenant_transaction_ended'
   | 'database_unavailable'
@@ -67,6 +69,7 @@ export const SQLSTATE_TRIPWIRE = 'AX001';
 export const SQLSTATE_SCOPE_TWICE = 'AX002';
 export const SQLSTATE_SCOPE_NULL = 'AX003';
 export const SQLSTATE_ROLE_FOREIGN = 'AX004';
+export const SQLSTATE_MOVED = 'AX005';
 
 const LAYERS: Partial<Record<TenancyCode, RefusalLayer>> = {
   tenant_statement_refused: 'guard',
@@ -89,6 +92,7 @@ const BY_STATE: Readonly<Record<string, readonly [TenancyCode, string]>> = {
   [SQLSTATE_SCOPE_NULL]: ['tenant_scope_missing', 'the transaction has no tenant'],
   [SQLSTATE_ROLE_FOREIGN]: ['tenant_role_foreign', 'the role of the connection was made for another tenant'],
   '25006': ['tenant_read_only', 'the tenant is being moved and takes no changes just now'],
+  [SQLSTATE_MOVED]: ['tenant_moved', 'the tenant is being moved'],
   '42501': ['tenant_grant_refused', 'the database role has no right to do this'],
   '40001': ['database_conflict', "two transactions were in each other's way"],
   '40P01': ['database_conflict', "two transactions were in each other's way"],

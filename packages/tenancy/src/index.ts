@@ -14,6 +14,15 @@ export {
   type TaggedId,
 } from './ids.ts';
 export { openDatabase, type Database, type DatabaseOptions } from './open.ts';
+export type { Place, PlaceSource } from './place.ts';
+export {
+  openPlacedDatabase,
+  type Cell,
+  type CellDoor,
+  type PlacedDatabase,
+  type PlacedDatabaseOptions,
+  type PlacedSystemDoor,
+} from './placed.ts';
 export {
   CONNECTION_FAILED_CHANNEL,
   IDLE_TRANSACTION_TIMEOUT_MS,

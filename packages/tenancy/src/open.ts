@@ -3,7 +3,8 @@ import { makeTenantDoor, type TenantDoor } from './driver.ts';
 import { openPool, type Connection } from './pool.ts';
 import { checkPosture, type Finding, type PostureExpectations } from './posture.ts';
 import type { Refusal } from './refusal.ts';
-import { makeSystemDoor, type SystemDoor } from './system.ts';
+import { fixedPath, fixedRouter } from './route.ts';
+import { makeSystemDoor, systemDemands, type SystemDoor } from './system.ts';
 
 export interface DatabaseOptions {
   /** Of this process's own login role. */
@@ -36,8 +37,8 @@ export function openDatabase(options: DatabaseOptions): Database {
   const sink = { nowMs: () => options.clock.nowMs(), onRefusal: options.onRefusal };
   const functions: ReadonlySet<string> = new Set(options.functions ?? []);
   return {
-    tenant: makeTenantDoor({ pool, sink, functions }),
-    system: makeSystemDoor({ pool, sink, tables: options.systemTables, functions }),
+    tenant: makeTenantDoor({ router: fixedRouter(pool), sink, functions }),
+    system: makeSystemDoor({ path: fixedPath(pool), sink, demands: systemDemands(options.systemTables, functions) }),
     ping: async () => {
       await pool.run([{ text: 'select 1', values: [] }]);
     },

@@ -2,8 +2,8 @@ import type { Demands } from './analysis.ts';
 import type { Statement } from './context.ts';
 import { TenancyError } from './errors.ts';
 import { decide, type Decision } from './guard.ts';
-import type { ConnectionPool } from './pool.ts';
 import { recordRefusal, type RefusalSink } from './refusal.ts';
+import { runOnce, type Path } from './route.ts';
 import { inTransaction } from './transaction.ts';
 
 /** Global tables by name; never a tenant's rows. */
@@ -17,11 +17,15 @@ export interface SystemTransaction {
 }
 
 export interface SystemDoorOptions {
-  readonly pool: ConnectionPool;
+  /** The way to the database whose tables these are. */
+  readonly path: Path;
   readonly sink: RefusalSink;
-  /** `schema.table` of every table this process may name at this door. */
-  readonly tables: readonly string[];
-  readonly functions: ReadonlySet<string>;
+  readonly demands: Demands;
+}
+
+/** What the door asks of a statement. `tables`: `schema.table` of every table this process may name here. */
+export function systemDemands(tables: readonly string[], functions: ReadonlySet<string>): Demands {
+  return { tables: new Set(tables), functions };
 }
 
 /**
@@ -32,9 +36,7 @@ export function checkSystemStatement(text: string, demands: Demands): Decision {
   return decide(text, demands);
 }
 
-export function makeSystemDoor({ pool, sink, tables, functions }: SystemDoorOptions): SystemDoor {
-  const demands: Demands = { tables: new Set(tables), functions };
-
+export function makeSystemDoor({ path, sink, demands }: SystemDoorOptions): SystemDoor {
   const verdict = (statement: Statement): TenancyError | undefined => {
     const decision = checkSystemStatement(statement.sql, demands);
     if (decision.allowed) return undefined;
@@ -48,7 +50,7 @@ export function makeSystemDoor({ pool, sink, tables, functions }: SystemDoorOpti
     const denial = verdict(statement);
     if (denial !== undefined) throw await refused(denial, statement);
     try {
-      return (await pool.run([{ text: statement.sql, values: statement.parameters }])).rows as Row[];
+      return (await runOnce(path, statement)).rows as Row[];
     } catch (error) {
       if (!(error instanceof TenancyError)) throw error;
       throw await refused(error, statement);
@@ -56,7 +58,7 @@ export function makeSystemDoor({ pool, sink, tables, functions }: SystemDoorOpti
   };
 
   const transaction = <T>(work: (tx: SystemTransaction) => Promise<T>): Promise<T> =>
-    inTransaction(pool, [], (runner) => {
+    inTransaction(path, (runner) => {
       const query = async <Row>(statement: Statement<Row>): Promise<Row[]> => {
         const denial = verdict(statement);
         if (denial !== undefined) {
@@ -64,7 +66,7 @@ export function makeSystemDoor({ pool, sink, tables, functions }: SystemDoorOpti
           throw await refused(denial, statement);
         }
         try {
-          return (await runner.run({ text: statement.sql, values: statement.parameters })).rows as Row[];
+          return (await runner.run((route) => route.step(statement))).rows as Row[];
         } catch (error) {
           if (!(error instanceof TenancyError)) throw error;
           throw await refused(error, statement);

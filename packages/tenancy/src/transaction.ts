@@ -1,6 +1,7 @@
 import { TenancyError, toTenancyError } from './errors.ts';
 import type { PipelineResult, Step } from './pipeline.ts';
-import type { ConnectionPool, Lease } from './pool.ts';
+import type { Lease } from './pool.ts';
+import type { Path, Route } from './route.ts';
 
 const BEGIN: Step = { text: 'begin', values: [] };
 const COMMIT: Step = { text: 'commit', values: [] };
@@ -8,46 +9,65 @@ const COMMIT: Step = { text: 'commit', values: [] };
 const COMMITTED = new TenancyError('tenant_transaction_ended', 'the transaction is committed');
 const ROLLBACK: Step = { text: 'rollback', values: [] };
 
+/** A statement as it is sent along the way that the transaction takes. */
+export type MakeStep = (route: Route) => Step;
+
 /** Sends statements of one transaction, in the order of the calls. */
 export interface TransactionRunner {
-  run(step: Step): Promise<PipelineResult>;
+  run(make: MakeStep): Promise<PipelineResult>;
   /** Ends the transaction at once and frees its connection; later statements are refused. */
   abandon(reason: TenancyError): Promise<void>;
 }
 
+export interface OpenTransaction extends TransactionRunner {
+  /** Throws what failed first; a transaction without a statement has nothing to commit. */
+  commit(): Promise<void>;
+}
+
 /**
- * Runs `work` in one transaction. `opening` (the scope step) travels with BEGIN and the first statement in one round
- * trip. Any failed statement fails the whole transaction, also when `work` swallows its error: PostgreSQL would answer
- * such a COMMIT with a silent ROLLBACK. Throws what failed first.
+ * A transaction that begins with its first statement: what comes before it on `path` (the scope step) travels with BEGIN
+ * in the same round trip. When the place turns out to be an old one, nothing has been done there yet, and the
+ * transaction begins anew where the tenant is now. Any failed statement fails the whole transaction.
  */
-export async function inTransaction<T>(
-  pool: ConnectionPool,
-  opening: readonly Step[],
-  work: (runner: TransactionRunner) => Promise<T>,
-): Promise<T> {
-  const state: State = { pool, opening, lease: undefined, begun: false, failure: undefined, tail: Promise.resolve() };
-  const runner: TransactionRunner = {
-    run: (step) => enqueue(state, () => runStep(state, step)),
-    abandon: (reason) => enqueue(state, () => end(state, reason)),
+export function openTransaction(path: Path): OpenTransaction {
+  const state: State = {
+    path,
+    route: undefined,
+    lease: undefined,
+    stage: 'new',
+    failure: undefined,
+    tail: Promise.resolve(),
   };
+  return {
+    run: (make) => enqueue(state, () => runStep(state, make)),
+    abandon: (reason) => enqueue(state, () => end(state, reason)),
+    commit: () => enqueue(state, () => commit(state)),
+  };
+}
+
+/**
+ * Runs `work` in one transaction. A failed statement fails it also when `work` swallows its error: PostgreSQL would
+ * answer such a COMMIT with a silent ROLLBACK. Throws what failed first.
+ */
+export async function inTransaction<T>(path: Path, work: (runner: TransactionRunner) => Promise<T>): Promise<T> {
+  const transaction = openTransaction(path);
   let result: T;
   try {
-    result = await work(runner);
+    result = await work(transaction);
   } catch (error) {
-    await enqueue(state, () =>
-      end(state, new TenancyError('tenant_transaction_ended', 'the transaction was given up')),
-    );
+    await transaction.abandon(new TenancyError('tenant_transaction_ended', 'the transaction was given up'));
     throw error;
   }
-  await enqueue(state, () => commit(state));
+  await transaction.commit();
   return result;
 }
 
 interface State {
-  readonly pool: ConnectionPool;
-  readonly opening: readonly Step[];
+  readonly path: Path;
+  route: Route | undefined;
   lease: Lease | undefined;
-  begun: boolean;
+  /** `answered`: a statement has been carried out, so it cannot begin anew elsewhere. */
+  stage: 'new' | 'begun' | 'answered';
   failure: TenancyError | undefined;
   tail: Promise<unknown>;
 }
@@ -59,25 +79,60 @@ function enqueue<T>(state: State, task: () => Promise<T>): Promise<T> {
   return next;
 }
 
-async function runStep(state: State, step: Step): Promise<PipelineResult> {
+async function runStep(state: State, make: MakeStep): Promise<PipelineResult> {
   if (state.failure !== undefined) {
     throw new TenancyError('tenant_transaction_ended', 'the transaction is over', { cause: state.failure });
   }
   try {
-    state.lease ??= await state.pool.lease();
-    const steps = state.begun ? [step] : [BEGIN, ...state.opening, step];
-    state.begun = true;
-    return await state.lease.run(steps);
+    state.route ??= await state.path.first();
+    return await send(state, make);
   } catch (error) {
-    const known = error instanceof TypeError || error instanceof RangeError ? undefined : toTenancyError(error);
-    await end(state, known ?? new TenancyError('tenant_transaction_ended', 'a value could not be sent'));
-    throw known ?? error;
+    const caught = error instanceof TypeError || error instanceof RangeError ? undefined : toTenancyError(error);
+    const other = caught === undefined ? undefined : await elsewhere(state, caught);
+    if (other !== undefined) return await sendElsewhere(state, other, make);
+    await end(state, caught ?? new TenancyError('tenant_transaction_ended', 'a value could not be sent'));
+    throw caught ?? error;
+  }
+}
+
+async function send(state: State, make: MakeStep): Promise<PipelineResult> {
+  const route = state.route!;
+  const step = make(route);
+  state.lease ??= await route.pool.lease();
+  const steps = state.stage === 'new' ? [BEGIN, ...state.path.opening(route), step] : [step];
+  state.stage = state.stage === 'new' ? 'begun' : state.stage;
+  const result = await state.lease.run(steps);
+  state.stage = 'answered';
+  return result;
+}
+
+/** Another way for a transaction of which nothing has been done. Its connection is free before anybody is asked. */
+async function elsewhere(state: State, error: TenancyError): Promise<Route | undefined> {
+  const { route } = state;
+  if (state.stage === 'answered' || route === undefined) return undefined;
+  await letGo(state);
+  return state.path.again(route, error);
+}
+
+async function sendElsewhere(state: State, route: Route, make: MakeStep): Promise<PipelineResult> {
+  state.route = route;
+  state.stage = 'new';
+  try {
+    return await send(state, make);
+  } catch (error) {
+    const known = toTenancyError(error);
+    await end(state, known);
+    throw known;
   }
 }
 
 /** Rolls back and frees the connection at once: what records a refusal may need one from the same pool. */
 async function end(state: State, reason: TenancyError): Promise<void> {
   state.failure ??= reason;
+  await letGo(state);
+}
+
+async function letGo(state: State): Promise<void> {
   const lease = state.lease;
   state.lease = undefined;
   if (lease === undefined) return;
