@@ -80,6 +80,17 @@ async function makePlace(
   await admin.query(`grant ${TABLE_GRANTS} on ${schema}.note to ${role}`);
 }
 
+/** How to log in to a cell as a tenant's role; writes down who did. */
+function connectionsOf(clusters: Readonly<Record<string, Cluster>>, opened: string[]) {
+  return (cell: string, role: string) => {
+    opened.push(`${cell} ${role}`);
+    const database = clusters[cell]?.database;
+    if (database === undefined) throw new AppError('database_unavailable', `no cell ${cell}`);
+    const { password, ...rest } = database.connectionFor('ax_workspace');
+    return { ...rest, user: role, ...(password === undefined ? {} : { password: `test-${role}` }) };
+  };
+}
+
 /** Starts both clusters; tenants 1 to `tenants` are in home's shared tables and have ten notes each. */
 export async function startPlaced(tenants: number): Promise<PlacedFixture> {
   const clusters: Record<string, Cluster> = {
@@ -95,13 +106,7 @@ export async function startPlaced(tenants: number): Promise<PlacedFixture> {
   readers.on('error', () => undefined);
   readers.on('connect', (client) => client.on('error', () => undefined));
   const placeOf = (tenantId: Uuid): Promise<Place> => readPlace(readers, tenantId);
-  const connectionOf = (cell: string, role: string) => {
-    opened.push(`${cell} ${role}`);
-    const database = clusters[cell]?.database;
-    if (database === undefined) throw new AppError('database_unavailable', `no cell ${cell}`);
-    const { password, ...rest } = database.connectionFor('ax_workspace');
-    return { ...rest, user: role, ...(password === undefined ? {} : { password: `test-${role}` }) };
-  };
+  const connectionOf = connectionsOf(clusters, opened);
   const open: PlacedFixture['open'] = (limits) =>
     openPlacedDatabase({
       connection: home.database.connectionFor('ax_workspace'),
