@@ -5,6 +5,7 @@ const HELP = `Usage: npm run -s bench -- NAME [--json]
 
   request   the whole authenticated, authorised, walled and logged request against a bare Fastify + pg handler:
             CPU-seconds per request over all processes, both sides over TLS, in one run
+  policy    compiled decisions on the house's own policies against Cedar's, and how long compiling them takes
   seal      sealing of files and fields against OpenSSL's own rate and the AWS Encryption SDK: CPU-seconds, one core
   start     seconds of a first and of a later start, on this machine with the packages installed
 `;
@@ -18,6 +19,7 @@ const BENCHES: Readonly<
   Record<string, () => Promise<{ run(progress: (line: string) => void): Promise<BenchResult> }>>
 > = {
   request: () => import('../../../bench/request-house.ts'),
+  policy: () => import('../../../bench/policy.ts'),
   seal: () => import('../../../bench/seal.ts'),
   start: () => import('../../../bench/start.ts'),
 };
@@ -34,7 +36,8 @@ export async function run(args: string[]): Promise<number> {
     return values.help ? 0 : 2;
   }
   const load = BENCHES[name];
-  if (load === undefined) throw new AppError('unknown_bench', `there is no bench "${name}": request, seal or start`);
+  if (load === undefined)
+    throw new AppError('unknown_bench', `there is no bench "${name}": ${Object.keys(BENCHES).join(', ')}`);
   const result = await (await load()).run((line) => process.stderr.write(`${line}\n`));
   process.stdout.write(values.json ? `${JSON.stringify(result)}\n` : `${JSON.stringify(result, null, 2)}\n`);
   return 0;

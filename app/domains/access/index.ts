@@ -1,6 +1,6 @@
 export { problems } from './errors.ts';
 export { insertMember } from './queries.ts';
-export { loadRoutePolicy, type RowPolicy } from './route-policy.ts';
+export { loadRoutePolicy, readRoutePolicies, type RowPolicy } from './route-policy.ts';
 export { accessRoutes } from './routes.ts';
 export { type AccessDeps, requireManager } from './service.ts';
 export { stepUpAction } from './step-up-action.ts';

@@ -88,6 +88,13 @@ function declareActions(policies: readonly PolicySource[]): string {
     .join('\n');
 }
 
+/** The house's schema and policies as text, built out of the rooms' files. Throws `policy_invalid`. */
+export function readRoutePolicies(policyFiles: readonly string[]): { schema: string; policies: PolicySource[] } {
+  const rooms = policyFiles.map(readRoom);
+  const policies = rooms.flatMap((room) => room.policies);
+  return { policies, schema: [HOUSE_SCHEMA, ...rooms.map((room) => room.schema), declareActions(policies)].join('\n') };
+}
+
 /**
  * Loads the policies of all rooms into one set: the role gate of every service (`has`, `allows`) and the row decisions
  * of the rooms (`decide`, `filter`). `operations`, when given, are all operations there are: a policy for an unknown
@@ -97,10 +104,9 @@ export function loadRoutePolicy(
   policyFiles: readonly string[],
   options: { readonly operations?: ReadonlySet<string> } = {},
 ): RoutePolicy & RowPolicy & { readonly hash: string } {
-  const rooms = policyFiles.map(readRoom);
-  const policies = rooms.flatMap((room) => room.policies);
-  const schema = [HOUSE_SCHEMA, ...rooms.map((room) => room.schema), declareActions(policies)].join('\n');
-  const set = loadPolicies({ schema, policies });
+  const set = loadPolicies(readRoutePolicies(policyFiles));
+  // Lists and the second opinion go by the compiled form; in the house's own policies nothing may be missing from it.
+  if (!set.exact) throw new AppError('policy_invalid', 'a policy has no compiled form');
   for (const action of set.schema.actions.keys()) {
     if (options.operations !== undefined && !options.operations.has(action)) {
       throw new AppError('policy_invalid', `a policy names ${action}, which is no operation of any route`);

@@ -61,3 +61,43 @@ export function toCedarRecord(
   }
   return result;
 }
+
+type Check = (value: unknown, path: string) => void;
+
+/**
+ * The same judgement as `toCedar`, as a function made once for a type and without a copy: for decisions that take a
+ * microsecond. Throws `policy_request_invalid` on a missing or ill-typed value.
+ */
+export function checkOf(type: AttributeType): Check {
+  switch (type.kind) {
+    case 'set': {
+      const item = checkOf(type.element);
+      return (value, path) => {
+        if (!Array.isArray(value)) refuse(path, 'an array');
+        for (const each of value) item(each, path);
+      };
+    }
+    case 'record': {
+      const attributes = Object.entries(type.attributes).map(
+        ([name, attribute]) => [name, attribute.required, checkOf(attribute.type)] as const,
+      );
+      return (value, path) => {
+        if (typeof value !== 'object' || value === null || Array.isArray(value)) refuse(path, 'an object');
+        for (const [name, required, check] of attributes) {
+          const item = Object.hasOwn(value, name) ? (value as Record<string, unknown>)[name] : undefined;
+          if (item !== undefined && item !== null) check(item, name);
+          else if (required) refuse(`${path}.${name}`, 'a value');
+        }
+      };
+    }
+    case 'entity':
+    case 'string':
+      return (value, path) => {
+        if (typeof value !== 'string' || !value.isWellFormed()) refuse(path, 'a string');
+      };
+    case 'long':
+    case 'boolean':
+    case 'other':
+      return (value, path) => void toCedar(value, type, path);
+  }
+}

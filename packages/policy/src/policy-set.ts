@@ -9,12 +9,15 @@ import {
   validate,
 } from '@cedar-policy/cedar-wasm/nodejs';
 import { AppError } from '@auditrax/base';
+import type { Part } from './closure.ts';
 import type { CompileScope } from './compile.ts';
-import { actionMatches, compilePolicy, Unsupported } from './compile.ts';
+import { actionMatches, compilePolicy } from './compile.ts';
 import type { PolicyErrorCode } from './errors.ts';
 import type { Fragment } from './fragment.ts';
 import { fragment, joined, pieces } from './fragment.ts';
+import { checkNodes, checkText, POLICIES_PER_SET_MAX } from './limits.ts';
 import { toCedarRecord } from './marshal.ts';
+import { compileRules, explainWith, judgeWith, scopeOf, type Rule } from './rulebook.ts';
 import type { AttributeType, PolicySchema } from './schema.ts';
 import { readSchema } from './schema.ts';
 
@@ -72,13 +75,47 @@ export interface PolicySet {
   readonly schema: PolicySchema;
   /** Actions that at least one permit may grant. */
   readonly granted: ReadonlySet<string>;
+  /**
+   * Whether every permit has a compiled form. When not, `judge` and `compileFilter` allow less than `decide`; never
+   * more.
+   */
+  readonly exact: boolean;
+  /** Cedar's own decision: the reference. About a tenth of a millisecond. Throws `policy_request_invalid`. */
   decide(request: DecisionRequest): Decision;
+  /** The compiled decision, about a microsecond: the same answer as `decide` when `exact`. Throws the same. */
+  judge(request: DecisionRequest): boolean;
+  /** Why: Cedar's decision, and for each policy that speaks of this action and type whether it applied. */
+  explain(request: DecisionRequest): Explanation;
   compileFilter(input: FilterInput): RowFilter;
+}
+
+/** How one policy stood to a question. */
+export interface PolicyOutcome {
+  readonly id: string;
+  readonly effect: 'permit' | 'forbid';
+  /** `unknown`: the policy has no compiled form, only Cedar knows. */
+  readonly outcome: 'applied' | 'not-applied' | 'unknown';
+  /** The conditions that did not hold, as Cedar text, in the order of the policy; empty unless `not-applied`. */
+  readonly failed: readonly { readonly clause: Part['clause']; readonly text: string }[];
+  /** Exactly one condition is missing. */
+  readonly near: boolean;
+}
+
+/** Answer of `PolicySet.explain`: the decision, and every policy that could have had a say, nearest first. */
+export interface Explanation extends Decision {
+  readonly policies: readonly PolicyOutcome[];
 }
 
 interface Loaded {
   readonly id: string;
   readonly json: PolicyJson;
+}
+
+/** A set as Cedar keeps it, under a global name. */
+interface Preparsed {
+  readonly name: string;
+  readonly schema: PolicySchema;
+  readonly forbids: ReadonlySet<string>;
 }
 
 /** Plans are per action, type and column map; a program has a few dozen of them. */
@@ -89,14 +126,8 @@ function invalid(id: string, messages: readonly string[]): never {
   throw new AppError<PolicyErrorCode>('policy_invalid', `${id}: ${messages.join('; ')}`);
 }
 
-/** Refuses integers beyond 2^53: the JSON bridge rounds them, so the compiler would decide on another number. */
-function checkNumbers(id: string, value: unknown): void {
-  if (typeof value === 'number' && !Number.isSafeInteger(value))
-    invalid(id, [`integer literal beyond 2^53 - 1 (${value})`]);
-  if (typeof value === 'object' && value !== null) for (const item of Object.values(value)) checkNumbers(id, item);
-}
-
 function parsePolicy(source: PolicySource): Loaded {
+  checkText(source.id, source.text);
   const parts = policySetTextToParts(source.text);
   if (parts.type === 'failure')
     invalid(
@@ -111,7 +142,7 @@ function parsePolicy(source: PolicySource): Loaded {
       source.id,
       answer.errors.map((error) => error.message),
     );
-  checkNumbers(source.id, answer.json);
+  checkNodes(source.id, answer.json);
   return { id: source.id, json: answer.json };
 }
 
@@ -126,52 +157,14 @@ function validateStrictly(schema: string, policies: Record<string, string>): voi
   if (first !== undefined) invalid(first.policyId, [first.error.message, first.error.help ?? '']);
 }
 
-/** All attribute paths of a type, each standing for itself: enough to find out whether a policy has a SQL form. */
-function placeholderColumns(type: AttributeType | undefined, prefix = ''): Record<string, string> {
-  if (type?.kind !== 'record') return {};
-  return Object.assign(
-    {},
-    ...Object.entries(type.attributes).map(([name, attribute]) =>
-      attribute.type.kind === 'record'
-        ? placeholderColumns(attribute.type, `${prefix}${name}.`)
-        : { [`${prefix}${name}`]: 'placeholder' },
-    ),
-  ) as Record<string, string>;
-}
-
-/** A forbid without SQL form would be missing from every list, so the list would show what a point read refuses. */
-function checkForbids(policies: readonly Loaded[], schema: PolicySchema): void {
-  for (const { id, json } of policies) {
-    if (json.effect !== 'forbid') continue;
-    for (const [action, declaration] of schema.actions) {
-      for (const principalType of declaration.principalTypes) {
-        for (const resourceType of declaration.resourceTypes) {
-          const columns = placeholderColumns(schema.entities.get(resourceType));
-          try {
-            compilePolicy(json, { schema, action, principalType, resourceType, columns, idColumn: 'placeholder' });
-          } catch (error) {
-            if (!(error instanceof Unsupported)) throw error;
-            throw new AppError<PolicyErrorCode>('policy_forbid_unsupported', `${id}: ${error.message} has no SQL form`);
-          }
-        }
-      }
-    }
-  }
-}
-
-function compilePlan(policies: readonly Loaded[], scope: CompileScope): Fragment {
+function compilePlan(rules: readonly Rule[], scope: CompileScope): Fragment {
   const permits: Fragment[] = [];
   const forbids: Fragment[] = [];
-  for (const { json } of policies) {
-    try {
-      const condition = compilePolicy(json, scope);
-      if (condition === undefined) continue;
-      if (json.effect === 'permit') permits.push(fragment`coalesce(${condition}, false)`);
-      else forbids.push(fragment`coalesce(${condition}, true)`);
-    } catch (error) {
-      // A permit that cannot be said in SQL shows nothing; forbids were checked at load.
-      if (!(error instanceof Unsupported) || json.effect === 'forbid') throw error;
-    }
+  for (const { json } of rules) {
+    const condition = compilePolicy(json, scope);
+    if (condition === undefined) continue;
+    if (json.effect === 'permit') permits.push(fragment`coalesce(${condition}, false)`);
+    else forbids.push(fragment`coalesce(${condition}, true)`);
   }
   if (permits.length === 0) return ['false'];
   const allowed = joined(permits, ' or ', 'false');
@@ -190,6 +183,19 @@ function recordType(type: AttributeType | undefined, name: string): AttributeTyp
   throw new AppError<PolicyErrorCode>('policy_request_invalid', `${name} is not declared in the schema`);
 }
 
+/** Hands a set to Cedar, which keeps it under a global name; a number of our own keeps two sets of one process apart. */
+function preparse(hash: string, set: { schema: string; texts: Record<string, string> }): string {
+  const name = `auditrax-${hash}-${(instances += 1)}`;
+  for (const answer of [preparseSchema(name, set.schema), preparsePolicySet(name, { staticPolicies: set.texts })]) {
+    if (answer.type === 'failure')
+      invalid(
+        'policies',
+        answer.errors.map((error) => error.message),
+      );
+  }
+  return name;
+}
+
 /**
  * Loads a policy set, fail closed: every policy parses, passes Cedar's strict validator against the schema, and every
  * forbid has a SQL form for each action and type it reaches. Throws `policy_invalid`, `policy_hierarchy_unsupported`,
@@ -200,6 +206,9 @@ export function loadPolicies(input: {
   readonly policies: readonly PolicySource[];
 }): PolicySet {
   const schema = readSchema(input.schema);
+  if (input.policies.length > POLICIES_PER_SET_MAX) {
+    throw new AppError<PolicyErrorCode>('policy_limit_exceeded', `more than ${POLICIES_PER_SET_MAX} policies`);
+  }
   const policies = input.policies.map(parsePolicy);
   const texts: Record<string, string> = Object.create(null) as Record<string, string>;
   for (const { id, text } of input.policies) {
@@ -207,28 +216,25 @@ export function loadPolicies(input: {
     texts[id] = text;
   }
   validateStrictly(input.schema, { ...texts });
-  checkForbids(policies, schema);
+  const rulebook = compileRules(policies, schema);
   const hash = createHash('sha256')
     .update(JSON.stringify([input.schema, input.policies]))
     .digest('hex');
-  // Cedar keeps parsed sets under a global name; a number of our own keeps two sets of one process apart.
-  const name = `auditrax-${hash}-${(instances += 1)}`;
-  for (const answer of [
-    preparseSchema(name, input.schema),
-    preparsePolicySet(name, { staticPolicies: { ...texts } }),
-  ]) {
-    if (answer.type === 'failure')
-      invalid(
-        'policies',
-        answer.errors.map((error) => error.message),
-      );
-  }
+  const name = preparse(hash, { schema: input.schema, texts: { ...texts } });
   const plans = new Map<string, Fragment>();
+  const forbids = new Set(policies.filter(({ json }) => json.effect === 'forbid').map(({ id }) => id));
+  const preparsed: Preparsed = { name, schema, forbids };
   return {
     hash,
     schema,
     granted: grantedActions(policies, schema),
-    decide: (request) => decideWith(name, schema, request),
+    exact: rulebook.exact,
+    decide: (request) => decideWith(preparsed, request),
+    judge: (request) => judgeWith(scopeOf(rulebook, request), request),
+    explain: (request) => ({
+      ...decideWith(preparsed, request),
+      policies: explainWith(scopeOf(rulebook, request), request),
+    }),
     compileFilter: (filter) => {
       const key = JSON.stringify([
         filter.action,
@@ -240,7 +246,12 @@ export function loadPolicies(input: {
       let plan = plans.get(key);
       if (plan === undefined) {
         checkFilter(schema, filter);
-        plan = compilePlan(policies, {
+        const { rules } = scopeOf(rulebook, {
+          action: filter.action,
+          principal: filter.principal,
+          resource: { type: filter.resourceType },
+        });
+        plan = compilePlan(rules, {
           schema,
           action: filter.action,
           principalType: filter.principal.type,
@@ -251,13 +262,7 @@ export function loadPolicies(input: {
         if (plans.size >= PLAN_CACHE_ENTRIES_MAX) plans.clear();
         plans.set(key, plan);
       }
-      // Typing the values again on each use keeps a badly typed principal from meaning something else in SQL.
-      toCedarRecord(
-        filter.principal.attributes,
-        recordType(schema.entities.get(filter.principal.type), filter.principal.type),
-        'principal',
-      );
-      toCedarRecord(filter.context, recordType(schema.actions.get(filter.action)?.context, filter.action), 'context');
+      checkValues(schema, filter);
       return toFilter(plan, filter);
     },
   };
@@ -270,6 +275,12 @@ function grantedActions(policies: readonly Loaded[], schema: PolicySchema): Set<
       .filter(([action, { ancestors }]) => permits.some(({ json }) => actionMatches(json.action, ancestors, action)))
       .map(([action]) => action),
   );
+}
+
+/** Typing the values again on each use keeps a badly typed principal from meaning something else in SQL. */
+function checkValues(schema: PolicySchema, { principal, action, context }: FilterInput): void {
+  toCedarRecord(principal.attributes, recordType(schema.entities.get(principal.type), principal.type), 'principal');
+  toCedarRecord(context, recordType(schema.actions.get(action)?.context, action), 'context');
 }
 
 function checkFilter(schema: PolicySchema, filter: FilterInput): void {
@@ -285,7 +296,8 @@ function checkFilter(schema: PolicySchema, filter: FilterInput): void {
   );
 }
 
-function decideWith(name: string, schema: PolicySchema, request: DecisionRequest): Decision {
+function decideWith(set: Preparsed, request: DecisionRequest): Decision {
+  const { name, schema, forbids } = set;
   const entities = [request.principal, request.resource].map(({ type, id, attributes }) => ({
     uid: { type, id },
     attrs: toCedarRecord(attributes, recordType(schema.entities.get(type), type), type),
@@ -310,9 +322,10 @@ function decideWith(name: string, schema: PolicySchema, request: DecisionRequest
     throw new AppError<PolicyErrorCode>('policy_request_invalid', `${request.action}: ${message}`);
   }
   const { decision, diagnostics } = answer.response;
-  // Cedar skips a policy that errors. For a forbid that would open the door, so any error denies (SPEC P4).
-  if (diagnostics.errors.length > 0) {
-    return { allowed: false, reasons: diagnostics.errors.map((error) => `error:${error.policyId}`).sort() };
+  // Cedar skips a policy that errors. That is right for a permit; for a forbid it would open the door (SPEC P4).
+  const broken = diagnostics.errors.filter(({ policyId }) => forbids.has(policyId));
+  if (broken.length > 0) {
+    return { allowed: false, reasons: broken.map((error) => `error:${error.policyId}`).sort() };
   }
   return { allowed: decision === 'allow', reasons: [...diagnostics.reason].sort() };
 }
@@ -322,6 +335,7 @@ function decideWith(name: string, schema: PolicySchema, request: DecisionRequest
  * that a reason names its place. Throws `policy_invalid`.
  */
 export function splitPolicies(prefix: string, text: string): PolicySource[] {
+  checkText(prefix, text);
   const parts = policySetTextToParts(text);
   if (parts.type === 'failure')
     return invalid(
