@@ -9,38 +9,41 @@ import { formatId, type IdKeys } from '@auditrax/tenancy/ids';
 import { CLAIM_TABLES } from '../claims/queries.ts';
 import type { Probe } from '../claims/probe.ts';
 import { allClaims } from '../claims/register.ts';
-import { createTail } from '../domains/detections/index.ts';
 import { parsePolicy } from '../domains/disclosure/index.ts';
 import { issuerRoutes as drillIssuer, routes as drillContract } from '../domains/drills/index.ts';
 import { vaultSourceContract } from '../domains/keys/index.ts';
 import { createPager } from '../domains/oncall/index.ts';
 import { parseOrganisation } from '../domains/trust/index.ts';
 import { parseRegistry } from '../domains/vendors/index.ts';
-import { observationRecorder, remoteLedger } from '../platform/audit/index.ts';
+import { createPlacements, HOME_CELL, observationRecorder, remoteLedger } from '../platform/audit/index.ts';
+import type { DatabaseAccess } from '../platform/supervisor/messages.ts';
 import { createAttemptLoop, type AttemptLoop } from '../probes/attempt-loop.ts';
 import { edgeAttempts, layerAttempts, type Attempt, type CorpusDeps } from '../probes/attempts.ts';
 import { playAttacks } from '../probes/attack-report.ts';
 import { findCanaries, plantCanary } from '../probes/canaries.ts';
 import { createEdgeClient } from '../probes/edge-client.ts';
 import { canarySessions, createProbeHouse } from '../probes/house.ts';
+import { answerFollowed, createLogFollower, type LogFollower } from '../probes/log-follower.ts';
 import { createLogReader, type LogReader } from '../probes/log-key.ts';
 import { bareReport, proveReport, type ProveReport } from '../probes/prove-report.ts';
 import { createPublisher, type Publisher } from '../probes/publisher.ts';
-import { createReconciler } from '../probes/reconciler.ts';
 import { PROBES, REHEARSALS } from '../probes/registry.ts';
 import { rehearsals } from '../probes/rehearse.ts';
 import { createRunner, observationsOf, type Runner } from '../probes/runner.ts';
 import { createServiceDoor } from '../probes/service-door.ts';
 import type { HouseProcesses } from '../probes/sockets.ts';
 import { createWatch, type Watch } from '../probes/watch.ts';
+import { openCellDatabases, type CellDatabases } from './cell-databases.ts';
 import { readDoors } from './doors.ts';
 import { databaseConnection, fetchIdKeys, openFloor, postTo, TOKEN_ISSUER, type Floor } from './floor.ts';
 import { EDGE_ROUTES } from './rooms.ts';
 import { ROOT } from './root.ts';
 import { serve } from './serve.ts';
 
-/** The role may hold eight connections; one is left for whoever looks by hand. */
+/** In home; the role may hold sixteen connections in a cluster, those of its cells included. */
 const POOL_SIZE = 7;
+/** One to follow the log, one for whoever asks beside it. */
+const CELL_POOL_SIZE = 2;
 const TABLES = [
   ...CLAIM_TABLES,
   'oncall.page',
@@ -50,6 +53,7 @@ const TABLES = [
   'audit.entry',
   'audit.log_index',
   'audit.mint',
+  'platform.placement',
   'platform.tenant',
 ];
 const MINUTE_MS = 60_000;
@@ -124,7 +128,9 @@ function notesOf(options: Options, tryoutPort: number | null): string[] {
 
 /** Everything that watches the log, whether or not there are canaries yet. */
 interface Base {
+  /** Home. */
   readonly database: Database;
+  readonly cells: CellDatabases;
   readonly watch: Watch;
   readonly log: LogReader;
   readonly record: ReturnType<typeof observationRecorder>['record'];
@@ -149,21 +155,32 @@ interface Begun {
 function openBase(): Base {
   const { member, clock, random } = floor;
   const troubled = (error: unknown): void => floor.log.warn('sentinel-trouble', { error });
-  const database = openDatabase({
-    connection: databaseConnection(member.boot.database),
-    poolSize: POOL_SIZE,
-    clock,
-    systemTables: TABLES,
-    functions: ['audit.append_observation'],
-    // It acts for no tenant: a refusal here is a bug or a break-in of this process.
-    onRefusal: (event) => Promise.reject(new AppError('sentinel_statement_refused', `${event.code} (${event.reason})`)),
-  });
+  const open = (access: DatabaseAccess | undefined, poolSize: number): Database =>
+    openDatabase({
+      connection: databaseConnection(access),
+      poolSize,
+      clock,
+      systemTables: TABLES,
+      functions: ['audit.append_observation'],
+      // It acts for no tenant: a refusal here is a bug or a break-in of this process.
+      onRefusal: (event) =>
+        Promise.reject(new AppError('sentinel_statement_refused', `${event.code} (${event.reason})`)),
+    });
+  const database = open(member.boot.database, POOL_SIZE);
   const door = database.system;
+  const cells = openCellDatabases(floor, database, (access) => open(access, CELL_POOL_SIZE));
+  const placements = createPlacements(door);
   return {
     database,
-    watch: createWatch({ door, clock }),
+    cells,
+    watch: createWatch({ cells: cells.all, clock }),
     log: createLogReader({
-      door,
+      doorOf: async (tenantId) => {
+        const cell = await placements.cellOf(tenantId);
+        const opened = cells.all().find((one) => one.cell === cell);
+        if (opened === undefined) throw new AppError('cell_not_open', `the cell ${cell} is not open`);
+        return opened.door;
+      },
       ledger: remoteLedger(postTo(floor, 'ledger')),
       pinFile: join(member.boot.stateDirectory, 'log-key'),
     }),
@@ -177,8 +194,8 @@ function openBase(): Base {
 }
 
 /** Detection and paging: they need no canary, and begin as soon as the process is up. */
-function startDetection(base: Base): () => Promise<void> {
-  const { clock, random } = floor;
+function startDetection(base: Base): { readonly follower: LogFollower; stop(): Promise<void> } {
+  const { clock, random, member } = floor;
   const { options, webhookKey: key, troubled } = base;
   const door = base.database.system;
   const pager = createPager({
@@ -189,18 +206,18 @@ function startDetection(base: Base): () => Promise<void> {
     webhook: options.pageWebhook === null ? undefined : { url: options.pageWebhook, key, clock },
     onFailure: troubled,
   });
-  const tail = createTail({ door, clock, raise: pager.raise, onFailure: troubled });
-  const reconciler = createReconciler({
-    door,
-    file: join(floor.member.boot.stateDirectory, 'reconciled'),
+  const follower = createLogFollower({
+    home: door,
+    raise: pager.raise,
+    file: (cell) =>
+      join(member.boot.stateDirectory, cell === HOME_CELL ? 'reconciled' : `reconciled-${cell.replace('/', '-')}`),
     record: base.record,
-    interval_ms: RECONCILE_MS,
+    reconcile_ms: RECONCILE_MS,
     onFailure: troubled,
   });
-  for (const part of [tail, pager, reconciler]) part.start();
-  return async () => {
-    await Promise.all([tail.stop(), pager.stop(), reconciler.stop()]);
-  };
+  base.cells.each(follower.follow);
+  pager.start();
+  return { follower, stop: pager.stop };
 }
 
 function processesOf(base: Base): () => HouseProcesses {
@@ -437,7 +454,8 @@ async function start(): Promise<void> {
     pageKey: rawPublic(base.pageKey),
     pageWebhookKey: `whpk_${Buffer.from(rawPublic(base.webhookKey), 'base64url').toString('base64')}`,
   });
-  const stopDetection = startDetection(base);
+  const detection = startDetection(base);
+  member.onAsk('followed', (input) => answerFollowed(detection.follower, input));
   const marker = join(member.boot.stateDirectory, 'begun');
   let beginning: Promise<Begun> | undefined;
   const ensureBegun = (): Promise<Begun> => {
@@ -468,9 +486,12 @@ async function start(): Promise<void> {
     problems: [],
     beforeClose: async () => {
       await (await beginning?.catch(() => undefined))?.stop();
-      await stopDetection();
     },
-    release: () => base.database.close(),
+    // The followers first, which write into home; home is closed with the other cells.
+    release: async () => {
+      await detection.stop();
+      await base.cells.close();
+    },
   });
   // After a crash nobody asks again: what had begun goes on by itself, as soon as the others are there.
   if (existsSync(marker)) void keepTrying(ensureBegun, base.troubled);

@@ -51,8 +51,13 @@ function leavesOf(tenantId: Uuid, entryIds: readonly Uuid[]) {
 }
 
 /** Reads the log over the ledger's door and believes nothing but signature and hashes. */
-export function createLogReader(deps: { door: SystemDoor; ledger: LedgerClient; pinFile: string }): LogReader {
-  const { door, ledger, pinFile } = deps;
+export function createLogReader(deps: {
+  /** The cell where a tenant's log is. */
+  doorOf: (tenantId: Uuid) => Promise<SystemDoor>;
+  ledger: LedgerClient;
+  pinFile: string;
+}): LogReader {
+  const { doorOf, ledger, pinFile } = deps;
   const open = async (tenantId: Uuid) => {
     const { note, verifierKey } = await ledger.checkpoint(tenantId);
     const key = await parseVerifierKey(verifierKey);
@@ -65,6 +70,7 @@ export function createLogReader(deps: { door: SystemDoor; ledger: LedgerClient; 
     async prove(tenantId, entryId) {
       await ledger.receipt({ tenantId, entryId, waitMs: RECEIPT_MS });
       const { checkpoint } = await open(tenantId);
+      const door = await doorOf(tenantId);
       const [row] = await door.system<LeafRow>(leavesOf(tenantId, [entryId]));
       if (row === undefined) return { ok: false, reason: 'the log has no such entry', treeSize: checkpoint.size };
       const index = Number(row.idx);
@@ -82,6 +88,7 @@ export function createLogReader(deps: { door: SystemDoor; ledger: LedgerClient; 
       const found = new Map<string, { index: number; proof: string }>();
       if (entryIds.length === 0) return found;
       const { note, checkpoint } = await open(tenantId);
+      const door = await doorOf(tenantId);
       const rows = (await door.system<LeafRow>(leavesOf(tenantId, entryIds))).filter(
         (row) => Number(row.idx) < checkpoint.size,
       );

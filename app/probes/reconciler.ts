@@ -3,7 +3,10 @@ import type { SystemDoor } from '@auditrax/tenancy';
 import { feedEnd, reconcileMints, type Observation } from '../platform/audit/index.ts';
 
 export interface ReconcilerDeps {
-  readonly door: SystemDoor;
+  /** The cell whose entries are compared. */
+  readonly entries: SystemDoor;
+  /** Home, where the issuer keeps its list. */
+  readonly mints: SystemDoor;
   /** Where the position is kept between starts; lost, it begins at the end of the log. */
   readonly file: string;
   readonly record: (observation: Observation) => Promise<unknown>;
@@ -14,6 +17,8 @@ export interface ReconcilerDeps {
 export interface Reconciler {
   /** Compares everything that is new; resolves with the number of entries looked at. */
   runOnce(): Promise<number>;
+  /** Position up to which everything was compared; undefined before the first look. */
+  position(): number | undefined;
   start(): void;
   stop(): Promise<void>;
 }
@@ -29,18 +34,18 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
   let running: Promise<unknown> = Promise.resolve();
 
   const load = async (): Promise<number> =>
-    existsSync(deps.file) ? Number(readFileSync(deps.file, 'utf8')) : feedEnd(deps.door);
+    existsSync(deps.file) ? Number(readFileSync(deps.file, 'utf8')) : feedEnd(deps.entries);
   const keep = (value: number): void => {
     writeFileSync(`${deps.file}.new`, String(value), { mode: 0o600 });
     renameSync(`${deps.file}.new`, deps.file);
     position = value;
   };
 
-  const runOnce = async (): Promise<number> => {
+  const pass = async (): Promise<number> => {
     if (position === undefined) keep(await load());
     let checked = 0;
     for (;;) {
-      const found = await reconcileMints(deps.door, position!);
+      const found = await reconcileMints(deps, position!);
       for (const { entryId, tenantId, type, reason } of found.mismatches) {
         await deps.record({
           type: 'audit.mint.mismatch',
@@ -56,12 +61,18 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
     }
   };
 
+  /** One after the other: two passes at once would tell the same mismatch twice. */
+  const runOnce = (): Promise<number> => {
+    const turn = running.then(pass);
+    running = turn.catch(() => undefined);
+    return turn;
+  };
+
   return {
     runOnce,
+    position: () => position,
     start: () => {
-      timer = setInterval(() => {
-        running = running.then(runOnce).catch(deps.onFailure);
-      }, deps.interval_ms);
+      timer = setInterval(() => void runOnce().catch(deps.onFailure), deps.interval_ms);
     },
     stop: async () => {
       clearInterval(timer);

@@ -2,7 +2,7 @@ import type { Clock } from '@auditrax/base';
 import type { SystemDoor } from '@auditrax/tenancy';
 import type { DeliveredPage, DetectionTimes, Noticed } from '../claims/probe.ts';
 import { detectionTimesSince, receiptsOfRequest } from '../domains/oncall/index.ts';
-import { feedEnd, readFeed, type FeedEntry } from '../platform/audit/index.ts';
+import { feedEnd, readFeed, type CellDoor, type FeedEntry } from '../platform/audit/index.ts';
 
 /** Requests remembered; an attempt is looked for within seconds of its making. */
 const REQUESTS_MAX = 5_000;
@@ -42,14 +42,14 @@ function noticedOf(entry: FeedEntry): { requestId: string; noticed: Noticed } {
   };
 }
 
-/** Remembers the newest entries by request id; reads on when asked, once for all who ask at the same time. */
-function createFollower(door: SystemDoor): { entriesOf(requestId: string): Promise<Noticed[]> } {
+/** Remembers the newest entries of every cell by request id; reads on when asked, once for all who ask at once. */
+function createFollower(cells: () => readonly CellDoor[]): { entriesOf(requestId: string): Promise<Noticed[]> } {
   const byRequest = new Map<string, Noticed[]>();
-  let position = 0;
+  const positions = new Map<string, number>();
   let following: Promise<void> | undefined;
-  const readOn = async (): Promise<void> => {
+  const readCell = async ({ cell, door }: CellDoor): Promise<void> => {
     const end = await feedEnd(door);
-    position = Math.max(position, end - BACKLOG_MAX);
+    let position = Math.max(positions.get(cell) ?? 0, end - BACKLOG_MAX);
     while (position < end) {
       const entries = await readFeed(door, position);
       if (entries.length === 0) break;
@@ -59,6 +59,12 @@ function createFollower(door: SystemDoor): { entriesOf(requestId: string): Promi
       }
       position = entries.at(-1)!.position;
     }
+    positions.set(cell, position);
+  };
+  const readOn = async (): Promise<void> => {
+    const [home, ...others] = cells();
+    // A cell that is away has noticed nothing; whoever waits for something of it waits in vain, and says so.
+    await Promise.all([readCell(home!), ...others.map((cell) => readCell(cell).catch(() => undefined))]);
     for (const oldest of byRequest.keys()) {
       if (byRequest.size <= REQUESTS_MAX) break;
       byRequest.delete(oldest);
@@ -104,8 +110,10 @@ export function timesOf(
   };
 }
 
-export function createWatch({ door, clock }: { door: SystemDoor; clock: Clock }): Watch {
-  const follower = createFollower(door);
+/** `cells`: home first, where the pages are too. */
+export function createWatch({ cells, clock }: { cells: () => readonly CellDoor[]; clock: Clock }): Watch {
+  const { door } = cells()[0]!;
+  const follower = createFollower(cells);
   const until = async <T>(wait_ms: number, look: () => Promise<T[]>, enough: (found: T[]) => boolean): Promise<T[]> => {
     const end_ms = clock.nowMs() + wait_ms;
     for (;;) {

@@ -125,7 +125,7 @@ const WATCH: readonly Mutant[] = [
   {
     ...at('app/domains/detections/tail.ts', 'createTail'),
     left: 'nobody follows the log',
-    nothing: '() => ({ runOnce: async () => 0, start() {}, stop: async () => {}, lastCaughtUp_ms: () => 0 })',
+    nothing: '() => ({ runOnce: async () => 0, start() {}, stop: async () => {}, position: async () => 0n })',
     processes: ['sentinel'],
     rewindsTail: true,
   },

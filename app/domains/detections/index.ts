@@ -1,2 +1,2 @@
 export { RULES, type Alert, type LogEvent } from './rules.ts';
-export { createTail } from './tail.ts';
+export { createTail, type TailDeps } from './tail.ts';

@@ -49,7 +49,8 @@ async function happen(type: string): Promise<Uuid> {
 }
 
 function tail(raise: (tx: SystemTransaction, alerts: readonly Alert[]) => Promise<void>) {
-  return createTail({ door: database.system, clock: systemClock, raise, onFailure: () => {} });
+  const door = database.system;
+  return createTail({ door, source: { cell: 'home', door }, raise, onFailure: () => {} });
 }
 
 describe('the tail of the log', () => {

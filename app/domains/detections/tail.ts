@@ -1,6 +1,5 @@
-import type { Clock } from '@auditrax/base';
 import type { SystemDoor, SystemTransaction } from '@auditrax/tenancy';
-import { eventsAfter, moveCursor, readCursor } from './queries.ts';
+import { beginCursor, eventsAfter, moveCursor, readCursor } from './queries.ts';
 import { detect, type Alert, type LogEvent } from './rules.ts';
 
 /** Between two looks at the log; detection within seconds is the promise, the database pays one index read. */
@@ -9,8 +8,10 @@ const POLL_MS = 100;
 const BATCH_EVENTS_MAX = 500;
 
 export interface TailDeps {
+  /** Home, where the pages and the cursors are. */
   readonly door: SystemDoor;
-  readonly clock: Clock;
+  /** The cell whose log is followed. */
+  readonly source: { readonly cell: string; readonly door: SystemDoor };
   /** Stores the alerts in the transaction that moves the cursor: never lost, never raised twice. */
   readonly raise: (tx: SystemTransaction, alerts: readonly Alert[]) => Promise<void>;
   readonly onFailure: (error: unknown) => void;
@@ -21,8 +22,8 @@ export interface Tail {
   runOnce(): Promise<number>;
   start(): void;
   stop(): Promise<void>;
-  /** When the tail last reached the end of the log, milliseconds since the epoch. */
-  lastCaughtUp_ms(): number;
+  /** Position up to which everything was seen and what it raised is stored. */
+  position(): Promise<bigint>;
 }
 
 interface Leaf {
@@ -34,13 +35,19 @@ interface Leaf {
   readonly public?: Record<string, string | number | boolean>;
 }
 
-function eventOf(row: { position: string; entry_id: string; tenant_id: string; kind: string; leaf: Buffer }): LogEvent {
+function eventOf(row: {
+  position: string;
+  entry_id: string;
+  tenant_id: string;
+  kind: string | null;
+  leaf: Buffer;
+}): LogEvent {
   const leaf = JSON.parse(row.leaf.toString('utf8')) as Leaf;
   return {
     position: BigInt(row.position),
     entryId: row.entry_id,
     tenantId: row.tenant_id,
-    tenantKind: row.kind,
+    tenantKind: row.kind ?? 'unknown',
     type: leaf.type,
     outcome: leaf.outcome,
     occurred_ms: leaf.time,
@@ -51,35 +58,41 @@ function eventOf(row: { position: string; entry_id: string; tenant_id: string; k
 }
 
 /**
- * Follows every tenant's log in the sequencer's order and raises what the rules find. The cursor moves in the same
- * transaction as the alerts, so a crash repeats a batch rather than skipping one.
+ * Follows the log of one cell in its sequencer's order and raises what the rules find. The cursor moves in the same
+ * transaction of home as the alerts, so a crash repeats a batch rather than skipping one, and no batch counts twice. A
+ * cell that is away holds up its own tail only.
  */
-export function createTail(deps: TailDeps): Tail {
-  let caughtUp_ms = 0;
+export function createTail({ door, source, ...deps }: TailDeps): Tail {
   let running: Promise<void> = Promise.resolve();
   const ending = new AbortController();
 
-  const batch = (): Promise<number> =>
-    deps.door.transaction(async (tx) => {
-      const [cursor] = await tx.query(readCursor());
-      const rows = await tx.query(eventsAfter(BigInt(cursor!.position), BATCH_EVENTS_MAX));
-      const last = rows.at(-1);
-      if (last === undefined) return 0;
-      const alerts = rows.flatMap((row) => detect(eventOf(row)));
+  const position = async (): Promise<bigint> => {
+    const [cursor] = await door.system(readCursor(source.cell));
+    if (cursor !== undefined) return BigInt(cursor.position);
+    await door.system(beginCursor(source.cell));
+    return 0n;
+  };
+  const batch = async (): Promise<number> => {
+    const from = await position();
+    const rows = await source.door.system(eventsAfter(from, BATCH_EVENTS_MAX));
+    const last = rows.at(-1);
+    if (last === undefined) return 0;
+    const alerts = rows.flatMap((row) => detect(eventOf(row)));
+    return door.transaction(async (tx) => {
+      const moved = await tx.query(moveCursor(source.cell, { from, to: BigInt(last.position) }));
+      if (moved.length === 0) return 0; // another tail has stored these alerts
       await deps.raise(tx, alerts);
-      await tx.query(moveCursor(BigInt(last.position)));
       return rows.length;
     });
+  };
 
   const runOnce = async (): Promise<number> => {
     let seen = 0;
     for (;;) {
       const count = await batch();
       seen += count;
-      if (count < BATCH_EVENTS_MAX) break;
+      if (count < BATCH_EVENTS_MAX) return seen;
     }
-    caughtUp_ms = deps.clock.nowMs();
-    return seen;
   };
 
   const loop = async (): Promise<void> => {
@@ -91,6 +104,7 @@ export function createTail(deps: TailDeps): Tail {
 
   return {
     runOnce,
+    position,
     start: () => {
       running = loop();
     },
@@ -98,6 +112,5 @@ export function createTail(deps: TailDeps): Tail {
       ending.abort();
       await running;
     },
-    lastCaughtUp_ms: () => caughtUp_ms,
   };
 }

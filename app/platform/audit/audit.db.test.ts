@@ -538,7 +538,7 @@ describe('A8: the sentinel sees, and writes under its own name only', () => {
     await commit(uuidV4(systemRandom), { tokenHash: 'good', actor: { personId: OTHER } });
     await commit(uuidV4(systemRandom), { tokenHash: 'over' });
     await sequencer().sequenceBatch();
-    const result = await reconcileMints(sentinel.system, 0);
+    const result = await reconcileMints({ entries: sentinel.system, mints: sentinel.system }, 0);
     expect(result.checked).toBe(6);
     expect(result.mismatches.map((mismatch) => mismatch.reason)).toEqual([
       'no-token',
@@ -547,7 +547,10 @@ describe('A8: the sentinel sees, and writes under its own name only', () => {
       'other-person',
       'outside-its-life',
     ]);
-    expect(await reconcileMints(sentinel.system, result.position)).toMatchObject({ checked: 0, mismatches: [] });
+    expect(await reconcileMints({ entries: sentinel.system, mints: sentinel.system }, result.position)).toMatchObject({
+      checked: 0,
+      mismatches: [],
+    });
   });
 });
 

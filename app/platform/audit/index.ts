@@ -1,5 +1,5 @@
 export * from './attempts.ts';
-export { HOME_CELL } from './cells.ts';
+export { createPlacements, HOME_CELL, type CellDoor } from './cells.ts';
 export * from './errors.ts';
 export * from './feed.ts';
 export * from './guard-errors.ts';

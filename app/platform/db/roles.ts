@@ -20,7 +20,7 @@ const ROLE_CONNECTIONS_MAX: Record<LoginRole, number> = {
   ax_issuer: 24,
   ax_workspace: 48,
   ax_ledger: 16,
-  ax_sentinel: 8,
+  ax_sentinel: 16,
 };
 
 /** The driver asks for the same at start-up; behind a pooler, where it cannot, these hold. */
