@@ -101,7 +101,7 @@ const begin = (following: LogFollower, cell: CellDoor): void => void ends.push(f
 const endAll = (): Promise<unknown> => Promise.all(ends.splice(0).map((end) => end()));
 
 describe('the logs of several cells', () => {
-  it('D4: each event of each cell is raised in home once, though positions are the same in both', async () => {
+  it('D5: each event of each cell is raised in home once, though positions are the same in both', async () => {
     const [one, two] = [await happen('home', ATTEMPT), await happen('south', ATTEMPT)];
     const first = follower();
     for (const cell of cells) begin(first, cell);
@@ -121,7 +121,7 @@ describe('the logs of several cells', () => {
     expect(raised.slice(3)).toEqual([fourth]);
   });
 
-  it('D4: alerts that could not be stored leave the cursor of their cell where it was', async () => {
+  it('D5: alerts that could not be stored leave the cursor of their cell where it was', async () => {
     const entryId = await happen('south', ATTEMPT);
     const failed = Promise.withResolvers<unknown>();
     begin(
@@ -136,7 +136,7 @@ describe('the logs of several cells', () => {
     expect(raised).toEqual([entryId]);
   });
 
-  it('D4: a cell that is away holds up no other', async () => {
+  it('D5: a cell that is away holds up no other', async () => {
     const away: CellDoor = {
       cell: 'south/ax_2',
       door: {
