@@ -129,13 +129,15 @@ class Mutations {
     );
     if (!touched.has('sentinel')) return;
     if (before?.rewindsTail === true)
-      await this.#client.query('update oncall.cursor set position = $1', [this.#cursor]);
+      await this.#client.query("update oncall.cursor set position = $1 where cell = 'home'", [this.#cursor]);
     await supervisor.ask('sentinel', 'begin', null);
   }
 
   /** How far the tail has read. */
   async #position(): Promise<string> {
-    const { rows } = await this.#client.query<{ position: string }>('select position from oncall.cursor');
+    const { rows } = await this.#client.query<{ position: string }>(
+      "select position from oncall.cursor where cell = 'home'",
+    );
     return rows[0]!.position;
   }
 }
