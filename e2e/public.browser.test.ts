@@ -100,7 +100,7 @@ describe.skipIf(browserMissing)('what everybody may see, and what the operator i
     const operator = await site.visitor();
     await operator.enrol((await site.invitation('Operator', 'Auditrax sample organisation')).enrolPath!);
     await operator.sees('On-call inbox');
-    const row = operator.page.locator('main tbody tr', { hasText: 'tenant.cross-tenant-attempt' }).first();
+    const row = operator.page.locator('main tbody tr', { hasText: 'gateway.id-foreign' }).first();
     await row.waitFor({ timeout: 40_000 });
     await operator.reads('alive');
     await operator.picture('oncall');

@@ -9,7 +9,13 @@ import { findRoutes } from './reference/contracts.ts';
 import { errorsPage, findProblems } from './reference/errors.ts';
 import { openApi, openApiFindings } from './reference/openapi.ts';
 import { routesPage } from './reference/routes.ts';
-import { claimsPage, configurationPage, detectionsPage, stateMachinesPage } from './reference/small-pages.ts';
+import {
+  claimsPage,
+  configurationPage,
+  detectionsPage,
+  refusalsPage,
+  stateMachinesPage,
+} from './reference/small-pages.ts';
 
 const FOLDER = 'docs/reference';
 
@@ -33,6 +39,7 @@ export async function makeReference(root: string): Promise<Reference> {
       'audit-actions.md': auditActionsPage(routes, source),
       'state-machines.md': stateMachinesPage(),
       'detections.md': detectionsPage(),
+      'refusals.md': refusalsPage(),
       'configuration.md': configurationPage(),
       'claims.md': claimsPage(),
     },

@@ -1,7 +1,16 @@
 import { randomUUID } from 'node:crypto';
 import { AppError, type ServiceName, type Uuid } from '@auditrax/base';
 import { openDatabase, type Database, type DatabaseOptions, type Refusal, type TenantContext } from '@auditrax/tenancy';
-import { ATTEMPT_REFUSED, attemptRecorder, recordAudit, type AttemptRecorder } from '../platform/audit/index.ts';
+import {
+  ATTEMPT_REFUSED,
+  attemptRecorder,
+  DRIVER_REFUSALS,
+  recordAudit,
+  REFUSALS,
+  type AttemptRecorder,
+  type RecordedAttempt,
+  type RefusalCode,
+} from '../platform/audit/index.ts';
 import type { AttemptEvent } from '../platform/http/attempts.ts';
 import type { Floor } from './floor.ts';
 import { databaseConnection } from './floor.ts';
@@ -30,7 +39,12 @@ function refusalEntry(service: ServiceName, event: Refusal) {
       resource: ['tenant', context.tenantId] as const,
       outcome: 'denied' as const,
       requestId: context.requestId,
-      public: { layer: event.layer, reason: event.reason, operation: `${event.door}-door` },
+      public: {
+        code: DRIVER_REFUSALS[event.code as keyof typeof DRIVER_REFUSALS],
+        layer: event.layer,
+        reason: event.reason,
+        operation: `${event.door}-door`,
+      },
     },
   };
 }
@@ -48,7 +62,11 @@ export function openRecordedDatabase(floor: Floor, service: ServiceName, wanted:
     onRefusal: () => Promise.reject(new AppError('refusal_of_record', 'the record of a refusal was itself refused')),
     systemTables: [],
   });
-  const attempts = attemptRecorder(records.tenant);
+  const attempts = attemptRecorder(records.tenant, {
+    clock: floor.clock,
+    service,
+    onFailure: (error) => floor.log.warn('attempts-not-told', { error }),
+  });
   const database = openDatabase({
     connection,
     clock: floor.clock,
@@ -64,6 +82,7 @@ export function openRecordedDatabase(floor: Floor, service: ServiceName, wanted:
     attempts,
     close: async () => {
       await database.close();
+      await attempts.flush();
       await records.close();
     },
   };
@@ -75,10 +94,19 @@ function typeOf(event: Pick<AttemptEvent, 'kind' | 'reason'>): string {
   return event.reason === 'missing' ? 'step-up.missing' : 'step-up.refused';
 }
 
+/** Of the table of refusals. */
+function codeOf(event: AttemptEvent): RefusalCode {
+  if (event.kind === 'tenant-id') return `${event.layer}.id-${event.reason}`;
+  if (event.kind === 'operation') return event.reason === 'role' ? 'policy.operation' : 'policy.operator-only';
+  return `step-up.${event.reason}`;
+}
+
 /** An attempt seen by the gateway, the parser, the role gate or the check of approvals, as a log entry of the caller's tenant. */
-export function recordAttemptWith(attempts: AttemptRecorder): (event: AttemptEvent) => Promise<{ entryId: Uuid }> {
-  return ({ caller, requestId, operation, ...event }) =>
-    attempts.record(caller.tenant, {
+export function recordAttemptWith(attempts: AttemptRecorder): (event: AttemptEvent) => Promise<RecordedAttempt> {
+  return (event) => {
+    const { caller, requestId, operation, reason } = event;
+    const code = codeOf(event);
+    return attempts.record(caller.tenant, {
       type: typeOf(event),
       actor: { personId: caller.personId, sessionId: caller.sessionId },
       tokenHash: caller.tokenHash,
@@ -86,12 +114,14 @@ export function recordAttemptWith(attempts: AttemptRecorder): (event: AttemptEve
       outcome: 'denied',
       requestId,
       public: {
+        code,
+        layer: REFUSALS[code].layer,
         operation,
-        reason: event.reason,
-        ...(event.kind === 'tenant-id' ? { layer: event.layer } : {}),
+        reason,
         ...(event.kind === 'tenant-id' && event.foreignPart !== undefined ? { foreignPart: event.foreignPart } : {}),
       },
     });
+  };
 }
 
 /** A context for tasks of the system in a tenant's name, with a request id of its own. */

@@ -262,7 +262,7 @@ async function openGround(base: Base) {
   const sessions = canarySessions(client, clock);
   const planting = { door: base.database.system, edge, idKeys, random, session: sessions };
   const [a, b] = await Promise.all([plantCanary(planting, tenantA), plantCanary(planting, tenantB)]);
-  const cookie = async (): Promise<string> => (await sessions(a.slug, 'lead')).cookie;
+  const cookie = async (): Promise<string> => (await sessions(a.slug, 'lead', 1)).cookie;
   const token: Parameters<typeof createServiceDoor>[0]['token'] = async (order) => {
     const body = { ...order, cookie: (await cookie()).split('=')[1]! };
     return (await client.call(drillIssuer.token, { requestId: randomUUID(), body })).body.token;

@@ -14,6 +14,7 @@ import type { Observation } from '../claims/grade.ts';
 import { routes as drillContract, type DrillName } from '../domains/drills/index.ts';
 import { canaryRoutes } from '../domains/identity/contract.ts';
 import { createSoftwareAuthenticator } from './software-authenticator.ts';
+import { WALL_ATTEMPTS_PER_SESSION_MAX } from '../platform/audit/index.ts';
 import type { InternalClient } from '../platform/http/client.ts';
 import { createDialControl, dial, plaintext } from './dial.ts';
 import type { EdgeClient } from './edge-client.ts';
@@ -24,6 +25,10 @@ import type { Watch } from './watch.ts';
 
 /** A canary session is opened anew well before it ends (an hour) or idles out (half of one). */
 const SESSION_MS_MAX = 15 * 60_000;
+/** A canary is worth no more attempts than anybody: its session is left before they are used up. */
+const ATTEMPTS_USED_MAX = WALL_ATTEMPTS_PER_SESSION_MAX - 2;
+/** What a probe may make of them with the session it is handed; the most that one makes is nine. */
+const ATTEMPTS_OF_A_PROBE = 10;
 
 export interface HouseParts {
   readonly clock: Clock;
@@ -51,7 +56,8 @@ export function sessionCookieOf(setCookie: string | undefined): string | undefin
 }
 
 export interface CanarySessions {
-  (slug: string, role: CanaryRole): Promise<CanarySession>;
+  /** `attempts`: how many the caller is going to make with it on another tenant's data. */
+  (slug: string, role: CanaryRole, attempts?: number): Promise<CanarySession>;
   /**
    * The next use opens anew. Probes sign the same persons in as well, and a person's oldest session is closed when there
    * are too many: whoever asks for proofs often would be shown a house that is red for want of a session.
@@ -61,7 +67,7 @@ export interface CanarySessions {
 
 /** Sessions of canary persons by the issuer's internal door, one per person at a time. */
 export function canarySessions(client: InternalClient, clock: Clock): CanarySessions {
-  const open = new Map<string, { readonly session: Promise<CanarySession>; readonly until_ms: number }>();
+  const open = new Map<string, { session: Promise<CanarySession>; until_ms: number; used: number }>();
   const make = async (tenant: string, role: CanaryRole): Promise<CanarySession> => {
     const { body } = await client.call(canaryRoutes.canarySession, {
       requestId: randomUUID(),
@@ -69,12 +75,15 @@ export function canarySessions(client: InternalClient, clock: Clock): CanarySess
     });
     return { personId: body.personId as Uuid, cookie: `__Host-auditrax=${body.cookie}` };
   };
-  const session = (slug: string, role: CanaryRole): Promise<CanarySession> => {
+  const session = (slug: string, role: CanaryRole, attempts = 0): Promise<CanarySession> => {
     const name = `${slug} ${role}`;
     const known = open.get(name);
-    if (known !== undefined && known.until_ms > clock.nowMs()) return known.session;
+    if (known !== undefined && known.until_ms > clock.nowMs() && known.used + attempts <= ATTEMPTS_USED_MAX) {
+      known.used += attempts;
+      return known.session;
+    }
     const made = make(slug, role);
-    open.set(name, { session: made, until_ms: clock.nowMs() + SESSION_MS_MAX });
+    open.set(name, { session: made, until_ms: clock.nowMs() + SESSION_MS_MAX, used: attempts });
     made.catch(() => open.delete(name));
     return made;
   };
@@ -161,7 +170,7 @@ export function createProbeHouse(
       isPublic: route.access.kind === 'public',
     })),
     canaries,
-    session: (tenant, role) => sessions(slug(tenant), role),
+    session: (tenant, role) => sessions(slug(tenant), role, ATTEMPTS_OF_A_PROBE),
     enrol: (tenant, role, source = 0) => enrolPerson(parts, { tenant: slug(tenant), role, source }),
     idOf: (kind, tenant, uuid) => formatId(kind, canaries[tenant].context, uuid, idKeys),
     uuidOf: (kind, tenant, id) => {

@@ -5,6 +5,13 @@ import { ENGAGEMENT_EVENTS, ENGAGEMENT_STATES, MACHINE } from '../../app/domains
 import { keyState } from '../../app/domains/keys/contract.ts';
 import { KEY_EVENTS, KEY_MACHINE } from '../../app/domains/keys/states.ts';
 import { DELETION_EVENTS, DELETION_MACHINE, DELETION_STATES } from '../../app/domains/tenants/states.ts';
+import {
+  ATTEMPTS_PER_RESOURCE_MAX,
+  REFUSALS,
+  RULE_ATTEMPTS_PER_SESSION_MAX,
+  TELL_EVERY_MS,
+  WALL_ATTEMPTS_PER_SESSION_MAX,
+} from '../../app/platform/audit/index.ts';
 import { code, page, table } from './markdown.ts';
 
 /** Every environment variable. */
@@ -27,6 +34,26 @@ export function detectionsPage(): string {
       ['detection', 'severity', 'says', 'ATT&CK'],
       RULES.map((rule) => [code(rule.id), rule.severity, rule.says, rule.techniques.map(technique).join(', ')]),
     ),
+  ]);
+}
+
+/** Every way to be refused. */
+export function refusalsPage(): string {
+  const severities = new Map(RULES.map((rule) => [rule.id, rule]));
+  const written = { each: 'singly, within a budget', counted: 'in sums' };
+  return page('Refusals', '`app/platform/audit/refusals.ts`, `app/domains/detections/rules.ts`', [
+    'Whoever is refused is told nothing of why; the log is. Each code is a detection of its own. Singly means before the answer: an entry for each attempt until the budget of its session is used up, and beyond that a count, told in sums. What anybody can do without a session is counted from the beginning, one entry for each window, source and code.',
+    table(
+      ['code', 'layer', 'what happened', 'in the log', 'severity'],
+      Object.entries(REFUSALS).map(([id, { layer, says, written: how }]) => [
+        code(id),
+        layer,
+        says,
+        written[how],
+        severities.get(id)!.severity,
+      ]),
+    ),
+    `Budgets: ${WALL_ATTEMPTS_PER_SESSION_MAX} attempts on other tenants end their session; refusals by role, row or approval are written singly ${RULE_ATTEMPTS_PER_SESSION_MAX} times an hour in one session; where no session is behind them, ${ATTEMPTS_PER_RESOURCE_MAX} times an hour for one passkey or one tenant. Sums are written every ${TELL_EVERY_MS / 1000} seconds.`,
   ]);
 }
 

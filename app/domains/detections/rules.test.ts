@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { ATTEMPT_REFUSED, ATTEMPTS_COUNTED, REFUSALS, type RefusalCode } from '../../platform/audit/index.ts';
 import { detect, RULES, type LogEvent } from './rules.ts';
 
 const event = (change: Partial<LogEvent> = {}): LogEvent => ({
@@ -15,16 +16,48 @@ const event = (change: Partial<LogEvent> = {}): LogEvent => ({
   ...change,
 });
 
+const attempt = (code: RefusalCode, facts: LogEvent['facts'] = {}): LogEvent => {
+  const type = REFUSALS[code].written === 'counted' ? ATTEMPTS_COUNTED : ATTEMPT_REFUSED;
+  return event({ type, facts: { code, ...facts } });
+};
+
 describe('the detections', () => {
-  it('raise an attempt across tenants, a name that was not minted, a copied passkey and a misused approval', () => {
-    const types = ['tenant.attempt.refused', 'audit.mint.mismatch', 'passkey.clone-suspected', 'step-up.refused'];
-    expect(types.map((type) => detect(event({ type })).map((alert) => alert.severity))).toEqual([
-      ['high'],
-      ['critical'],
-      ['critical'],
-      ['high'],
+  it('raise each way to be refused under a name of its own, the inner walls louder than the outer', () => {
+    for (const code of Object.keys(REFUSALS) as RefusalCode[]) {
+      const alerts = detect(attempt(code, { count: 100_000 }));
+      expect(alerts.map((alert) => alert.detection)).toEqual([code]);
+    }
+    const severity = (code: RefusalCode): string => detect(attempt(code, { count: 100_000 }))[0]!.severity;
+    expect(severity('gateway.id-foreign')).toBe('high');
+    expect(
+      ['parser.id-foreign', 'guard.parameter', 'tripwire.row', 'grant.refused', 'role.other-tenant'].map((code) =>
+        severity(code as RefusalCode),
+      ),
+    ).toEqual(Array(5).fill('critical'));
+    expect(severity('row.withheld')).toBe('low');
+  });
+
+  it('leave noise alone until there is enough of it', () => {
+    expect(detect(attempt('edge.session-missing', { count: 499 }))).toEqual([]);
+    expect(detect(attempt('edge.session-missing', { count: 500 }))[0]!.times).toBe(500);
+    expect(detect(attempt('peer.wrong', { count: 1 }))[0]!.severity).toBe('critical');
+  });
+
+  it('still know entries that name a wall and no code', () => {
+    expect(detect(event({ facts: { layer: 'tripwire' } })).map((alert) => alert.detection)).toEqual(['tripwire.row']);
+    expect(detect(event({})).map((alert) => alert.detection)).toEqual(['gateway.id-foreign']);
+  });
+
+  it('raise a name that was not minted, a copied passkey and a session that was ended', () => {
+    const ended = event({ type: 'session.closed', facts: { reason: 'attempts' } });
+    const types = ['audit.mint.mismatch', 'passkey.clone-suspected'].map((type) => event({ type }));
+    expect([...types, ended].flatMap((one) => detect(one).map((alert) => alert.severity))).toEqual([
+      'critical',
+      'critical',
+      'high',
     ]);
     expect(detect(event({ type: 'engagement.created' }))).toEqual([]);
+    expect(detect(event({ type: 'session.closed', facts: { reason: 'sign-out' } }))).toEqual([]);
   });
 
   it('D3: raise a canary’s events as anybody’s, each alone', () => {
@@ -33,15 +66,27 @@ describe('the detections', () => {
     expect(one!.collapseKey).not.toBe(other!.collapseKey);
   });
 
-  it('fold the same rule, tenant and actor into one page, and nothing else', () => {
+  it('D3: take the sentinel’s own knocks for an exercise, and nobody else’s', () => {
+    const knock = (source: string) => detect(attempt('peer.wrong', { service: 'keys', source }))[0]!.canary;
+    expect([knock('sentinel'), knock('gateway'), knock('nobody')]).toEqual([true, false, false]);
+    // Only counted knocks: a person cannot name themselves the sentinel.
+    expect(detect(event({ facts: { code: 'guard.parameter', source: 'sentinel' } }))[0]!.canary).toBe(false);
+  });
+
+  it('fold one tenant’s one person at one layer into one page, and nothing else', () => {
     const key = (change: Partial<LogEvent>): string => detect(event(change))[0]!.collapseKey;
     expect(key({ entryId: 'e2' })).toBe(key({}));
+    expect(key({ facts: { code: 'gateway.id-forged' } })).toBe(key({}));
+    expect(key({ facts: { code: 'parser.id-foreign' } })).not.toBe(key({}));
     expect(key({ actor: 'person:p2' })).not.toBe(key({}));
     expect(key({ tenantId: 't2' })).not.toBe(key({}));
-    expect(key({ type: 'step-up.refused' })).not.toBe(key({}));
+    expect(key({ type: 'passkey.clone-suspected' })).not.toBe(key({}));
+    // A sum is told by a process, and is still that person's.
+    expect(key({ actor: 'service:workspace', facts: { person: 'p1', count: 970 } })).toBe(key({}));
   });
 
   it('each name the ATT&CK technique they are for', () => {
     expect(RULES.filter((rule) => rule.techniques.length === 0)).toEqual([]);
+    expect(new Set(RULES.map((rule) => rule.id)).size).toBe(RULES.length);
   });
 });

@@ -1,4 +1,11 @@
 import { createHash } from 'node:crypto';
+import {
+  ATTEMPT_REFUSED,
+  ATTEMPTS_COUNTED,
+  isRefusalCode,
+  REFUSALS,
+  type RefusalCode,
+} from '../../platform/audit/index.ts';
 
 /** One entry of the log as the tail reads it: public-safe leaf and where it stands. */
 export interface LogEvent {
@@ -14,31 +21,121 @@ export interface LogEvent {
   readonly facts: Readonly<Record<string, string | number | boolean>>;
 }
 
+export type Severity = 'low' | 'high' | 'critical';
+
 export interface Alert {
   readonly detection: string;
-  readonly severity: 'high' | 'critical';
+  /** `low` waits in the inbox; the others are sent. */
+  readonly severity: Severity;
   readonly canary: boolean;
   readonly collapseKey: string;
+  /** How many times the thing happened that this event tells of. */
+  readonly times: number;
   readonly event: LogEvent;
 }
 
-interface Rule {
+export interface Rule {
   readonly id: string;
-  readonly severity: Alert['severity'];
+  readonly severity: Severity;
   /** ATT&CK techniques, version 19. */
   readonly techniques: readonly string[];
   readonly says: string;
   readonly matches: (event: LogEvent) => boolean;
 }
 
-/** The house's own detections. A rule looks at one event; nothing it needs is outside the log, so a replay agrees. */
-export const RULES: readonly Rule[] = [
+/** Counted attempts of one kind within a window that are worth a person's look; below it, it is the weather. */
+export const NOISE_TIMES_MIN = 500;
+/** Ids that are no ids: a broken client makes a few, a program that tries spellings makes hundreds. */
+export const MALFORMED_TIMES_MIN = 100;
+
+interface Judged {
+  readonly severity: Severity;
+  readonly techniques: readonly string[];
+  /** For counted refusals: how many in one window raise the alarm. */
+  readonly timesMin?: number;
+}
+
+/** What each refusal means. Whoever is stopped at an inner wall has got past the outer ones: that is why it weighs more. */
+const JUDGED: Readonly<Record<RefusalCode, Judged>> = {
+  'edge.session-missing': { severity: 'low', techniques: ['T1595'], timesMin: NOISE_TIMES_MIN },
+  'edge.session-dead': { severity: 'low', techniques: ['T1539'], timesMin: NOISE_TIMES_MIN },
+  'gateway.id-malformed': { severity: 'low', techniques: ['T1595'], timesMin: MALFORMED_TIMES_MIN },
+  'gateway.id-forged': { severity: 'high', techniques: ['T1078', 'T1565'] },
+  'gateway.id-foreign': { severity: 'high', techniques: ['T1078', 'T1213'] },
+  // Between processes nobody makes a mistake by hand: one is enough.
+  'peer.wrong': { severity: 'critical', techniques: ['T1021'], timesMin: 1 },
+  'token.missing': { severity: 'critical', techniques: ['T1550'], timesMin: 1 },
+  // One or two may run out on their way when a process stands still for a while.
+  'token.invalid': { severity: 'high', techniques: ['T1550'], timesMin: 3 },
+  'policy.operation': { severity: 'low', techniques: ['T1078'] },
+  'policy.operator-only': { severity: 'high', techniques: ['T1078'] },
+  'parser.id-malformed': { severity: 'low', techniques: ['T1595'], timesMin: 1 },
+  'parser.id-forged': { severity: 'critical', techniques: ['T1078', 'T1565'] },
+  'parser.id-foreign': { severity: 'critical', techniques: ['T1078', 'T1213'] },
+  'guard.statement': { severity: 'critical', techniques: ['T1190'] },
+  'guard.parameter': { severity: 'critical', techniques: ['T1190', 'T1213'] },
+  'scope.missing': { severity: 'critical', techniques: ['T1190'] },
+  'scope.twice': { severity: 'critical', techniques: ['T1190'] },
+  'tripwire.row': { severity: 'critical', techniques: ['T1190', 'T1213'] },
+  'grant.refused': { severity: 'critical', techniques: ['T1190', 'T1068'] },
+  'role.other-tenant': { severity: 'critical', techniques: ['T1190', 'T1078'] },
+  'row.withheld': { severity: 'low', techniques: ['T1078'] },
+  'step-up.missing': { severity: 'low', techniques: ['T1556'] },
+  'step-up.does-not-fit': { severity: 'high', techniques: ['T1556'] },
+};
+
+/** Entries of before the table of refusals named a wall only. */
+const CODE_OF_LAYER: Readonly<Record<string, RefusalCode>> = {
+  gateway: 'gateway.id-foreign',
+  parser: 'parser.id-foreign',
+  guard: 'guard.statement',
+  scope: 'scope.missing',
+  tripwire: 'tripwire.row',
+  grant: 'grant.refused',
+};
+
+const DENIALS: ReadonlySet<string> = new Set([
+  ATTEMPT_REFUSED,
+  ATTEMPTS_COUNTED,
+  'access.operation.refused',
+  'access.row-denied',
+  'step-up.missing',
+  'step-up.refused',
+]);
+
+/** The refusal that an entry tells of; undefined when it tells of none. */
+export function refusalOf(event: Pick<LogEvent, 'type' | 'facts'>): RefusalCode | undefined {
+  if (!DENIALS.has(event.type)) return undefined;
+  const { code, layer } = event.facts;
+  if (isRefusalCode(code)) return code;
+  return event.type === ATTEMPT_REFUSED ? (CODE_OF_LAYER[String(layer)] ?? 'gateway.id-foreign') : undefined;
+}
+
+/** How many attempts an entry stands for. */
+export function timesOf(event: Pick<LogEvent, 'facts'>): number {
+  const { count } = event.facts;
+  return typeof count === 'number' && Number.isSafeInteger(count) && count > 0 ? count : 1;
+}
+
+function refusalRule(code: RefusalCode): Rule {
+  const { severity, techniques, timesMin = 1 } = JUDGED[code];
+  const floor = timesMin > 1 ? ` At least ${timesMin} times within a window.` : '';
+  return {
+    id: code,
+    severity,
+    techniques,
+    says: `${REFUSALS[code].says}${floor}`,
+    matches: (event) => refusalOf(event) === code && timesOf(event) >= timesMin,
+  };
+}
+
+const OTHER_RULES: readonly Rule[] = [
   {
-    id: 'tenant.cross-tenant-attempt',
+    id: 'session.ended-for-attempts',
     severity: 'high',
     techniques: ['T1078', 'T1213'],
-    says: 'Somebody asked for another tenant’s data and was refused.',
-    matches: (event) => event.type === 'tenant.attempt.refused',
+    says: 'A session asked for other tenants’ data again and again, and was ended.',
+    matches: (event) => event.type === 'session.closed' && event.facts['reason'] === 'attempts',
   },
   {
     id: 'audit.actor-not-minted',
@@ -54,18 +151,35 @@ export const RULES: readonly Rule[] = [
     says: 'A passkey answered with a counter that went backwards: it may have been copied.',
     matches: (event) => event.type === 'passkey.clone-suspected',
   },
-  {
-    id: 'access.step-up-refused',
-    severity: 'high',
-    techniques: ['T1556'],
-    says: 'An approval did not fit the action it was presented for.',
-    matches: (event) => event.type === 'step-up.refused',
-  },
 ];
 
-/** Canary alerts are told one by one, because the missing of a single one must be seen. */
+/**
+ * The house's own detections: one for each way to be refused, and some more. A rule looks at one event; nothing it needs
+ * is outside the log, so a replay agrees.
+ */
+export const RULES: readonly Rule[] = [...(Object.keys(REFUSALS) as RefusalCode[]).map(refusalRule), ...OTHER_RULES];
+
+/** Who is behind it: the person, also where a process tells of them in a sum. */
+export function actorOf(event: LogEvent): string {
+  const { person } = event.facts;
+  return typeof person === 'string' ? `person:${person}` : event.actor;
+}
+
+/** The sentinel's own knocks at the services are the house's exercise; so is what canaries do. */
+export function isCanary(event: LogEvent): boolean {
+  return event.tenantKind === 'canary' || (event.type === ATTEMPTS_COUNTED && event.facts['source'] === 'sentinel');
+}
+
+/**
+ * One tenant's one person at one layer is one page that counts. Canary alerts are told one by one, because the missing of
+ * a single one must be seen.
+ */
 function collapseKey(rule: Rule, event: LogEvent): string {
-  const parts = [rule.id, event.tenantId, event.actor, event.tenantKind === 'canary' ? event.entryId : ''];
+  const code = refusalOf(event);
+  const what = code === undefined ? rule.id : REFUSALS[code].layer;
+  const source =
+    event.type === ATTEMPTS_COUNTED ? `${String(event.facts['service'])} ${String(event.facts['source'])}` : '';
+  const parts = [what, event.tenantId, actorOf(event), source, isCanary(event) ? event.entryId : ''];
   return createHash('sha256').update(parts.join('\0')).digest('base64url');
 }
 
@@ -74,8 +188,9 @@ export function detect(event: LogEvent): readonly Alert[] {
   return RULES.filter((rule) => rule.matches(event)).map((rule) => ({
     detection: rule.id,
     severity: rule.severity,
-    canary: event.tenantKind === 'canary',
+    canary: isCanary(event),
     collapseKey: collapseKey(rule, event),
+    times: timesOf(event),
     event,
   }));
 }

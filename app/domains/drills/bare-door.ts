@@ -2,7 +2,7 @@ import { TenancyError, type Refusal, type Statement, type TenantContext } from '
 import { openPool, type Connection } from '@auditrax/tenancy/pool';
 import { recordRefusal } from '@auditrax/tenancy/refusal';
 import type { Clock, Uuid } from '@auditrax/base';
-import { ATTEMPT_REFUSED, type AttemptRecorder } from '../../platform/audit/index.ts';
+import { ATTEMPT_REFUSED, DRIVER_REFUSALS, type AttemptRecorder } from '../../platform/audit/index.ts';
 import type { BareDoor } from './service.ts';
 
 /** Drills come one by one. */
@@ -22,7 +22,12 @@ export function openBareDoor(deps: { connection: Connection; attempts: AttemptRe
       resource: ['tenant', context.tenantId],
       outcome: 'denied',
       requestId: context.requestId,
-      public: { layer: event.layer, reason: event.reason, operation: 'bare-door' },
+      public: {
+        code: DRIVER_REFUSALS[event.code as keyof typeof DRIVER_REFUSALS],
+        layer: event.layer,
+        reason: event.reason,
+        operation: 'bare-door',
+      },
     });
   };
   const sink = { nowMs: () => deps.clock.nowMs(), onRefusal };

@@ -29,7 +29,11 @@ beforeAll(async () => {
   const connection = room.server.connectionFor('ax_workspace');
   const common = { connection, poolSize: 2, clock: systemClock };
   database = openDatabase({ ...common, systemTables: ['platform.tenant'], onRefusal: () => Promise.resolve() });
-  bare = openBareDoor({ connection, clock: systemClock, attempts: attemptRecorder(database.tenant, recordAudit) });
+  bare = openBareDoor({
+    connection,
+    clock: systemClock,
+    attempts: attemptRecorder(database.tenant, { record: recordAudit }),
+  });
   directory = mkdtempSync(join(tmpdir(), 'ax-drills-'));
   deps = {
     tenant: database.tenant,

@@ -72,7 +72,7 @@ export async function withRecordedDenials<T>(
         type: 'access.row-denied',
         resource: about.resource,
         outcome: 'denied',
-        public: { operation: about.operation, role: about.who.caller.role },
+        public: { code: 'row.withheld', layer: 'row', operation: about.operation, role: about.who.caller.role },
       });
     }
     throw error;

@@ -77,7 +77,12 @@ async function refuseStepUp(
     resource: ['session', session.sessionId],
     outcome: 'denied',
     requestId: session.tenant.context.requestId,
-    public: { operation: refusal.operation, reason: refusal.reason },
+    public: {
+      code: 'step-up.does-not-fit',
+      layer: 'step-up',
+      operation: refusal.operation,
+      reason: refusal.reason,
+    },
   });
   throw new AppError<IdentityCode>('step_up_refused', refusal.reason);
 }

@@ -17,7 +17,7 @@ const page = z.object({
   id: pageId,
   detection: z.string(),
   says: z.string(),
-  severity: z.enum(['high', 'critical']),
+  severity: z.enum(['low', 'high', 'critical']),
   openedAt: z.iso.datetime(),
   lastAt: z.iso.datetime(),
   count: z.number().int(),

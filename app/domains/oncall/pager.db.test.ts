@@ -7,7 +7,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { asSuperuser } from '../../platform/audit/testing.ts';
 import { startTestDatabase, type TestDatabase } from '../../platform/db/testing.ts';
 import { verifyWebhook } from '../../platform/supervisor/alarm.ts';
-import { createPager, type PagerAlert } from './pager.ts';
+import { COLLAPSE_SECONDS, createPager, type PagerAlert } from './pager.ts';
 import { detectionTimesSince, receiptsOfRequest } from './queries.ts';
 
 const TENANT = uuidV4(systemRandom);
@@ -85,7 +85,15 @@ function alert(change: Partial<PagerAlert> & { requestId?: string } = {}): Pager
     occurred_ms: clock.nowMs(),
     facts: { layer: 'gateway' },
   };
-  return { detection: 'a.b', severity: 'high', canary: true, collapseKey: uuidV4(systemRandom), event, ...change };
+  return {
+    detection: 'a.b',
+    severity: 'high',
+    canary: true,
+    collapseKey: uuidV4(systemRandom),
+    times: 1,
+    event,
+    ...change,
+  };
 }
 
 const raise = (alerts: PagerAlert[]) => database.system.transaction((tx) => pager().raise(tx, alerts));
@@ -129,6 +137,51 @@ describe('the pager', () => {
     expect(heard.map((one) => one.body.data.count)).toEqual([1, 10]);
     const pages = await asSuperuser<{ count: number }>(server, 'select count from oncall.page');
     expect(pages).toEqual([{ count: 12 }]);
+  });
+
+  it('O2: makes of a thousand attempts one page that says a thousand, in the few rows of those that were written singly', async () => {
+    const storm = { collapseKey: 'flood', canary: false };
+    for (let at = 0; at < 30; at += 1) await raise([alert(storm)]);
+    await raise([alert({ ...storm, times: 70 })]);
+    await pager().deliverOnce();
+    await raise([alert({ ...storm, times: 900, severity: 'critical' })]);
+    await pager().deliverOnce();
+    const pages = await asSuperuser<{ count: number }>(server, 'select id, count, severity from oncall.page');
+    expect(pages).toEqual([expect.objectContaining({ count: 1000, severity: 'critical' })]);
+    expect(await asSuperuser(server, 'select 1 from oncall.page_entry')).toHaveLength(32);
+    expect(heard.map((one) => one.body.data.count)).toEqual([1, 10, 100, 1000]);
+  });
+
+  it('O2: opens a new page after a quiet time, and keeps what somebody acknowledged while a page grows', async () => {
+    const storm = { collapseKey: 'again', canary: false };
+    await raise([alert(storm)]);
+    const [first] = await asSuperuser<{ id: string }>(server, 'select id from oncall.page');
+    const acknowledged = `select 1 from oncall.acknowledgement where id = '${first!.id}'`;
+    await asSuperuser(
+      server,
+      `begin; alter table oncall.acknowledgement disable trigger user;
+       insert into oncall.acknowledgement (tenant_id, id, person_id, acknowledged_at)
+         values ('${TENANT}', '${first!.id}', '${TENANT}', now());
+       alter table oncall.acknowledgement enable trigger user; commit`,
+    );
+    clock.advance((COLLAPSE_SECONDS - 1) * 1000);
+    await raise([alert(storm)]);
+    expect(await asSuperuser(server, 'select count from oncall.page')).toEqual([{ count: 2 }]);
+    expect(await asSuperuser(server, acknowledged)).toHaveLength(1);
+    clock.advance((COLLAPSE_SECONDS + 1) * 1000);
+    await raise([alert(storm)]);
+    expect(await asSuperuser(server, 'select count from oncall.page order by opened_at')).toEqual([
+      { count: 2 },
+      { count: 1 },
+    ]);
+    expect(await asSuperuser(server, acknowledged)).toHaveLength(1);
+  });
+
+  it('shows what is of little weight in the inbox and sends it to nobody', async () => {
+    await raise([alert({ canary: false, severity: 'low' })]);
+    expect(await pager().deliverOnce()).toBe(1);
+    expect(heard).toEqual([]);
+    expect(await asSuperuser(server, 'select channel from oncall.delivery')).toEqual([{ channel: 'inbox' }]);
   });
 
   it('measures to the first channel that reaches somebody; the inbox counts only where there is no other', async () => {

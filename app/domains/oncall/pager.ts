@@ -14,8 +14,8 @@ import {
 } from './queries.ts';
 import { deliverWebhook, type WebhookTarget } from './webhook.ts';
 
-/** Alerts of one rule, tenant and actor within this time are one page that counts. */
-const COLLAPSE_SECONDS = 300;
+/** Alerts of one layer, tenant and actor with no longer quiet than this between them are one page that counts. */
+export const COLLAPSE_SECONDS = 300;
 /** A growing page is told again at these counts only: 1, 10, 100, … */
 const RETELL_FACTOR = 10;
 /** Waits between tries; afterwards hourly for good: a page is never dropped. */
@@ -26,9 +26,11 @@ const BATCH_MAX = 50;
 /** What the pager needs of an alert; the shape of the detection room's. */
 export interface PagerAlert {
   readonly detection: string;
-  readonly severity: 'high' | 'critical';
+  readonly severity: 'low' | 'high' | 'critical';
   readonly canary: boolean;
   readonly collapseKey: string;
+  /** How many times it happened; a sum stands for many. */
+  readonly times: number;
   readonly event: {
     readonly entryId: string;
     readonly tenantId: string;
@@ -59,11 +61,15 @@ export interface Pager {
 
 function channelsOf(alert: PagerAlert, deps: PagerDeps): readonly ('inbox' | 'webhook' | 'canary')[] {
   if (alert.canary) return ['canary'];
+  if (alert.severity === 'low') return ['inbox'];
   return deps.webhook === undefined ? ['inbox'] : ['inbox', 'webhook'];
 }
 
-function isTold(count: number): boolean {
-  return Number.isInteger(Math.log(count) / Math.log(RETELL_FACTOR)) || count === 1;
+/** Whether a page that grew has passed 1, 10, 100, …: the next power of ten is told, however large the step was. */
+function isTold(before: number, after: number): boolean {
+  if (before === 0) return true;
+  const power = (count: number): number => Math.floor(Math.log10(count) / Math.log10(RETELL_FACTOR));
+  return power(after) > power(before);
 }
 
 async function raiseOne(tx: SystemTransaction, alert: PagerAlert, deps: PagerDeps): Promise<void> {
@@ -73,7 +79,8 @@ async function raiseOne(tx: SystemTransaction, alert: PagerAlert, deps: PagerDep
   const at = new Date(now);
   const [open] = await tx.query(openPageToCollapseInto(alert.collapseKey, new Date(now - COLLAPSE_SECONDS * 1000)));
   let pageId: Uuid;
-  let count = 1;
+  let before = 0;
+  let count = alert.times;
   if (open === undefined) {
     pageId = uuidV7(deps.clock, deps.random);
     const { severity, collapseKey, canary } = alert;
@@ -86,12 +93,14 @@ async function raiseOne(tx: SystemTransaction, alert: PagerAlert, deps: PagerDep
         aboutTenant: event.tenantId,
         canary,
         facts: event.facts,
+        count,
         at,
       }),
     );
   } else {
     pageId = open.id;
-    count = (await tx.query(growPage(pageId, at)))[0]!.count;
+    count = (await tx.query(growPage(pageId, { times: alert.times, severity: alert.severity, at })))[0]!.count;
+    before = count - alert.times;
   }
   await tx.query(
     insertPageEntry({
@@ -103,7 +112,7 @@ async function raiseOne(tx: SystemTransaction, alert: PagerAlert, deps: PagerDep
       at,
     }),
   );
-  if (!isTold(count)) return;
+  if (!isTold(before, count)) return;
   for (const channel of channelsOf(alert, deps)) await tx.query(enqueueDelivery({ pageId, channel, count, at }));
 }
 

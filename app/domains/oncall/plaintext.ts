@@ -6,6 +6,12 @@ export const plaintextColumns = [
   { column: 'oncall.page.facts', reason: 'copied from the public-safe leaf of the log: layer, reason, operation' },
   { column: 'oncall.page_entry.detection', reason: 'enumeration: id of the detection rule' },
   { column: 'oncall.page_entry.request_id', reason: 'random id of a request' },
+  { column: 'oncall.attempt.code', reason: 'enumeration: code of a refusal' },
+  { column: 'oncall.attempt.layer', reason: 'enumeration' },
+  { column: 'oncall.attempt.operation', reason: 'name of a route or a door, from the public-safe leaf of the log' },
+  { column: 'oncall.attempt.actor', reason: 'id of a person or name of a process' },
+  { column: 'oncall.attempt.request_id', reason: 'random id of a request' },
+  { column: 'oncall.attempt.source', reason: 'enumeration: kind of address, or name of a process' },
   { column: 'oncall.delivery.channel', reason: 'enumeration' },
   { column: 'oncall.delivery.outcome', reason: 'status of a receipt: an HTTP status or an error code' },
 ] as const;

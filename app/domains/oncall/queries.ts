@@ -7,7 +7,7 @@ const DETECTION_TIMES_MAX = 20_000;
 export interface PageRow {
   readonly id: Uuid;
   readonly detection: string;
-  readonly severity: 'high' | 'critical';
+  readonly severity: 'low' | 'high' | 'critical';
   readonly canary: boolean;
   readonly facts: Json;
   readonly about_tenant: string | null;
@@ -45,20 +45,27 @@ export interface NewPage {
   readonly aboutTenant: string;
   readonly canary: boolean;
   readonly facts: Json;
+  readonly count: number;
   readonly at: Date;
 }
 
 export function insertPage(page: NewPage): Statement {
   return sql`
-    insert into oncall.page (id, detection, severity, collapse_key, about_tenant, canary, facts, opened_at, last_at)
+    insert into oncall.page (id, detection, severity, collapse_key, about_tenant, canary, facts, opened_at, last_at, count)
     values (${page.id}, ${page.detection}, ${page.severity}, ${page.collapseKey}, ${page.aboutTenant}, ${page.canary},
-      ${JSON.stringify(page.facts)}, ${page.at}, ${page.at})`;
+      ${JSON.stringify(page.facts)}, ${page.at}, ${page.at}, ${page.count})`;
 }
 
-export function growPage(id: Uuid, at: Date): Statement<{ count: number }> {
-  return sql<{
-    count: number;
-  }>`update oncall.page set count = count + 1, last_at = ${at} where id = ${id} returning count`;
+/** Adds to a page's count; a worse alert makes the page as bad. */
+export function growPage(
+  id: Uuid,
+  by: { readonly times: number; readonly severity: string; readonly at: Date },
+): Statement<{ count: number }> {
+  return sql<{ count: number }>`
+    update oncall.page set count = count + ${by.times}, last_at = ${by.at},
+      severity = case when severity = 'critical' or ${by.severity}::text = 'critical' then 'critical'
+                      when severity = 'high' or ${by.severity}::text = 'high' then 'high' else 'low' end
+    where id = ${id} returning count`;
 }
 
 export interface PageEntry {

@@ -215,15 +215,22 @@ describe('A2: fail closed', () => {
     await commit(id);
   });
 
-  it('still records a denied attempt: evidence does not wait for the sequencer', async () => {
+  it('still writes a denied attempt while the log is away, and says that nobody sees it: evidence does not wait', async () => {
     await setBeat(database, 'stopped');
-    const { entryId } = await attemptRecorder(workspace.tenant).record(context, {
+    const attempt = attemptRecorder(workspace.tenant).record(context, {
       ...entryFor(TENANT),
       type: 'tenant.attempt.refused',
       outcome: 'denied',
+      requestId: 'r-unseen',
       public: { layer: 'guard' },
     });
-    expect(entryId).toMatch(/^[0-9a-f-]{36}$/);
+    await expect(attempt).rejects.toMatchObject({ code: 'audit_log_down' });
+    const kept = await asSuperuser(
+      database,
+      `select 1 from audit.pending p join audit.entry e on e.id = p.entry_id
+       where convert_from(e.leaf, 'UTF8')::jsonb ->> 'request' = 'r-unseen'`,
+    );
+    expect(kept).toHaveLength(1);
   });
 });
 

@@ -1,3 +1,4 @@
+export * from './attempt-budget.ts';
 export * from './attempts.ts';
 export { createPlacements, HOME_CELL, type CellDoor } from './cells.ts';
 export * from './errors.ts';
@@ -10,5 +11,6 @@ export * from './mints.ts';
 export * from './observations.ts';
 export * from './reconcile.ts';
 export * from './record.ts';
+export * from './refusals.ts';
 export * from './sealed-fields.ts';
 export * from './signer-contract.ts';

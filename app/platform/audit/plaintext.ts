@@ -11,6 +11,7 @@ export const plaintextColumns: readonly { column: string; reason: string }[] = [
   { column: 'audit.entry.token_hash', reason: 'hash of a token that lives 30 seconds' },
   { column: 'audit.entry.writer', reason: 'name of a database role' },
   { column: 'audit.disclosure.digest', reason: 'salted digest' },
+  { column: 'audit.attempt_budget.kind', reason: 'enumeration' },
   { column: 'audit.pending.leaf_hash', reason: 'hash' },
   { column: 'audit.log.origin', reason: 'random name of a log' },
   { column: 'audit.log_index.leaf_hash', reason: 'hash' },

@@ -154,6 +154,7 @@ let certificate: EdgeCertificate;
 const services: RunningService[] = [];
 const attempts: AttemptEvent[] = [];
 let recordFails = false;
+let sessionOver = false;
 let mints = 0;
 let downloaded = 0;
 let held: Promise<void> = Promise.resolve();
@@ -206,7 +207,7 @@ async function startRooms(): Promise<void> {
   const recorder = attemptsRoutes(async (event) => {
     if (recordFails) throw new AppError('database_unavailable', 'gone');
     attempts.push(event);
-    return { entryId: uuidV4(systemRandom) };
+    return { entryId: uuidV4(systemRandom), sessionOver };
   });
   const minting = bindRoutes(tokenRoutes, {
     mint: async (call) => {
@@ -305,6 +306,7 @@ afterAll(async () => {
 beforeEach(() => {
   attempts.length = 0;
   recordFails = false;
+  sessionOver = false;
   sessions.clear();
   sessions.set(GOOD, testFacts.personId).set(OTHER, uuidV4(systemRandom)).set(`${GOOD}tryout`, testFacts.personId);
 });

@@ -19,7 +19,7 @@ const refusal = z.discriminatedUnion('kind', [
 
 /**
  * How the gateway has an attempt recorded before it answers. The tenant and the person come from the
- * transaction token, never from the body; the reply is sent once the entry is durable.
+ * transaction token, never from the body; the reply is sent once the entry (or its count) is durable.
  */
 export const attemptsContract = defineRoutes({
   record: {
@@ -31,6 +31,13 @@ export const attemptsContract = defineRoutes({
     ids: {},
     body: refusal,
     bodyBytesMax: 4096,
-    replies: { 200: z.strictObject({ entryId: z.uuid() }) },
+    replies: {
+      200: z.strictObject({
+        /** Null when the attempt is past its session's budget: counted, and told in a sum. */
+        entryId: z.uuid().nullable(),
+        /** The session has used up its budget: nothing is to be asked in its name any more. */
+        sessionOver: z.boolean(),
+      }),
+    },
   },
 });

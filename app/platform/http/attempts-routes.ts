@@ -4,11 +4,13 @@ import { attemptsContract } from './attempts-contract.ts';
 import { bindRoutes, type RoomRoutes } from './handler.ts';
 
 /** Serves the gateway's reports of attempts; `record` is durable when it resolves. */
-export function attemptsRoutes(record: (event: AttemptEvent) => Promise<{ readonly entryId: Uuid }>): RoomRoutes {
+export function attemptsRoutes(
+  record: (event: AttemptEvent) => Promise<{ readonly entryId?: Uuid; readonly sessionOver: boolean }>,
+): RoomRoutes {
   return bindRoutes(attemptsContract, {
     record: async (call) => {
       const { caller, requestId, body } = call;
-      const { entryId } = await record(
+      const { entryId, sessionOver } = await record(
         body.kind === 'step-up'
           ? { ...body, caller, requestId }
           : {
@@ -21,7 +23,7 @@ export function attemptsRoutes(record: (event: AttemptEvent) => Promise<{ readon
               ...(body.foreignPart === undefined ? {} : { foreignPart: body.foreignPart }),
             },
       );
-      return { status: 200, body: { entryId } };
+      return { status: 200, body: { entryId: entryId ?? null, sessionOver } };
     },
   });
 }

@@ -165,7 +165,7 @@ export async function openTestRoom(options: { sampleCatalogue: () => unknown }):
       clock,
       random,
       recordAudit,
-      attempts: attemptRecorder(door, recordAudit),
+      attempts: attemptRecorder(door, { record: recordAudit }),
       refuseCardNumber,
       sampleCatalogue: options.sampleCatalogue,
       formatId: (kind, context, uuid) => formatId(kind, context, uuid, IDS),
