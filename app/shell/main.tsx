@@ -24,7 +24,8 @@ function worthRetrying(count: number, error: Error): boolean {
 function onFailure(error: Error): void {
   if (!(error instanceof ProblemError) || error.problem.status !== 401) return;
   if (!queryClient.getQueryData(sessionQuery.queryKey)?.signedIn) return;
-  queryClient.setQueryData(sessionQuery.queryKey, { signedIn: false });
+  const ended = error.problem.code === 'session_ended';
+  queryClient.setQueryData(sessionQuery.queryKey, { signedIn: false, ...(ended && { ended: 'attempts' }) });
   void router.invalidate();
 }
 

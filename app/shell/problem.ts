@@ -91,6 +91,11 @@ const STORE_SILENT: Words = [
 ];
 /** Per code, before the status: who has to mend it is not the operator of this installation. */
 const byCode: Readonly<Record<string, Words>> = {
+  session_ended: [
+    'Your session was ended',
+    'It asked too often for things that belong to other organisations. Nothing was shown or changed.',
+    'Sign in again. If that was not you, tell your lead auditor.',
+  ],
   kek_denied: WITHDRAWN,
   kek_disabled: WITHDRAWN,
   kek_gone: WITHDRAWN,

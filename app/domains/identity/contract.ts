@@ -66,7 +66,14 @@ const signedIn = z.strictObject({
   expiresAt: z.iso.datetime(),
   passkeys: z.number().int().min(0),
 });
-const session = z.discriminatedUnion('signedIn', [signedIn, z.strictObject({ signedIn: z.literal(false) })]);
+const session = z.discriminatedUnion('signedIn', [
+  signedIn,
+  z.strictObject({
+    signedIn: z.literal(false),
+    /** The session of this browser's cookie was ended by the house, and why. */
+    ended: z.literal('attempts').optional(),
+  }),
+]);
 const CEREMONY_BYTES_MAX = 65_536;
 
 const publicRoute = { service: 'issuer', method: 'POST', access: { kind: 'public' }, ids: {} } as const;

@@ -1,6 +1,7 @@
 /** Errors of the room. A refusal that an outsider can provoke says as little as possible about why. */
 export type IdentityCode =
   | 'session_required'
+  | 'session_ended'
   | 'sign_in_refused'
   | 'link_unusable'
   | 'challenge_unusable'
@@ -15,7 +16,10 @@ export type IdentityCode =
 
 /** Status of each code (RFC 9457) but those the floor defines; merged into the house's table by the composition root. */
 export const problems: Readonly<
-  Record<Exclude<IdentityCode, 'session_required' | 'step_up_refused'>, { status: number; title: string }>
+  Record<
+    Exclude<IdentityCode, 'session_required' | 'session_ended' | 'step_up_refused'>,
+    { status: number; title: string }
+  >
 > = {
   sign_in_refused: { status: 401, title: 'Sign-in was refused' },
   link_unusable: { status: 404, title: 'This link is unknown, used or expired' },

@@ -1,5 +1,6 @@
 import { manualClock, systemRandom, uuidV4, type Uuid } from '@auditrax/base';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { ATTEMPT_REFUSED, WALL_ATTEMPTS_PER_SESSION_MAX } from '../../platform/audit/index.ts';
 import type { EdgeDoor, Role } from '../../platform/http/handler.ts';
 import { type Enrolled, type SeededIssuer, startSeededIssuer } from '../tenants/testing/seeded-issuer.ts';
 import { issueCanaryEnrolment, openCanarySession } from './canary.ts';
@@ -166,6 +167,42 @@ describe('sessions', () => {
       expect(await findSession(house.deps, cookie, at())).toBeUndefined();
     },
   );
+
+  it('end when they have used up their attempts on other tenants, and whoever holds the cookie is told', async () => {
+    const { opened } = await signIn(lead);
+    const { session: other } = await signIn(lead);
+    const { tenant, sessionId, personId } = (await findSession(house.deps, opened.token, at()))!;
+    const attempt = () =>
+      house.deps.attempts.record(tenant.context, {
+        type: ATTEMPT_REFUSED,
+        actor: { personId, sessionId },
+        resource: ['tenant', tenant.context.tenantId],
+        outcome: 'denied',
+        requestId: 'r',
+        public: { code: 'gateway.id-foreign' },
+      });
+    for (let made = 1; made < WALL_ATTEMPTS_PER_SESSION_MAX; made += 1) await attempt();
+    await expect(mint(opened.token)).resolves.toBeDefined();
+    expect(await attempt()).toMatchObject({ sessionOver: true });
+    await expect(mint(opened.token)).rejects.toEqual(withCode('session_ended'));
+    // The cookie opens nothing any more, and says why for as long as it would have lived.
+    expect(await findSession(house.deps, opened.token, at())).toBeUndefined();
+    await expect(mint(opened.token)).rejects.toEqual(withCode('session_ended'));
+    await expect(mint(`${opened.token.slice(0, -2)}AA`)).rejects.toEqual(withCode('session_required'));
+    const [closed] = await house.rows<{ closed_reason: string }>(
+      `select closed_reason from identity.session where id = '${sessionId}'`,
+    );
+    expect(closed!.closed_reason).toBe('attempts');
+    const told = await house.rows(
+      `select 1 from audit.entry where type = 'session.closed' and resource_id = '${sessionId}'
+       and convert_from(leaf, 'UTF8')::jsonb -> 'public' ->> 'reason' = 'attempts'`,
+    );
+    expect(told).toHaveLength(1);
+    // The person's other session goes on.
+    expect(other.sessionId).not.toBe(sessionId);
+    const open = `select 1 from identity.session where id = '${other.sessionId}' and closed_at is null`;
+    expect(await house.rows(open)).toHaveLength(1);
+  });
 
   it('changing the row without an entry is impossible, even for the issuer', async () => {
     const { session, opened } = await signIn(lead);

@@ -4,7 +4,14 @@ import type { Caller, EdgeDoor, Role, SignInMethod } from '../../platform/http/h
 
 export type TenantKind = Caller['tenantKind'];
 export type MemberState = 'invited' | 'active' | 'suspended';
-export type ClosedReason = 'sign-out' | 'everywhere' | 'replaced' | 'suspended' | 'expired' | 'tenant-deleted';
+export type ClosedReason =
+  | 'sign-out'
+  | 'everywhere'
+  | 'replaced'
+  | 'suspended'
+  | 'expired'
+  | 'tenant-deleted'
+  | 'attempts';
 
 export interface TenantRow {
   readonly id: Uuid;
@@ -224,6 +231,10 @@ export const sessionWithMember = (
     select s.id, s.member_id, s.door, s.method, s.auth_time, s.expires_at, s.closed_at, m.role, m.state, m.label
     from identity.session s
     join identity.member m on m.tenant_id = ${tenantId} and m.id = s.member_id
+    where s.tenant_id = ${tenantId} and s.id = ${sessionId}`;
+
+export const closedReasonOf = (tenantId: Uuid, sessionId: Uuid): Statement<{ closed_reason: ClosedReason | null }> =>
+  sql<{ closed_reason: ClosedReason | null }>`select s.closed_reason from identity.session s
     where s.tenant_id = ${tenantId} and s.id = ${sessionId}`;
 
 export const openSessionsOf = (tenantId: Uuid, memberId: Uuid): Statement<{ id: Uuid }> =>

@@ -13,6 +13,7 @@ import { createAttemptLimit } from './attempt-limit.ts';
 import { issueCanaryEnrolment, openCanarySession } from './canary.ts';
 import { canaryRoutes, routes } from './contract.ts';
 import type { IdentityDeps } from './deps.ts';
+import { endIfUsedUp, wasEndedForAttempts } from './ended-session.ts';
 import type { IdentityCode } from './errors.ts';
 import { passkeysOfMember } from './passkeys.ts';
 import { credentialsOf } from './queries.ts';
@@ -108,10 +109,15 @@ export function identityRoutes(deps: IdentityDeps): RoomRoutes {
   };
   return bindRoutes(routes, {
     async session(call) {
-      const session = await findSession(deps, call.headers[COOKIE_HEADER], arrivalOf(call));
+      const arrival = arrivalOf(call);
+      const cookie = call.headers[COOKIE_HEADER];
+      const session = await findSession(deps, cookie, arrival);
+      if (session !== undefined && !(await endIfUsedUp(deps, session)))
+        return { status: 200 as const, body: await describe(deps, session) };
+      const ended = session !== undefined || (await wasEndedForAttempts(deps, cookie, arrival.requestId));
       return {
         status: 200 as const,
-        body: session === undefined ? { signedIn: false } : await describe(deps, session),
+        body: { signedIn: false as const, ...(ended ? { ended: 'attempts' as const } : {}) },
       };
     },
     async signInOptions(call) {

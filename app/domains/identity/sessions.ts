@@ -102,7 +102,8 @@ async function closeOne(
   const { tenantId, requestId } = tx.context;
   const at = new Date(deps.clock.nowMs());
   const closed = await tx.query(queries.closeSession(tenantId, input.sessionId, { at, reason: input.reason }));
-  await tx.query(queries.deleteSessionIndex(tenantId, input.sessionId));
+  // Its cookie still leads here, so that whoever holds it can be told why; to nothing else, and not beyond its life.
+  if (input.reason !== 'attempts') await tx.query(queries.deleteSessionIndex(tenantId, input.sessionId));
   if (closed.length === 0) return;
   await deps.recordAudit(tx, {
     type: 'session.closed',
@@ -114,9 +115,9 @@ async function closeOne(
   });
 }
 
-/** Closes one session (sign-out). */
+/** Closes one session (sign-out, or because of what was done in it). */
 export function closeSession(
-  deps: IdentityDeps,
+  deps: Pick<IdentityDeps, 'tenant' | 'recordAudit' | 'clock'>,
   session: Pick<LiveSession, 'tenant' | 'sessionId' | 'personId'>,
   reason: ClosedReason,
 ): Promise<void> {

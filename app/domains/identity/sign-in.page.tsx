@@ -75,6 +75,18 @@ export function SignInPage() {
         </p>
       </div>
       <Obstacle />
+      {session.data?.signedIn === false && session.data.ended === 'attempts' && (
+        <Notice kind="failing" title="Your session was ended">
+          <p>
+            It asked for things that belong to other organisations, again and again. Each time was refused, nothing was
+            shown or changed, and your organisation’s audit trail and the operator know of it.
+          </p>
+          <p>
+            If that was not you, somebody or something else used this browser: tell your lead auditor before you go on.
+            Otherwise sign in again; links that others sent you may be meant for their own organisation.
+          </p>
+        </Notice>
+      )}
       {session.data?.signedIn && (
         <Notice title={`You are signed in as ${session.data.person.label}`}>
           <p>Signing in again replaces that session.</p>

@@ -5,6 +5,7 @@ import { tokenRoutes } from '../../platform/edge/token-contract.ts';
 import { callerClaims } from '../../platform/http/caller.ts';
 import { bindRoutes, type EdgeDoor, type RoomRoutes } from '../../platform/http/handler.ts';
 import type { IdentityDeps } from './deps.ts';
+import { endIfUsedUp, wasEndedForAttempts } from './ended-session.ts';
 import type { IdentityCode } from './errors.ts';
 import { acceptAssertion } from './passkeys.ts';
 import type { LiveSession } from './sessions.ts';
@@ -28,10 +29,16 @@ interface MintRequest {
 
 /**
  * Turns a session cookie into a transaction token of 30 seconds for one destination and class. The mint is recorded
- * before the token leaves. Throws `session_required` (whatever is wrong with the session), `step_up_refused`.
+ * before the token leaves. Throws `session_required` (whatever is wrong with the session), `session_ended`,
+ * `step_up_refused`.
  */
 export async function mintToken(deps: MintDeps, request: MintRequest, requestId: string) {
   const session = await findSession(deps, request.cookie, { door: request.door, requestId });
+  const ended =
+    session === undefined
+      ? await wasEndedForAttempts(deps, request.cookie, requestId)
+      : await endIfUsedUp(deps, session);
+  if (ended) throw new AppError<IdentityCode>('session_ended', 'this session has used up its attempts');
   // A cookie that was just replaced may finish reading; it changes nothing any more.
   if (session === undefined || (session.superseded && request.routeClass !== 'read')) {
     throw new AppError<IdentityCode>('session_required', 'no live session behind this cookie');

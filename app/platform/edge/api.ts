@@ -242,13 +242,29 @@ function refuseRecorded(
     .then(async (session) => {
       if (session === undefined) return sendProblem(exchange, 'session_required');
       const { token } = session;
-      await parts.client.call(attemptsContract.record, { requestId: exchange.requestId, token, body: event });
+      const order = { requestId: exchange.requestId, token, body: event };
+      const { body } = await parts.client.call(attemptsContract.record, order);
+      if (body.sessionOver) await leaveSession(parts, question);
       return answer();
     })
     .catch((error: unknown) => {
+      if (isAppError(error, 'session_ended')) return sendProblem(exchange, 'session_ended');
       parts.log.error('attempt-not-recorded', { requestId: exchange.requestId, operation: exchange.operation, error });
-      sendProblem(exchange, 'attempt_not_recorded');
+      return sendProblem(exchange, 'attempt_not_recorded');
     });
+}
+
+/**
+ * The session has used up its attempts: its tokens are dropped here, and asking for another has the issuer close it now.
+ * When that fails the issuer closes it at the next request; the tokens are gone all the same.
+ */
+async function leaveSession(parts: ApiParts, question: TokenQuestion): Promise<void> {
+  parts.tokens.forgetCookie(question.cookieHash);
+  try {
+    await parts.tokens.get(question);
+  } catch (error) {
+    if (!isAppError(error, 'session_ended')) parts.log.warn('session-not-closed', { error });
+  }
 }
 
 /** Gives `use` the body in the form that the contract declares, or answers why not. */
@@ -321,6 +337,7 @@ function send(parts: ApiParts, exchange: Exchange, { contract, headers, body, co
 /** Refusals of the issuer are passed on by their code; anything else means that it cannot say. */
 function fail(parts: ApiParts, exchange: Exchange, error: unknown): void {
   const passed: readonly CoreCode[] = [
+    'session_ended',
     'step_up_refused',
     'step_up_required',
     'rate_limited',

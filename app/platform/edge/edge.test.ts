@@ -155,6 +155,7 @@ const services: RunningService[] = [];
 const attempts: AttemptEvent[] = [];
 let recordFails = false;
 let sessionOver = false;
+const endedSessions = new Set<string>();
 let mints = 0;
 let downloaded = 0;
 let held: Promise<void> = Promise.resolve();
@@ -213,6 +214,7 @@ async function startRooms(): Promise<void> {
     mint: async (call) => {
       mints += 1;
       const personId = sessions.get(call.body.cookie);
+      if (endedSessions.has(call.body.cookie)) throw new AppError('session_ended', 'too many attempts');
       if (personId === undefined || call.body.door !== (call.body.cookie.endsWith('tryout') ? 'tryout' : 'edge'))
         throw new AppError('session_required', 'unknown');
       if (call.body.stepUp === 'bad') throw new AppError('step_up_refused', 'no');
@@ -307,6 +309,7 @@ beforeEach(() => {
   attempts.length = 0;
   recordFails = false;
   sessionOver = false;
+  endedSessions.clear();
   sessions.clear();
   sessions.set(GOOD, testFacts.personId).set(OTHER, uuidV4(systemRandom)).set(`${GOOD}tryout`, testFacts.personId);
 });
@@ -537,6 +540,21 @@ describe('ids of other tenants', () => {
       status: 503,
       json: { code: 'attempt_not_recorded' },
     });
+  });
+  it('E9 a session that has used up its attempts: the answer is the same, its tokens are gone, and the next request says so', async () => {
+    await shoot(`/api/work/${idOf(house, 'eng')}`);
+    const before = mints;
+    sessionOver = true;
+    const answer = shoot(`/api/work/${idOf(house, 'eng', OTHER_PART)}`);
+    endedSessions.add(GOOD); // as the issuer does it by itself at the next mint
+    expect((await answer).status).toBe(404);
+    expect(mints).toBe(before + 1);
+    expect(await shoot(`/api/work/${idOf(house, 'eng')}`)).toMatchObject({
+      status: 401,
+      json: { code: 'session_ended' },
+    });
+    expect(await shoot(`/api/work/${idOf(house, 'eng', OTHER_PART)}`)).toMatchObject({ status: 401 });
+    expect((await shoot('/api/work', { cookie: OTHER })).status).toBe(200);
   });
   it('E9 a step-up route tells nothing of a foreign id either', async () => {
     expect(

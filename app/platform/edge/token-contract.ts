@@ -5,7 +5,8 @@ import { z } from 'zod';
  * How the gateway turns a session cookie into a transaction token. The issuer implements the handler; the gateway only
  * carries the cookie and never learns what it means.
  *
- * A cookie that is unknown, expired or of another door: the issuer throws `session_required` (401). A step-up header
+ * A cookie that is unknown, expired or of another door: the issuer throws `session_required` (401); of a session that
+ * was ended for its attempts: `session_ended` (401). A step-up header
  * that cannot be accepted: `step_up_refused` (403).
  */
 export const tokenRoutes = defineRoutes({

@@ -14,6 +14,7 @@ export const coreProblems = {
   input_invalid: { status: 400, title: 'The request is not valid' },
   body_unreadable: { status: 400, title: 'The body cannot be read' },
   session_required: { status: 401, title: 'Sign in first' },
+  session_ended: { status: 401, title: 'Your session was ended' },
   token_refused: { status: 401, title: 'The transaction token was refused' },
   peer_refused: { status: 403, title: 'This service may not call here' },
   operation_refused: { status: 403, title: 'Your role does not include this' },
