@@ -120,7 +120,7 @@ export function isRefusalCode(text: unknown): text is RefusalCode {
 /** A refusal of the driver; a code of the driver that is a refusal and has none here does not compile. */
 type DriverRefusal = Exclude<
   Extract<TenancyCode, `tenant_${string}`>,
-  'tenant_refusal_unrecorded' | 'tenant_transaction_ended'
+  'tenant_refusal_unrecorded' | 'tenant_transaction_ended' | 'tenant_read_only'
 >;
 
 /** The driver's codes in the words of this table. */
@@ -131,4 +131,5 @@ export const DRIVER_REFUSALS: Readonly<Record<DriverRefusal, RefusalCode>> = {
   tenant_scope_twice: 'scope.twice',
   tenant_tripwire: 'tripwire.row',
   tenant_grant_refused: 'grant.refused',
+  tenant_role_foreign: 'role.other-tenant',
 };
