@@ -56,6 +56,16 @@ async function describe(deps: IdentityDeps, session: LiveSession) {
   };
 }
 
+/** Who is signed in with this browser's cookie; to whoever holds the cookie of a session that was ended, that it was. */
+async function describeSession(deps: IdentityDeps, call: PublicCall) {
+  const arrival = arrivalOf(call);
+  const cookie = call.headers[COOKIE_HEADER];
+  const session = await findSession(deps, cookie, arrival);
+  if (session !== undefined && !(await endIfUsedUp(deps, session))) return describe(deps, session);
+  const ended = session !== undefined || (await wasEndedForAttempts(deps, cookie, arrival.requestId));
+  return { signedIn: false as const, ...(ended ? { ended: 'attempts' as const } : {}) };
+}
+
 /** Answers a sign-in and closes the session that the browser had before, so that it does not live on unseen. */
 async function welcome(deps: IdentityDeps, call: PublicCall, { opened, session }: SignedIn) {
   const previous = await findSession(deps, call.headers[COOKIE_HEADER], arrivalOf(call));
@@ -109,16 +119,7 @@ export function identityRoutes(deps: IdentityDeps): RoomRoutes {
   };
   return bindRoutes(routes, {
     async session(call) {
-      const arrival = arrivalOf(call);
-      const cookie = call.headers[COOKIE_HEADER];
-      const session = await findSession(deps, cookie, arrival);
-      if (session !== undefined && !(await endIfUsedUp(deps, session)))
-        return { status: 200 as const, body: await describe(deps, session) };
-      const ended = session !== undefined || (await wasEndedForAttempts(deps, cookie, arrival.requestId));
-      return {
-        status: 200 as const,
-        body: { signedIn: false as const, ...(ended ? { ended: 'attempts' as const } : {}) },
-      };
+      return { status: 200 as const, body: await describeSession(deps, call) };
     },
     async signInOptions(call) {
       return { status: 200 as const, body: ceremony(await service.beginSignIn(deps, limited(call))) };
