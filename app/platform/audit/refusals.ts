@@ -120,7 +120,7 @@ export function isRefusalCode(text: unknown): text is RefusalCode {
 /** A refusal of the driver; a code of the driver that is a refusal and has none here does not compile. */
 type DriverRefusal = Exclude<
   Extract<TenancyCode, `tenant_${string}`>,
-  'tenant_refusal_unrecorded' | 'tenant_transaction_ended' | 'tenant_read_only'
+  'tenant_refusal_unrecorded' | 'tenant_transaction_ended' | 'tenant_read_only' | 'tenant_moved'
 >;
 
 /** The driver's codes in the words of this table. */
