@@ -162,6 +162,7 @@ const ring = (
   health,
   tenants: tenant === null ? 4 : 1,
   dataKeys,
+  left: 0,
   oldestActiveDays: 41.2,
   uses: 412,
   refused: tenant === null ? 0 : 3,

@@ -20,6 +20,21 @@ export function hsmStores(means: HsmMeans, place: { readonly stateDirectory: str
       isStandIn: false,
       close: () => undefined,
     }),
+    /** As the store of the installation itself: one key for each tenant that has no source of its own. */
+    installation: ({ mayCreate }: { readonly mayCreate: boolean }) => provider({ mayCreate }),
+    /** The first of `kekRefs` that the token has not, with what the token is. Throws `kek_unavailable`, `kek_denied`. */
+    async missing(
+      kekRefs: readonly string[],
+    ): Promise<{ readonly kekRef: string; readonly found: string } | undefined> {
+      opening ??= openParts(means, place);
+      const { token } = await opening;
+      for (const kekRef of kekRefs.filter((ref) => ref.startsWith(HSM_PREFIX))) {
+        if ((await token.findKey({ id: kekRef.slice(kekRef.lastIndexOf('/') + 1) })) !== undefined) continue;
+        const { serial, label } = await token.facts();
+        return { kekRef, found: `token ${serial} ("${label}")` };
+      }
+      return undefined;
+    },
     /** Those of `kekRefs` that are keys of this HSM and were destroyed now. Throws `kek_foreign`, `kek_unavailable`. */
     async destroyKeks(tenantId: Uuid, kekRefs: readonly string[]): Promise<string[]> {
       const own = kekRefs.filter((ref) => ref.startsWith(HSM_PREFIX));

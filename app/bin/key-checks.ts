@@ -45,7 +45,11 @@ export async function keyLines(settings: Settings): Promise<Line[]> {
     const file = join(settings.state, EXPECTED_KEYS);
     const expected = existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as ExpectedKeys) : undefined;
     const means = readKeyMeans(settings);
-    return [await ringLine(settings, means, expected), ...(await hsmLines(means.hsm, expected))];
+    return [
+      await ringLine(settings, means, expected),
+      ...(await hsmLines(means.hsm, expected)),
+      storeLine(means, expected),
+    ];
   } catch (error) {
     if (isAppError(error)) return [{ check: 'key ring', ok: false, detail: error.message }];
     if (!['EACCES', 'EPERM'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
@@ -84,6 +88,20 @@ async function ringLine(settings: Settings, { root }: KeyMeans, expected: Expect
     if (!isAppError(error)) throw error;
     return bad(`${error.message}: put back the key that belongs to it, or restore a backup with \`auditrax restore\``);
   }
+}
+
+/** Which store wraps what is new, and how much of the data still stands under the one before. */
+function storeLine({ kekProvider }: KeyMeans, expected: ExpectedKeys | undefined): Line {
+  const name = { local: 'the key ring', pkcs11: 'the HSM' };
+  const other = kekProvider === 'local' ? 'pkcs11' : 'local';
+  const left = (expected?.kekRefs ?? []).filter((ref) => ref.startsWith(`${other}:`)).length;
+  const also = { local: 'the key ring', pkcs11: 'the HSM, tenants’ own keys among them' }[other];
+  const rest = left === 0 ? '' : `; at the last start ${left} keys in use were in ${also}: keep it`;
+  return {
+    check: 'installation’s keys',
+    ok: true,
+    detail: `in ${name[kekProvider]} (AUDITRAX_KEK_PROVIDER=${kekProvider})${rest}`,
+  };
 }
 
 /** Asks the token itself: one login, so that a wrong PIN costs one of its attempts and no more. */

@@ -26,11 +26,17 @@ export type HsmMeans = {
   readonly environment: Readonly<Record<string, string>>;
 };
 
-export type KeyMeans = { readonly root: RootMeans; readonly hsm: HsmMeans | null };
+export type KeyMeans = {
+  readonly root: RootMeans;
+  readonly hsm: HsmMeans | null;
+  /** Which of the two holds the installation’s own keys. */
+  readonly kekProvider: Settings['kekProvider'];
+};
 
 /** Reads the files that the settings name. Throws `bad_setting`, naming file and variable. */
-export function readKeyMeans({ rootKey, hsm }: Settings): KeyMeans {
+export function readKeyMeans({ rootKey, hsm, kekProvider }: Settings): KeyMeans {
   return {
+    kekProvider,
     root:
       rootKey.kind === 'file'
         ? rootKey

@@ -1,10 +1,9 @@
 // The keys process: holds the key-encryption keys, wraps and unwraps data keys, has no database.
 import { join } from 'node:path';
 import type { Uuid } from '@auditrax/base';
-import { localKekProvider, type KeyRing } from '@auditrax/seal';
+import type { KeyRing } from '@auditrax/seal';
 import {
   createVault,
-  installationProvider,
   keysRoutes,
   keyUseBook,
   openKeyStores,
@@ -18,9 +17,10 @@ import {
 } from '../domains/keys/index.ts';
 import { openFloor } from './floor.ts';
 import { hsmStores } from './hsm.ts';
+import { openInstallation } from './installation-store.ts';
 import { keyDrivers, type StandIns } from './key-drivers.ts';
 import type { KeyMeans } from './key-means.ts';
-import { openRing, ROOT_KEY_FROM } from './key-ring.ts';
+import { openRing } from './key-ring.ts';
 import { serve } from './serve.ts';
 
 const floor = await openFloor('keys');
@@ -29,15 +29,15 @@ const floor = await openFloor('keys');
 async function openRooms(ring: KeyRing) {
   const { member, clock, random, log } = floor;
   const { stateDirectory } = member.boot;
-  const { root, hsm } = member.boot.options as unknown as KeyMeans;
+  const means = member.boot.options as unknown as KeyMeans;
+  const { root, hsm, kekProvider } = means;
   let standIns: StandIns | undefined;
   const isTryOut = member.boot.options['tryOut'] === true;
-  const installation = installationProvider(
-    localKekProvider({ ring, random, rootKeyFrom: ROOT_KEY_FROM[root.kind] }),
-    {},
-  );
   const book = await openSourceBook({ path: join(stateDirectory, 'source-book'), ring, clock, random });
   const inHsm = hsm === null ? undefined : hsmStores(hsm, { stateDirectory, random });
+  const brought = new Set(book.entries().map((entry) => entry.kekRef));
+  const kekRefs = (member.boot.options['kekRefs'] as readonly string[]).filter((ref) => !brought.has(ref));
+  const installation = await openInstallation({ means, ring, inHsm, kekRefs, stateDirectory, random });
   const openStore = keyDrivers({
     inner: installation,
     clock,
@@ -53,7 +53,8 @@ async function openRooms(ring: KeyRing) {
       log.warn('unwrap-refused', { code: refusal.code, peer: refusal.peer, requestId: refusal.requestId }),
   });
   const kinds = ['local', 'aws-kms', 'xks', ...(hsm === null ? [] : (['pkcs11'] as const))] as const;
-  const installationAssurance = root.kind === 'file' ? 'development' : 'software';
+  const isInRing = kekProvider === 'local';
+  const installationAssurance = isInRing && root.kind === 'file' ? 'development' : 'software';
   const sources = vaultSources({ stores, book, uses, clock, random, kinds, installationAssurance });
   const destroyInRing = ringDestroyer(ring);
   const destroyer = {
@@ -78,7 +79,7 @@ try {
     return null;
   });
   floor.member.announce({
-    kekProvider: 'local',
+    kekProvider: (floor.member.boot.options as unknown as KeyMeans).kekProvider,
     ringId: ring.ringId,
     ringFingerprint: ring.fingerprint,
     ringGeneration: ring.generation,

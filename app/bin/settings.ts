@@ -30,6 +30,8 @@ export const SETTINGS = {
   AUDITRAX_PKCS11_TOKEN: 'Label of the token in the HSM that holds the keys of tenants.',
   AUDITRAX_PKCS11_PIN_FILE: 'File with the PIN of the token’s user, readable by its owner alone.',
   AUDITRAX_PKCS11_ENVIRONMENT: 'Names of variables that the module itself reads, with commas, such as SOFTHSM2_CONF.',
+  AUDITRAX_KEK_PROVIDER:
+    'Where the installation’s own key-encryption keys are: local (the key ring; the default), or pkcs11, the HSM of AUDITRAX_PKCS11_MODULE. After a change the hourly round wraps every data key anew; keep the former store until doctor says that none is left there.',
   DATABASE_URL:
     'PostgreSQL 15 or newer instead of the embedded one. Over TCP only with sslmode=verify-full and TLS 1.3.',
   DATABASE_MIGRATE_URL:
@@ -67,6 +69,8 @@ export interface Settings {
   readonly log: 'info' | 'warn';
   readonly pageWebhook: string | undefined;
   readonly rootKey: RootKeySetting;
+  /** Where keys of tenants without a source of their own are. */
+  readonly kekProvider: 'local' | 'pkcs11';
   /** Undefined: no HSM. */
   readonly hsm: HsmSetting | undefined;
   readonly databaseUrl: string | undefined;
@@ -108,6 +112,7 @@ const ENVIRONMENT = z.object({
     .string()
     .regex(/^[A-Za-z_][A-Za-z0-9_]*(,[A-Za-z_][A-Za-z0-9_]*)*$/, 'must be names of variables with commas')
     .optional(),
+  AUDITRAX_KEK_PROVIDER: z.enum(['local', 'pkcs11']).default('local'),
   DATABASE_URL: z.string().optional(),
   DATABASE_MIGRATE_URL: z.string().optional(),
   NODE_ENV: z.string().optional(),
@@ -184,6 +189,13 @@ export function readSettings(environment: Readonly<Record<string, string | undef
       'AUDITRAX_TRYOUT_PORT: the try-out listener is refused in production and with DATABASE_URL',
     );
   }
+  const hsm = hsmSetting(value, environment);
+  if (value.AUDITRAX_KEK_PROVIDER === 'pkcs11' && hsm === undefined) {
+    throw new AppError(
+      'bad_setting',
+      'AUDITRAX_KEK_PROVIDER=pkcs11 needs AUDITRAX_PKCS11_MODULE, AUDITRAX_PKCS11_TOKEN and AUDITRAX_PKCS11_PIN_FILE',
+    );
+  }
   return {
     state:
       value.AUDITRAX_STATE ??
@@ -199,7 +211,8 @@ export function readSettings(environment: Readonly<Record<string, string | undef
     log: value.AUDITRAX_LOG,
     pageWebhook: value.AUDITRAX_PAGE_WEBHOOK,
     rootKey: rootKeySetting(value),
-    hsm: hsmSetting(value, environment),
+    kekProvider: value.AUDITRAX_KEK_PROVIDER,
+    hsm,
     databaseUrl: value.DATABASE_URL,
     databaseMigrateUrl: value.DATABASE_MIGRATE_URL,
     production,

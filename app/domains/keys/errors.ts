@@ -7,6 +7,7 @@ import type { SealErrorCode } from '@auditrax/seal';
  * - `dek_missing`: the tenant has no such data key; `dek_not_usable`: it has, but its state forbids this use.
  * - `keys_unavailable`: the keys process did not answer; `unwrap_refused`: it did, with a refusal.
  * - `field_unregistered`: sealing under a name that no room registered.
+ * - `installation_key_unfit`: the key store of the installation is away, or is not the one that holds the keys of these data.
  * - `source_tier`: only an enterprise tenant brings a key source of its own; `source_unknown`: there is no such source;
  *   `source_limit`: too many sources still hold data keys; `source_unavailable`: this installation has no such kind;
  *   `source_import_malformed`: token or material cannot be read.
@@ -15,6 +16,7 @@ export type KeysErrorCode =
   | 'dek_missing'
   | 'dek_not_usable'
   | 'field_unregistered'
+  | 'installation_key_unfit'
   | 'keys_unavailable'
   | 'source_import_malformed'
   | 'source_limit'
@@ -44,6 +46,7 @@ export const problems: Readonly<Record<KeysErrorCode | SealErrorCode, Problem>> 
   dek_missing: unusable,
   dek_not_usable: unusable,
   field_unregistered: { status: 500, title: 'Internal error' },
+  installation_key_unfit: unusable,
   keys_unavailable: unusable,
   source_import_malformed: { status: 400, title: 'Import token or key material cannot be read' },
   source_limit: { status: 409, title: 'Former key sources still hold data keys' },

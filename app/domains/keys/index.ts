@@ -3,6 +3,7 @@ export type { KeysClient } from './client.ts';
 export { problems } from './errors.ts';
 export { keyConsoleRoutes, keySourceRoutes, keysRoutes, rotationRoutes } from './routes.ts';
 export { watchLeases } from './leases.ts';
+export { checkInstallationKey } from './installation.ts';
 export { createRotation, valuesOnOldKeys } from './rotation.ts';
 export type { Rotation } from './rotation.ts';
 export { createSealer } from './sealer.ts';

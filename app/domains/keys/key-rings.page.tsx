@@ -107,6 +107,14 @@ function RingDrawer({ ring, onClose }: { ring: Ring | undefined; onClose: () => 
                 'Data keys',
                 `${ring.dataKeys} of ${ring.tenants} ${ring.tenants === 1 ? 'organisation' : 'organisations'}`,
               ],
+              ...(ring.left > 0
+                ? [
+                    [
+                      'Still under the store before',
+                      `${ring.left} of ${ring.dataKeys}; the hourly round moves them`,
+                    ] as const,
+                  ]
+                : []),
               ['Uses', `${ring.uses}, ${ring.refused} refused`],
               ...Object.entries(ring.details).map(([name, value]) => [name, String(value)] as const),
               ...(ring.health.checkedAt

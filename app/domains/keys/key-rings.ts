@@ -1,5 +1,6 @@
 import type { Clock, Uuid } from '@auditrax/base';
 import type { SystemDoor, TenantContext, TenantDoor } from '@auditrax/tenancy';
+import { underFormerStore } from './installation.ts';
 import { KEY_TENANTS_MAX, listKeys, selectTenants } from './queries.ts';
 import type { KeySourcesClient } from './source-client.ts';
 import type { KeyHealth, KeySourceView } from './source-contract.ts';
@@ -27,6 +28,8 @@ export interface KeyRing {
   readonly health: KeyHealth;
   readonly tenants: number;
   readonly dataKeys: number;
+  /** Of them, wrapped by a store that this one has replaced: the rotation's rounds move them. */
+  readonly left: number;
   readonly oldestActiveDays: number;
   readonly uses: number;
   readonly refused: number;
@@ -37,6 +40,7 @@ interface Holding {
   readonly tenantId: Uuid;
   readonly name: string;
   readonly dataKeys: number;
+  readonly kekRefs: readonly string[];
   readonly oldestActiveDays: number;
 }
 
@@ -58,9 +62,14 @@ export async function keyRings(deps: KeyRingsDeps, requestId: string): Promise<K
       ...uses,
       tenants: held.length,
       dataKeys: held.reduce((sum, one) => sum + one.dataKeys, 0),
+      left: held.flatMap((one) => one.kekRefs).filter((ref) => isLeft(ref, { kekRef, provider })).length,
       oldestActiveDays: Math.max(0, ...held.map((one) => one.oldestActiveDays)),
     };
   });
+}
+
+function isLeft(held: string, ring: Pick<KeyRing, 'kekRef' | 'provider'>): boolean {
+  return ring.kekRef === null ? underFormerStore(held, ring.provider) : held !== ring.kekRef;
 }
 
 async function holdingsOf(deps: KeyRingsDeps, requestId: string): Promise<Holding[]> {
@@ -82,6 +91,6 @@ async function holdingOf(deps: KeyRingsDeps, context: TenantContext) {
   const ages = rows
     .filter(({ state }) => state === 'ACTIVE')
     .map((row) => (deps.clock.nowMs() - new Date(row.created_at).getTime()) / DAY_MS);
-  const dataKeys = rows.filter(({ state }) => state !== 'DESTROYED').length;
-  return { dataKeys, oldestActiveDays: Math.max(0, ...ages) };
+  const kekRefs = rows.filter(({ state }) => state !== 'DESTROYED').map((row) => row.kek_ref);
+  return { dataKeys: kekRefs.length, kekRefs, oldestActiveDays: Math.max(0, ...ages) };
 }

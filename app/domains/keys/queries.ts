@@ -76,9 +76,9 @@ export function closeToWriting(key: { readonly tenantId: Uuid; readonly id: Uuid
 
 export function listKeys(
   tenantId: Uuid,
-): Statement<Pick<DekRow, 'id' | 'purpose' | 'version' | 'state' | 'created_at' | 'not_after'>> {
+): Statement<Pick<DekRow, 'id' | 'purpose' | 'version' | 'kek_ref' | 'state' | 'created_at' | 'not_after'>> {
   return {
-    sql: `select id, purpose, version, state, created_at, not_after from app.dek where tenant_id = $1
+    sql: `select id, purpose, version, kek_ref, state, created_at, not_after from app.dek where tenant_id = $1
           order by purpose, version desc limit ${KEYS_LISTED_MAX}`,
     parameters: [tenantId],
   };

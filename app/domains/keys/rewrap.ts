@@ -13,7 +13,7 @@ const ROUNDS_MAX = 5;
 const KEK_REF_SHOWN_CHARS = 400;
 
 /** Why keys are wrapped anew; stands in the audit entries. */
-export type RewrapReason = 'source-switched' | 'source-resumed' | 'operator';
+export type RewrapReason = 'source-switched' | 'source-resumed' | 'installation-switched';
 
 export interface RewrapOutcome {
   /** Keys whose wrap was exchanged. */

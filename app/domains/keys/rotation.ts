@@ -2,6 +2,7 @@ import type { Uuid } from '@auditrax/base';
 import type { TenantContext } from '@auditrax/tenancy';
 import { keyPurpose } from './contract.ts';
 import type { KeyPurpose } from './contract.ts';
+import { followInstallation } from './installation.ts';
 import { BACKUP_RETENTION_DAYS, settleKeys } from './lifecycle.ts';
 import { resealTenant } from './reseal.ts';
 import type { ResealDeps } from './reseal.ts';
@@ -43,12 +44,21 @@ export function createRotation(deps: RotationDeps): Rotation {
   const running = new Map<Uuid, Promise<void>>();
   let stopped = false;
 
+  // Tenants whose keys another source of theirs holds, or none: looked at once, and again after a restart.
+  const settled = new Set<Uuid>();
+  const follow = async (context: TenantContext): Promise<void> => {
+    if (settled.has(context.tenantId)) return;
+    const moved = await followInstallation(deps, context);
+    if (moved === undefined || moved.rewrapped === 0) settled.add(context.tenantId);
+  };
   const round = async (context: TenantContext): Promise<void> => {
     const endsAtMs = performance.now() + ROUND_SHARE_MS;
     const leads = deps.service === 'workspace';
     if (leads) await deps.sealer.rotateIfDue(context);
     await resealTenant(deps, context, () => stopped || performance.now() >= endsAtMs);
-    if (leads) await settleKeys({ ...deps, ...retention }, context);
+    if (!leads) return;
+    await settleKeys({ ...deps, ...retention }, context);
+    await follow(context);
   };
   const tend: Rotation['tend'] = (context) => {
     const known = running.get(context.tenantId);

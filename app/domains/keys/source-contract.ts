@@ -294,6 +294,8 @@ export const sourceContract = defineRoutes({
             health: keyHealth,
             tenants: z.number().int(),
             dataKeys: z.number().int(),
+            /** Of them, still wrapped by the store before; the hourly round moves them. */
+            left: z.number().int(),
             oldestActiveDays: z.number(),
             uses: z.number().int(),
             refused: z.number().int(),

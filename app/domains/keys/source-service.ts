@@ -6,6 +6,7 @@ import type { Caller, StepUp } from '../../platform/http/handler.ts';
 import { stepUpAction } from '../access/index.ts';
 import { diagnose } from './diagnosis.ts';
 import { keysError } from './errors.ts';
+import { underFormerStore } from './installation.ts';
 import { selectTier, selectWrapped } from './queries.ts';
 import { rewrapKeys } from './rewrap.ts';
 import type { RewrapReason } from './rewrap.ts';
@@ -159,7 +160,8 @@ async function movingOf(deps: SourceDeps, context: TenantContext, sources: Sourc
   const rows = await deps.tenantDoor.scoped(context, selectWrapped(context.tenantId));
   const { active } = sources;
   const former = new Set([sources.pending, ...sources.former].flatMap((one) => one?.kekRef ?? []));
-  const isLeft = (kekRef: string) => (active.kekRef === null ? former.has(kekRef) : kekRef !== active.kekRef);
+  const isLeft = (kekRef: string) =>
+    active.kekRef === null ? former.has(kekRef) || underFormerStore(kekRef, active.provider) : kekRef !== active.kekRef;
   return { total: rows.length, left: rows.filter((row) => isLeft(row.kek_ref)).length, stopped: null };
 }
 

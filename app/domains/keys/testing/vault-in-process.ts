@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { AppError, isAppError, systemRandom } from '@auditrax/base';
 import type { Clock, RouteContract } from '@auditrax/base';
 import { initKeyRing, localKekProvider } from '@auditrax/seal';
-import type { KeyRing } from '@auditrax/seal';
+import type { KekProvider, KeyRing } from '@auditrax/seal';
 import type { Handler } from '../../../platform/http/handler.ts';
 import { createKeysClient } from '../client.ts';
 import type { InternalClient, KeysClient } from '../client.ts';
@@ -39,8 +39,15 @@ export interface VaultInProcess {
   close(): Promise<void>;
 }
 
-/** `openStore` opens what tenants bring; without it nobody can bring anything. */
-export async function vaultInProcess(clock: Clock, openStore?: OpenStore): Promise<VaultInProcess> {
+/**
+ * `openStore` opens what tenants bring; without it nobody can bring anything. `inPlaceOfRing` makes the installation's store
+ * of the ring's; default: the ring's itself.
+ */
+export async function vaultInProcess(
+  clock: Clock,
+  openStore?: OpenStore,
+  inPlaceOfRing: (local: KekProvider) => KekProvider = (local) => local,
+): Promise<VaultInProcess> {
   const folder = await mkdtemp(join(tmpdir(), 'vault-'));
   const random = systemRandom;
   const place = { path: join(folder, 'ring.json'), rootKey: random.bytes(32), clock, random };
@@ -48,7 +55,7 @@ export async function vaultInProcess(clock: Clock, openStore?: OpenStore): Promi
   const refusals: VaultRefusal[] = [];
   const calls: string[] = [];
   const outage = { on: false };
-  const installation = localKekProvider({ ring, random });
+  const installation = inPlaceOfRing(localKekProvider({ ring, random }));
   const book = await openSourceBook({ path: join(folder, 'source-book'), ring, clock, random });
   const none: OpenStore = () => Promise.reject(new AppError('source_unavailable', 'no key store here'));
   const stores = openKeyStores({ installation, book, openStore: openStore ?? none, clock });
