@@ -7,7 +7,7 @@ import { AppError } from '@auditrax/base';
 import type { BenchResult } from '../app/bin/commands/bench.ts';
 import { buildNative, buildPart, NATIVE_PARTS } from '../app/bin/native-build.ts';
 import { ROOT } from '../app/bin/root.ts';
-import { countProviderCalls } from './seal-calls.ts';
+import { measureReading, type Reading } from './seal-calls.ts';
 
 /** What `bench/seal-measure.ts rates` prints. */
 interface Rates {
@@ -66,7 +66,7 @@ function rounded(values: Readonly<Record<string, number>>, digits: number): Reco
 }
 
 /** The slower of two directions counts, against OpenSSL's faster way. */
-function figuresOf(rates: Rates, file: WholeFile, calls: number): BenchResult['figures'] {
+function figuresOf(rates: Rates, file: WholeFile, reading: Reading): BenchResult['figures'] {
   const { engine, streams_seconds: s, fields_us: f } = rates;
   const openssl = Math.min(s['openssl_16k']!, s['openssl_1m']!);
   const seal = Math.max(s['seal']!, s['open']!);
@@ -79,7 +79,8 @@ function figuresOf(rates: Rates, file: WholeFile, calls: number): BenchResult['f
     field_js_us: round(Math.max(f['seal_js']!, f['open_js']!), 3),
     field_vs_aws_esdk: round(Math.min(f['esdk_seal']! / f['seal']!, f['esdk_open']! / f['open']!), 1),
     engine: engine.name,
-    provider_calls_per_10k_fields: calls,
+    provider_calls_per_10k_fields: reading.calls,
+    row_set_gain: round(reading.one_us / reading.set_us, 2),
     rss_growth_mib: round(file.rss_growth_mib, 1),
     loop_delay_p99_ms: round(file.loop_delay_p99_ms, 2),
   };
@@ -95,7 +96,7 @@ export async function run(progress: (line: string) => void): Promise<BenchResult
   await buildNative(ROOT, progress);
   const limitPath = await buildLimit();
   progress('counting the provider’s calls for 10,000 fields, over a real database');
-  const calls = await countProviderCalls();
+  const reading = await measureReading();
   progress('sealing a file of 2 GiB');
   const load_before = loadavg()[0]!;
   const file = await measureFile();
@@ -107,7 +108,7 @@ export async function run(progress: (line: string) => void): Promise<BenchResult
     ([name, seconds]) => [name, measured.stream_bytes / 1e9 / seconds] as const,
   );
   return {
-    figures: figuresOf(measured, file, calls),
+    figures: figuresOf(measured, file, reading),
     conditions: {
       cpu: cpus()[0]?.model,
       cores: cpus().length,
@@ -119,6 +120,7 @@ export async function run(progress: (line: string) => void): Promise<BenchResult
       ...(measured.engine.reason === undefined ? {} : { engine_reason: measured.engine.reason }),
       stream_gigabytes_per_cpu_second: rounded(Object.fromEntries(gigabytes), 2),
       field_cpu_us: rounded(measured.fields_us, 3),
+      reading_cpu_us: rounded({ one_by_one: reading.one_us, row_sets_of_200: reading.set_us }, 3),
       idle_loop_delay_p99_ms: round(file.idle_loop_delay_p99_ms, 2),
       openssl_limit:
         'EVP_EncryptUpdate in a loop, one message, key set once; 16 KiB in place or 1 MiB, the faster counts',

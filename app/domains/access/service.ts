@@ -54,20 +54,25 @@ export function roleExistsIn(kind: Caller['tenantKind'], role: Role): boolean {
   return kind === 'operator' ? role === 'operator' : role !== 'operator';
 }
 
-async function toPerson(deps: AccessDeps, caller: Caller, row: MemberRow): Promise<Person> {
-  const label = await deps.sealer.openText({
-    context: caller.tenant,
-    field: 'identity.member.label',
+async function toPeople(deps: AccessDeps, caller: Caller, rows: readonly MemberRow[]): Promise<Person[]> {
+  const values = rows.map((row) => ({
+    field: 'identity.member.label' as const,
     rowId: row.id,
     sealed: row.label,
-  });
-  return { id: row.id, label, role: row.role, state: row.state };
+  }));
+  const labels = await deps.sealer.openTexts({ context: caller.tenant, values });
+  return rows.map(({ id, role, state }, index) => ({ id, label: labels[index]!, role, state }));
+}
+
+async function toPerson(deps: AccessDeps, caller: Caller, row: MemberRow): Promise<Person> {
+  const [person] = await toPeople(deps, caller, [row]);
+  return person!;
 }
 
 /** Everybody in the caller's tenant, in the order they came. */
 export async function listMembers(deps: AccessDeps, caller: Caller): Promise<Person[]> {
   const rows = await deps.tenant.scoped(caller.tenant, queries.listMembers(caller.tenant.tenantId, MEMBERS_MAX));
-  return Promise.all(rows.map((row) => toPerson(deps, caller, row)));
+  return toPeople(deps, caller, rows);
 }
 
 export interface Invitation extends Pick<InvitationRow, 'id' | 'member_id' | 'role' | 'created_at' | 'expires_at'> {
@@ -76,17 +81,18 @@ export interface Invitation extends Pick<InvitationRow, 'id' | 'member_id' | 'ro
   readonly state: 'open' | 'accepted' | 'expired';
 }
 
-async function toInvitation(deps: AccessDeps, caller: Caller, row: InvitationRow): Promise<Invitation> {
-  const open = (field: 'label' | 'name', sealed: Uint8Array) =>
-    deps.sealer.openText({ context: caller.tenant, field: `identity.invitation.${field}`, rowId: row.id, sealed });
-  const expired = row.expires_at.getTime() <= deps.clock.nowMs();
-  const state = row.accepted_at !== null ? 'accepted' : expired ? 'expired' : 'open';
-  return {
-    ...row,
-    label: await open('label', row.label),
-    name: row.name === null ? null : await open('name', row.name),
-    state,
-  };
+async function toInvitations(deps: AccessDeps, caller: Caller, rows: readonly InvitationRow[]): Promise<Invitation[]> {
+  const values = rows.flatMap(({ id, label, name }) => [
+    { field: 'identity.invitation.label' as const, rowId: id, sealed: label },
+    ...(name === null ? [] : [{ field: 'identity.invitation.name' as const, rowId: id, sealed: name }]),
+  ]);
+  const words = (await deps.sealer.openTexts({ context: caller.tenant, values })).values();
+  return rows.map((row) => {
+    const expired = row.expires_at.getTime() <= deps.clock.nowMs();
+    const state = row.accepted_at !== null ? 'accepted' : expired ? 'expired' : 'open';
+    const label = words.next().value!;
+    return { ...row, label, name: row.name === null ? null : words.next().value!, state };
+  });
 }
 
 /** Invitations of the caller's tenant, newest first. */
@@ -95,7 +101,7 @@ export async function listInvitations(deps: AccessDeps, caller: Caller): Promise
     caller.tenant,
     queries.listInvitations(caller.tenant.tenantId, INVITATIONS_SHOWN_MAX),
   );
-  return Promise.all(rows.map((row) => toInvitation(deps, caller, row)));
+  return toInvitations(deps, caller, rows);
 }
 
 function auditOf(who: Asker) {
@@ -152,7 +158,8 @@ export async function invite(
     await deps.recordAudit(tx, { ...facts, type: 'invitation.created', resource: ['invitation', id] });
     return (await issueLink(deps, tx, { kind: 'enrol', memberId, actor: facts.actor })).path;
   });
-  return { invitation: await toInvitation(deps, caller, row), enrolmentPath: path };
+  const [invitation] = await toInvitations(deps, caller, [row]);
+  return { invitation: invitation!, enrolmentPath: path };
 }
 
 /**

@@ -128,8 +128,10 @@ beforeAll(async () => {
   deps = {
     door: workspace.tenant,
     sealer: {
-      openText: async ({ sealed }) =>
-        Buffer.from(sealed).subarray(FORM.head.length, -FORM.tag.length).reverse().toString(),
+      openTexts: async ({ values }) =>
+        values.map(({ sealed }) =>
+          Buffer.from(sealed).subarray(FORM.head.length, -FORM.tag.length).reverse().toString(),
+        ),
     },
     ledger: client(),
     clock: systemClock,

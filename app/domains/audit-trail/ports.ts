@@ -17,7 +17,7 @@ export interface SteppingAsker extends Asker {
 
 export interface AuditTrailDeps {
   readonly door: TenantDoor;
-  readonly sealer: Pick<Sealer, 'openText'>;
+  readonly sealer: Pick<Sealer, 'openTexts'>;
   readonly ledger: LedgerClient;
   readonly clock: Clock;
   readonly random: Random;

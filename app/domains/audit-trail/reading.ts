@@ -168,20 +168,18 @@ function disclosureOpener(deps: AuditTrailDeps) {
     );
     await deps.ledger.receipt({ tenantId: context.tenantId, entryId: looked.entryId });
     const rows = await deps.door.scoped(context, queries.disclosuresOf(context, entryId));
-    return Promise.all(
-      digests.map(async (digest) => {
-        const row = rows.find((candidate) => candidate.digest === digest);
-        if (row === undefined) return { name: 'erased', value: null, digest, state: 'erased' as const };
-        const text = await deps.sealer.openText({
-          context,
-          field: 'audit.disclosure.sealed',
-          rowId: entryId,
-          sealed: row.sealed,
-        });
-        if (disclosureDigest(text) !== digest) return { name: 'erased', value: null, digest, state: 'erased' as const };
-        const [, name, value] = JSON.parse(Buffer.from(text, 'base64url').toString('utf8')) as [string, string, string];
-        return { name, value, digest, state: 'open' as const };
-      }),
-    );
+    const asked = rows.filter((row) => digests.includes(row.digest));
+    const texts = await deps.sealer.openTexts({
+      context,
+      values: asked.map(({ sealed }) => ({ field: 'audit.disclosure.sealed', rowId: entryId, sealed })),
+    });
+    const byDigest = new Map(asked.map((row, index) => [row.digest, texts[index]!]));
+    return digests.map((digest) => {
+      const text = byDigest.get(digest);
+      if (text === undefined || disclosureDigest(text) !== digest)
+        return { name: 'erased', value: null, digest, state: 'erased' as const };
+      const [, name, value] = JSON.parse(Buffer.from(text, 'base64url').toString('utf8')) as [string, string, string];
+      return { name, value, digest, state: 'open' as const };
+    });
   };
 }

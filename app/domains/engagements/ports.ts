@@ -6,7 +6,7 @@ import type { RowPolicy } from '../access/index.ts';
 import type { Sealer } from '../keys/index.ts';
 
 /** Seals this room's fields; `field` is a key of `sealedFields`. */
-export type FieldSealer = Pick<Sealer, 'seal' | 'openText'>;
+export type FieldSealer = Pick<Sealer, 'seal' | 'openText' | 'openTexts'>;
 
 /** Who asks: the verified part of a call. */
 export interface Asker {

@@ -65,17 +65,32 @@ function progressOf(cells: readonly ProgressCell[]): Progress {
   return sum;
 }
 
-async function summaryOf(
+/** The sealed words of rows, opened as one set; in order. */
+async function summariesOf(
   deps: ReadDeps,
   context: TenantContext,
-  { row, progress }: { row: EngagementRow; progress: readonly ProgressCell[] },
-): Promise<EngagementSummary> {
-  const open = (field: SealedEngagementField, sealed: Buffer): Promise<string> =>
-    deps.sealer.openText({ context, field, rowId: row.id, sealed });
-  const [title, clientName] = await Promise.all([
-    open('app.engagement.title', row.title),
-    open('app.engagement.client_name', row.client_name),
+  items: readonly { row: EngagementRow; progress: readonly ProgressCell[] }[],
+): Promise<EngagementSummary[]> {
+  const values = items.flatMap(({ row }) => [
+    sealedText('app.engagement.title', row.id, row.title),
+    sealedText('app.engagement.client_name', row.id, row.client_name),
   ]);
+  const words = await deps.sealer.openTexts({ context, values });
+  return items.map((item, index) =>
+    summaryOf(deps, context, { ...item, title: words[2 * index]!, clientName: words[2 * index + 1]! }),
+  );
+}
+
+function sealedText(field: SealedEngagementField, rowId: Uuid, sealed: Buffer) {
+  return { field, rowId, sealed };
+}
+
+function summaryOf(
+  deps: ReadDeps,
+  context: TenantContext,
+  opened: { row: EngagementRow; progress: readonly ProgressCell[]; title: string; clientName: string },
+): EngagementSummary {
+  const { row, progress, title, clientName } = opened;
   return {
     id: deps.formatId('eng', context, row.id),
     title,
@@ -109,11 +124,13 @@ async function list(
   const ids = shown.map((row) => row.id);
   const counted = await deps.door.scoped(context, countProgress(context, ids));
   const cells = Map.groupBy(counted, (row) => row.engagement_id);
-  const engagements = await Promise.all(
-    shown.map((row) => {
-      const progress = cells.get(row.id) ?? [];
-      return summaryOf(deps, context, { row, progress: progress.map((item) => [0, item.outcome, item.criteria]) });
-    }),
+  const engagements = await summariesOf(
+    deps,
+    context,
+    shown.map((row) => ({
+      row,
+      progress: (cells.get(row.id) ?? []).map((item) => [0, item.outcome, item.criteria] as const),
+    })),
   );
   return { engagements, nextCursor: rows.length > page.limit ? engagements.at(-1)!.id : null };
 }
@@ -126,14 +143,14 @@ async function read(deps: ReadDeps, who: Asker, engagementId: Uuid): Promise<Eng
   await withRecordedDenials(deps, { who, operation, resource: ['engagement', engagementId] }, async () =>
     permitEngagement(deps, who, { operation, row }),
   );
-  const [summary, sealedFacts] = await Promise.all([
-    summaryOf(deps, context, { row, progress: row.progress }),
+  const [[summary], sealedFacts] = await Promise.all([
+    summariesOf(deps, context, [{ row, progress: row.progress }]),
     deps.sealer.openText({ context, field: 'app.engagement.catalogue', rowId: row.id, sealed: row.catalogue }),
   ]);
   const facts = JSON.parse(sealedFacts) as Omit<Catalogue, 'criteria'>;
   const cells = Map.groupBy(row.progress, ([groupIndex]) => groupIndex);
   return {
-    ...summary,
+    ...summary!,
     catalogue: {
       title: facts.title,
       version: facts.version,
@@ -153,16 +170,18 @@ async function read(deps: ReadDeps, who: Asker, engagementId: Uuid): Promise<Eng
   };
 }
 
-async function resultOf(deps: ReadDeps, context: TenantContext, row: ResultRow): Promise<Result> {
-  return {
+async function resultsOf(deps: ReadDeps, context: TenantContext, rows: readonly ResultRow[]): Promise<Result[]> {
+  const values = rows.map((row) => sealedText('app.result.note', row.id, row.note));
+  const notes = await deps.sealer.openTexts({ context, values });
+  return rows.map((row, index) => ({
     id: deps.formatId('res', context, row.id),
     outcome: row.outcome,
-    note: await deps.sealer.openText({ context, field: 'app.result.note', rowId: row.id, sealed: row.note }),
+    note: notes[index]!,
     observedOn: row.observed_on,
     recordedAt: row.recorded_at.toISOString(),
     recordedBy: deps.formatId('mem', context, row.recorded_by),
     revision: row.revision,
-  };
+  }));
 }
 
 type Content = Omit<CatalogueCriterion, 'groupIndex'>;
@@ -173,17 +192,9 @@ async function openCriteria(
   context: TenantContext,
   rows: readonly CriterionRow[],
 ): Promise<OpenedCriterion[]> {
-  return Promise.all(
-    rows.map(async (row) => {
-      const text = await deps.sealer.openText({
-        context,
-        field: 'app.criterion.content',
-        rowId: row.id,
-        sealed: row.content,
-      });
-      return { ...row, opened: JSON.parse(text) as Content };
-    }),
-  );
+  const values = rows.map((row) => sealedText('app.criterion.content', row.id, row.content));
+  const texts = await deps.sealer.openTexts({ context, values });
+  return rows.map((row, index) => ({ ...row, opened: JSON.parse(texts[index]!) as Content }));
 }
 
 function criterionOf(
@@ -264,9 +275,8 @@ async function criteria(
     criterionIds.length === 0
       ? []
       : await query(listResultsInForce(context, { engagementId: page.engagementId, criterionIds }));
-  const results = new Map<Uuid, Result>(
-    await Promise.all(inForce.map(async (row) => [row.criterion_id, await resultOf(deps, context, row)] as const)),
-  );
+  const opened = await resultsOf(deps, context, inForce);
+  const results = new Map<Uuid, Result>(inForce.map((row, index) => [row.criterion_id, opened[index]!]));
   return {
     criteria: rows.map((row) => criterionOf(deps, context, { row, result: results.get(row.id) ?? null })),
     nextCursor,
@@ -287,7 +297,7 @@ async function criterion(
   const [row] = await openCriteria(deps, context, await query(readCriterion(context, key)));
   if (row === undefined) throw notFound('criterion');
   const rows = await query(listHistory(context, { ...key, limit: HISTORY_RESULTS_MAX }));
-  const history = await Promise.all(rows.map((item) => resultOf(deps, context, item)));
+  const history = await resultsOf(deps, context, rows);
   return { ...criterionOf(deps, context, { row, result: history[0] ?? null }), history };
 }
 

@@ -292,12 +292,26 @@ async function position({ deps }: Room, who: Asker, uploadId: Uuid): Promise<Upl
   });
 }
 
-async function evidenceOf(deps: EvidenceDeps, context: TenantContext, row: EvidenceRow): Promise<Evidence> {
-  const opened = await openDescription(deps, context, {
-    field: 'app.evidence.description',
-    id: row.id,
-    sealed: row.description,
-  });
+/** The sealed descriptions are opened as one set; in the order of the rows. */
+async function evidenceOf(
+  deps: EvidenceDeps,
+  context: TenantContext,
+  rows: readonly EvidenceRow[],
+): Promise<Evidence[]> {
+  const values = rows.map(({ id, description }) => ({
+    field: 'app.evidence.description' as const,
+    rowId: id,
+    sealed: description,
+  }));
+  const texts = await deps.sealer.openTexts({ context, values });
+  return rows.map((row, index) => describe(deps, context, { row, opened: JSON.parse(texts[index]!) as Description }));
+}
+
+function describe(
+  deps: EvidenceDeps,
+  context: TenantContext,
+  { row, opened }: { readonly row: EvidenceRow; readonly opened: Description },
+): Evidence {
   return {
     id: deps.formatId('ev', context, row.id),
     criterionId: deps.formatId('crt', context, row.criterion_id),
@@ -335,7 +349,8 @@ async function refuseDigest({ deps }: Room, who: Asker, row: UploadRow): Promise
 async function evidenceOfUpload(deps: EvidenceDeps, context: TenantContext, uploadId: Uuid): Promise<Evidence> {
   const [row] = await deps.door.scoped(context, readEvidenceOfUpload(context, uploadId));
   if (row === undefined) throw notFound('evidence');
-  return evidenceOf(deps, context, row);
+  const [evidence] = await evidenceOf(deps, context, [row]);
+  return evidence!;
 }
 
 async function complete(room: Room, who: Asker, uploadId: Uuid): Promise<Evidence> {
@@ -499,7 +514,7 @@ async function list(
     context,
     listEvidence(context, { engagementId, criterionId, before, limit: limit + 1 }),
   );
-  const evidence = await Promise.all(rows.slice(0, limit).map((row) => evidenceOf(deps, context, row)));
+  const evidence = await evidenceOf(deps, context, rows.slice(0, limit));
   return { evidence, nextCursor: rows.length > limit ? evidence.at(-1)!.id : null };
 }
 

@@ -7,7 +7,8 @@ import type { SealedColumn } from '../../platform/db/sealed-fields.ts';
 import { keysError } from './errors.ts';
 import { selectActive } from './queries.ts';
 import { countVersions, listProgress, noteProgress, selectSealed, swapSealed } from './rotation-queries.ts';
-import type { Resealed, Sealer } from './sealer.ts';
+import type { Resealed } from './reseal-values.ts';
+import type { Sealer } from './sealer.ts';
 import type { KeyDeps } from './service.ts';
 
 /** Rows of one transaction: a few milliseconds of locks, and little lost when it is cut off. */

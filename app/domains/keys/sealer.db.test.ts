@@ -108,6 +108,32 @@ describe('values of tenants are sealed under their own keys', () => {
     );
   });
 
+  it('a row set opens in its order, over several keys, with one unwrap for each; one that does not fit fails it whole', async () => {
+    const { context, sealer } = await provisioned();
+    const fields = ['app.note.title', 'app.note.body'] as const;
+    const write = async (count: number) =>
+      Promise.all(
+        Array.from({ length: count }, async (_, index) => {
+          const place = { field: fields[index % 2]!, rowId: uuid() };
+          return { ...place, sealed: await sealer.seal({ ...place, context, value: `${index} ✓` }) };
+        }),
+      );
+    const old = await write(1_300);
+    clock.advance(DEK_AGE_MS_MAX);
+    const values = [...old, ...(await write(3))];
+    expect(new Set(values.map(({ sealed }) => fieldKeyVersion(sealed)))).toEqual(new Set([1, 2]));
+    const reader = makeSealer();
+    vault.calls.length = 0;
+    const texts = await reader.openTexts({ context, values });
+    expect(texts).toEqual(values.map((_, index) => `${index < 1_300 ? index : index - 1_300} ✓`));
+    expect(vault.calls).toEqual(['keys.unwrap', 'keys.unwrap']);
+    expect(await reader.openTexts({ context, values: [] })).toEqual([]);
+    const swapped = values.with(700, { ...values[700]!, rowId: uuid() });
+    await expect(reader.openTexts({ context, values: swapped })).rejects.toThrow(withCode('authentication_failed'));
+    const foreign = values.with(0, { ...values[0]!, field: 'app.note.none' as never });
+    await expect(reader.openTexts({ context, values: foreign })).rejects.toThrow(withCode('field_unregistered'));
+  });
+
   it('an object’s key opens for its tenant and object only, under the other purpose', async () => {
     const { context, sealer } = await provisioned();
     const objectId = uuid();
