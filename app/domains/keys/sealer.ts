@@ -130,29 +130,6 @@ export function createSealer(deps: SealerDeps): Sealer {
     const key = await keys.forOpening(use, fieldKeyVersion(input.sealed));
     return openField({ key, binding }, input.sealed);
   };
-  const openTexts: Sealer['openTexts'] = async ({ context, values, tx }) => {
-    const use = { context, purpose: 'fields', tx } as const;
-    const texts = new Array<string>(values.length);
-    for (let first = 0; first < values.length; first += TURN_VALUES_MAX) {
-      if (first > 0) await setImmediate();
-      const versions = new Map<number, number[]>();
-      for (let index = first; index < Math.min(first + TURN_VALUES_MAX, values.length); index += 1) {
-        const version = fieldKeyVersion(values[index]!.sealed);
-        const same = versions.get(version);
-        if (same === undefined) versions.set(version, [index]);
-        else same.push(index);
-      }
-      for (const [version, indexes] of versions) {
-        const fields = indexes.map((index): FieldToOpen => {
-          const { field, rowId, sealed } = values[index]!;
-          return { binding: bind({ context, field, rowId }), sealed };
-        });
-        const opened = openMany({ key: await keys.forOpening(use, version) }, fields);
-        for (const [place, index] of indexes.entries()) texts[index] = textOf(opened[place]!);
-      }
-    }
-    return texts;
-  };
   return {
     async seal(input) {
       const binding = bind(input);
@@ -161,7 +138,7 @@ export function createSealer(deps: SealerDeps): Sealer {
       return sealField({ key, binding, random: deps.random }, value);
     },
     openBytes,
-    openTexts,
+    openTexts: (input) => openTexts({ keys, bind }, input),
     async openText(input) {
       return textOf(await openBytes(input));
     },
@@ -183,6 +160,33 @@ export function createSealer(deps: SealerDeps): Sealer {
     forgetActive: keys.forgetActive,
     purge: keys.purge,
   };
+}
+
+async function openTexts(
+  { keys, bind }: { keys: KeyFinder; bind: (at: Pick<Place, 'context' | 'field' | 'rowId'>) => FieldBinding },
+  { context, values, tx }: Parameters<Sealer['openTexts']>[0],
+): Promise<string[]> {
+  const use = { context, purpose: 'fields', tx } as const;
+  const texts: string[] = Array.from({ length: values.length });
+  for (let first = 0; first < values.length; first += TURN_VALUES_MAX) {
+    if (first > 0) await setImmediate();
+    const versions = new Map<number, number[]>();
+    for (let index = first; index < Math.min(first + TURN_VALUES_MAX, values.length); index += 1) {
+      const version = fieldKeyVersion(values[index]!.sealed);
+      const same = versions.get(version);
+      if (same === undefined) versions.set(version, [index]);
+      else same.push(index);
+    }
+    for (const [version, indexes] of versions) {
+      const fields = indexes.map((index): FieldToOpen => {
+        const { field, rowId, sealed } = values[index]!;
+        return { binding: bind({ context, field, rowId }), sealed };
+      });
+      const opened = openMany({ key: await keys.forOpening(use, version) }, fields);
+      for (const [place, index] of indexes.entries()) texts[index] = textOf(opened[place]!);
+    }
+  }
+  return texts;
 }
 
 const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
