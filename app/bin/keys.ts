@@ -8,12 +8,14 @@ import {
   keyUseBook,
   openKeyStores,
   openSourceBook,
+  openSuiteBook,
   problems,
   recordedVault,
   ringDestroyer,
   shreddingRoutes,
   vaultSourceRoutes,
   vaultSources,
+  vaultSuiteRoutes,
 } from '../domains/keys/index.ts';
 import { openFloor } from './floor.ts';
 import { hsmStores } from './hsm.ts';
@@ -33,6 +35,7 @@ async function openRooms(ring: KeyRing) {
   const { root, hsm, kekProvider } = means;
   let standIns: StandIns | undefined;
   const isTryOut = member.boot.options['tryOut'] === true;
+  const suites = await openSuiteBook({ path: join(stateDirectory, 'suite-book'), ring, random });
   const book = await openSourceBook({ path: join(stateDirectory, 'source-book'), ring, clock, random });
   const inHsm = hsm === null ? undefined : hsmStores(hsm, { stateDirectory, random });
   const brought = new Set(book.entries().map((entry) => entry.kekRef));
@@ -62,11 +65,15 @@ async function openRooms(ring: KeyRing) {
       ...(await destroyInRing(tenantId)),
       ...((await inHsm?.destroyKeks(tenantId, kekRefs)) ?? []),
     ],
-    forgetSources: (tenantId: Uuid) => sources.forget(tenantId),
+    forgetSources: async (tenantId: Uuid) => {
+      await suites.keep(tenantId, undefined);
+      return sources.forget(tenantId);
+    },
   };
   return [
-    keysRoutes({ vault: recordedVault(vault, uses) }),
+    keysRoutes({ vault: recordedVault(vault, uses), suites }),
     vaultSourceRoutes({ sources, onStandIns: isTryOut ? (given) => (standIns = given) : undefined }),
+    vaultSuiteRoutes({ suites }),
     shreddingRoutes(destroyer),
   ];
 }

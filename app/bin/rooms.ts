@@ -10,6 +10,7 @@ import { routes as identityContract } from '../domains/identity/contract.ts';
 import { consoleContract as keysContract } from '../domains/keys/contract.ts';
 import { sourceContract as keySourcesContract } from '../domains/keys/source-contract.ts';
 import { rotationContract } from '../domains/keys/rotation-contract.ts';
+import { suiteContract } from '../domains/keys/suite-contract.ts';
 import { routes as oncallContract } from '../domains/oncall/contract.ts';
 import { deletionRoutes as deletionContract } from '../domains/tenants/deletion-contract.ts';
 import { placementRoutes as placementContract } from '../domains/tenants/placement-contract.ts';
@@ -29,6 +30,7 @@ export const EDGE_CONTRACTS: readonly Readonly<Record<string, RouteContract>>[] 
   keysContract,
   keySourcesContract,
   rotationContract,
+  suiteContract,
   oncallContract,
 ];
 

@@ -16,6 +16,7 @@ import {
   keySourceRoutes,
   problems as keysProblems,
   rotationRoutes,
+  suiteRoutes,
 } from '../domains/keys/index.ts';
 import { oncallProblems, oncallRoomRoutes } from '../domains/oncall/index.ts';
 import { problems as auditProblems } from '../platform/audit/errors.ts';
@@ -53,6 +54,22 @@ function openDrills(
   return { routes, close: () => bare.close() };
 }
 
+/** A tenant's keys: what there is, where the key of them is, how they are replaced, which algorithms they serve. */
+function keyRooms(
+  parts: Pick<DrillDeps, 'tenant' | 'system'> &
+    Pick<ReturnType<typeof openSealing>, 'sealer' | 'rotation' | 'recordAudit'>,
+) {
+  const { clock, client } = floor;
+  const { tenant: tenantDoor, system, sealer, rotation, recordAudit } = parts;
+  const clients = { keysClient: createKeysClient(client), sourcesClient: createKeySourcesClient(client) };
+  return [
+    keyConsoleRoutes({ tenantDoor, clock }),
+    keySourceRoutes({ service: 'workspace', tenantDoor, system, ...clients, recordAudit, clock }),
+    rotationRoutes(rotation),
+    suiteRoutes({ tenantDoor, client, sealer, recordAudit }),
+  ];
+}
+
 async function start(): Promise<void> {
   const { member, clock, random } = floor;
   const tagKeys = await fetchIdKeys(floor);
@@ -84,17 +101,7 @@ async function start(): Promise<void> {
       engagementRoutes(deps),
       evidenceRoutes(evidence),
       auditTrailRoutes({ ...deps, ledger }),
-      keyConsoleRoutes({ tenantDoor: tenant, clock }),
-      keySourceRoutes({
-        service: 'workspace',
-        tenantDoor: tenant,
-        system,
-        keysClient: createKeysClient(floor.client),
-        sourcesClient: createKeySourcesClient(floor.client),
-        recordAudit,
-        clock,
-      }),
-      rotationRoutes(rotation),
+      ...keyRooms({ tenant, system, sealer, rotation, recordAudit }),
       oncallRoomRoutes({ tenant, system, clock, record: recordAudit, idKeys: () => tagKeys }),
       holderRoutes({ sealer }),
       attemptsRoutes(onAttempt),

@@ -24,6 +24,12 @@ export interface DekName {
   readonly version: number;
 }
 
+/** A data key with what the keys process says of its use: the tenant's list of suites, or null for none. */
+export interface OpenedDek {
+  readonly dek: Buffer;
+  readonly suites: readonly number[] | null;
+}
+
 /**
  * Asks the keys process. Throws `keys_unavailable` (no answer, or none that fits the contract), `unwrap_refused`, and what
  * a tenant's own key store answers: `kek_disabled`, `kek_denied`, `kek_gone` (withdrawn), `kek_unavailable`,
@@ -32,6 +38,8 @@ export interface DekName {
 export interface KeysClient {
   generate(context: TenantContext, name: DekName): Promise<WrappedDek & { readonly commitment: Buffer }>;
   /** The caller checks the commitment and wipes the key. */
+  open(context: TenantContext, name: DekName, wrapped: WrappedDek): Promise<OpenedDek>;
+  /** The key of `open` alone. */
   unwrap(context: TenantContext, name: DekName, wrapped: WrappedDek): Promise<Buffer>;
   /** The same key under the tenant's active key source; `wrapped` stays good until the caller has stored the new wrap. */
   rewrap(context: TenantContext, name: DekName, wrapped: WrappedDek): Promise<WrappedDek>;
@@ -96,11 +104,14 @@ export function createKeysClient(client: InternalClient): KeysClient {
       const made = await call(vaultContract.generate, { status: 201, schema }, { body, requestId: context.requestId });
       return { kekRef: made.kekRef, wrapped: bytesOf(made.wrapped), commitment: bytesOf(made.commitment) };
     },
-    async unwrap(context, name, wrapped) {
+    async open(context, name, wrapped) {
       const schema = vaultContract.unwrap.replies[200];
       const body = wrappedBody(context, name, wrapped);
       const opened = await call(vaultContract.unwrap, { status: 200, schema }, { body, requestId: context.requestId });
-      return bytesOf(opened.dek);
+      return { dek: bytesOf(opened.dek), suites: opened.suites };
+    },
+    async unwrap(context, name, wrapped) {
+      return (await this.open(context, name, wrapped)).dek;
     },
     async rewrap(context, name, wrapped) {
       const schema = vaultContract.rewrap.replies[200];

@@ -1,5 +1,6 @@
 import { defineRoutes } from '@auditrax/base/route';
 import { z } from 'zod';
+import { suiteList } from './suite-contract.ts';
 
 /** A data key seals nothing new once it is this old. */
 export const DEK_AGE_DAYS_MAX = 90;
@@ -49,7 +50,8 @@ export const vaultContract = defineRoutes({
     ids: {},
     body: z.strictObject({ ...dekContext, kekRef: z.string().min(3).max(512), wrapped: base64Url }),
     bodyBytesMax: BODY_BYTES_MAX,
-    replies: { 200: z.object({ dek: base64Url }) },
+    /** `suites`: what the tenant's values may be written and read with; null: whatever the reader's build has. */
+    replies: { 200: z.object({ dek: base64Url, suites: suiteList }) },
   },
   rewrap: {
     operation: 'keys.rewrap',

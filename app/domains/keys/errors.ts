@@ -10,6 +10,7 @@ import type { SealErrorCode } from '@auditrax/seal';
  * - `installation_key_unfit`: the key store of the installation is away, or is not the one that holds the keys of these data.
  * - `source_tier`: only an enterprise tenant brings a key source of its own; `source_unknown`: there is no such source;
  *   `source_limit`: too many sources still hold data keys; `source_unavailable`: this installation has no such kind;
+ *   `suites_unfit`: a list of suites that this build cannot obey;
  *   `source_import_malformed`: token or material cannot be read.
  */
 export type KeysErrorCode =
@@ -23,6 +24,7 @@ export type KeysErrorCode =
   | 'source_tier'
   | 'source_unavailable'
   | 'source_unknown'
+  | 'suites_unfit'
   | 'unwrap_refused';
 
 /** Builds this room's error. `message` never holds key bytes or plaintext. */
@@ -53,6 +55,7 @@ export const problems: Readonly<Record<KeysErrorCode | SealErrorCode, Problem>> 
   source_tier: { status: 403, title: 'A key source of its own belongs to the Enterprise tier' },
   source_unavailable: { status: 422, title: 'This installation has no key store of this kind' },
   source_unknown: { status: 404, title: 'There is no such key source' },
+  suites_unfit: { status: 422, title: 'This list of algorithms cannot be kept' },
   unwrap_refused: unusable,
   authentication_failed: unreadable,
   blob_malformed: unreadable,

@@ -60,7 +60,7 @@ export async function checkInstallationKey(at: {
   }
   await at.beforeFirstUse();
   const made = await firstUse(provider);
-  await document.save({ provider: description.provider, ...made } as never);
+  await document.save({ provider: description.provider, ...made });
   return { kekRef: made.kekRef, isNew: true };
 }
 

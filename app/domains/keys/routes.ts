@@ -24,13 +24,14 @@ import {
   returnSource,
 } from './source-service.ts';
 import type { SourceDeps } from './source-service.ts';
+import type { SuiteBook } from './suite-book.ts';
 import type { Vault } from './vault.ts';
 
 /** A reply that holds a key must not outlive its reading. */
 const NO_STORE = { 'cache-control': 'no-store' } as const;
 
 /** Routes of the `keys` service. */
-export function keysRoutes({ vault }: { vault: Vault }): RoomRoutes {
+export function keysRoutes({ vault, suites }: { vault: Vault; suites: Pick<SuiteBook, 'of'> }): RoomRoutes {
   return bindRoutes(vaultContract, {
     async generate(call) {
       const made = await vault.generate(contextOf(call.body), call);
@@ -45,7 +46,9 @@ export function keysRoutes({ vault }: { vault: Vault }): RoomRoutes {
       const dek = await vault.unwrap(wrappedOf(call.body), contextOf(call.body), call);
       const text = toBase64Url(dek);
       dek.fill(0);
-      return { status: 200, body: { dek: text }, headers: NO_STORE };
+      const allowed = suites.of(contextOf(call.body).tenantId);
+      const body = { dek: text, suites: allowed === undefined ? null : [...allowed] };
+      return { status: 200, body, headers: NO_STORE };
     },
     async rewrap(call) {
       const moved = await vault.rewrap(wrappedOf(call.body), contextOf(call.body), call);

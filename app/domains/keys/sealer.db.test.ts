@@ -1,5 +1,7 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { AppError, manualClock, parseUuid, systemRandom, uuidV4 } from '@auditrax/base';
-import type { Uuid } from '@auditrax/base';
+import type { RouteContract, Uuid } from '@auditrax/base';
 import { fieldKeyVersion } from '@auditrax/seal';
 import { openDatabase } from '@auditrax/tenancy';
 import type { Database, TenantContext } from '@auditrax/tenancy';
@@ -7,6 +9,8 @@ import { Client } from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { startTestDatabase } from '../../platform/db/testing.ts';
 import type { TestDatabase } from '../../platform/db/testing.ts';
+import { recordAudit } from '../../platform/audit/index.ts';
+import type { Handler } from '../../platform/http/handler.ts';
 import { createKeysClient } from './client.ts';
 import type { KeysClient } from './client.ts';
 import { DEK_TTL_MS } from './dek-cache.ts';
@@ -14,6 +18,9 @@ import { watchLeases } from './leases.ts';
 import { createSealer } from './sealer.ts';
 import type { Sealer } from './sealer.ts';
 import { DEK_AGE_MS_MAX, keyStatus, listedKeys } from './service.ts';
+import { openSuiteBook } from './suite-book.ts';
+import { vaultSuiteContract } from './suite-contract.ts';
+import { suiteRoutes } from './suites.ts';
 import { vaultInProcess } from './testing/vault-in-process.ts';
 import type { VaultInProcess } from './testing/vault-in-process.ts';
 
@@ -132,6 +139,75 @@ describe('values of tenants are sealed under their own keys', () => {
     await expect(reader.openTexts({ context, values: swapped })).rejects.toThrow(withCode('authentication_failed'));
     const foreign = values.with(0, { ...values[0]!, field: 'app.note.none' as never });
     await expect(reader.openTexts({ context, values: foreign })).rejects.toThrow(withCode('field_unregistered'));
+  });
+
+  it('a tenant’s list of suites refuses what is not on it, for reading, sets and writing, and no row of the database widens it', async () => {
+    const { context, sealer } = await provisioned();
+    const place = { context, field: 'app.note.title', rowId: uuid() } as const;
+    const sealed = await sealer.seal({ ...place, value: 'kept' });
+    await vault.suites.keep(context.tenantId, [1]);
+    expect(await makeSealer().openText({ ...place, sealed })).toBe('kept');
+    // As if this build's suite had been taken from the list in favour of a later one.
+    await vault.suites.keep(context.tenantId, [2]);
+    const reader = makeSealer();
+    const refused = withCode('suite_refused');
+    await expect(reader.openText({ ...place, sealed })).rejects.toThrow(refused);
+    await expect(reader.openTexts({ context, values: [{ ...place, sealed }] })).rejects.toThrow(refused);
+    await expect(reader.seal({ ...place, value: 'new' })).rejects.toThrow(refused);
+    // What is held carries the list it came with, until it is forgotten.
+    expect(await sealer.openText({ ...place, sealed })).toBe('kept');
+    clock.advance(DEK_TTL_MS);
+    await expect(sealer.openText({ ...place, sealed })).rejects.toThrow(refused);
+    const other = await provisioned();
+    const theirs = { context: other.context, field: 'app.note.title', rowId: uuid() } as const;
+    expect(await other.sealer.openText({ ...theirs, sealed: await other.sealer.seal({ ...theirs, value: 'x' }) })).toBe(
+      'x',
+    );
+    // The list is a sealed file of the keys process: another start reads the same one, a changed file is refused.
+    const file = { path: join(vault.folder, 'suite-book'), ring: vault.ring, random: systemRandom };
+    expect((await openSuiteBook(file)).of(context.tenantId)).toEqual([2]);
+    const text = readFileSync(file.path, 'utf8');
+    writeFileSync(
+      file.path,
+      text.replace(/.$/m, (last) => (last === '0' ? '1' : '0')),
+    );
+    await expect(openSuiteBook(file)).rejects.toThrow();
+    writeFileSync(file.path, text);
+    await vault.suites.keep(context.tenantId, undefined);
+    expect(await makeSealer().openText({ ...place, sealed })).toBe('kept');
+  });
+
+  it('a lead pins the list over the route: confirmed, on record, obeyed at once; what cannot be obeyed is refused', async () => {
+    const { context, sealer } = await provisioned();
+    const person = {
+      personId: uuid(),
+      sessionId: uuid(),
+      role: 'lead',
+      tenant: context,
+      tenantKind: 'sample',
+      tokenHash: 'ab'.repeat(32),
+    };
+    const routes = suiteRoutes({ tenantDoor: database.tenant, client: vault.client, sealer, recordAudit });
+    const call = (name: string, body: object) =>
+      (routes.handlers[name] as unknown as Handler<RouteContract>)({
+        caller: person,
+        requestId: 'request',
+        body,
+        stepUp: async () => ({ assertionHash: 'cd'.repeat(32) }),
+      } as never) as Promise<{ body: { allowed: number[] | null } }>;
+    expect((await call('suites', {})).body).toEqual({ allowed: null, known: [{ suite: 1, name: 'XAES-256-GCM' }] });
+    const unfit = withCode('suites_unfit');
+    await expect(call('setSuites', { allowed: [1, 2] })).rejects.toThrow(unfit);
+    await expect(
+      vault.client.call(vaultSuiteContract.set, { body: { tenantId: context.tenantId, allowed: [2] }, requestId: 'r' }),
+    ).rejects.toThrow(unfit);
+    expect((await call('setSuites', { allowed: [1] })).body.allowed).toEqual([1]);
+    expect((await call('suites', {})).body.allowed).toEqual([1]);
+    const { rows } = await admin.query(
+      `select convert_from(leaf, 'UTF8')::jsonb -> 'public' ->> 'allowed' as allowed from audit.entry where tenant_id = $1 and type = 'key.suites-changed'`,
+      [context.tenantId],
+    );
+    expect(rows).toEqual([{ allowed: '1' }]);
   });
 
   it('an object’s key opens for its tenant and object only, under the other purpose', async () => {
@@ -290,7 +366,10 @@ describe('nothing new is sealed under a key older than 90 days', () => {
 describe('a key is used only as what it was made for', () => {
   it('a key service that answers with another key is refused by the commitment', async () => {
     const { context } = await provisioned();
-    const lying: KeysClient = { ...vault.keysClient, unwrap: async () => Buffer.from(systemRandom.bytes(32)) };
+    const lying: KeysClient = {
+      ...vault.keysClient,
+      open: async () => ({ dek: Buffer.from(systemRandom.bytes(32)), suites: null }),
+    };
     const sealer = makeSealer({ keysClient: lying });
     const attempt = sealer.seal({ context, field: 'app.note.title', rowId: uuid(), value: 'x' });
     await expect(attempt).rejects.toThrow(withCode('commitment_mismatch'));
@@ -353,10 +432,10 @@ describe('a key is used only as what it was made for', () => {
     const withdrawn = new Set<string>();
     const keysClient: KeysClient = {
       ...vault.keysClient,
-      unwrap: (given, name, wrapped) =>
+      open: (given, name, wrapped) =>
         withdrawn.has(given.tenantId)
           ? Promise.reject(new AppError('kek_disabled', 'withdrawn'))
-          : vault.keysClient.unwrap(given, name, wrapped),
+          : vault.keysClient.open(given, name, wrapped),
     };
     const sealer = makeSealer({ keysClient });
     const place = { field: 'app.note.title', rowId: uuid() } as const;
@@ -394,7 +473,7 @@ describe('a key is used only as what it was made for', () => {
     await admin.query('alter table app.dek enable trigger user');
     const ofRing: KeysClient = {
       ...vault.keysClient,
-      unwrap: (given, name, wrapped) => vault.keysClient.unwrap(given, name, { ...wrapped, kekRef: before.kek_ref }),
+      open: (given, name, wrapped) => vault.keysClient.open(given, name, { ...wrapped, kekRef: before.kek_ref }),
     };
     const own = makeSealer({ keysClient: ofRing });
     const ownWatch = watchLeases({ sealer: own, client, onFailure: (error) => failures.push(error) });

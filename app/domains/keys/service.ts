@@ -1,6 +1,7 @@
 import { uuidV4 } from '@auditrax/base';
 import type { Clock, Random, ServiceName, Uuid } from '@auditrax/base';
 import { checkCommitment, XaesKey } from '@auditrax/seal';
+import type { FieldSuite, SuitePolicy } from '@auditrax/seal';
 import type { ScopedTransaction, Statement, TenantContext, TenantDoor } from '@auditrax/tenancy';
 import { recordAudit } from '../../platform/audit/index.ts';
 import type { AuditInput } from '../../platform/audit/leaf.ts';
@@ -146,7 +147,7 @@ export async function keyStatus(
 
 async function unwrapRow(deps: KeyDeps, context: TenantContext, row: DekRow): Promise<DekHandle> {
   const name = { purpose: row.purpose, dekId: row.id, version: row.version };
-  const dek = await deps.keysClient.unwrap(context, name, { kekRef: row.kek_ref, wrapped: row.wrapped });
+  const { dek, suites } = await deps.keysClient.open(context, name, { kekRef: row.kek_ref, wrapped: row.wrapped });
   try {
     checkCommitment(dek, { tenantId: context.tenantId, ...name }, row.commitment);
     return {
@@ -154,11 +155,17 @@ async function unwrapRow(deps: KeyDeps, context: TenantContext, row: DekRow): Pr
       dekId: row.id,
       kekRef: row.kek_ref,
       key: new XaesKey(dek),
+      ...(suites === null ? {} : { suites: policyOf(suites) }),
       createdAtMs: atMs(row.created_at),
     };
   } finally {
     dek.fill(0);
   }
+}
+
+/** Numbers of a later build than this one are refused as unknown before the list is asked. */
+function policyOf(suites: readonly number[]): SuitePolicy<FieldSuite> {
+  return { read: suites as FieldSuite[], write: suites as FieldSuite[] };
 }
 
 /** A new key that has been unwrapped once already: a key that cannot be opened never gets a row. */

@@ -26,6 +26,10 @@ export function clientOverRings(rings: readonly KeyRing[], active: () => number)
   const caller = { peer: 'workspace', requestId: 'test' } as const;
   return {
     generate: ({ tenantId }, name) => vault.generate({ tenantId, ...name }, caller),
+    open: async ({ tenantId }, name, wrapped) => ({
+      dek: await vault.unwrap(wrapped, { tenantId, ...name }, caller),
+      suites: null,
+    }),
     unwrap: ({ tenantId }, name, wrapped) => vault.unwrap(wrapped, { tenantId, ...name }, caller),
     rewrap: ({ tenantId }, name, wrapped) => vault.rewrap(wrapped, { tenantId, ...name }, caller),
     describe: () => Promise.reject(new Error('not in this test')),

@@ -16,6 +16,9 @@ import { openSourceBook } from '../source-book.ts';
 import type { SourceBook } from '../source-book.ts';
 import { createKeySourcesClient } from '../source-client.ts';
 import type { KeySourcesClient } from '../source-client.ts';
+import { openSuiteBook } from '../suite-book.ts';
+import type { SuiteBook } from '../suite-book.ts';
+import { vaultSuiteRoutes } from '../suites.ts';
 import { vaultSourceRoutes } from '../source-routes.ts';
 import { vaultSources } from '../vault-sources.ts';
 import { createVault } from '../vault.ts';
@@ -28,6 +31,7 @@ export interface VaultInProcess {
   readonly client: InternalClient;
   readonly stores: KeyStores;
   readonly book: SourceBook;
+  readonly suites: SuiteBook;
   readonly folder: string;
   readonly ring: KeyRing;
   readonly recoveryKey: string;
@@ -59,11 +63,16 @@ export async function vaultInProcess(
   const book = await openSourceBook({ path: join(folder, 'source-book'), ring, clock, random });
   const none: OpenStore = () => Promise.reject(new AppError('source_unavailable', 'no key store here'));
   const stores = openKeyStores({ installation, book, openStore: openStore ?? none, clock });
+  const suites = await openSuiteBook({ path: join(folder, 'suite-book'), ring, random });
   const uses = keyUseBook(clock);
   const vault = createVault({ provider: stores, onRefusal: (refusal) => refusals.push(refusal) });
   const kinds = ['local', 'aws-kms', 'xks', 'pkcs11'] as const;
   const sources = vaultSources({ stores, book, uses, clock, random, kinds, installationAssurance: 'development' });
-  const rooms = [keysRoutes({ vault: recordedVault(vault, uses) }), vaultSourceRoutes({ sources })];
+  const rooms = [
+    keysRoutes({ vault: recordedVault(vault, uses), suites }),
+    vaultSourceRoutes({ sources }),
+    vaultSuiteRoutes({ suites }),
+  ];
   const client: InternalClient = {
     async call(route, input) {
       calls.push(route.operation);
@@ -90,6 +99,7 @@ export async function vaultInProcess(
     client,
     stores,
     book,
+    suites,
     folder,
     ring,
     recoveryKey,
