@@ -20,7 +20,7 @@ export { vaultSourceContract } from './source-contract.ts';
 export type { OwnKeySource } from './source-contract.ts';
 export { vaultSourceRoutes } from './source-routes.ts';
 export { openSuiteBook } from './suite-book.ts';
-export { suiteRoutes, vaultSuiteRoutes } from './suites.ts';
+export { suiteRoutes, vaultSuiteRoutes } from './suite-routes.ts';
 export { createVault } from './vault.ts';
 export { vaultSources } from './vault-sources.ts';
 export * from './shredding.ts';

@@ -20,7 +20,7 @@ import type { Sealer } from './sealer.ts';
 import { DEK_AGE_MS_MAX, keyStatus, listedKeys } from './service.ts';
 import { openSuiteBook } from './suite-book.ts';
 import { vaultSuiteContract } from './suite-contract.ts';
-import { suiteRoutes } from './suites.ts';
+import { suiteRoutes } from './suite-routes.ts';
 import { vaultInProcess } from './testing/vault-in-process.ts';
 import type { VaultInProcess } from './testing/vault-in-process.ts';
 

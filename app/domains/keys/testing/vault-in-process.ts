@@ -18,7 +18,7 @@ import { createKeySourcesClient } from '../source-client.ts';
 import type { KeySourcesClient } from '../source-client.ts';
 import { openSuiteBook } from '../suite-book.ts';
 import type { SuiteBook } from '../suite-book.ts';
-import { vaultSuiteRoutes } from '../suites.ts';
+import { vaultSuiteRoutes } from '../suite-routes.ts';
 import { vaultSourceRoutes } from '../source-routes.ts';
 import { vaultSources } from '../vault-sources.ts';
 import { createVault } from '../vault.ts';
