@@ -7,6 +7,7 @@ const HELP = `Usage: npm run -s bench -- NAME [--json]
             CPU-seconds per request over all processes, both sides over TLS, in one run
   policy    compiled decisions on the house's own policies against Cedar's, and how long compiling them takes
   seal      sealing of files and fields against OpenSSL's own rate and the AWS Encryption SDK: CPU-seconds, one core
+  tenancy   the walls between tenants against the same work without them: point reads, five statements, lists, requests
   start     seconds of a first and of a later start, on this machine with the packages installed
 `;
 
@@ -21,6 +22,7 @@ const BENCHES: Readonly<
   request: () => import('../../../bench/request-house.ts'),
   policy: () => import('../../../bench/policy.ts'),
   seal: () => import('../../../bench/seal.ts'),
+  tenancy: () => import('../../../bench/tenancy.ts'),
   start: () => import('../../../bench/start.ts'),
 };
 

@@ -1,8 +1,8 @@
 import type { Database, FindingCode } from '@auditrax/tenancy';
 import { manualClock } from '@auditrax/base';
-import type { Client } from 'pg';
+import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createNotes, openAsWorkspace, superuser } from './tenancy-fixture.ts';
+import { createNotes, numberedUuid, openAsWorkspace, superuser } from './tenancy-fixture.ts';
 import { POSTURE_AGE_MS_MAX, postureExpectations, watchPosture } from './readiness.ts';
 import { startTestDatabase, type TestDatabase } from './testing.ts';
 
@@ -208,6 +208,74 @@ const SABOTAGES: readonly [name: string, sabotage: string, seen: FindingCode, un
   ],
   ['replication of rows', 'create publication everything for all tables', 'publication', 'drop publication everything'],
   [
+    'the application owns a table',
+    'alter table app.note owner to ax_workspace',
+    'table_owner',
+    'alter table app.note owner to ax_owner; grant select, insert, delete, update (n, body) on app.note to ax_workspace',
+  ],
+  [
+    'wall made permissive',
+    `drop policy tenant_wall on app.note; create policy tenant_wall on app.note using (case when tenant_id = current_setting('app.tenant')::uuid then true else app.trip(tenant_id) end) with check (case when tenant_id = current_setting('app.tenant')::uuid then true else app.trip(tenant_id) end)`,
+    'table_wall_changed',
+    `drop policy tenant_wall on app.note; create policy tenant_wall on app.note as restrictive using (case when tenant_id = current_setting('app.tenant')::uuid then true else app.trip(tenant_id) end) with check (case when tenant_id = current_setting('app.tenant')::uuid then true else app.trip(tenant_id) end)`,
+  ],
+  [
+    'a foreign key across tenants',
+    'create table app.link (tenant_id uuid not null, id uuid not null, note uuid, primary key (tenant_id, id)); alter table app.link owner to ax_owner; create unique index lonely on app.note (id); alter table app.link add foreign key (note) references app.note (id)',
+    'table_key',
+    'drop table app.link; drop index app.lonely',
+  ],
+  [
+    'a definer function with an owner’s rights in another schema, its search path pinned',
+    `create function claims.peek() returns bigint language sql security definer set search_path = pg_catalog as 'select count(*) from app.note'; alter function claims.peek() owner to ax_owner; grant execute on function claims.peek() to ax_workspace`,
+    'object_unlisted',
+    'drop function claims.peek()',
+  ],
+  [
+    'a function of ours under another owner',
+    'alter function app.trip(uuid) owner to ax_super',
+    'object_changed',
+    'alter function app.trip(uuid) owner to ax_owner',
+  ],
+  [
+    'a trigger that no migration made',
+    `create trigger oops before insert on app.note for each row execute function platform.guard_sealed()`,
+    'object_unlisted',
+    'drop trigger oops on app.note',
+  ],
+  [
+    'one service is a member of another',
+    'grant ax_ledger to ax_issuer',
+    'role_member',
+    'revoke ax_ledger from ax_issuer',
+  ],
+  ['a role that makes roles', 'alter role ax_issuer createrole', 'role_attribute', 'alter role ax_issuer nocreaterole'],
+  [
+    'row-level security off by a role’s setting',
+    'alter role ax_workspace set row_security = off',
+    'role_setting',
+    'alter role ax_workspace reset row_security',
+  ],
+  [
+    'a right that may be handed on',
+    'grant select on app.note to ax_workspace with grant option',
+    'table_grant',
+    'revoke grant option for select on app.note from ax_workspace',
+  ],
+  [
+    'a table that a crash empties',
+    'alter table app.note set unlogged',
+    'table_unlogged',
+    'alter table app.note set logged',
+  ],
+  ['an extension nobody listed', 'create extension dblink', 'extension_unknown', 'drop extension dblink'],
+  [
+    'a hook in everybody’s commands',
+    `create function public.hook() returns event_trigger language plpgsql as 'begin end'; create event trigger oops on ddl_command_end execute function public.hook()`,
+    'event_trigger',
+    'drop event trigger oops; drop function public.hook()',
+  ],
+  [
     'detail in the log',
     `alter database auditrax set log_error_verbosity = 'verbose'`,
     'setting',
@@ -236,6 +304,18 @@ describe('T16: the posture check', () => {
       await admin.query(original);
     }
     expect(await doors.posture(expectations)).toEqual([]);
+  });
+
+  test('T13: stays green with one more permissive policy, which widens nothing', async () => {
+    await admin.query('create policy wide on app.note using (true) with check (true)');
+    expect(await doors.posture(expectations)).toEqual([]);
+    const raw = new Client(database.connectionFor('ax_workspace'));
+    await raw.connect();
+    await raw.query('begin');
+    await raw.query('select app.enter($1)', [numberedUuid(1)]);
+    await expect(raw.query('select * from app.note')).rejects.toMatchObject({ code: 'AX001' });
+    await raw.end();
+    await admin.query('drop policy wide on app.note');
   });
 
   test('asks for durability where it is expected', async () => {
