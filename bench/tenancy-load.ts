@@ -30,9 +30,14 @@ async function run(side: string, requests: number): Promise<void> {
   await Promise.all(connections.map(client));
 }
 
+const reply = (answer: { readonly fault?: string }): void => {
+  // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a port to our own thread, not a window
+  parentPort!.postMessage(answer);
+};
+
 parentPort!.on('message', ({ side, requests }: { side: string; requests: number }) => {
   run(side, requests).then(
-    () => parentPort!.postMessage({}),
-    (error: unknown) => parentPort!.postMessage({ fault: String(error) }),
+    () => reply({}),
+    (error: unknown) => reply({ fault: String(error) }),
   );
 });

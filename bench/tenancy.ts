@@ -6,7 +6,6 @@ import {
   formatId,
   idKeys,
   openDatabase,
-  sql,
   wallStatements,
   type Database,
   type Statement,
@@ -299,6 +298,7 @@ async function requests(bench: Bench) {
   const side =
     (name: 'bare' | 'walled'): Contender =>
     async (count) => {
+      // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a port to our own thread, not a window
       load.postMessage({ side: name, requests: count });
       const [answer] = (await once(load, 'message')) as [{ fault?: string }];
       if (answer.fault !== undefined) throw new Error(answer.fault);
