@@ -9,7 +9,7 @@ import {
 import type { Floor } from './floor.ts';
 
 /** Every cell of the house, home first. Home alone, until the supervisor has said more. */
-function cellAddresses({ facts }: Peers): readonly CellAddress[] {
+export function cellAddresses({ facts }: Peers): readonly CellAddress[] {
   return (facts[CELLS_FACT] ?? []) as unknown as readonly CellAddress[];
 }
 

@@ -11,6 +11,7 @@ import {
   canaryIdentityRoutes,
   identityRoutes,
   problems as identityProblems,
+  sweepEverywhere,
   sweepIdentity,
   systemTables,
   tokenMintRoutes,
@@ -68,7 +69,7 @@ function openIdKeys({ member, random }: Floor): IdKeys {
 
 /** Removes what has expired, now and then. */
 function startSweeping(deps: Parameters<typeof sweepIdentity>[0]): ReturnType<typeof setInterval> {
-  const sweep = () => Promise.all([sweepIdentity(deps), sweepMints(deps.system, floor.clock.nowMs())]);
+  const sweep = () => Promise.all([sweepIdentity(deps), sweepEverywhere(deps.system, sweepMints(floor.clock.nowMs()))]);
   return setInterval(() => void sweep().catch((error: unknown) => floor.log.warn('sweep-failed', { error })), SWEEP_MS);
 }
 

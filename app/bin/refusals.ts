@@ -1,6 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { AppError, type ServiceName, type Uuid } from '@auditrax/base';
-import { openDatabase, type Database, type DatabaseOptions, type Refusal, type TenantContext } from '@auditrax/tenancy';
+import {
+  openPlacedDatabase,
+  type Database,
+  type DatabaseOptions,
+  type Refusal,
+  type TenantContext,
+} from '@auditrax/tenancy';
 import {
   ATTEMPT_REFUSED,
   attemptRecorder,
@@ -14,12 +20,17 @@ import {
 import type { AttemptEvent } from '../platform/http/attempts.ts';
 import type { Floor } from './floor.ts';
 import { databaseConnection } from './floor.ts';
+import { tenantPlaces, type TenantPlaces } from './tenant-places.ts';
 
 /** Records of refusals come singly; two connections keep one slow commit from holding up the next. */
 const RECORD_POOL_SIZE = 2;
+/** For a tenant with a role of its own, whose connections are few. */
+const PLACED_RECORD_LIMITS = { poolsMax: 16, poolSize: 1 };
 
 export interface RecordedDatabase {
   readonly database: Database;
+  /** Where each tenant lives, for what must go its way beside the doors. */
+  readonly places: TenantPlaces;
   /** Denied attempts, on connections of their own: the transaction that was refused is rolled back. */
   readonly attempts: AttemptRecorder;
   close(): Promise<void>;
@@ -50,24 +61,29 @@ function refusalEntry(service: ServiceName, event: Refusal) {
 }
 
 /**
- * Opens the process's database so that every refusal of a wall is in the log, durably, before the error reaches the
- * caller. A refusal at the system door has no tenant: it is a fault of this process and fails closed.
+ * Opens the databases of every cell so that every refusal of a wall is in the log, durably, before the error reaches the
+ * caller. The record stands in the log of the tenant in whose name the statement was sent, where that tenant lives. A
+ * refusal at the system door has no tenant: it is a fault of this process and fails closed.
  */
-export function openRecordedDatabase(floor: Floor, service: ServiceName, wanted: Wanted): RecordedDatabase {
+export function openRecordedDatabase(floor: Floor, service: 'issuer' | 'workspace', wanted: Wanted): RecordedDatabase {
   const connection = databaseConnection(floor.member.boot.database);
-  const records = openDatabase({
+  const places = tenantPlaces(floor, service, () => records.system);
+  const records = openPlacedDatabase({
+    ...places,
     connection,
     poolSize: RECORD_POOL_SIZE,
+    limits: PLACED_RECORD_LIMITS,
     clock: floor.clock,
     onRefusal: () => Promise.reject(new AppError('refusal_of_record', 'the record of a refusal was itself refused')),
-    systemTables: [],
+    systemTables: ['platform.placement'],
   });
   const attempts = attemptRecorder(records.tenant, {
     clock: floor.clock,
     service,
     onFailure: (error) => floor.log.warn('attempts-not-told', { error }),
   });
-  const database = openDatabase({
+  const database = openPlacedDatabase({
+    ...places,
     connection,
     clock: floor.clock,
     ...wanted,
@@ -79,6 +95,7 @@ export function openRecordedDatabase(floor: Floor, service: ServiceName, wanted:
   });
   return {
     database,
+    places,
     attempts,
     close: async () => {
       await database.close();

@@ -1,4 +1,4 @@
-import type { SystemDoor, TenantDoor } from '@auditrax/tenancy';
+import type { PlacedSystemDoor, TenantDoor } from '@auditrax/tenancy';
 import { withGuardErrors } from '../platform/audit/index.ts';
 import { diskFloor, type DiskFloor } from '../platform/db/disk.ts';
 import { postureExpectations, watchPosture } from '../platform/db/readiness.ts';
@@ -19,7 +19,7 @@ function withDiskFloor(door: TenantDoor, disk: DiskFloor): TenantDoor {
 
 export interface WatchedDatabase {
   readonly tenant: TenantDoor;
-  readonly system: SystemDoor;
+  readonly system: PlacedSystemDoor;
   /** Posture of the walls and room on the disk, for `/readyz`. */
   readonly readiness: () => Promise<readonly Finding[]>;
   close(): Promise<void>;

@@ -20,12 +20,12 @@ import {
 } from '../domains/keys/index.ts';
 import { oncallProblems, oncallRoomRoutes } from '../domains/oncall/index.ts';
 import { problems as auditProblems } from '../platform/audit/errors.ts';
-import { type AttemptRecorder, remoteLedger } from '../platform/audit/index.ts';
+import { remoteLedger } from '../platform/audit/index.ts';
 import { attemptsRoutes } from '../platform/http/attempts-routes.ts';
 import { openObjectStore, problems as objectProblems } from '../platform/objects/index.ts';
 import { doorSettings } from './doors.ts';
-import { databaseConnection, fetchIdKeys, openFloor, postTo } from './floor.ts';
-import { openRecordedDatabase, recordAttemptWith } from './refusals.ts';
+import { fetchIdKeys, openFloor, postTo } from './floor.ts';
+import { openRecordedDatabase, recordAttemptWith, type RecordedDatabase } from './refusals.ts';
 import { startHousekeeping } from './housekeeping.ts';
 import { readHousePolicy } from './rooms.ts';
 import { openSealing, readSealedRegistry } from './sealing.ts';
@@ -44,11 +44,12 @@ const floor = await openFloor('workspace');
 
 /** Attacks below HTTP run where the code runs: on canary tenants, for the sentinel alone. */
 function openDrills(
-  parts: Pick<DrillDeps, 'tenant' | 'system' | 'sealer' | 'objectsDirectory'> & { attempts: AttemptRecorder },
+  parts: Pick<DrillDeps, 'tenant' | 'system' | 'sealer' | 'objectsDirectory'> &
+    Pick<RecordedDatabase, 'attempts' | 'places'>,
 ) {
-  const { clock, random, client, member } = floor;
-  const { attempts, ...rest } = parts;
-  const bare = openBareDoor({ connection: databaseConnection(member.boot.database), attempts, clock });
+  const { clock, random, client } = floor;
+  const { attempts, places, ...rest } = parts;
+  const bare = openBareDoor({ places, attempts, clock });
   const clients = { keysClient: createKeysClient(client), sourcesClient: createKeySourcesClient(client) };
   const routes = drillRoutes({ ...rest, ...clients, bare, ...registry, clock, random });
   return { routes, close: () => bare.close() };
@@ -70,6 +71,17 @@ function keyRooms(
   ];
 }
 
+const PROBLEMS = [
+  engagementProblems,
+  evidenceProblems,
+  auditTrailProblems,
+  keysProblems,
+  oncallProblems,
+  objectProblems,
+  auditProblems,
+  drillsProblems,
+];
+
 async function start(): Promise<void> {
   const { member, clock, random } = floor;
   const tagKeys = await fetchIdKeys(floor);
@@ -80,6 +92,7 @@ async function start(): Promise<void> {
   const objectsDirectory = join(member.boot.stateDirectory, 'objects');
   const store = await openObjectStore({ directory: objectsDirectory, random, keys: sealer });
   const ledger = remoteLedger(postTo(floor, 'ledger'));
+  const { attempts, places } = recorded;
   const deps = {
     door: tenant,
     sealer,
@@ -87,15 +100,15 @@ async function start(): Promise<void> {
     clock,
     random,
     recordAudit,
-    attempts: recorded.attempts,
+    attempts,
     refuseCardNumber,
     sampleCatalogue,
     formatId: (kind: string, context: { tenantPart: number }, id: Uuid) => formatId(kind, context, id, tagKeys),
   };
-  const drills = openDrills({ tenant, system, sealer, attempts: recorded.attempts, objectsDirectory });
+  const drills = openDrills({ tenant, system, sealer, attempts, places, objectsDirectory });
   const evidence = evidenceService({ ...deps, store });
   const housekeeping = startHousekeeping(floor, system, { chores: [evidence.expireUploads, rotation.tend] });
-  const onAttempt = recordAttemptWith(recorded.attempts);
+  const onAttempt = recordAttemptWith(attempts);
   await serve(floor, 'workspace', {
     rooms: [
       engagementRoutes(deps),
@@ -107,16 +120,7 @@ async function start(): Promise<void> {
       attemptsRoutes(onAttempt),
       drills.routes,
     ],
-    problems: [
-      engagementProblems,
-      evidenceProblems,
-      auditTrailProblems,
-      keysProblems,
-      oncallProblems,
-      objectProblems,
-      auditProblems,
-      drillsProblems,
-    ],
+    problems: PROBLEMS,
     tagKeys,
     policy,
     stepUp: createStepUpVerifier({ doors: doorSettings(member.boot.options), clock }),

@@ -21,6 +21,13 @@ let directory: string;
 let foreignRow: Uuid;
 let ownRow: Uuid;
 
+/** Every tenant of these drills is in the shared tables. */
+const sharedPlaces = (connection: ReturnType<TestRoom['server']['connectionFor']>) => ({
+  placeOf: () => Promise.resolve({ cell: 'home', region: 'home', schema: 'app', role: 'ax_workspace', version: 0 }),
+  connectionOf: () => connection,
+  roleAt: (place: { role: string }) => place.role,
+});
+
 beforeAll(async () => {
   room = await openTestRoom({ sampleCatalogue });
   await room.rows(`update platform.tenant set kind = 'canary', slug = 'canary-' || part where part in (11, 22)`);
@@ -30,7 +37,7 @@ beforeAll(async () => {
   const common = { connection, poolSize: 2, clock: systemClock };
   database = openDatabase({ ...common, systemTables: ['platform.tenant'], onRefusal: () => Promise.resolve() });
   bare = openBareDoor({
-    connection,
+    places: sharedPlaces(connection),
     clock: systemClock,
     attempts: attemptRecorder(database.tenant, { record: recordAudit }),
   });

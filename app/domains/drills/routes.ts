@@ -66,7 +66,7 @@ export function drillTokenRoutes(deps: DrillTokenDeps): RoomRoutes {
         .minterAt(then)
         .mint({ ...claims, aud: destination, azp: presenter, txn, scope: 'read' });
       const mint = { tokenHash: minted.hash, tenantId, personId, sessionId, expiresAtMs: minted.expiresAtMs };
-      await deps.recordMint({ query: (statement) => deps.system.system(statement) }, mint);
+      await deps.recordMint({ query: (statement) => deps.system.at(tenantId).system(statement) }, mint);
       return { status: 200 as const, body: { token: minted.compact } };
     },
     knock: (call) => Promise.resolve({ status: 200 as const, body: { role: call.caller.role } }),

@@ -1,5 +1,5 @@
 import type { Clock, Random, Uuid } from '@auditrax/base';
-import type { SystemDoor, TenantContext, TenantDoor } from '@auditrax/tenancy';
+import type { PlacedSystemDoor, TenantContext, TenantDoor } from '@auditrax/tenancy';
 import type { AttemptRecorder, RecordAudit } from '../../platform/audit/index.ts';
 import type { EdgeDoor } from '../../platform/http/handler.ts';
 import type { Sealer } from '../keys/index.ts';
@@ -8,7 +8,8 @@ import type { DoorSettings } from './passkey.ts';
 /** What the rooms identity and access are built from; handed in by the issuer's composition root. */
 export interface IdentityDeps {
   readonly tenant: TenantDoor;
-  readonly system: SystemDoor;
+  /** Home's; `at` for rows beside a known tenant, `everywhere` for what a cookie, passkey or link leads to. */
+  readonly system: PlacedSystemDoor;
   readonly sealer: Sealer;
   readonly recordAudit: RecordAudit;
   /** Denied attempts, on a connection of their own. */

@@ -2,6 +2,7 @@ export { systemTables, type IdentityDeps } from './deps.ts';
 export { problems } from './errors.ts';
 export { ENROL_LINK_SECONDS_MAX, issueLink } from './links.ts';
 export { issueChallenge } from './challenges.ts';
+export { sweepEverywhere } from './everywhere.ts';
 export { assertionOptions, CEREMONY_SECONDS_MAX, verifyAssertion, type DoorSettings } from './passkey.ts';
 export { passkeysOfMember } from './passkeys.ts';
 export {

@@ -5,6 +5,7 @@ import type { AuditActor } from '../../platform/audit/index.ts';
 import type { EdgeDoor } from '../../platform/http/handler.ts';
 import { consumeChallenge, issueChallenge } from './challenges.ts';
 import type { IdentityDeps } from './deps.ts';
+import { findEverywhere } from './everywhere.ts';
 import type { IdentityCode } from './errors.ts';
 import type { PasskeyRecord, PasskeyRefusal } from './passkey.ts';
 import { credentialHash, registrationOptions, verifyAssertion, verifyRegistration } from './passkey.ts';
@@ -31,7 +32,7 @@ export async function passkeysOfMember(
   tenantId: Uuid,
   memberId: Uuid,
 ): Promise<PasskeyRecord[]> {
-  return (await deps.system.system(queries.passkeysOf(tenantId, memberId))).map(toRecord);
+  return (await deps.system.at(tenantId).system(queries.passkeysOf(tenantId, memberId))).map(toRecord);
 }
 
 /** Options and a stored challenge for adding a passkey to a member. Throws `passkey_limit_reached`. */
@@ -170,6 +171,19 @@ export type AssertionOutcome =
     };
 
 /**
+ * The credential of this id. Somebody may have registered one with the same id in another cell, where no unique index
+ * can see it; the answer says whose it is, and the public key has the last word.
+ */
+async function findCredential(
+  deps: Pick<IdentityDeps, 'system'>,
+  hash: Uint8Array,
+  { response: { userHandle } }: AuthenticationResponseJSON,
+): Promise<CredentialIndexRow | undefined> {
+  const rows = await findEverywhere(deps.system, queries.credentialByHash(hash));
+  return rows.find((row) => userHandle === toBase64Url(uuidToBytes(row.member_id))) ?? rows[0];
+}
+
+/**
  * Takes the challenge, verifies the answer with the stored public key and moves the counter on. The challenge is used
  * up whatever comes out, and of two answers with one counter the second is refused. `known` names whose passkey was
  * tried, for the log. Throws `challenge_unusable`.
@@ -182,11 +196,14 @@ export async function acceptAssertion(
     readonly door: EdgeDoor;
     readonly response: AuthenticationResponseJSON;
     readonly requestId: string;
+    /** Whose session asked for it; a sign-in has none. */
+    readonly tenantId: Uuid | undefined;
   },
 ): Promise<{ readonly challenge: ChallengeRow; readonly outcome: AssertionOutcome }> {
-  const challenge = await consumeChallenge(deps, input.challengeId, { purpose: input.purpose, door: input.door });
+  const { purpose, door, tenantId } = input;
+  const challenge = await consumeChallenge(deps, input.challengeId, { purpose, door, tenantId });
   const hash = credentialHash(input.response.id);
-  const row = hash === undefined ? undefined : (await deps.system.system(queries.credentialByHash(hash)))[0];
+  const row = hash === undefined ? undefined : await findCredential(deps, hash, input.response);
   const tenant = row === undefined ? undefined : await findTenant(deps, row.tenant_id, input.requestId);
   if (hash === undefined || row === undefined || tenant === undefined) {
     return { challenge, outcome: { ok: false, reason: 'unknown-passkey' } };
@@ -204,7 +221,8 @@ export async function acceptAssertion(
     passkey,
   });
   if (!verdict.ok) return { challenge, outcome: { ok: false, reason: verdict.reason, known } };
-  const moved = await deps.system.system(queries.advanceCounter(hash, verdict.counter, new Date(deps.clock.nowMs())));
+  const advance = queries.advanceCounter(hash, verdict.counter, new Date(deps.clock.nowMs()));
+  const moved = await deps.system.at(row.tenant_id).system(advance);
   if (moved.length === 0) return { challenge, outcome: { ok: false, reason: 'counter', known } };
   return {
     challenge,

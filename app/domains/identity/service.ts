@@ -4,6 +4,7 @@ import type { AuthenticationResponseJSON, RegistrationResponseJSON } from '@simp
 import type { ScopedTransaction } from '@auditrax/tenancy';
 import type { Caller, EdgeDoor, SignInMethod } from '../../platform/http/handler.ts';
 import { consumeChallenge, issueChallenge } from './challenges.ts';
+import { findBySecret, sweepEverywhere } from './everywhere.ts';
 import type { IdentityDeps } from './deps.ts';
 import { doorAdmits } from './door-rules.ts';
 import type { IdentityCode } from './errors.ts';
@@ -85,7 +86,7 @@ export async function signInWithPasskey(
   arrival: Arrival,
   input: { readonly challengeId: Uuid; readonly response: AuthenticationResponseJSON },
 ): Promise<SignedIn> {
-  const { outcome } = await acceptAssertion(deps, { ...input, ...arrival, purpose: 'sign-in' });
+  const { outcome } = await acceptAssertion(deps, { ...input, ...arrival, purpose: 'sign-in', tenantId: undefined });
   if (!outcome.ok) {
     await logRefusal(deps, outcome.known, outcome.reason);
     throw refuse('sign_in_refused', outcome.reason);
@@ -120,7 +121,7 @@ async function usableLink(
 ): Promise<UsableLink> {
   const bytes = fromBase64Url(token);
   const hash = bytes === undefined ? undefined : createHash('sha256').update(bytes).digest();
-  const link = hash === undefined ? undefined : (await deps.system.system(queries.linkByHash(hash)))[0];
+  const link = hash === undefined ? undefined : await findBySecret(deps.system, queries.linkByHash(hash));
   const live =
     link !== undefined && link.kind === kind && link.used_at === null && link.expires_at.getTime() > deps.clock.nowMs();
   const tenant = live ? await findTenant(deps, link.tenant_id, arrival.requestId) : undefined;
@@ -181,8 +182,9 @@ export async function enrol(
   arrival: Arrival,
   input: { readonly token: string; readonly challengeId: Uuid; readonly response: RegistrationResponseJSON },
 ): Promise<SignedIn> {
-  const challenge = await consumeChallenge(deps, input.challengeId, { purpose: 'enrol', door: arrival.door });
   const { link, tenant, member } = await usableLink(deps, arrival, { token: input.token, kind: 'enrol' });
+  const wanted = { purpose: 'enrol', door: arrival.door, tenantId: link.tenant_id } as const;
+  const challenge = await consumeChallenge(deps, input.challengeId, wanted);
   // Options fetched with one person's link must not enrol a passkey for another.
   if (challenge.link_hash === null || !Buffer.from(challenge.link_hash).equals(Buffer.from(link.token_hash))) {
     throw refuse('challenge_unusable', 'the challenge belongs to another link');
@@ -263,7 +265,9 @@ export async function addPasskey(
   caller: Caller,
   input: { readonly challengeId: Uuid; readonly response: RegistrationResponseJSON },
 ): Promise<number> {
-  const challenge = await consumeChallenge(deps, input.challengeId, { purpose: 'add-passkey', door: caller.door });
+  const { tenantId } = caller.tenant;
+  const wanted = { purpose: 'add-passkey', door: caller.door, tenantId } as const;
+  const challenge = await consumeChallenge(deps, input.challengeId, wanted);
   await requireFreshPasskey(deps, caller);
   if (challenge.session_id !== caller.sessionId || challenge.member_id !== caller.personId) {
     throw refuse('challenge_unusable', 'the challenge belongs to another session');
@@ -282,7 +286,7 @@ const LINK_KEPT_MS = 7 * 86_400_000;
 /** Deletes what has run out; called by the issuer every minute. */
 export async function sweepIdentity(deps: Pick<IdentityDeps, 'system' | 'clock'>): Promise<void> {
   const now = deps.clock.nowMs();
-  await deps.system.system(queries.sweepChallenges(new Date(now)));
-  await deps.system.system(queries.sweepSessionIndex(new Date(now)));
-  await deps.system.system(queries.sweepLinks(new Date(now - LINK_KEPT_MS)));
+  await sweepEverywhere(deps.system, queries.sweepChallenges(new Date(now)));
+  await sweepEverywhere(deps.system, queries.sweepSessionIndex(new Date(now)));
+  await sweepEverywhere(deps.system, queries.sweepLinks(new Date(now - LINK_KEPT_MS)));
 }

@@ -5,6 +5,7 @@ import type { AuditActor } from '../../platform/audit/index.ts';
 import type { Caller, EdgeDoor, Role, SignInMethod } from '../../platform/http/handler.ts';
 import type { IdentityDeps } from './deps.ts';
 import { doorAdmits } from './door-rules.ts';
+import { findBySecret } from './everywhere.ts';
 import type { ClosedReason } from './queries.ts';
 import * as queries from './queries.ts';
 import {
@@ -152,7 +153,7 @@ export async function findSession(
 ): Promise<LiveSession | undefined> {
   const hash = cookie === undefined ? undefined : tokenDigest(cookie);
   if (hash === undefined) return undefined;
-  const index = (await deps.system.system(queries.sessionIndexByHash(hash)))[0];
+  const index = await findBySecret(deps.system, queries.sessionIndexByHash(hash));
   if (index === undefined) return undefined;
   const tenant = await findTenant(deps, index.tenant_id, at.requestId);
   if (tenant === undefined) return undefined;
@@ -171,7 +172,7 @@ export async function findSession(
   };
   if (judgeSession(facts, at.door, now) !== 'live' || !doorAdmits(row.door, row.method, tenant.kind)) return undefined;
   if (now - facts.lastSeenAtMs >= SESSION_TOUCH_SECONDS_MIN * 1000) {
-    await deps.system.system(queries.touchSession(hash, new Date(now)));
+    await deps.system.at(index.tenant_id).system(queries.touchSession(hash, new Date(now)));
   }
   return {
     tenant,

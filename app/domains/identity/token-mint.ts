@@ -68,7 +68,7 @@ export async function mintToken(deps: MintDeps, request: MintRequest, requestId:
   });
   // Durable before the token leaves: no service can put a name under a deed that the issuer does not know of.
   const mint = { tokenHash: hash, tenantId, personId: session.personId, sessionId: session.sessionId, expiresAtMs };
-  await deps.recordMint({ query: (statement) => deps.system.system(statement) }, mint);
+  await deps.recordMint({ query: (statement) => deps.system.at(tenantId).system(statement) }, mint);
   return { token: compact, expiresAt: expiresAtMs, tenantId, tenantPart, personId: session.personId };
 }
 
@@ -114,6 +114,7 @@ async function acceptStepUp(
     door: request.door,
     response: header.assertion,
     requestId: request.requestId,
+    tenantId: session.tenant.context.tenantId,
   }).catch((error: unknown) => {
     if (isAppError<IdentityCode>(error, 'challenge_unusable')) return undefined;
     throw error;

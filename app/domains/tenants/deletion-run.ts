@@ -131,7 +131,10 @@ async function begin(deps: DestructionDeps, run: Run): Promise<Run> {
 
 /** Nobody signs in any more: the tenant is closed, sessions and links end, passkeys lead nowhere. */
 async function endAccess(deps: DestructionDeps, { subject, context }: Run): Promise<void> {
-  await deps.system.system(queries.closeTenant(subject.id, new Date(deps.clock.nowMs())));
+  // Home is asked who there is; the cell's own row is what its keys and guards look at.
+  const close = queries.closeTenant(subject.id, new Date(deps.clock.nowMs()));
+  await deps.system.system(close);
+  await deps.system.at(subject.id).system(close);
   await deps.tenant.transaction(context, async (tx) => {
     for (const { id } of await tx.query(queries.allMembers(subject.id))) {
       await tx.query(deleteLinksOf(subject.id, id));

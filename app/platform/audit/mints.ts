@@ -1,5 +1,5 @@
 import type { Uuid } from '@auditrax/base';
-import type { Statement, SystemDoor } from '@auditrax/tenancy';
+import type { Statement } from '@auditrax/tenancy';
 
 /** What the issuer put its name under. Hashes and ids only; never the token. */
 export interface Mint {
@@ -18,8 +18,8 @@ export interface MintWriter {
 }
 
 /**
- * Must be durable before the token leaves the issuer; otherwise an honest entry looks like a forged one. Call it in the
- * transaction that reads the session, or in one of its own.
+ * Must be durable before the token leaves the issuer; otherwise an honest entry looks like a forged one. Write it
+ * where the tenant lives: there it is compared with the tenant's log.
  */
 export async function recordMint(tx: MintWriter, mint: Mint): Promise<void> {
   await tx.query({
@@ -32,10 +32,7 @@ export async function recordMint(tx: MintWriter, mint: Mint): Promise<void> {
 /** The reconciler looks every few seconds; a day later nobody asks about a token of thirty seconds any more. */
 const MINT_KEPT_MS = 86_400_000;
 
-/** Forgets mints whose life ended a day before `now_ms`; runs as ax_issuer. */
-export async function sweepMints(door: Pick<SystemDoor, 'system'>, now_ms: number): Promise<void> {
-  await door.system({
-    sql: 'delete from audit.mint where expires_at < $1',
-    parameters: [new Date(now_ms - MINT_KEPT_MS)],
-  });
+/** What forgets mints whose life ended a day before `now_ms`; for ax_issuer, in every cell. */
+export function sweepMints(now_ms: number): Statement {
+  return { sql: 'delete from audit.mint where expires_at < $1', parameters: [new Date(now_ms - MINT_KEPT_MS)] };
 }

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { appendFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { AppError, type Uuid } from '@auditrax/base';
-import { openPlacedDatabase, type Place, type PlacedDatabase, type Refusal } from '@auditrax/tenancy';
+import { openPlacedDatabase, type Place, type Database, type Refusal } from '@auditrax/tenancy';
 import { Pool, type Client } from 'pg';
 import { createNotes, numberedUuid, superuser } from './tenancy-fixture.ts';
 import { startTestDatabase, type TestDatabase } from './testing.ts';
@@ -14,7 +14,7 @@ const TABLE_GRANTS = 'select, insert, delete, update (n, body)';
 /** Two clusters with tenants in shared tables, in schemas and in a database of their own, and whoever moves them. */
 export interface PlacedFixture {
   readonly admin: Readonly<Record<string, Client>>;
-  readonly doors: PlacedDatabase;
+  readonly doors: Database;
   readonly refusals: Refusal[];
   /** Cells and roles that were logged in to, in order. */
   readonly opened: readonly string[];
@@ -25,7 +25,7 @@ export interface PlacedFixture {
    */
   move(tenant: number, to: 'shared' | 'schema' | 'database'): Promise<number>;
   /** Doors of another process, with limits of its own. */
-  open(limits?: { poolsMax?: number; poolSize?: number }): PlacedDatabase;
+  open(limits?: { poolsMax?: number; poolSize?: number }): Database;
   stop(): Promise<void>;
 }
 

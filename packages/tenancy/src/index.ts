@@ -15,14 +15,7 @@ export {
 } from './ids.ts';
 export { openDatabase, type Database, type DatabaseOptions } from './open.ts';
 export type { Place, PlaceSource } from './place.ts';
-export {
-  openPlacedDatabase,
-  type Cell,
-  type CellDoor,
-  type PlacedDatabase,
-  type PlacedDatabaseOptions,
-  type PlacedSystemDoor,
-} from './placed.ts';
+export { openPlacedDatabase, type PlacedDatabaseOptions } from './placed.ts';
 export {
   CONNECTION_FAILED_CHANNEL,
   IDLE_TRANSACTION_TIMEOUT_MS,
@@ -33,5 +26,5 @@ export {
 export { checkPosture, type Finding, type FindingCode, type PostureExpectations } from './posture.ts';
 export type { Refusal } from './refusal.ts';
 export { sql } from './sql.ts';
-export type { SystemDoor, SystemTransaction } from './system.ts';
+export type { Cell, CellDoor, PlacedSystemDoor, SystemDoor, SystemTransaction } from './system.ts';
 export { wallCondition, wallDeparsed, wallStatements, type WallForm } from './wall.ts';

@@ -3,8 +3,8 @@ import { makeTenantDoor, type TenantDoor } from './driver.ts';
 import { openPool, type Connection } from './pool.ts';
 import { checkPosture, type Finding, type PostureExpectations } from './posture.ts';
 import type { Refusal } from './refusal.ts';
-import { fixedPath, fixedRouter } from './route.ts';
-import { makeSystemDoor, systemDemands, type SystemDoor } from './system.ts';
+import { fixedPath, fixedRouter, presentPath, type Path } from './route.ts';
+import { makeSystemDoor, systemDemands, type PlacedSystemDoor, type SystemDoor } from './system.ts';
 
 export interface DatabaseOptions {
   /** Of this process's own login role. */
@@ -22,7 +22,7 @@ export interface DatabaseOptions {
 
 export interface Database {
   readonly tenant: TenantDoor;
-  readonly system: SystemDoor;
+  readonly system: PlacedSystemDoor;
   /** A round trip. Throws `database_unavailable`. */
   ping(): Promise<void>;
   /** Reads the catalogue and says what is not as it must be; empty means green. */
@@ -31,14 +31,25 @@ export interface Database {
   close(): Promise<void>;
 }
 
+/** Name of the one database where there are no others. */
+const ONLY_CELL = 'home';
+
 /** Opens both doors over one pool; nothing is connected before the first statement. */
 export function openDatabase(options: DatabaseOptions): Database {
   const pool = openPool(options.connection, options.poolSize);
   const sink = { nowMs: () => options.clock.nowMs(), onRefusal: options.onRefusal };
   const functions: ReadonlySet<string> = new Set(options.functions ?? []);
+  const router = fixedRouter(pool);
+  const demands = systemDemands(options.systemTables, functions);
+  const doorOf = (path: Path): SystemDoor => makeSystemDoor({ path, sink, demands });
+  const system = doorOf(fixedPath(pool));
   return {
-    tenant: makeTenantDoor({ router: fixedRouter(pool), sink, functions }),
-    system: makeSystemDoor({ path: fixedPath(pool), sink, demands: systemDemands(options.systemTables, functions) }),
+    tenant: makeTenantDoor({ router, sink, functions }),
+    system: {
+      ...system,
+      at: (tenantId) => doorOf(presentPath(router, tenantId)),
+      everywhere: () => [{ cell: ONLY_CELL, region: ONLY_CELL, system }],
+    },
     ping: async () => {
       await pool.run([{ text: 'select 1', values: [] }]);
     },

@@ -1,5 +1,4 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Uuid } from '@auditrax/base';
 import { makeTenantDoor } from './driver.ts';
 import { SQLSTATE_MOVED, TenancyError } from './errors.ts';
 import { checkStatement } from './guard.ts';
@@ -9,14 +8,8 @@ import { placeText, SHARED_SCHEMA } from './placing.ts';
 import { openPool, type ConnectionPool } from './pool.ts';
 import { openPoolBook, type ConnectionSource, type PoolBook, type PoolLimits } from './pool-book.ts';
 import { checkPosture } from './posture.ts';
-import { fixedPath, type Path, type Route, type Router } from './route.ts';
-import { makeSystemDoor, systemDemands, type SystemDoor } from './system.ts';
-
-/** A database of its own. */
-export interface Cell {
-  readonly cell: string;
-  readonly region: string;
-}
+import { fixedPath, presentPath, type Path, type Route, type Router } from './route.ts';
+import { makeSystemDoor, systemDemands, type Cell, type SystemDoor } from './system.ts';
 
 export interface PlacedDatabaseOptions extends DatabaseOptions {
   /** Name of the cell that `connection` leads to. Its pool stays open; tenants without a place are there. */
@@ -30,26 +23,6 @@ export interface PlacedDatabaseOptions extends DatabaseOptions {
   readonly roleAt: (place: Place) => string;
   /** Bounds of the pools beside home's. */
   readonly limits?: PoolLimits;
-}
-
-/** The system door of one cell. */
-export interface CellDoor extends Cell {
-  readonly system: SystemDoor;
-}
-
-/** Home's global tables, and those of other cells. */
-export interface PlacedSystemDoor extends SystemDoor {
-  /**
-   * The global tables where this tenant lives. Each transaction is refused there when the tenant has moved, and begins
-   * anew where it is now.
-   */
-  at(tenantId: Uuid): SystemDoor;
-  /** One door for each cell, home first: to look for what may be anywhere. */
-  everywhere(): readonly CellDoor[];
-}
-
-export interface PlacedDatabase extends Database {
-  readonly system: PlacedSystemDoor;
 }
 
 /** After a move the place is known everywhere within milliseconds; a request waits this long at most. */
@@ -69,7 +42,7 @@ function mayHaveMoved(error: TenancyError, place: Place): boolean {
  * Opens both doors over every cell: each statement goes to its tenant's database and schema as the role that is made for
  * it. Nothing is connected before the first statement; a tenant in the shared tables costs a look-up in memory.
  */
-export function openPlacedDatabase(options: PlacedDatabaseOptions): PlacedDatabase {
+export function openPlacedDatabase(options: PlacedDatabaseOptions): Database {
   const home = openPool(options.connection, options.poolSize);
   const pools = openPoolBook(options.connectionOf, options.limits);
   const functions: ReadonlySet<string> = new Set(options.functions ?? []);
@@ -100,15 +73,6 @@ export function openPlacedDatabase(options: PlacedDatabaseOptions): PlacedDataba
 
 async function closeAll(home: ConnectionPool, pools: PoolBook): Promise<void> {
   await Promise.all([home.close(), pools.close()]);
-}
-
-/** A transaction that first asks whether the tenant is still here, and which knows no scope. */
-function presentPath(router: Router, tenantId: Uuid): Path {
-  return {
-    first: () => router.of(tenantId),
-    again: (route, error) => router.again(tenantId, route, error),
-    opening: (route) => [{ text: 'select app.present($1, $2)', values: [tenantId, route.version] }],
-  };
 }
 
 interface PlacedRoute extends Route {

@@ -43,6 +43,15 @@ export function fixedPath(pool: ConnectionPool): Path {
   return { first: () => of(nobody), again: () => Promise.resolve(undefined), opening: () => [] };
 }
 
+/** A transaction that first asks whether the tenant is still here, and which knows no scope. */
+export function presentPath(router: Router, tenantId: Uuid): Path {
+  return {
+    first: () => router.of(tenantId),
+    again: (route, error) => router.again(tenantId, route, error),
+    opening: (route) => [{ text: 'select app.present($1, $2)', values: [tenantId, route.version] }],
+  };
+}
+
 /**
  * One statement in one round trip with what comes before it. A place that is no longer the tenant's is noticed before
  * the statement runs; then it is sent once more, to where the tenant is now. Throws TenancyError.

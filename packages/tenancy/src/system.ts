@@ -1,3 +1,4 @@
+import type { Uuid } from '@auditrax/base';
 import type { Demands } from './analysis.ts';
 import type { Statement } from './context.ts';
 import { TenancyError } from './errors.ts';
@@ -10,6 +11,29 @@ import { inTransaction } from './transaction.ts';
 export interface SystemDoor {
   system<Row>(statement: Statement<Row>): Promise<Row[]>;
   transaction<T>(work: (tx: SystemTransaction) => Promise<T>): Promise<T>;
+}
+
+/** A database of its own. */
+export interface Cell {
+  readonly cell: string;
+  /** Where it stands. */
+  readonly region: string;
+}
+
+/** The system door of one cell. */
+export interface CellDoor extends Cell {
+  readonly system: SystemDoor;
+}
+
+/** Home's global tables, and those of other cells. */
+export interface PlacedSystemDoor extends SystemDoor {
+  /**
+   * The global tables where this tenant lives. Each transaction is refused there when the tenant has moved, and begins
+   * anew where it is now.
+   */
+  at(tenantId: Uuid): SystemDoor;
+  /** One door for each cell, home first: to look for what may be anywhere. */
+  everywhere(): readonly CellDoor[];
 }
 
 export interface SystemTransaction {
