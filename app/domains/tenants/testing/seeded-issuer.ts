@@ -70,8 +70,7 @@ interface Parts {
   readonly otherSealer: Sealer;
 }
 
-async function buildIssuer(database: TestDatabase, clock: Clock): Promise<Parts> {
-  const issuer = openIssuer(database);
+async function buildIssuer(issuer: Database, clock: Clock): Promise<Parts> {
   const vault = await vaultInProcess(clock);
   const keys = idKeys({ version: 1, key: systemRandom.bytes(32) });
   const pair = generateKeyPairSync('ed25519');
@@ -125,10 +124,18 @@ async function enrolPerson(
   return { device, cookie: opened.token, personId: session.personId, sessionId: session.sessionId };
 }
 
-export async function startSeededIssuer(clock: Clock): Promise<SeededIssuer> {
+/** For houses with more than one database: what to do before anything is stored, and how to open them all. */
+export interface OtherDatabases {
+  prepare(home: TestDatabase): Promise<void>;
+  open(home: TestDatabase): Database;
+}
+
+export async function startSeededIssuer(clock: Clock, others?: OtherDatabases): Promise<SeededIssuer> {
   const database = await startTestDatabase();
   await setBeat(database, 'running');
-  const { deps, issuer, verifier, vault, otherSealer } = await buildIssuer(database, clock);
+  await others?.prepare(database);
+  const open = others === undefined ? openIssuer : (home: TestDatabase) => others.open(home);
+  const { deps, issuer, verifier, vault, otherSealer } = await buildIssuer(open(database), clock);
   const reseed = () => seedSample(deps, { links: true, requestId: 'seed' });
   const claimsOf = async (compact: string) => {
     const verdict = await verifier.verify({ compact, peer: 'gateway', needed: 'read' });
