@@ -8,9 +8,9 @@ import { launchPostgres, type Launched } from '../platform/db/postgres.ts';
 import type { DatabaseAddress } from '../platform/supervisor/messages.ts';
 import type { ServiceUser } from '../platform/supervisor/service-users.ts';
 import type { StateFolder } from '../platform/supervisor/state-folder.ts';
+import { OWN_REGIONS, readRegions, UNNAMED_REGION } from './regions.ts';
 import { ROOT } from './root.ts';
 import type { Settings } from './settings.ts';
-import type { SetupOrder } from './setup.ts';
 
 const DATABASE = 'auditrax';
 const SUPERUSER = 'ax_super';
@@ -24,20 +24,39 @@ const RELAUNCH_MS_MAX = 10_000;
 /** Part of util-linux, which every Debian has; execs in place, so the process id stays the server's. */
 const DIE_WITH_PARENT = ['setpriv', '--pdeathsig', 'INT'];
 
+/** A superuser of a server. */
+interface Creator {
+  readonly user: string;
+  readonly password?: string;
+}
+
+/** One server, named by its region. */
+export interface HouseCluster {
+  readonly region: string;
+  /** Its database is not to be looked at. */
+  readonly address: DatabaseAddress;
+  /** Who may create roles and databases, for the set-up process alone. */
+  readonly creator: Creator;
+}
+
 /** The database that the house stands on: its own server, kept alive, or one that others run. */
 export interface HouseDatabase {
+  /** The region of this database. */
+  readonly region: string;
   readonly address: DatabaseAddress;
+  /** Of every server, that of home first. */
+  readonly regions: readonly string[];
+  /** Every server, that of home first. Waits for those that are being started. */
+  readonly clusters: () => Promise<readonly HouseCluster[]>;
   /** `peer`: the kernel tells the server who calls. Else each role has a password in its process's folder. */
-  readonly logins: SetupOrder['logins'];
-  /** Who may create roles, for the set-up process alone. */
-  readonly creator: SetupOrder['creator'];
+  readonly logins: 'peer' | 'password';
   /** The running server of our own; undefined when others run it. */
   launched(): Launched | undefined;
   stop(): Promise<void>;
 }
 
 export interface DatabaseInput {
-  readonly settings: Pick<Settings, 'databaseUrl' | 'databaseMigrateUrl'>;
+  readonly settings: Pick<Settings, 'databaseUrl' | 'databaseMigrateUrl' | 'regionsFile'>;
   readonly state: StateFolder;
   /** As root: the server's user, and who may log in as which role. */
   readonly serverUser: ServiceUser | undefined;
@@ -54,7 +73,7 @@ export interface DatabaseInput {
 export function openHouseDatabase(input: DatabaseInput): Promise<HouseDatabase> {
   const { databaseUrl, databaseMigrateUrl } = input.settings;
   if (databaseUrl === undefined || databaseMigrateUrl === undefined) return openEmbedded(input);
-  return Promise.resolve(externalDatabase(databaseUrl, databaseMigrateUrl));
+  return Promise.resolve(externalDatabase(databaseUrl, databaseMigrateUrl, input.settings.regionsFile));
 }
 
 /** What an address says, in the form that travels to the processes. */
@@ -69,53 +88,122 @@ function addressOf(text: string, name: string): { address: DatabaseAddress; user
   };
 }
 
-/**
- * A database of the operator's. The addresses are checked before anything is started: over TCP only with a verified
- * certificate. Both must name the same database, or the schema would be made where nobody looks.
- */
-function externalDatabase(url: string, migrateUrl: string): HouseDatabase {
-  const { address } = addressOf(url, 'DATABASE_URL');
-  const { address: same, user, password } = addressOf(migrateUrl, 'DATABASE_MIGRATE_URL');
+interface Server {
+  readonly address: DatabaseAddress;
+  readonly creator: Creator;
+}
+
+/** Both addresses must name the same server, or the schema would be made where nobody looks. */
+function serverOf(url: string, migrateUrl: string, names: readonly [string, string]): Server & { database: string } {
+  const { address } = addressOf(url, names[0]);
+  const { address: same, user, password } = addressOf(migrateUrl, names[1]);
   if (address.host !== same.host || address.port !== same.port || address.database !== same.database) {
     throw new AppError(
       'bad_setting',
-      'DATABASE_URL and DATABASE_MIGRATE_URL must name the same host, port and database: only the user differs',
+      `${names[0]} and ${names[1]} must name the same host, port and database: only the user differs`,
     );
   }
+  return { address, creator: { user, ...(password === undefined ? {} : { password }) }, database: same.database };
+}
+
+function isSameServer(one: DatabaseAddress, other: DatabaseAddress): boolean {
+  return one.host === other.host && one.port === other.port;
+}
+
+/** The operator's servers by region. Throws `bad_setting` when none of them, or two, are that of home. */
+function externalClusters(file: string, home: DatabaseAddress): HouseCluster[] {
+  const clusters = Object.entries(readRegions(file)).map(([region, { url, migrateUrl }]) => {
+    const names = [`AUDITRAX_REGIONS_FILE ${region}.url`, `AUDITRAX_REGIONS_FILE ${region}.migrateUrl`] as const;
+    return { region, ...serverOf(url, migrateUrl, names) };
+  });
+  const own = clusters.filter(({ address }) => isSameServer(address, home));
+  if (own.length !== 1) {
+    const how = own.length === 0 ? 'no region names' : 'two regions name';
+    throw new AppError('bad_setting', `AUDITRAX_REGIONS_FILE: ${how} the server of DATABASE_URL: one must`);
+  }
+  return [...own, ...clusters.filter((cluster) => cluster !== own[0])];
+}
+
+/**
+ * Databases of the operator's. The addresses are checked before anything is started: over TCP only with a verified
+ * certificate.
+ */
+function externalDatabase(url: string, migrateUrl: string, regionsFile: string | undefined): HouseDatabase {
+  const { address, creator } = serverOf(url, migrateUrl, ['DATABASE_URL', 'DATABASE_MIGRATE_URL']);
+  const clusters =
+    regionsFile === undefined ? [{ region: UNNAMED_REGION, address, creator }] : externalClusters(regionsFile, address);
   return {
+    region: clusters[0]!.region,
     address,
+    regions: clusters.map(({ region }) => region),
+    clusters: () => Promise.resolve(clusters),
     logins: 'password',
-    creator: { user, ...(password === undefined ? {} : { password }) },
     launched: () => undefined,
     stop: () => Promise.resolve(),
   };
 }
 
-function launch(input: DatabaseInput, log: (line: string) => void): Promise<Launched> {
+/** Folders of our own servers; that of home keeps the name it has always had. */
+const HOME_FOLDER = 'postgres';
+/** Of the other region. */
+export const OTHER_FOLDER = `postgres-${OWN_REGIONS.other}`;
+
+function launch(input: DatabaseInput, folder: string, log: (line: string) => void): Promise<Launched> {
   const { state, serverUser, peerMap, ephemeral } = input;
   return launchPostgres({
-    stateDirectory: join(state.path, 'postgres'),
+    stateDirectory: join(state.path, folder),
     packageDirectory: embeddedPackageDirectory(ROOT),
     superuser: SUPERUSER,
     ...(serverUser === undefined ? {} : { runAs: serverUser }),
     peerMap,
     log,
+    ...(folder === HOME_FOLDER ? { twinDirectory: join(state.path, OTHER_FOLDER, 'data') } : {}),
     ...(ephemeral ? { commandPrefix: DIE_WITH_PARENT } : {}),
   });
 }
 
-async function openEmbedded(input: DatabaseInput): Promise<HouseDatabase> {
-  const keeper = keepAlive(await launch(input, input.progress), {
-    relaunch: () => launch(input, input.log),
+interface OwnServer extends Server {
+  readonly keeper: ReturnType<typeof keepAlive>;
+  readonly authentication: Launched['authentication'];
+}
+
+async function openOwnServer(input: DatabaseInput, folder: string): Promise<OwnServer> {
+  const keeper = keepAlive(await launch(input, folder, input.progress), {
+    relaunch: () => launch(input, folder, input.log),
     log: input.log,
   });
   const { socketDirectory, port, authentication, superuserPassword } = keeper.launched();
   return {
+    keeper,
+    authentication,
     address: { host: socketDirectory, port, database: DATABASE },
-    logins: authentication === 'peer' ? 'peer' : 'password',
     creator: { user: SUPERUSER, ...(superuserPassword === undefined ? {} : { password: superuserPassword }) },
+  };
+}
+
+/** The other region's server starts in the shadow of what follows; whoever needs it waits, and nobody else does. */
+async function openEmbedded(input: DatabaseInput): Promise<HouseDatabase> {
+  const home = await openOwnServer(input, HOME_FOLDER);
+  const opening = openOwnServer(input, OTHER_FOLDER);
+  opening.catch(() => {}); // told to whoever asks for it
+  const stopOther = async (): Promise<void> => {
+    const other = await opening.catch(() => undefined);
+    await other?.keeper.stop();
+  };
+  const { keeper, authentication, address, creator } = home;
+  return {
+    region: OWN_REGIONS.home,
+    address,
+    regions: [OWN_REGIONS.home, OWN_REGIONS.other],
+    clusters: async () => [
+      { region: OWN_REGIONS.home, address, creator },
+      { region: OWN_REGIONS.other, address: (await opening).address, creator: (await opening).creator },
+    ],
+    logins: authentication === 'peer' ? 'peer' : 'password',
     launched: keeper.launched,
-    stop: keeper.stop,
+    stop: async () => {
+      await Promise.all([keeper.stop(), stopOther()]);
+    },
   };
 }
 

@@ -1,9 +1,9 @@
-import { fork } from 'node:child_process';
 import { chmodSync, cpSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { AppError, systemClock, type Json, type ServiceName } from '@auditrax/base';
 import { hasSoftToken } from '@auditrax/seal/soft-token';
 import { TLS_FLOOR_ARGUMENTS } from '@auditrax/workload';
+import { DEDICATED_ROLES } from '../platform/db/cluster.ts';
 import type { Launched } from '../platform/db/postgres.ts';
 import type { LoginRole } from '../platform/db/roles.ts';
 import { NODE_OPTIONS_FOR_TRANSFERS } from '../platform/objects/index.ts';
@@ -15,6 +15,7 @@ import { awaitPredecessor, openStateFolder, type StateFolder } from '../platform
 import { Supervisor, type ChildSpec } from '../platform/supervisor/supervisor.ts';
 import { buildBrowser } from './browser-build.ts';
 import { openHouseDatabase, type HouseDatabase } from './database.ts';
+import { openSetup, type SetupDone } from './house-setup.ts';
 import { writeExpectedKeys } from './key-checks.ts';
 import { readKeyMeans, type KeyMeans } from './key-means.ts';
 import { buildNative } from './native-build.ts';
@@ -22,15 +23,12 @@ import { withPorts } from './ports.ts';
 import { openProcessLog } from './process-log.ts';
 import { ROOT } from './root.ts';
 import type { Settings } from './settings.ts';
-import type { SetupAnswer, SetupOrder } from './setup.ts';
+import type { SetupOrder } from './setup.ts';
 
 export const SERVICES = ['issuer', 'keys', 'signer', 'ledger', 'workspace', 'gateway', 'sentinel'] as const;
 
 /** Stopping goes from the edge inwards, so that what has been begun can still finish. */
 const STOP_ORDER: readonly ServiceName[] = ['gateway', 'sentinel', 'workspace', 'issuer', 'ledger', 'signer', 'keys'];
-
-/** Region of the database that the house starts with, unless the configuration names it. */
-const HOME_REGION = 'north';
 
 /** A canary page is due each minute; three missing in a row are no accident. */
 const CANARY_SILENCE_SECONDS_MAX = 180;
@@ -90,40 +88,18 @@ export interface House {
 
 type Users = Readonly<Record<string, ServiceUser>> | undefined;
 
-/** Runs the set-up process. Rejects with its own words. */
-async function setUpDatabase(order: SetupOrder, statePath: string): Promise<SetupAnswer & { ok: true }> {
-  const child = fork(join(ROOT, 'app/bin/setup.ts'), [statePath], {
-    execArgv: ['--disable-warning=ExperimentalWarning', ...TLS_FLOOR_ARGUMENTS],
-    env: { PATH: '/usr/bin:/bin', NODE_COMPILE_CACHE: join(statePath, COMPILE_CACHE) },
-    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
-  });
-  child.send(order, () => {}); // a process that is gone already is noticed by its exit
-  const said = await new Promise<SetupAnswer>((resolve) => {
-    child.once('message', (message) => resolve(message as SetupAnswer));
-    child.once('exit', (code, signal) =>
-      resolve({ ok: false, code: 'setup_failed', message: `the set-up process ended with ${signal ?? code}` }),
-    );
-  });
-  if (!said.ok) throw new AppError(said.code, said.message);
-  return said;
-}
-
-function setupOrder(database: HouseDatabase, state: StateFolder, users: Users): SetupOrder {
+/** Where each login role's password is kept, when it has one. */
+function roleFolders(state: StateFolder, users: Users): SetupOrder['folders'] {
   const folder = (name: string, user?: ServiceUser) => ({
     path: state.own(name, user),
     ...(user === undefined ? {} : { uid: user.uid, gid: user.gid }),
   });
   return {
-    address: database.address,
-    creator: database.creator,
-    logins: database.logins,
-    folders: {
-      ax_migrate: folder('supervisor'),
-      ax_issuer: folder('issuer', users?.['issuer']),
-      ax_workspace: folder('workspace', users?.['workspace']),
-      ax_ledger: folder('ledger', users?.['ledger']),
-      ax_sentinel: folder('sentinel', users?.['sentinel']),
-    },
+    ax_migrate: folder('supervisor'),
+    ax_issuer: folder('issuer', users?.['issuer']),
+    ax_workspace: folder('workspace', users?.['workspace']),
+    ax_ledger: folder('ledger', users?.['ledger']),
+    ax_sentinel: folder('sentinel', users?.['sentinel']),
   };
 }
 
@@ -147,7 +123,7 @@ interface Parts {
   readonly database: HouseDatabase;
   readonly deadMan: DeadMan;
   readonly browser: string;
-  readonly setup: SetupAnswer & { ok: true };
+  readonly setup: SetupDone;
   /** What opens the key stores; read once, so that a restarted process needs no file again. */
   readonly keyMeans: KeyMeans;
   /** A first start on an empty database: the only time when keys may be made. */
@@ -173,7 +149,7 @@ function processOptions(service: ServiceName, parts: Parts): Record<string, Json
     tryoutPort: settings.tryoutPort ?? null,
   };
   const own: Partial<Record<ServiceName, Record<string, Json>>> = {
-    issuer: { doors, sample: !settings.production },
+    issuer: { doors, sample: !settings.production, regions: parts.database.regions },
     keys: {
       tryOut: !settings.production,
       create: parts.isNew,
@@ -251,6 +227,7 @@ function openDatabase(options: HouseOptions, state: StateFolder, users: Users): 
         ? []
         : [
             { osUser: 'root', role: 'ax_migrate' },
+            { osUser: users['workspace']!.name, role: DEDICATED_ROLES },
             ...Object.entries(DATABASE_ROLES).map(([service, role]) => ({ osUser: users[service]!.name, role })),
           ],
     ephemeral: options.ephemeral === true,
@@ -324,8 +301,14 @@ async function openHouse(given: HouseOptions, opened: Opened): Promise<House> {
   const database = await openDatabase(options, state, users);
   opened.push(() => database.stop());
   signal?.throwIfAborted();
-  state.own(COMPILE_CACHE);
-  const setup = await setUpDatabase(setupOrder(database, state, users), state.path);
+  const setups = openSetup({
+    database,
+    folders: roleFolders(state, users),
+    statePath: state.path,
+    compileCache: state.own(COMPILE_CACHE),
+    progress,
+  });
+  const setup = await setups.run();
   if (setup.applied.length > 0) progress(`schema: ${setup.applied.length} migrations applied`);
   const deadMan = await openAlarm(options, state);
   opened.push(() => deadMan.close());
@@ -337,9 +320,14 @@ async function openHouse(given: HouseOptions, opened: Opened): Promise<House> {
     environment: { PATH: '/usr/bin:/bin', TZ: 'UTC', NODE_COMPILE_CACHE: state.own(COMPILE_CACHE) },
     log,
     onChange: () => writeHouseFile(state, supervisor),
+    provision: async (order) => {
+      const done = await setups.run(order);
+      supervisor.publishCells(await setups.cells(done));
+      return done.place!;
+    },
   });
   opened.push(() => supervisor.stop(STOP_ORDER));
-  supervisor.publishCells([{ cell: 'home', region: HOME_REGION, address: database.address }]);
+  supervisor.publishCells(await setups.cells(setup));
   signal?.addEventListener('abort', () => void supervisor.stop(STOP_ORDER), { once: true });
   // A lost marker must not make a house look new whose data need the keys that were lost with it.
   const isNew = state.isNew && setup.holdings.tenants === 0 && setup.holdings.wrappedKeys === 0;

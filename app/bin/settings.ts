@@ -36,6 +36,8 @@ export const SETTINGS = {
     'PostgreSQL 15 or newer instead of the embedded one. Over TCP only with sslmode=verify-full and TLS 1.3.',
   DATABASE_MIGRATE_URL:
     'The same database as a superuser, who makes a role with a password of its own for each process; used for set-up only.',
+  AUDITRAX_REGIONS_FILE:
+    'File (JSON, its owner’s alone) that names the regions and their servers: {"eu": {"url": …, "migrateUrl": …}, …}, as superusers like DATABASE_MIGRATE_URL; the server of DATABASE_URL is one of them. Default: one region.',
   NODE_ENV: 'production refuses the embedded database, the try-out listener and the sample.',
 } as const;
 
@@ -75,6 +77,8 @@ export interface Settings {
   readonly hsm: HsmSetting | undefined;
   readonly databaseUrl: string | undefined;
   readonly databaseMigrateUrl: string | undefined;
+  /** Undefined: one region, or the two of the embedded database. */
+  readonly regionsFile: string | undefined;
   readonly production: boolean;
   readonly hasDisplay: boolean;
 }
@@ -115,6 +119,7 @@ const ENVIRONMENT = z.object({
   AUDITRAX_KEK_PROVIDER: z.enum(['local', 'pkcs11']).default('local'),
   DATABASE_URL: z.string().optional(),
   DATABASE_MIGRATE_URL: z.string().optional(),
+  AUDITRAX_REGIONS_FILE: PATH.optional(),
   NODE_ENV: z.string().optional(),
   DISPLAY: z.string().optional(),
   WAYLAND_DISPLAY: z.string().optional(),
@@ -173,6 +178,12 @@ export function readSettings(environment: Readonly<Record<string, string | undef
   if (external !== (value.DATABASE_MIGRATE_URL !== undefined)) {
     throw new AppError('bad_setting', 'DATABASE_URL and DATABASE_MIGRATE_URL belong together: set both or neither');
   }
+  if (value.AUDITRAX_REGIONS_FILE !== undefined && !external) {
+    throw new AppError(
+      'bad_setting',
+      'AUDITRAX_REGIONS_FILE needs DATABASE_URL: the embedded database has its own regions',
+    );
+  }
   if (production && !external) {
     throw new AppError(
       'bad_setting',
@@ -215,6 +226,7 @@ export function readSettings(environment: Readonly<Record<string, string | undef
     hsm,
     databaseUrl: value.DATABASE_URL,
     databaseMigrateUrl: value.DATABASE_MIGRATE_URL,
+    regionsFile: value.AUDITRAX_REGIONS_FILE,
     production,
     hasDisplay: value.DISPLAY !== undefined || value.WAYLAND_DISPLAY !== undefined,
   };

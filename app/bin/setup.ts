@@ -2,66 +2,131 @@
 // the database superuser's or the migration role's credentials.
 import { chownSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { ClientConfig } from 'pg';
 import { AppError, systemRandom, toBase64Url } from '@auditrax/base';
-import { countHoldings, type Holdings } from '../platform/db/holdings.ts';
+import { countHoldings, sumHoldings, type Holdings } from '../platform/db/holdings.ts';
 import { migrate } from '../platform/db/migrate.ts';
-import { LOGIN_ROLES, setUpRoles, type LoginRole } from '../platform/db/roles.ts';
-import { DATABASE_PASSWORD_FILE, type DatabaseAccess } from '../platform/supervisor/messages.ts';
+import { bringUpPlaces, makePlace, type CellPlace, type PlacesInput } from '../platform/db/places.ts';
+import { LOGIN_ROLES, MIGRATE_ROLE, setUpRoles, type LoginRole } from '../platform/db/roles.ts';
+import {
+  DATABASE_PASSWORD_FILE,
+  dedicatedPasswordFile,
+  type DatabaseAddress,
+  type ProvisionedPlace,
+  type ProvisionOrder,
+} from '../platform/supervisor/messages.ts';
 import { ROOT } from './root.ts';
 import { verifiedTls } from './verified-tls.ts';
 
-/** What the set-up process answers. */
+/** What the set-up process says: how far it is, and at last its answer. */
 export type SetupAnswer =
   | {
       readonly ok: true;
       /** Migrations applied now. */
       readonly applied: readonly string[];
       readonly holdings: Holdings;
+      /** Databases beside home. */
+      readonly cells: readonly CellPlace[];
+      /** Of an order to provision. */
+      readonly place?: ProvisionedPlace;
     }
   | { readonly ok: false; readonly code: string; readonly message: string };
+export type SetupMessage = SetupAnswer | { readonly progress: string };
 
 /** What the supervisor tells the set-up process. */
 export interface SetupOrder {
-  readonly address: Omit<DatabaseAccess, 'user' | 'passwordFile'>;
-  /** Who may create roles and the database. */
-  readonly creator: { readonly user: string; readonly password?: string };
+  readonly address: DatabaseAddress;
+  /** Every server by region, that of home first; the databases in their addresses mean nothing. */
+  readonly clusters: readonly {
+    readonly region: string;
+    readonly address: DatabaseAddress;
+    /** Who may create roles and databases. */
+    readonly creator: { readonly user: string; readonly password?: string };
+  }[];
   /** `peer`: the kernel tells who calls. Else each role gets a password in the named folder. */
   readonly logins: 'peer' | 'password';
   /** Folder that keeps the role's password, and its owner. */
   readonly folders: Readonly<
     Record<LoginRole, { readonly path: string; readonly uid?: number; readonly gid?: number }>
   >;
+  /** Absent: bring roles, schema and every place to what the program needs. */
+  readonly provision?: ProvisionOrder;
 }
 
-/** Passwords of an earlier start are kept; missing ones are made. The verifier in the database follows the file. */
-function passwords(order: SetupOrder): Record<LoginRole, string> {
+/** A password of an earlier start is kept; a missing one is made. The verifier in the database follows the file. */
+function passwordIn(folder: SetupOrder['folders'][LoginRole], name: string): string {
+  const file = join(folder.path, name);
+  if (!existsSync(file)) {
+    writeFileSync(file, toBase64Url(systemRandom.bytes(32)), { mode: 0o600 });
+    if (folder.uid !== undefined && folder.gid !== undefined) chownSync(file, folder.uid, folder.gid);
+  }
+  return readFileSync(file, 'utf8');
+}
+
+function loginsOf({ logins, folders }: SetupOrder): 'peer' | Record<LoginRole, string> {
+  if (logins === 'peer') return 'peer';
   return Object.fromEntries(
-    LOGIN_ROLES.map((role) => {
-      const folder = order.folders[role];
-      const file = join(folder.path, DATABASE_PASSWORD_FILE);
-      if (!existsSync(file)) {
-        writeFileSync(file, toBase64Url(systemRandom.bytes(32)), { mode: 0o600 });
-        if (folder.uid !== undefined && folder.gid !== undefined) chownSync(file, folder.uid, folder.gid);
-      }
-      return [role, readFileSync(file, 'utf8')];
-    }),
+    LOGIN_ROLES.map((role) => [role, passwordIn(folders[role], DATABASE_PASSWORD_FILE)]),
   ) as Record<LoginRole, string>;
 }
 
+function serverOf({ host, port, tls }: DatabaseAddress) {
+  return { host, port, ...(tls === undefined ? {} : { ssl: verifiedTls(tls) }) };
+}
+
+function placesInput(order: SetupOrder, logins: PlacesInput['logins']): PlacesInput {
+  return {
+    clusters: new Map(
+      order.clusters.map(({ region, address, creator }) => [region, { region, server: serverOf(address), creator }]),
+    ),
+    home: { region: order.clusters[0]!.region, database: order.address.database },
+    logins,
+    dedicatedPassword: (role) => passwordIn(order.folders.ax_workspace, dedicatedPasswordFile(role)),
+    roots: [join(ROOT, 'app')],
+    log: (progress) => process.send!({ progress }),
+  };
+}
+
 async function setUp(order: SetupOrder): Promise<SetupAnswer> {
-  const { host, port, database, tls } = order.address;
-  const server = { host, port, ...(tls === undefined ? {} : { ssl: verifiedTls(tls) }) };
-  const creator = { ...server, ...order.creator };
-  const logins = order.logins === 'peer' ? ('peer' as const) : passwords(order);
+  const server = serverOf(order.address);
+  const { database } = order.address;
+  const creator = { ...server, ...order.clusters[0]!.creator };
+  const logins = loginsOf(order);
+  const places = placesInput(order, logins);
+  const place = order.provision === undefined ? undefined : await makePlace(places, order.provision);
+  const applied = place === undefined ? await setUpHome({ creator, database, logins }, server) : [];
+  const cells = await bringUpPlaces(places);
+  return {
+    ok: true,
+    applied,
+    cells,
+    holdings: await holdingsOf(order, cells),
+    ...(place === undefined ? {} : { place }),
+  };
+}
+
+/** A region that is out of reach holds what it holds: home alone tells that this house is not a new one. */
+async function holdingsOf({ clusters, address }: SetupOrder, cells: readonly CellPlace[]): Promise<Holdings> {
+  const access = new Map(clusters.map((one) => [one.region, { ...serverOf(one.address), ...one.creator }]));
+  const home = await countHoldings({ ...access.get(clusters[0]!.region), database: address.database });
+  const others = cells.map(({ region, database }) => countHoldings({ ...access.get(region), database }));
+  const found = await Promise.allSettled(others);
+  return sumHoldings([home, ...found.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))]);
+}
+
+async function setUpHome(
+  { creator, database, logins }: { creator: ClientConfig; database: string; logins: PlacesInput['logins'] },
+  server: ClientConfig,
+): Promise<readonly string[]> {
   await setUpRoles({ connection: { ...creator, database: 'postgres' }, database, logins });
   const connection = {
     ...server,
     database,
-    user: 'ax_migrate',
+    user: MIGRATE_ROLE,
     ...(logins === 'peer' ? {} : { password: logins.ax_migrate }),
   };
   const { applied } = await migrate({ connection, roots: [join(ROOT, 'app')], log: () => {} });
-  return { ok: true, applied, holdings: await countHoldings({ ...creator, database }) };
+  return applied;
 }
 
 process.once('message', (message) => {

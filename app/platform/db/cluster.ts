@@ -14,8 +14,12 @@ const INITDB_TIMEOUT_MS = 60_000;
 /** One line of the identity map: this operating-system user may log in as this role. */
 export interface PeerMapping {
   readonly osUser: string;
+  /** A role, or `DEDICATED_ROLES`. */
   readonly role: string;
 }
+
+/** Any role that was made for one tenant (a pattern of PostgreSQL's identity map, version 16 or newer). */
+export const DEDICATED_ROLES = '/^ax_t_[0-9a-f]{16}$';
 
 /** How the server knows who calls: by the kernel's word on the socket (needs root to have several users), or SCRAM. */
 export type Authentication =
@@ -143,7 +147,7 @@ export function writeConfiguration(input: {
   writeServerFile(join(dataDirectory, 'pg_hba.conf'), `${rules.join('\n')}\n`, runAs);
   const map = authentication.kind === 'peer' ? authentication.map : [];
   for (const { osUser, role } of map) {
-    if (!NAME_PATTERN.test(osUser) || !NAME_PATTERN.test(role)) {
+    if (!NAME_PATTERN.test(osUser) || !(NAME_PATTERN.test(role) || role === DEDICATED_ROLES)) {
       throw databaseError('roles_failed', 'an operating-system user or role name has characters this map refuses');
     }
   }

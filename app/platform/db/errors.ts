@@ -19,6 +19,10 @@ export type DatabaseCode =
   | 'migration_database_newer'
   | 'migration_failed'
   | 'relocation_failed'
+  | 'migration_placement_behind'
+  | 'region_unknown'
+  | 'place_refused'
+  | 'place_failed'
   | 'posture_red'
   | 'disk_full';
 

@@ -6,12 +6,12 @@ import { PINNED_OBJECTS } from '@auditrax/tenancy/posture';
 import { databaseError } from './errors.ts';
 import { OWNER_ROLE } from './roles.ts';
 
-/** Any fixed number: two migrating programs must choose the same one. */
-const MIGRATION_LOCK = 7_318_264_501;
+/** Any fixed number: two migrating programs must choose the same one. Held while places are made as well. */
+export const MIGRATION_LOCK = 7_318_264_501;
 /** Another program may be migrating; when it takes longer than this, somebody should look. */
-const LOCK_TIMEOUT_MS = 120_000;
+export const LOCK_TIMEOUT_MS = 120_000;
 /** A migration that needs longer must be cut into pieces. */
-const STATEMENT_TIMEOUT_MS = 300_000;
+export const STATEMENT_TIMEOUT_MS = 300_000;
 const NAME_PATTERN = /^\d{14}_[a-z0-9_]+\.sql$/;
 
 export interface Migration {
@@ -193,7 +193,8 @@ async function pinObjects(client: Client): Promise<void> {
   });
 }
 
-async function inOwnerTransaction<T>(client: Client, work: () => Promise<T>): Promise<T> {
+/** Runs `work` in one transaction as the owner of everything. The client is the migrate role's. */
+export async function inOwnerTransaction<T>(client: Client, work: () => Promise<T>): Promise<T> {
   await client.query(`begin; set local role ${OWNER_ROLE}`);
   try {
     const result = await work();

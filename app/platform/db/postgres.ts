@@ -1,4 +1,4 @@
-import { spawn, type ChildProcess } from 'node:child_process';
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import {
   closeSync,
   existsSync,
@@ -7,13 +7,14 @@ import {
   readFileSync,
   readlinkSync,
   realpathSync,
+  renameSync,
   rmSync,
   statSync,
   truncateSync,
   writeFileSync,
 } from 'node:fs';
 import { connect } from 'node:net';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { systemRandom, toBase64Url } from '@auditrax/base';
 import {
@@ -58,6 +59,11 @@ export interface LaunchOptions {
   readonly log: (message: string) => void;
   /** A data folder to copy instead of running initdb. */
   readonly templateDirectory?: string;
+  /**
+   * A data folder of another server that gets a copy of a newly made one, which costs a tenth of making a second. The
+   * two then carry the same system identifier: neither may ever be given the other's log to replay.
+   */
+  readonly twinDirectory?: string;
   /** More server settings (`postgresql.conf` names). */
   readonly settings?: Readonly<Record<string, string>>;
   /** Prefix of the server's command, e.g. `setpriv --pdeathsig INT`, for servers that must die with this process. */
@@ -116,6 +122,7 @@ export async function launchPostgres(options: LaunchOptions): Promise<Launched> 
     const template = options.templateDirectory === undefined ? {} : { templateDirectory: options.templateDirectory };
     createDataDirectory({ native, dataDirectory: layout.data, superuser: options.superuser, runAs, ...template });
     rmSync(layout.secret, { force: true });
+    if (options.twinDirectory !== undefined) copyNewData(layout.data, options.twinDirectory);
   }
   const password = authentication.kind === 'scram' ? superuserPassword(context, adopted) : undefined;
   writeConfiguration({
@@ -143,6 +150,16 @@ export async function launchPostgres(options: LaunchOptions): Promise<Launched> 
     native,
     stop: () => stop(layout, pid),
   };
+}
+
+/** Replaces nothing: a folder that is there already has rows. */
+function copyNewData(data: string, twin: string): void {
+  if (existsSync(twin)) return;
+  mkdirSync(dirname(twin), { recursive: true, mode: process.getuid?.() === 0 ? 0o711 : 0o700 });
+  const partial = `${twin}.partial`;
+  rmSync(partial, { recursive: true, force: true });
+  execFileSync('cp', ['-a', '--reflink=auto', data, partial]);
+  renameSync(partial, twin);
 }
 
 interface Context {

@@ -1,7 +1,8 @@
 import type { Clock } from '@auditrax/base';
 import type { Database, Finding, PostureExpectations } from '@auditrax/tenancy';
 import { globalTables } from './global-tables.ts';
-import { MIGRATE_ROLE, OWNER_ROLE, SERVICE_ROLES } from './roles.ts';
+import { BESIDE_COPIES, COPY_SCHEMAS, WHOLE_CELL } from './place-scopes.ts';
+import { MIGRATE_ROLE, OWNER_ROLE, SERVICE_ROLES, WORKSPACE_ROLE } from './roles.ts';
 
 /** The posture is looked at this often; the claim about the tenant wall names the same figure. */
 export const POSTURE_INTERVAL_MS = 60_000;
@@ -21,6 +22,17 @@ export function postureExpectations(options: { durable: boolean } = { durable: t
     globalTables: Object.keys(globalTables),
     globalTablesQuery: `select table_name as name from platform.table_rule where kind = 'global'`,
     pinnedQuery: 'select identity, sha256 from platform.pinned_object',
+    copies: {
+      model: { schema: 'app', role: WORKSPACE_ROLE },
+      schemaPattern: COPY_SCHEMAS,
+      rolePattern: '^ax_t_[0-9a-f]{16}$',
+      // A cell knows itself by its name; at home the rows of other databases say nothing about this one.
+      placesQuery: `select role_name as role, case when kind = 'schema' then 't_' || name end as schema,
+        level is not null as complete from platform.place
+        where kind = 'schema' or current_database() = 'ax_' || name`,
+      besideCopies: BESIDE_COPIES,
+      wholeDatabase: WHOLE_CELL,
+    },
     extensions: ['plpgsql'],
     durable: options.durable,
   };

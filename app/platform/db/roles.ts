@@ -8,6 +8,8 @@ import { databaseError } from './errors.ts';
 export const OWNER_ROLE = 'ax_owner';
 /** Logs in for migrations only and steps into the owner's shoes by SET ROLE. */
 export const MIGRATE_ROLE = 'ax_migrate';
+/** What the workspace logs in as for tenants in the shared tables. */
+export const WORKSPACE_ROLE = 'ax_workspace';
 /** One login role per process that has a database; the other processes have none. */
 export const SERVICE_ROLES = ['ax_issuer', 'ax_workspace', 'ax_ledger', 'ax_sentinel'] as const;
 export type ServiceRole = (typeof SERVICE_ROLES)[number];
@@ -36,7 +38,13 @@ export interface RolesInput {
   readonly database: string;
   /** A password for each login role (stored as SCRAM verifiers), or `peer`: then no role has a password at all. */
   readonly logins: 'peer' | Readonly<Record<LoginRole, string>>;
+  /** Who may connect to it. Default: every login role. */
+  readonly connect?: readonly string[];
 }
+
+/** Connections the workspace may hold for one tenant with a role of its own. */
+const DEDICATED_CONNECTIONS_MAX = 12;
+const COMMON_ATTRIBUTES = 'nosuperuser nocreatedb nocreaterole noinherit noreplication nobypassrls';
 
 /**
  * Creates the roles and the database, or brings them back to what they must be; safe to run at every start. Every login
@@ -48,7 +56,7 @@ export async function setUpRoles(input: RolesInput): Promise<void> {
   try {
     await maintenance.connect();
     await createRoles(maintenance, input.logins);
-    await createDatabase(maintenance, input.database);
+    await createDatabase(maintenance, input);
   } catch (error) {
     throw databaseError('roles_failed', `the database roles could not be set up: ${(error as Error).message}`, error);
   } finally {
@@ -65,13 +73,13 @@ export async function setUpRoles(input: RolesInput): Promise<void> {
   }
 }
 
-async function createRoles(client: Client, logins: RolesInput['logins']): Promise<void> {
+/** The owner, the migrate role and the login roles of a server. */
+export async function createRoles(client: Client, logins: RolesInput['logins']): Promise<void> {
   const present = await client.query<{ rolname: string }>('select rolname from pg_catalog.pg_roles');
   const names = new Set(present.rows.map((row) => row.rolname));
-  const common = 'nosuperuser nocreatedb nocreaterole noinherit noreplication nobypassrls';
   for (const role of [OWNER_ROLE, ...LOGIN_ROLES]) {
     const verb = names.has(role) ? 'alter role' : 'create role';
-    await client.query(`${verb} ${escapeIdentifier(role)} ${common}`);
+    await client.query(`${verb} ${escapeIdentifier(role)} ${COMMON_ATTRIBUTES}`);
   }
   await client.query(`alter role ${OWNER_ROLE} nologin password null`);
   for (const role of LOGIN_ROLES) {
@@ -87,14 +95,33 @@ async function createRoles(client: Client, logins: RolesInput['logins']): Promis
   await client.query(`grant ${OWNER_ROLE} to ${MIGRATE_ROLE} with inherit false, set true, admin false`);
 }
 
-async function createDatabase(client: Client, database: string): Promise<void> {
+/** Makes or mends the role of one tenant: it may log in, is a member of nothing and owns nothing. */
+export async function createDedicatedRole(client: Client, role: string, login: 'peer' | string): Promise<void> {
+  const name = escapeIdentifier(role);
+  const found = await client.query('select 1 from pg_catalog.pg_roles where rolname = $1', [role]);
+  const password = login === 'peer' ? 'null' : `'${scramVerifier(login, systemRandom)}'`;
+  await client.query(
+    `${found.rowCount === 0 ? 'create' : 'alter'} role ${name} ${COMMON_ATTRIBUTES} login password ${password}
+     connection limit ${DEDICATED_CONNECTIONS_MAX}`,
+  );
+  await client.query(`alter role ${name} set search_path = pg_catalog`);
+}
+
+async function createDatabase(client: Client, { database, connect = LOGIN_ROLES }: RolesInput): Promise<void> {
   const name = escapeIdentifier(database);
   const found = await client.query('select 1 from pg_catalog.pg_database where datname = $1', [database]);
   if (found.rowCount === 0) await client.query(`create database ${name} owner ${OWNER_ROLE}`);
-  for (const other of ['postgres', 'template1', database]) {
+  for (const other of ['postgres', 'template1']) {
     await client.query(`revoke all on database ${escapeIdentifier(other)} from public`);
   }
-  await client.query(`grant connect on database ${name} to ${LOGIN_ROLES.join(', ')}`);
+  await allowConnect(client, database, connect);
+}
+
+/** Exactly these roles may connect, nobody may create temporary tables. */
+export async function allowConnect(client: Client, database: string, roles: readonly string[]): Promise<void> {
+  const name = escapeIdentifier(database);
+  await client.query(`revoke all on database ${name} from public`);
+  await client.query(`grant connect on database ${name} to ${roles.map((role) => escapeIdentifier(role)).join(', ')}`);
 }
 
 /** What only the superuser can take away. */

@@ -15,6 +15,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { ClientConfig } from 'pg';
+import { DEDICATED_ROLES } from './cluster.ts';
 import { migrate, readMigrations } from './migrate.ts';
 import { embeddedPackageDirectory } from './native.ts';
 import { launchPostgres, type Launched } from './postgres.ts';
@@ -56,6 +57,8 @@ export interface TestDatabase {
   readonly socketDirectory: string;
   readonly port: number;
   connectionFor(role: TestRole): TestConnection;
+  /** Passwords of the login roles, where the server asks for one. */
+  readonly logins: 'peer' | Readonly<Record<LoginRole, string>>;
   /** Applies further migrations (default: every one in `app/`, which is already done). */
   migrate(roots?: readonly string[]): Promise<{ applied: string[] }>;
   readonly launched: Launched;
@@ -94,7 +97,9 @@ function launch(state: string, commandPrefix: readonly string[], peers: readonly
     stateDirectory: state,
     packageDirectory: embeddedPackageDirectory(REPOSITORY_ROOT),
     superuser: SUPERUSER,
-    peerMap: ['root', ...peers].flatMap((osUser) => LOGIN_ROLES.map((role) => ({ osUser, role }))),
+    peerMap: ['root', ...peers].flatMap((osUser) =>
+      [...LOGIN_ROLES, DEDICATED_ROLES].map((role) => ({ osUser, role })),
+    ),
     settings: TEST_SETTINGS,
     commandPrefix,
     log: () => undefined,
@@ -115,6 +120,7 @@ function describe(launched: Launched, run: string, passwords: Passwords): TestDa
     port: launched.port,
     launched,
     connectionFor,
+    logins: launched.authentication === 'peer' ? 'peer' : passwords,
     migrate: (roots = [APP_ROOT]) => migrate({ connection: connectionFor('ax_migrate'), roots, log: () => undefined }),
     stop: async () => {
       await launched.stop();

@@ -11,6 +11,11 @@ export const EXIT_MEND_FIRST = 78;
 /** Name of the file that holds a role's password, in the folder of the process that logs in as it. */
 export const DATABASE_PASSWORD_FILE = 'database.secret';
 
+/** Name of the file, in the workspace's folder, that holds the password of a role made for one tenant. */
+export function dedicatedPasswordFile(role: string): string {
+  return `database-${role}.secret`;
+}
+
 /** How a process reaches the database: a socket (or host) and a role of its own. */
 export interface DatabaseAccess {
   readonly host: string;
@@ -25,6 +30,9 @@ export interface DatabaseAccess {
 
 /** Where a database is, without a role: each process has its own. */
 export type DatabaseAddress = Omit<DatabaseAccess, 'user' | 'passwordFile'>;
+
+/** The database that the house starts with. */
+export const HOME_CELL = 'home';
 
 /** One database with the complete schema; `home` is the first, others are of one tenant each. */
 export interface CellAddress {

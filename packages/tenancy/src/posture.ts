@@ -6,6 +6,7 @@ import {
   TABLE_CHECKS,
   WALL_POLICIES,
 } from './posture-queries.ts';
+import { checkCopies, readCopies, type CopyExpectations } from './posture-copies.ts';
 import { wallDeparsed } from './wall.ts';
 
 /** What may be wrong with the walls in the database. */
@@ -35,6 +36,10 @@ export type FindingCode =
   | 'function_set_config'
   | 'schema_create'
   | 'database_create'
+  | 'copy_changed'
+  | 'copy_unlisted'
+  | 'copy_rights'
+  | 'copy_connect'
   | 'extension_unknown'
   | 'foreign_server'
   | 'publication'
@@ -65,11 +70,14 @@ export interface PostureExpectations {
   readonly globalTablesQuery: string;
   /** SQL that gives rows `{ identity, sha256 }`: `PINNED_OBJECTS` as it was when the migrations ended. */
   readonly pinnedQuery: string;
+  /** Schemas and databases that were made for one tenant each; absent where there are none. */
+  readonly copies?: CopyExpectations;
   readonly extensions: readonly string[];
   /** False only for throw-away data. */
   readonly durable: boolean;
 }
 
+export type { CopyExpectations } from './posture-copies.ts';
 export { PINNED_OBJECTS } from './posture-queries.ts';
 
 /** Runs one statement and gives its rows. */
@@ -84,8 +92,14 @@ export async function checkPosture(query: CatalogueQuery, expected: PostureExpec
     ...expected.globalTables,
     ...(await query(expected.globalTablesQuery, [])).map((row) => String(row['name'])),
   ];
-  const input = JSON.stringify({ ...expected, globalTables: globals });
-  const findings: Finding[] = [];
+  const copies = expected.copies === undefined ? [] : await readCopies(query, expected.copies);
+  const input = JSON.stringify({
+    ...expected,
+    globalTables: globals,
+    loginRoles: [...expected.loginRoles, ...copies.filter(({ hasRole }) => hasRole).map(({ role }) => role)],
+    tenantSchemas: [...expected.tenantSchemas, ...copies.flatMap(({ schema }) => (schema === null ? [] : [schema]))],
+  });
+  const findings: Finding[] = expected.copies === undefined ? [] : await checkCopies(query, expected.copies, copies);
   for (const text of [ROLE_CHECKS, TABLE_CHECKS, FUNCTION_CHECKS, SERVER_CHECKS]) {
     for (const row of await query(text, [input])) {
       findings.push({ code: row['code'] as FindingCode, object: String(row['object']), detail: String(row['detail']) });

@@ -1,0 +1,85 @@
+import { fork } from 'node:child_process';
+import { join } from 'node:path';
+import { AppError } from '@auditrax/base';
+import { TLS_FLOOR_ARGUMENTS } from '@auditrax/workload';
+import type { LoginRole } from '../platform/db/roles.ts';
+import { HOME_CELL, type CellAddress, type ProvisionOrder } from '../platform/supervisor/messages.ts';
+import type { HouseDatabase } from './database.ts';
+import { ROOT } from './root.ts';
+import type { SetupAnswer, SetupMessage, SetupOrder } from './setup.ts';
+
+export type SetupDone = SetupAnswer & { readonly ok: true };
+
+/** The one-shot set-up process, which alone ever holds a superuser's credentials. */
+export interface HouseSetup {
+  /** Runs it for a start, or for one order to provision; one at a time. Rejects with its own words. */
+  run(provision?: ProvisionOrder): Promise<SetupDone>;
+  /** Where the databases are, home first, as the last run found them. */
+  cells(done: SetupDone): Promise<CellAddress[]>;
+}
+
+export function openSetup(input: {
+  readonly database: HouseDatabase;
+  readonly folders: Readonly<Record<LoginRole, SetupOrder['folders'][LoginRole]>>;
+  readonly statePath: string;
+  readonly compileCache: string;
+  readonly progress: (line: string) => void;
+}): HouseSetup {
+  const { database, folders } = input;
+  let last: Promise<unknown> = Promise.resolve();
+  const order = async (provision: ProvisionOrder | undefined): Promise<SetupOrder> => ({
+    address: database.address,
+    clusters: await database.clusters(),
+    logins: database.logins,
+    folders,
+    ...(provision === undefined ? {} : { provision }),
+  });
+  return {
+    run: (provision) => {
+      const done = last.then(() => runSetup(input, order(provision)));
+      last = done.catch(() => undefined);
+      return done;
+    },
+    cells: async ({ cells }) => {
+      const clusters = new Map((await database.clusters()).map((cluster) => [cluster.region, cluster.address]));
+      return [
+        { cell: HOME_CELL, region: database.region, address: database.address },
+        ...cells.flatMap(({ cell, region, database: name }) => {
+          const address = clusters.get(region);
+          return address === undefined ? [] : [{ cell, region, address: { ...address, database: name } }];
+        }),
+      ];
+    },
+  };
+}
+
+/** The process loads while the servers start; it is told what to do when they have. */
+async function runSetup(
+  { statePath, compileCache, progress }: Parameters<typeof openSetup>[0],
+  order: Promise<SetupOrder>,
+): Promise<SetupDone> {
+  const child = fork(join(ROOT, 'app/bin/setup.ts'), [statePath], {
+    execArgv: ['--disable-warning=ExperimentalWarning', ...TLS_FLOOR_ARGUMENTS],
+    env: { PATH: '/usr/bin:/bin', NODE_COMPILE_CACHE: compileCache },
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+  });
+  const answered = new Promise<SetupAnswer>((resolve) => {
+    child.on('message', (message) => {
+      const said = message as SetupMessage;
+      if ('progress' in said) progress(said.progress);
+      else resolve(said);
+    });
+    child.once('exit', (code, signal) =>
+      resolve({ ok: false, code: 'setup_failed', message: `the set-up process ended with ${signal ?? code}` }),
+    );
+  });
+  try {
+    child.send(await order, () => {}); // a process that is gone already is noticed by its exit
+  } catch (error) {
+    child.kill();
+    throw error;
+  }
+  const said = await answered;
+  if (!said.ok) throw new AppError(said.code, said.message);
+  return said;
+}
