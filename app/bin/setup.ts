@@ -2,7 +2,6 @@
 // the database superuser's or the migration role's credentials.
 import { chownSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { ClientConfig } from 'pg';
 import { AppError, systemRandom, toBase64Url } from '@auditrax/base';
 import { countHoldings, sumHoldings, type Holdings } from '../platform/db/holdings.ts';
 import { migrate } from '../platform/db/migrate.ts';
@@ -88,13 +87,10 @@ function placesInput(order: SetupOrder, logins: PlacesInput['logins']): PlacesIn
 }
 
 async function setUp(order: SetupOrder): Promise<SetupAnswer> {
-  const server = serverOf(order.address);
-  const { database } = order.address;
-  const creator = { ...server, ...order.clusters[0]!.creator };
   const logins = loginsOf(order);
   const places = placesInput(order, logins);
   const place = order.provision === undefined ? undefined : await makePlace(places, order.provision);
-  const applied = place === undefined ? await setUpHome({ creator, database, logins }, server) : [];
+  const applied = place === undefined ? await setUpHome(order, logins) : [];
   const cells = await bringUpPlaces(places);
   return {
     ok: true,
@@ -114,10 +110,10 @@ async function holdingsOf({ clusters, address }: SetupOrder, cells: readonly Cel
   return sumHoldings([home, ...found.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))]);
 }
 
-async function setUpHome(
-  { creator, database, logins }: { creator: ClientConfig; database: string; logins: PlacesInput['logins'] },
-  server: ClientConfig,
-): Promise<readonly string[]> {
+async function setUpHome(order: SetupOrder, logins: PlacesInput['logins']): Promise<readonly string[]> {
+  const { database } = order.address;
+  const server = serverOf(order.address);
+  const creator = { ...server, ...order.clusters[0]!.creator };
   await setUpRoles({ connection: { ...creator, database: 'postgres' }, database, logins });
   const connection = {
     ...server,

@@ -75,6 +75,6 @@ export async function mirrorWorkspaceRights(client: Client, role: string, scope:
   );
   const policyRoles = ({ object, part }: Right): readonly string[] =>
     (policies.find((row) => row['object'] === object && row['part'] === part)?.['roles'] ?? []) as string[];
-  const statements = rightsStatements(role, rights.get(WORKSPACE_ROLE)!, rights.get(role)!, policyRoles);
+  const statements = rightsStatements({ role, policyRoles }, rights.get(WORKSPACE_ROLE)!, rights.get(role)!);
   if (statements.length > 0) await client.query(statements.join(';\n'));
 }

@@ -43,7 +43,10 @@ async function as<T>(
   const { host, port } = server.connectionFor('superuser');
   const password = known === undefined ? passwordOf(role) : known.password;
   const client = new Client({
-    ...{ host, port, user: known?.user ?? role, database: name },
+    host,
+    port,
+    user: known?.user ?? role,
+    database: name,
     ...(password === undefined ? {} : { password }),
   });
   await client.connect();

@@ -143,24 +143,26 @@ function changeColumn(key: string, part: Part, found: Part): string[] {
   ];
 }
 
+type Rights = ReadonlyMap<string, Right>;
+
 /**
- * The statements that give `role` the rights that `wanted` has and take away what it has beyond them. `policyRoles` says
- * whom a policy names now.
+ * The statements that give `role` the rights that `wanted` has and take away what it has beyond them (`present`).
+ * `policyRoles` says whom a policy names now.
  */
 export function rightsStatements(
-  role: string,
-  wanted: ReadonlyMap<string, Right>,
-  present: ReadonlyMap<string, Right>,
-  policyRoles: (right: Right) => readonly string[],
+  { role, policyRoles }: { readonly role: string; readonly policyRoles: (right: Right) => readonly string[] },
+  wanted: Rights,
+  present: Rights,
 ): string[] {
   const write = (right: Right, give: boolean): string => {
     const { kind, object, part, privilege: what } = right;
     if (kind === 'policy') {
       const others = policyRoles(right).filter((name) => name !== role);
-      return `alter policy ${part} on ${object} to ${(give ? [...others, role] : others).map((name) => quote(name)).join(', ')}`;
+      const names = (give ? [...others, role] : others).map((name) => quote(name));
+      return `alter policy ${part} on ${object} to ${names.join(', ')}`;
     }
-    const right_ = part === '' ? what : `${what} (${part})`;
-    return `${give ? 'grant' : 'revoke'} ${right_} on ${kind} ${object} ${give ? 'to' : 'from'} ${quote(role)}`;
+    const [verb, to] = give ? ['grant', 'to'] : ['revoke', 'from'];
+    return `${verb} ${part === '' ? what : `${what} (${part})`} on ${kind} ${object} ${to} ${quote(role)}`;
   };
   const missing = [...wanted].filter(([key]) => !present.has(key)).map(([, right]) => write(right, true));
   const beyond = [...present].filter(([key]) => !wanted.has(key)).map(([, right]) => write(right, false));
