@@ -251,7 +251,7 @@ function placeBehind(place: Place, cause: unknown): Error {
 }
 
 function makeRole({ logins, dedicatedPassword }: PlacesInput, client: Client, { role_name }: Place): Promise<void> {
-  return createDedicatedRole(client, role_name, logins === 'peer' ? 'peer' : dedicatedPassword(role_name));
+  return createDedicatedRole(client, role_name, logins === 'peer' ? undefined : dedicatedPassword(role_name));
 }
 
 /** Home's row of the tenant is the truth; a cell has it for its keys, and follows what changes. */

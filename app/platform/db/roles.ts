@@ -95,11 +95,11 @@ export async function createRoles(client: Client, logins: RolesInput['logins']):
   await client.query(`grant ${OWNER_ROLE} to ${MIGRATE_ROLE} with inherit false, set true, admin false`);
 }
 
-/** Makes or mends the role of one tenant: it may log in, is a member of nothing and owns nothing. */
-export async function createDedicatedRole(client: Client, role: string, login: 'peer' | string): Promise<void> {
+/** Makes or mends the role of one tenant: it may log in, is a member of nothing and owns nothing. Peer: no password. */
+export async function createDedicatedRole(client: Client, role: string, secret: string | undefined): Promise<void> {
   const name = escapeIdentifier(role);
   const found = await client.query('select 1 from pg_catalog.pg_roles where rolname = $1', [role]);
-  const password = login === 'peer' ? 'null' : `'${scramVerifier(login, systemRandom)}'`;
+  const password = secret === undefined ? 'null' : `'${scramVerifier(secret, systemRandom)}'`;
   await client.query(
     `${found.rowCount === 0 ? 'create' : 'alter'} role ${name} ${COMMON_ATTRIBUTES} login password ${password}
      connection limit ${DEDICATED_CONNECTIONS_MAX}`,

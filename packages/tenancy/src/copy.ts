@@ -63,8 +63,12 @@ function unmake(part: Part): string {
       return `revoke ${privilege(part)} on ${table(part)} from ${to}`;
     case 'usage':
       return `revoke ${privilege(part)} on schema @schema from ${to}`;
-    default:
+    case 'trigger':
+    case 'policy':
       return `drop ${part.kind} ${quote(part.name)} on ${table(part)}`;
+    case 'relation':
+    case 'column':
+      throw new CopyRefused(`${part.kind} ${part.relation} ${part.name}`, 'holds rows');
   }
 }
 
@@ -91,7 +95,8 @@ function make(part: Part, model: Shape, copy: Shape): string[] {
       return [`grant ${privilege(part)} on ${table(part)} to ${quote(role!)}`];
     case 'usage':
       return [`grant ${privilege(part)} on schema @schema to ${quote(role!)}`];
-    default:
+    case 'index':
+    case 'trigger':
       return [part.definition];
   }
 }
