@@ -10,7 +10,7 @@ import {
   type ConsoleMessage,
   type Page,
 } from 'playwright-core';
-import type { House, HouseOptions } from '../../app/bin/house.ts';
+import type { House } from '../../app/bin/house.ts';
 import { makeStateFolder, openTestHouse, removeFolder } from './house.ts';
 
 const CHROMIUM = '/usr/bin/chromium';
@@ -268,7 +268,7 @@ export interface Site {
 }
 
 /** Starts a house in a state folder of its own, seeds the sample, and opens a browser. */
-export async function openSite(change: Partial<HouseOptions> = {}): Promise<Site> {
+export async function openSite(change: Parameters<typeof openTestHouse>[1] = {}): Promise<Site> {
   const state = makeStateFolder();
   const lines: string[] = [];
   const log = (line: string) => void lines.push(line);

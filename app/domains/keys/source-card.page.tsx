@@ -32,7 +32,10 @@ function sourceFacts(source: KeySourceView) {
   return [
     ['Promise', <AssuranceChip key="assurance" assurance={source.assurance} />] as const,
     ...settings,
-    ['Fingerprint', <Hash key="fingerprint" text={source.fingerprint} />] as const,
+    // A store that does not answer does not tell its fingerprint either.
+    ...(source.fingerprint === ''
+      ? []
+      : [['Fingerprint', <Hash key="fingerprint" text={source.fingerprint} />] as const]),
     ...(source.activeSince === null ? [] : [['Active', <Ago key="since" at={source.activeSince} />] as const]),
     ...(source.health.checkedAt === null
       ? []

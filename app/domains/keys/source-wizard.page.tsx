@@ -60,20 +60,25 @@ function KindStep({
   );
 }
 
+/** Whoever refuses was reached; what does not answer, or not to the point, was not. */
+function reached(checked: CheckedSource): { readonly ok: boolean; readonly detail: string } {
+  if (checked.provider !== null) return { ok: true, detail: `It answers as ${checked.provider}.` };
+  if (checked.health.state === 'withdrawn') return { ok: true, detail: 'It answers, and refuses.' };
+  return { ok: false, detail: 'No answer that could be used.' };
+}
+
 function CheckResult({ checked }: { checked: CheckedSource }) {
   return (
     <>
-      <div className="row">
-        <HealthChip health={checked.health} />
-        {checked.assurance && <AssuranceChip assurance={checked.assurance} />}
-      </div>
+      {checked.ok && (
+        <div className="row">
+          <HealthChip health={checked.health} />
+          {checked.assurance && <AssuranceChip assurance={checked.assurance} />}
+        </div>
+      )}
       <Checks
         steps={[
-          {
-            name: 'The store was reached',
-            ok: checked.provider !== null,
-            detail: checked.provider === null ? 'No answer that could be read.' : `It answers as ${checked.provider}.`,
-          },
+          { name: 'The store was reached', ...reached(checked) },
           {
             name: 'A throw-away key was wrapped, unwrapped and compared',
             ok: checked.ok ? true : checked.provider === null ? null : false,
@@ -154,7 +159,7 @@ function ApproveSwitch({
       }
       onDone={({ moving }) => {
         toast(
-          'Your key protects your data now',
+          moving.left === 0 ? 'Your key protects your data now' : 'Your key seals what is new; the rest is to be moved',
           moving.left === 0
             ? `All ${moving.total} data keys have moved.`
             : `${moving.left} data keys are still to be moved. ${moving.stopped?.advice ?? ''}`.trimEnd(),
