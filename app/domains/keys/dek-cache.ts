@@ -69,11 +69,11 @@ export class DekCache {
     return started;
   }
 
-  /** First parts of the names (up to a slash) of what is held and not expired, as far as `wanted` says so. */
-  owners(wanted: (held: DekHandle) => boolean): ReadonlySet<string> {
+  /** First parts of the names (up to a slash) of what is held and not expired. */
+  owners(): ReadonlySet<string> {
     const found = new Set<string>();
     for (const [name, held] of this.#held) {
-      if (held.expiresAtMs > this.#clock.nowMs() && wanted(held.value)) found.add(name.slice(0, name.indexOf('/')));
+      if (held.expiresAtMs > this.#clock.nowMs()) found.add(name.slice(0, name.indexOf('/')));
     }
     return found;
   }

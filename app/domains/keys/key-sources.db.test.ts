@@ -237,6 +237,23 @@ describe('a tenant’s own key source', () => {
     watch.stop();
   });
 
+  it('what was unwrapped before the switch is wiped as well when the new source is withdrawn', async () => {
+    const tenant = await newTenant();
+    const written = await tenant.write();
+    const parts = { tenantDoor: deps.tenantDoor, keysClient: vault.keysClient, fields: FIELDS, clock };
+    const holder = createSealer({ ...parts, service: 'issuer', random: systemRandom });
+    const watch = watchLeases({ sealer: holder, client: vault.sourcesClient, onFailure: () => undefined });
+    const read = () => holder.openText({ context: { ...tenant.context }, field: 'app.note.title', ...written });
+    expect(await read()).toBe('a note'); // under the installation's key, in a process that did not make the switch
+    await changeSource(deps, tenant.asker, KMS);
+    store.refusal.code = 'kek_disabled';
+    clock.advance(HEALTH_FRESH_MS);
+    await watch.look();
+    await expect(read()).rejects.toThrow(withCode('kek_disabled'));
+    store.refusal.code = undefined;
+    watch.stop();
+  });
+
   it('a use that is refused as withdrawn is known to the leases at once, without another question', async () => {
     const tenant = await newTenant();
     const written = await tenant.write();

@@ -13,12 +13,13 @@ export interface LeaseWatch {
 }
 
 /**
- * Asks every five seconds whether keys unwrapped by tenants' own sources may go on being used, and wipes those of a
- * tenant that has withdrawn its key. Without an answer they go on until they expire (300 s): a key store that is out of
- * reach withdraws nothing. Nothing is asked while no such key is held.
+ * Asks every five seconds whether keys that are held may go on being used, and wipes those of a tenant that has withdrawn
+ * its key; of a tenant without a key source of its own the keys process knows the answer without asking anybody. Without
+ * an answer they go on until they expire (300 s): a key store that is out of reach withdraws nothing. Nothing is asked
+ * while no key is held.
  */
 export function watchLeases(deps: {
-  readonly sealer: Pick<Sealer, 'ownSourceTenants' | 'purge'>;
+  readonly sealer: Pick<Sealer, 'tenantsHeld' | 'purge'>;
   readonly client: Pick<KeySourcesClient, 'lease'>;
   readonly onFailure: (error: unknown) => void;
 }): LeaseWatch {
@@ -28,7 +29,7 @@ export function watchLeases(deps: {
   };
   const look = async (): Promise<void> => {
     try {
-      const tenants = deps.sealer.ownSourceTenants();
+      const tenants = deps.sealer.tenantsHeld();
       for (let first = 0; first < tenants.length; first += LEASES_PER_CALL_MAX) {
         await askAbout(tenants.slice(first, first + LEASES_PER_CALL_MAX));
       }

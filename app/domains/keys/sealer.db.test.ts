@@ -449,50 +449,39 @@ describe('a key is used only as what it was made for', () => {
     expect(await sealer.openText({ ...place, context: other.context, sealed: theirs })).toBe('y');
   });
 
-  it('a lease that was withdrawn wipes; one that nobody answers for goes on; the installation’s own is not asked for', async () => {
+  it('a lease that was withdrawn wipes; one that nobody answers for goes on; nothing held, nothing asked', async () => {
     const { context, sealer } = await provisioned();
     const place = { context, field: 'app.note.title', rowId: uuid() } as const;
     const sealed = await sealer.seal({ ...place, value: 'x' });
     const asked: string[][] = [];
-    let state: 'usable' | 'withdrawn' | 'silent' = 'usable';
+    let state: 'installation' | 'withdrawn' | 'silent' = 'installation';
     const client = {
       lease: async (tenantIds: readonly string[]) => {
         asked.push([...tenantIds]);
         if (state === 'silent') throw new AppError('keys_unavailable', 'nobody answers');
-        return tenantIds.map((tenantId) => ({ tenantId, state: state as 'usable' | 'withdrawn', code: null }));
+        return tenantIds.map((tenantId) => ({ tenantId, state: state as 'installation' | 'withdrawn', code: null }));
       },
     };
     const failures: unknown[] = [];
-    const watch = watchLeases({ sealer, client, onFailure: (error) => failures.push(error) });
+    const own = makeSealer();
+    const watch = watchLeases({ sealer: own, client, onFailure: (error) => failures.push(error) });
     await watch.look();
     expect(asked).toEqual([]);
-    sealer.purge();
-    const [before] = await deks(context);
-    await admin.query('alter table app.dek disable trigger user');
-    await admin.query(`update app.dek set kek_ref = 'xks:sample' where tenant_id = $1`, [context.tenantId]);
-    await admin.query('alter table app.dek enable trigger user');
-    const ofRing: KeysClient = {
-      ...vault.keysClient,
-      open: (given, name, wrapped) => vault.keysClient.open(given, name, { ...wrapped, kekRef: before.kek_ref }),
-    };
-    const own = makeSealer({ keysClient: ofRing });
-    const ownWatch = watchLeases({ sealer: own, client, onFailure: (error) => failures.push(error) });
     expect(await own.openText({ ...place, sealed })).toBe('x');
     vault.calls.length = 0;
-    await ownWatch.look();
+    await watch.look();
     state = 'silent';
-    await ownWatch.look();
+    await watch.look();
     expect(failures).toHaveLength(1);
     expect(await own.openText({ ...place, sealed })).toBe('x');
     expect(vault.calls).toEqual([]);
     state = 'withdrawn';
-    await ownWatch.look();
-    expect(own.ownSourceTenants()).toEqual([]);
+    await watch.look();
+    expect(own.tenantsHeld()).toEqual([]);
     expect(await own.openText({ ...place, sealed })).toBe('x');
     expect(vault.calls).toEqual(['keys.unwrap']);
     expect(asked).toEqual([[context.tenantId], [context.tenantId], [context.tenantId]]);
     watch.stop();
-    ownWatch.stop();
   });
 
   it('an answer that does not fit the contract is no key', async () => {

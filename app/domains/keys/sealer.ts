@@ -86,8 +86,11 @@ export interface Sealer {
     readonly column: Pick<SealedColumn, 'field' | 'purpose'>;
     readonly rows: readonly SealedRow[];
   }): Promise<Resealed>;
-  /** Tenants of whom keys are held that a key source of their own has unwrapped: the withdrawal of one is to be felt. */
-  ownSourceTenants(): readonly Uuid[];
+  /**
+   * Tenants of whom keys are held. Whoever has moved to a key source of its own meanwhile is among them: what the former
+   * one had unwrapped is to feel the withdrawal of the new one as well.
+   */
+  tenantsHeld(): readonly Uuid[];
   /** Another key may seal by now: it is asked for at the next write. */
   forgetActive(tenantId?: Uuid): void;
   /** Forgets the tenant's keys at once (withdrawn key, deleted tenant); all tenants' when none is named. */
@@ -96,8 +99,6 @@ export interface Sealer {
 
 /** The owner of a key has withdrawn it, or it exists no more: as against a key store that is only out of reach. */
 const WITHDRAWN: readonly string[] = ['kek_denied', 'kek_disabled', 'kek_gone'];
-/** Keys of the installation's own ring. */
-const INSTALLATION_KEK = 'local:';
 
 export interface SealerDeps extends KeyDeps {
   /** Name to number, merged from all rooms (`mergeSealedFields`). */
@@ -156,7 +157,7 @@ export function createSealer(deps: SealerDeps): Sealer {
         if (await rotateWhenDue(deps, { context, purpose })) keys.forgetActive(context.tenantId);
     },
     resealMany: (input) => resealMany({ keys, random: deps.random, schemaRevision: SCHEMA_REVISION }, input),
-    ownSourceTenants: keys.ownSourceTenants,
+    tenantsHeld: keys.tenantsHeld,
     forgetActive: keys.forgetActive,
     purge: keys.purge,
   };
@@ -204,7 +205,7 @@ export interface KeyFinder {
   purge(tenantId?: Uuid): void;
   /** Which key seals is asked again; what is cached still opens. */
   forgetActive(tenantId?: Uuid): void;
-  ownSourceTenants(): readonly Uuid[];
+  tenantsHeld(): readonly Uuid[];
 }
 
 function keyFinder(deps: SealerDeps): KeyFinder {
@@ -266,7 +267,7 @@ function keyFinder(deps: SealerDeps): KeyFinder {
     },
     purge,
     forgetActive,
-    ownSourceTenants: () => [...cache.owners((held) => !held.kekRef.startsWith(INSTALLATION_KEK))] as Uuid[],
+    tenantsHeld: () => [...cache.owners()] as Uuid[],
   };
 }
 
