@@ -52,10 +52,15 @@ export const encryptionClaims: readonly Claim[] = [
       { file: 'packages/seal/src/chunked.ts', export: 'sealChunks', necessary: true },
       { file: 'app/domains/keys/sealer.ts', export: 'createSealer', necessary: true },
       { file: 'app/domains/keys/vault.ts', export: 'createVault', necessary: false },
+      {
+        file: 'app/domains/keys/migrations/20261123093100_keys_reseal.sql',
+        export: 'platform.guard_sealed',
+        necessary: true,
+      },
     ],
     probe: 'keys.envelope',
     wouldTurnRed:
-      'A marked secret is found readable in the database or in a stored file, a changed byte still opens, or one tenant’s sealed value opens for another.',
+      'A marked secret is found readable in the database or in a stored file, a changed byte still opens, one tenant’s sealed value opens for another, or other bytes can be put over a sealed value.',
   },
   {
     ...shared,
@@ -101,6 +106,7 @@ export const encryptionClaims: readonly Claim[] = [
     enforcers: [
       { file: 'app/domains/keys/key-stores.ts', export: 'openKeyStores', necessary: true },
       { file: 'app/domains/keys/leases.ts', export: 'watchLeases', necessary: true },
+      { file: 'packages/seal/src/providers/aws-kms/provider.ts', export: 'awsKmsProvider', necessary: true },
     ],
     probe: 'keys.byok',
     assertedBecause:
@@ -118,6 +124,7 @@ export const encryptionClaims: readonly Claim[] = [
     enforcers: [
       { file: 'app/domains/keys/key-stores.ts', export: 'openKeyStores', necessary: true },
       { file: 'app/domains/keys/leases.ts', export: 'watchLeases', necessary: true },
+      { file: 'packages/seal/src/providers/xks/provider.ts', export: 'xksKekProvider', necessary: true },
     ],
     probe: 'keys.xks',
     assertedBecause:

@@ -7,7 +7,7 @@ import { Icon, Mark, type IconName } from '../ui/icon.tsx';
 import { Dialog, Menu, toastError } from '../ui/overlay.tsx';
 import { Ago } from '../ui/time.tsx';
 import { request } from './api.ts';
-import { leaveForDoor, roleWords, sessionQuery } from './session.tsx';
+import { leaveForDoor, nameOfSelf, roleWords, sessionQuery } from './session.tsx';
 import { useTheme, type Theme } from './theme.ts';
 import type { OncallAnswer, Role, Session } from './wire.ts';
 
@@ -129,6 +129,7 @@ export function ThemeMenu() {
 
 function PersonMenu({ session }: { session: Session }) {
   const navigate = useNavigate();
+  const name = nameOfSelf(session);
   const leave = async (everywhere: boolean) => {
     try {
       await request(everywhere ? '/api/identity/sign-out-everywhere' : '/api/identity/sign-out', { method: 'POST' });
@@ -140,9 +141,9 @@ function PersonMenu({ session }: { session: Session }) {
   return (
     <Menu
       trigger={
-        <button type="button" className="btn btn--quiet" aria-label={session.person.label}>
+        <button type="button" className="btn btn--quiet" aria-label={name}>
           <Icon name="people" />
-          <span>{session.person.label}</span>
+          <span>{name}</span>
           <Icon name="down" />
         </button>
       }

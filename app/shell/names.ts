@@ -1,6 +1,6 @@
 import { useQuery } from '@tanstack/react-query';
 import { request } from './api.ts';
-import { useSession } from './session.tsx';
+import { nameOfSelf, useSession } from './session.tsx';
 import type { Member } from './wire.ts';
 
 export const membersKey = ['members'] as const;
@@ -18,11 +18,11 @@ export function useMembers() {
 
 /** Turns a member id into a label: "you", the person's label, or plain words where the role may not know. */
 export function useNames(): (memberId: string) => string {
-  const { person } = useSession();
+  const session = useSession();
   const members = useMembers();
   return (memberId) => {
     const known = members.data?.members.find((member) => member.id === memberId);
-    if (memberId === person.id || known?.self) return `${person.label} (you)`;
+    if (memberId === session.person.id || known?.self) return `${nameOfSelf(session)} (you)`;
     return known?.label ?? 'another member';
   };
 }

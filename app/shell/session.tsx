@@ -35,6 +35,11 @@ export const roleWords: Readonly<Record<Role, string>> = {
   operator: 'Operator',
 };
 
+/** What the person is called; by the role while the organisation's own key is withdrawn. */
+export function nameOfSelf({ person, role }: Pick<Session, 'person' | 'role'>): string {
+  return person.label ?? roleWords[role];
+}
+
 /** What a role may do, in one line, for forms that hand it out. */
 export const roleHelp: Readonly<Record<Role, string>> = {
   lead: 'Creates and finalises engagements, invites people, exports the audit trail.',

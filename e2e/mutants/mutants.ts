@@ -44,6 +44,7 @@ export interface GrantMutant extends Named {
 export type Mutant = ModuleMutant | FunctionMutant | WallMutant | GrantMutant;
 
 const PLATFORM_SQL = 'app/platform/db/migrations/20261122090000_platform.sql';
+/** Holds the commit guard as it is now, and the guard of sealed values. */
 const AUDIT_SQL = 'app/domains/keys/migrations/20261123093100_keys_reseal.sql';
 
 // A blob of the sealed form with the plain value in it; all zero where the nonce belongs, so that it is known again.
@@ -56,6 +57,25 @@ const OPEN_CLEAR_BLOB = `(sealed) => {
   const blob = Buffer.from(sealed);
   return blob.subarray(6, 30).every((byte) => byte === 0) ? blob.subarray(30, -16) : undefined;
 }`;
+
+const OWN_STORE_UNASKED = 'data keys kept here in the open, and the store is never asked';
+
+/** A driver that keeps data keys by itself under the name of the tenant's key. */
+function unasked(driver: string, kekRef: string): string {
+  return `((make) => (given) => {
+    const open = (dek) => ({ wrapped: Buffer.concat([dek, Buffer.alloc(32)]), kekRef: ${kekRef} });
+    return {
+      ...make(given),
+      generateDek: async () => {
+        const dek = Buffer.from(given.random.bytes(32));
+        return { dek, ...open(dek) };
+      },
+      wrap: async (dek) => open(dek),
+      unwrap: async ({ wrapped }) => Buffer.from(wrapped.subarray(0, 32)),
+      health: async () => ({ ok: true }),
+    };
+  })(${driver})`;
+}
 
 function at(file: string, name: string): { kind: 'module'; file: string; export: string } {
   return { kind: 'module', file, export: name };
@@ -318,8 +338,30 @@ const SEALS: readonly Mutant[] = [
         return { wrapped, kekRef, commitment: dekCommitment(dek, context) };
       },
       unwrap: (wrapped, context) => provider.unwrap(wrapped, context),
+      rewrap: async (wrapped, context) => provider.wrap(await provider.unwrap(wrapped, context), context),
       describe: async () => ({ ...(await provider.describe()), health: await provider.health() }),
     })`,
+    processes: ['keys'],
+  },
+  {
+    kind: 'function',
+    file: AUDIT_SQL,
+    export: 'platform.guard_sealed',
+    signature: 'platform.guard_sealed()',
+    left: 'sealed values may become anything',
+    nothing: `create or replace function platform.guard_sealed() returns trigger
+      language plpgsql security definer set search_path = pg_catalog, pg_temp as 'begin return new; end'`,
+  },
+  {
+    ...at('packages/seal/src/providers/aws-kms/provider.ts', 'awsKmsProvider'),
+    left: OWN_STORE_UNASKED,
+    nothing: unasked('awsKmsProvider', '`aws-kms:${given.source.keyArn}`'),
+    processes: ['keys'],
+  },
+  {
+    ...at('packages/seal/src/providers/xks/provider.ts', 'xksKekProvider'),
+    left: OWN_STORE_UNASKED,
+    nothing: unasked('xksKekProvider', '`xks:${given.sourceId}`'),
     processes: ['keys'],
   },
   {

@@ -27,6 +27,7 @@ export const DRILLS = [
   // At the keys and what they seal.
   'stored-field',
   'stored-object',
+  'overwrite-sealed',
   'field-changed-byte',
   'field-other-tenant',
   'field-other-row',

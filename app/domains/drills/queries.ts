@@ -70,6 +70,11 @@ export function noteOf(tenantId: Uuid, id: Uuid): Statement<{ note: Buffer }> {
   return sql<{ note: Buffer }>`select note from app.result where tenant_id = ${tenantId} and id = ${id}`;
 }
 
+/** A careless job, or an intruder with the application's login, puts other bytes over a sealed value. */
+export function overwriteNote(tenantId: Uuid, id: Uuid, note: Uint8Array): Statement {
+  return sql`update app.result set note = ${note} where tenant_id = ${tenantId} and id = ${id}`;
+}
+
 export interface WrappedKeyRow {
   readonly id: Uuid;
   readonly version: number;

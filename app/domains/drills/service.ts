@@ -120,6 +120,15 @@ async function storedField(ground: Ground): Promise<DrillResult> {
   return { kind: 'happened', facts: { bytes: note.toString('base64'), size_bytes: note.length } };
 }
 
+/** Writes the stored note with its last byte changed over itself; a value that committed would be lost. */
+async function overwriteSealed(ground: Ground): Promise<DrillResult> {
+  const { deps, own } = ground;
+  const note = Buffer.from(await sealedNote(ground));
+  note[note.length - 1]! ^= 0x01;
+  await deps.tenant.transaction(own, (tx) => tx.query(queries.overwriteNote(own.tenantId, rowOf(ground), note)));
+  return { kind: 'happened', facts: { committed: true } };
+}
+
 async function storedObject(ground: Ground): Promise<DrillResult> {
   const { deps, own } = ground;
   const folder = layoutOf(deps.objectsDirectory).objects({ tenantId: own.tenantId, objectId: rowOf(ground) });
@@ -224,6 +233,7 @@ const DRILL: Readonly<Record<DrillName, Drill>> = {
   'unlogged-write': unloggedWrite,
   'stored-field': storedField,
   'stored-object': storedObject,
+  'overwrite-sealed': overwriteSealed,
   'field-changed-byte': openingDrill((ground) => ({ context: ground.own, rowId: rowOf(ground), flip: true })),
   'field-other-tenant': openingDrill((ground) => ({ context: ground.other, rowId: rowOf(ground), flip: false })),
   'field-other-row': openingDrill(({ own, deps }) => ({ context: own, rowId: uuidV4(deps.random), flip: false })),

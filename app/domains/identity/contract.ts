@@ -53,7 +53,8 @@ const ceremony = z.strictObject({ challengeId: uuid, options: z.looseObject({ ch
 const role = z.enum(['lead', 'auditor', 'client', 'operator']);
 const signedIn = z.strictObject({
   signedIn: z.literal(true),
-  person: z.strictObject({ id: z.string(), label: z.string() }),
+  /** No label while the organisation's own key is withdrawn: whoever can give it back must get in all the same. */
+  person: z.strictObject({ id: z.string(), label: z.string().nullable() }),
   role,
   tenant: z.strictObject({
     slug: z.string(),

@@ -1,5 +1,6 @@
 import { AppError, parseUuid, type Uuid } from '@auditrax/base';
 import type { AuthenticationResponseJSON, RegistrationResponseJSON } from '@simplewebauthn/server';
+import { isKeyStoreFault } from '../keys/index.ts';
 import { bindRoutes, type EdgeDoor, type RoomRoutes } from '../../platform/http/handler.ts';
 import {
   CLIENT_HEADER,
@@ -38,11 +39,11 @@ function arrivalOf(call: PublicCall): Arrival {
 
 async function describe(deps: IdentityDeps, session: LiveSession) {
   const { context, slug, displayName, kind } = session.tenant;
-  const label = await deps.sealer.openText({
-    context,
-    field: 'identity.member.label',
-    rowId: session.personId,
-    sealed: session.label,
+  const place = { context, field: 'identity.member.label', rowId: session.personId } as const;
+  const label = await deps.sealer.openText({ ...place, sealed: session.label }).catch((error: unknown) => {
+    // A lead who could not sign in could not mend the very key that is missing.
+    if (!isKeyStoreFault(error)) throw error;
+    return null;
   });
   return {
     signedIn: true as const,

@@ -6,7 +6,7 @@ import { request } from '../../shell/api.ts';
 import { Door } from '../../shell/door.tsx';
 import { Failure } from '../../shell/failure.tsx';
 import { assertPasskey, passkeyObstacle } from '../../shell/passkey.ts';
-import { sessionQuery } from '../../shell/session.tsx';
+import { nameOfSelf, sessionQuery } from '../../shell/session.tsx';
 import type { Ceremony } from '../../shell/wire.ts';
 
 const route = getRouteApi('/sign-in');
@@ -88,7 +88,7 @@ export function SignInPage() {
         </Notice>
       )}
       {session.data?.signedIn && (
-        <Notice title={`You are signed in as ${session.data.person.label}`}>
+        <Notice title={`You are signed in as ${nameOfSelf(session.data)}`}>
           <p>Signing in again replaces that session.</p>
         </Notice>
       )}

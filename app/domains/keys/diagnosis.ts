@@ -48,6 +48,11 @@ export function isWithdrawal(code: string): boolean {
   return diagnose(code).state === 'withdrawn';
 }
 
+/** True when it is the tenant's own key, or its key store, that does not do what it should. */
+export function isKeyStoreFault(error: unknown): boolean {
+  return isAppError(error) && Object.hasOwn(DIAGNOSES, error.code);
+}
+
 /** An error of a key store as a health result. */
 export function healthOfError(error: unknown): KekHealth {
   const message = error instanceof Error ? error.message : '';

@@ -7,6 +7,8 @@ import { checks, verdict, type Checks } from '../../claims/verdict.ts';
 const FIELD_MAGIC = Buffer.of(0xa7, 0x01);
 const OBJECT_MAGIC = Buffer.from('AXE1\x01', 'latin1');
 const MARK_BYTES = 24;
+/** What the database raises when a sealed value is to become something else than itself under a younger key. */
+const OVERWRITTEN = 'AX104';
 
 interface Planted {
   readonly note: string;
@@ -111,8 +113,13 @@ export const envelopeProbe: Probe = {
         outcome.kind === 'refused' ? 'The keys could not be asked.' : means,
       );
     }
+    const over = await house.drill('overwrite-sealed', { tenant: 'a', rowId: planted.resultId });
+    done.expect(
+      over.kind === 'refused' && over.sqlState === OVERWRITTEN,
+      `Other bytes over a sealed value were ${over.kind === 'refused' ? `refused by another wall (${over.sqlState ?? over.code})` : 'kept'}.`,
+    );
     return verdict(done, {
-      green: `A fresh mark in a field and in a file was found nowhere in the stored bytes and came back whole; ${OPENINGS.length} ways to open them wrongly were refused.`,
+      green: `A fresh mark in a field and in a file was found nowhere in the stored bytes and came back whole; ${OPENINGS.length} ways to open them wrongly were refused, and other bytes over one of them as well.`,
       evidence: { openings: OPENINGS.map((one) => one.drill) },
     });
   },

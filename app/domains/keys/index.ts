@@ -1,5 +1,6 @@
 export { createKeysClient } from './client.ts';
 export type { KeysClient } from './client.ts';
+export { isKeyStoreFault } from './diagnosis.ts';
 export { problems } from './errors.ts';
 export { keyConsoleRoutes, keySourceRoutes, keysRoutes, rotationRoutes } from './routes.ts';
 export { watchLeases } from './leases.ts';
