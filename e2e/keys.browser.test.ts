@@ -206,7 +206,13 @@ async function switchTo(lead: Visitor, kind: string, outcome = 'Your key protect
 /** The key is gone: the page of the keys says so and why, and the work cannot be read. Then it is given back. */
 async function feelsWithdrawal(
   lead: Visitor,
-  owner: { readonly name: string; takeAway(): void; giveBack(): Promise<void> | void; readonly says: RegExp },
+  owner: {
+    /** Pictures are kept under this name. */
+    readonly name?: string;
+    takeAway(): void;
+    giveBack(): Promise<void> | void;
+    readonly says: RegExp;
+  },
 ): Promise<void> {
   await readsItsWork(lead);
   await lead.goto('/app/keys');
@@ -218,7 +224,7 @@ async function feelsWithdrawal(
   await alarm.waitFor();
   await lead.reads(owner.says);
   await lead.reads('What to do:');
-  await lead.picture(`key-withdrawn-${owner.name}`);
+  if (owner.name !== undefined) await lead.picture(`key-withdrawn-${owner.name}`);
   await lead.goto('/app/');
   // What is shown is what the workspace holds: until it has asked, a data key that is open already still opens.
   const shut = lead.page.getByText('Your organisation’s own key is withdrawn');
@@ -232,7 +238,7 @@ async function feelsWithdrawal(
   }
   expect(await shut.count()).toBe(1);
   await expect.poll(() => lead.page.getByText(TITLE).count()).toBe(0);
-  await lead.picture(`work-withdrawn-${owner.name}`);
+  if (owner.name !== undefined) await lead.picture(`work-withdrawn-${owner.name}`);
   await owner.giveBack();
   await readsItsWork(lead);
   await lead.goto('/app/keys');
@@ -348,7 +354,6 @@ async function importedMaterial(lead: Visitor): Promise<void> {
   await lead.picture('key-material-imported');
   await switchTo(lead, KINDS.kms);
   await feelsWithdrawal(lead, {
-    name: 'expired',
     // Two days pass in the account of the key, and its material is gone.
     takeAway: () => {
       simulator.skewBy(3 * DAY_MS);
@@ -385,7 +390,6 @@ async function externalStore(lead: Visitor): Promise<void> {
   await lead.picture('key-settings-xks');
   await switchTo(lead, KINDS.xks);
   await feelsWithdrawal(lead, {
-    name: 'xks',
     takeAway: () => store.setKeyEnabled(false),
     giveBack: () => store.setKeyEnabled(true),
     says: /rehearsal-key of the key store is not enabled|disabled/,
@@ -397,6 +401,8 @@ async function ownHsmKey(lead: Visitor): Promise<void> {
   await openWizard(lead, KINDS.hsm, { 'Label of the key': 'lakeside' });
   await switchTo(lead, KINDS.hsm);
   await lead.picture('keys-hsm');
+  await readsItsWork(lead); // so that something is open
+  await lead.goto('/app/keys');
   owners!.pullOut();
   const silent = lead.page.getByText('Your key store does not answer');
   await silent.waitFor({ timeout: FELT_MS_MAX });
