@@ -318,9 +318,11 @@ async function ownKmsKey(lead: Visitor): Promise<void> {
 
 /** Fetches what to pack the material with, packs it on the owner's machine, hands it over and approves. */
 async function importMaterial(lead: Visitor, expires: string): Promise<void> {
-  const saving = lead.page.waitForEvent('download');
   await lead.button('Fetch what to wrap it with').click();
-  await lead.button('Wrapping key (DER)').click();
+  const key = lead.button('Wrapping key (DER)');
+  await key.waitFor();
+  const saving = lead.page.waitForEvent('download');
+  await key.click();
   const der = readFileSync(await (await saving).path());
   expect(createPublicKey({ key: der, format: 'der', type: 'spki' }).asymmetricKeyDetails?.modulusLength).toBe(4096);
   const buffer = owners!.packMaterial(der);

@@ -5,7 +5,7 @@ import { Facts, Notice, Stages } from '../../ui/display.tsx';
 import { TextField } from '../../ui/field.tsx';
 import { Dialog, toast } from '../../ui/overlay.tsx';
 import { bytesText } from '../../ui/progress.tsx';
-import { Ago, Instant, useNow } from '../../ui/time.tsx';
+import { Ago, Instant, useNow, utcText } from '../../ui/time.tsx';
 import { request, saveFile } from '../../shell/api.ts';
 import { Failure } from '../../shell/failure.tsx';
 import { useNames } from '../../shell/names.ts';
@@ -227,7 +227,7 @@ export function DeletionCard({ deletion }: { deletion: Deletion }) {
   const cancelled = by(deletion.cancelledBy, deletion.cancelledAt);
   const stage = state === 'failed' ? 'destroying' : state === 'cancelled' ? 'proposed' : state;
   return (
-    <section className="card" aria-label={`Deletion of ${tenant.name}`}>
+    <section className="card" aria-label={`Deletion of ${tenant.name}, proposed ${utcText(deletion.proposedAt)}`}>
       <div className="card__head">
         <h3>
           {tenant.name} <span className="muted mono">{tenant.slug}</span>

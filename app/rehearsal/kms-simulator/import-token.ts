@@ -39,15 +39,30 @@ export interface Parameters {
   readonly validToMs: number;
 }
 
+interface RsaPair {
+  readonly publicKey: KeyObject;
+  readonly privateKey: KeyObject;
+}
+
 /** Import parameters: a wrapping key for each request, and a token that only this simulator can read. */
 export class ImportTokens {
   readonly #random: Random;
   readonly #sealingKey: Buffer;
   readonly #privateKeys = new Map<string, KeyObject>();
+  readonly #making = new Map<number, Promise<RsaPair>>();
 
   constructor(random: Random) {
     this.#random = random;
     this.#sealingKey = Buffer.from(random.bytes(32));
+  }
+
+  /** A busy machine takes seconds for a pair: whoever asks again meanwhile, having given up, gets the one being made. */
+  #pair(bits: number): Promise<RsaPair> {
+    const making = this.#making.get(bits);
+    if (making !== undefined) return making;
+    const made = promisify(generateKeyPair)('rsa', { modulusLength: bits }).finally(() => this.#making.delete(bits));
+    this.#making.set(bits, made);
+    return made;
   }
 
   async issue(ask: { keyId: string; algorithm: string; spec: string; nowMs: number }): Promise<Parameters> {
@@ -55,7 +70,7 @@ export class ImportTokens {
     if (bits === undefined || !ALGORITHMS.has(ask.algorithm)) {
       throw refusal('ValidationException', 'WrappingKeySpec or WrappingAlgorithm is not one of the known values.');
     }
-    const { publicKey, privateKey } = await promisify(generateKeyPair)('rsa', { modulusLength: bits });
+    const { publicKey, privateKey } = await this.#pair(bits);
     const serial = Buffer.from(this.#random.bytes(16)).toString('hex');
     this.#privateKeys.set(serial, privateKey);
     const validToMs = ask.nowMs + TOKEN_MS;
