@@ -209,7 +209,8 @@ export function TenantsPage() {
   const ended = (moves.data?.moves ?? []).filter(({ state }) => !MOVING.has(state));
   const all = deletions.data?.deletions ?? [];
   const under = {
-    deletion: new Map(all.filter(({ state }) => !OVER.has(state)).map((one) => [one.tenant.slug, one])),
+    // What was destroyed stays so: it is neither moved nor deleted again.
+    deletion: new Map(all.filter(({ state }) => state !== 'cancelled').map((one) => [one.tenant.slug, one])),
     move: new Map(moving.map((move) => [move.tenant.slug, move])),
   };
   const close = () => setAsked(null);
