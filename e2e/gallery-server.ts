@@ -133,6 +133,7 @@ function read(url: URL, role: data.MockRole): Answer | null {
     '/api/tenants/moves': keys.moves,
     '/api/tenants/deletion-preview': keys.deletionPreview,
     '/api/oncall/pages': data.oncall,
+    '/api/oncall/attempts': data.deniedAttempts,
   };
   return path in fixed ? ok(fixed[path]) : null;
 }

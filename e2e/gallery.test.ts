@@ -247,6 +247,40 @@ const screens: readonly Screen[] = [
     ready: 'text=Canary channel',
     act: (page) => page.getByRole('button', { name: 'A request named an id' }).click(),
   },
+  { name: 'attempts', path: '/app/attempts', role: 'operator', ready: 'text=Denied attempts' },
+  {
+    name: 'attempts-detail',
+    path: '/app/attempts',
+    role: 'operator',
+    ready: 'text=A statement met a row',
+    act: async (page) => {
+      await page.getByRole('button', { name: 'A genuine id of another' }).first().click();
+      await page.getByText('In the name of').waitFor();
+    },
+  },
+  {
+    name: 'attempts-empty',
+    path: '/app/attempts',
+    role: 'operator',
+    ready: 'text=A statement met a row',
+    act: async (page) => {
+      const nothing = { attempts: [], canaryLastHour: 61, tenants: [], next: null };
+      await page.route('**/api/oncall/attempts?*', (route) => route.fulfill({ json: nothing }));
+      await page.route('**/api/oncall/attempts', (route) => route.fulfill({ json: nothing }));
+      await page.reload();
+      await page.getByText('Nothing was refused').waitFor();
+    },
+  },
+  {
+    name: 'session-ended',
+    path: '/app/sign-in',
+    role: 'none',
+    ready: 'h1',
+    act: async (page) => {
+      await again(page, '/api/identity/session', { signedIn: false, ended: 'attempts' });
+      await page.getByText('Your session was ended').waitFor();
+    },
+  },
   { name: 'not-found', path: '/app/nowhere', role: 'lead', ready: 'text=There is no such page' },
   {
     name: 'engagement-not-found',

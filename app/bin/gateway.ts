@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { AppError } from '@auditrax/base';
 import { issueEdgeCertificate, type EdgeCertificate } from '@auditrax/workload';
+import { createAttemptCounter } from '../platform/http/attempt-counter.ts';
 import { edgeProblems, startEdge } from '../platform/edge/index.ts';
 import { publicHost, readDoors } from './doors.ts';
 import { fetchIdKeys, openFloor, type Floor } from './floor.ts';
@@ -75,6 +76,7 @@ async function start(): Promise<void> {
   const publishedFolder = join(member.boot.stateDirectory, 'published');
   mkdirSync(publishedFolder, { recursive: true, mode: 0o700 });
   const tagKeys = await fetchIdKeys(floor);
+  const counter = createAttemptCounter();
   const edge = await startEdge({
     clock,
     random,
@@ -83,6 +85,7 @@ async function start(): Promise<void> {
     clockSkew,
     contracts: EDGE_ROUTES,
     tagKeys,
+    counter,
     edge: {
       host: bind,
       port: doors.port,
@@ -103,6 +106,7 @@ async function start(): Promise<void> {
     rooms: [edge.internalRoutes],
     problems: [edgeProblems],
     tagKeys,
+    counter,
     readiness: () => edge.findings(),
     beforeClose: () => edge.drain(),
   });

@@ -11,6 +11,7 @@ import { consoleContract as keysContract } from '../domains/keys/contract.ts';
 import { sourceContract as keySourcesContract } from '../domains/keys/source-contract.ts';
 import { rotationContract } from '../domains/keys/rotation-contract.ts';
 import { suiteContract } from '../domains/keys/suite-contract.ts';
+import { attemptsRoutes as attemptsContract } from '../domains/oncall/attempts-contract.ts';
 import { routes as oncallContract } from '../domains/oncall/contract.ts';
 import { deletionRoutes as deletionContract } from '../domains/tenants/deletion-contract.ts';
 import { placementRoutes as placementContract } from '../domains/tenants/placement-contract.ts';
@@ -32,6 +33,7 @@ export const EDGE_CONTRACTS: readonly Readonly<Record<string, RouteContract>>[] 
   rotationContract,
   suiteContract,
   oncallContract,
+  attemptsContract,
 ];
 
 /** Every route that the edge may forward. */

@@ -12,11 +12,12 @@ import { allClaims } from '../claims/register.ts';
 import { parsePolicy } from '../domains/disclosure/index.ts';
 import { issuerRoutes as drillIssuer, routes as drillContract } from '../domains/drills/index.ts';
 import { vaultSourceContract } from '../domains/keys/index.ts';
-import { createPager } from '../domains/oncall/index.ts';
+import { attemptsBook, createPager } from '../domains/oncall/index.ts';
 import { parseOrganisation } from '../domains/trust/index.ts';
 import { parseRegistry } from '../domains/vendors/index.ts';
 import { createPlacements, HOME_CELL, observationRecorder, remoteLedger } from '../platform/audit/index.ts';
 import type { DatabaseAccess } from '../platform/supervisor/messages.ts';
+import { COUNT_WINDOW_MS, countsOver, createAttemptCounts } from '../probes/attempt-counts.ts';
 import { createAttemptLoop, type AttemptLoop } from '../probes/attempt-loop.ts';
 import { edgeAttempts, layerAttempts, type Attempt, type CorpusDeps } from '../probes/attempts.ts';
 import { playAttacks } from '../probes/attack-report.ts';
@@ -50,12 +51,15 @@ const TABLES = [
   'oncall.page_entry',
   'oncall.delivery',
   'oncall.cursor',
+  'oncall.attempt',
   'audit.entry',
   'audit.log_index',
   'audit.mint',
   'platform.placement',
   'platform.tenant',
 ];
+/** Every process that listens counts what it refuses without writing it down. */
+const COUNTING: readonly ServiceName[] = ['gateway', 'issuer', 'workspace', 'keys', 'ledger', 'signer', 'sentinel'];
 const MINUTE_MS = 60_000;
 const RECONCILE_MS = 10_000;
 const SCHEDULE_MS = 1_000;
@@ -209,15 +213,29 @@ function startDetection(base: Base): { readonly follower: LogFollower; stop(): P
   const follower = createLogFollower({
     home: door,
     raise: pager.raise,
+    note: attemptsBook(clock).note,
     file: (cell) =>
       join(member.boot.stateDirectory, cell === HOME_CELL ? 'reconciled' : `reconciled-${cell.replace('/', '-')}`),
     record: base.record,
     reconcile_ms: RECONCILE_MS,
     onFailure: troubled,
   });
+  const counts = createAttemptCounts({
+    services: COUNTING,
+    read: countsOver(floor.pools),
+    file: join(member.boot.stateDirectory, 'counted'),
+    record: base.record,
+    interval_ms: COUNT_WINDOW_MS,
+    onFailure: troubled,
+  });
   base.cells.each(follower.follow);
-  pager.start();
-  return { follower, stop: pager.stop };
+  for (const part of [pager, counts]) part.start();
+  return {
+    follower,
+    stop: async () => {
+      await Promise.all([pager.stop(), counts.stop()]);
+    },
+  };
 }
 
 function processesOf(base: Base): () => HouseProcesses {

@@ -1,4 +1,5 @@
 import type { IdKeys } from '@auditrax/tenancy/ids';
+import { createAttemptCounter, type AttemptCounter } from '../platform/http/attempt-counter.ts';
 import type { RecordAttempt } from '../platform/http/attempts.ts';
 import type { RoomRoutes } from '../platform/http/handler.ts';
 import type { RoutePolicy } from '../platform/http/policy-gate.ts';
@@ -18,6 +19,8 @@ export interface Served {
   readonly policy?: RoutePolicy;
   readonly onAttempt?: RecordAttempt;
   readonly stepUp?: StepUpVerifier;
+  /** The edge counts in the same place. */
+  readonly counter?: AttemptCounter;
 }
 
 /** A service without people's routes: a policy that knows no operation refuses to start with one. */
@@ -52,6 +55,7 @@ export async function serve(
     readiness: async () => [...((await parts.readiness?.()) ?? []), egressFinding(floor)],
     onAttempt: parts.onAttempt ?? unexpected('an attempt'),
     stepUp: parts.stepUp ?? unexpected('a step-up'),
+    counter: parts.counter ?? createAttemptCounter(),
   });
   floor.member.onAsk('findings', async () => (await service.findings()).map((finding) => ({ ...finding })));
   floor.member.onDrain(async () => {

@@ -18,7 +18,7 @@ import {
   rotationRoutes,
   suiteRoutes,
 } from '../domains/keys/index.ts';
-import { oncallProblems, oncallRoomRoutes } from '../domains/oncall/index.ts';
+import { attemptsRoomRoutes, oncallProblems, oncallRoomRoutes } from '../domains/oncall/index.ts';
 import { problems as auditProblems } from '../platform/audit/errors.ts';
 import { remoteLedger } from '../platform/audit/index.ts';
 import { attemptsRoutes } from '../platform/http/attempts-routes.ts';
@@ -35,7 +35,7 @@ import { watchDatabase } from './watched-database.ts';
 const POOL_SIZE = 32;
 
 /** Global tables that the operator's rooms read here. */
-const SYSTEM_TABLES = ['platform.tenant', 'oncall.page', 'oncall.page_entry', 'oncall.delivery'];
+const SYSTEM_TABLES = ['platform.tenant', 'oncall.page', 'oncall.page_entry', 'oncall.delivery', 'oncall.attempt'];
 
 // Read before privileges are dropped: the checkout may lie where only root can read.
 const policy = readHousePolicy();
@@ -116,6 +116,7 @@ async function start(): Promise<void> {
       auditTrailRoutes({ ...deps, ledger }),
       ...keyRooms({ tenant, system, sealer, rotation, recordAudit }),
       oncallRoomRoutes({ tenant, system, clock, record: recordAudit, idKeys: () => tagKeys }),
+      attemptsRoomRoutes({ system, clock, idKeys: () => tagKeys }),
       holderRoutes({ sealer }),
       attemptsRoutes(onAttempt),
       drills.routes,

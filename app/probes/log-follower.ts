@@ -15,6 +15,7 @@ export interface FollowerDeps {
   /** Home, where pages, cursors and the issuer's list are. */
   readonly home: SystemDoor;
   readonly raise: TailDeps['raise'];
+  readonly note?: TailDeps['note'];
   /** File with the position of the reconciler in a cell. */
   readonly file: (cell: string) => string;
   readonly record: (observation: Observation) => Promise<unknown>;
@@ -49,13 +50,13 @@ function seldom(tell: (error: unknown) => void): (error: unknown) => void {
 }
 
 export function createLogFollower(deps: FollowerDeps): LogFollower {
-  const { home, raise, record } = deps;
+  const { home, raise, note, record } = deps;
   const cells = new Map<string, Following>();
   return {
     follow: (source) => {
       const onFailure = seldom(deps.onFailure);
       const following: Following = {
-        tail: createTail({ door: home, source, raise, onFailure }),
+        tail: createTail({ door: home, source, raise, ...(note && { note }), onFailure }),
         reconciler: createReconciler({
           entries: source.door,
           mints: home,

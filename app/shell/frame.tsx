@@ -19,6 +19,7 @@ interface NavEntry {
     | '/export'
     | '/passkeys'
     | '/oncall'
+    | '/attempts'
     | '/keys'
     | '/key-rings'
     | '/organisations';
@@ -33,6 +34,7 @@ const nav: readonly { readonly label: string; readonly entries: readonly NavEntr
     entries: [
       { to: '/', label: 'Engagements', icon: 'folder', roles: ['lead', 'auditor', 'client'] },
       { to: '/oncall', label: 'On-call inbox', icon: 'bell', roles: ['operator'] },
+      { to: '/attempts', label: 'Denied attempts', icon: 'alert', roles: ['operator'] },
       { to: '/key-rings', label: 'Key rings', icon: 'shield', roles: ['operator'] },
       { to: '/organisations', label: 'Organisations', icon: 'columns', roles: ['operator'] },
     ],

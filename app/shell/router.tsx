@@ -127,7 +127,14 @@ const exportBundle = createRoute({
 const oncall = createRoute({
   getParentRoute: () => inside,
   path: '/oncall',
+  validateSearch: (search: Record<string, unknown>) => pick(search, ['page']),
   component: lazyRouteComponent(() => import('../domains/oncall/oncall.page.tsx'), 'OncallInbox'),
+});
+const attempts = createRoute({
+  getParentRoute: () => inside,
+  path: '/attempts',
+  validateSearch: (search: Record<string, unknown>) => pick(search, ['layer', 'tenant', 'canary']),
+  component: lazyRouteComponent(() => import('../domains/oncall/attempts.page.tsx'), 'AttemptsPage'),
 });
 const keys = createRoute({
   getParentRoute: () => inside,
@@ -159,6 +166,7 @@ const tree = root.addChildren([
     auditTrail,
     exportBundle,
     oncall,
+    attempts,
     keys,
     keyRings,
     tenants,

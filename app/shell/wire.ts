@@ -6,6 +6,7 @@ import type { routes as identity } from '../domains/identity/contract.ts';
 import type { consoleContract as keys } from '../domains/keys/contract.ts';
 import type { rotationContract as keyRotation } from '../domains/keys/rotation-contract.ts';
 import type { sourceContract as keySources } from '../domains/keys/source-contract.ts';
+import type { attemptsRoutes } from '../domains/oncall/attempts-contract.ts';
 import type { routes as oncall } from '../domains/oncall/contract.ts';
 import type { routes as tenants } from '../domains/tenants/contract.ts';
 import type { placementRoutes } from '../domains/tenants/placement-contract.ts';
@@ -26,6 +27,7 @@ export type {
 } from '../domains/engagements/contract.ts';
 export type { Evidence, UploadPosition } from '../domains/evidence/contract.ts';
 
+export type { Attempt } from '../domains/oncall/attempts-contract.ts';
 export type { OncallPage } from '../domains/oncall/contract.ts';
 export type { ListedKey } from '../domains/keys/contract.ts';
 export type { CheckedSource, KeyHealth, KeySourceView, KeyUse, OwnKeySource } from '../domains/keys/source-contract.ts';
@@ -39,6 +41,7 @@ export type Ceremony = Answer<(typeof identity)['signInOptions']>;
 export type PasskeyList = Answer<(typeof identity)['listPasskeys']>;
 export type Passkey = PasskeyList['passkeys'][number];
 export type OncallAnswer = Answer<(typeof oncall)['list']>;
+export type AttemptsAnswer = Answer<(typeof attemptsRoutes)['attempts']>;
 export type KeysAnswer = Answer<(typeof keys)['list']>;
 export type KeySourceAnswer = Answer<(typeof keySources)['read']>;
 export type ImportParameters = Answer<(typeof keySources)['importParameters']>;

@@ -1,18 +1,20 @@
 import { sql, type Statement } from '@auditrax/tenancy';
 
-interface EventRow {
+export interface EventRow {
   readonly position: string;
   readonly entry_id: string;
   readonly tenant_id: string;
   /** Null when this cell does not know the tenant: its events count all the same. */
   readonly kind: string | null;
+  /** Index in the tenant's log; bigint, as text. */
+  readonly idx: string;
   readonly leaf: Buffer;
 }
 
 /** Events of a cell after a position in the one order over its logs, gap-free: its one sequencer hands positions out. */
 export function eventsAfter(position: bigint, limit: number): Statement<EventRow> {
   return sql<EventRow>`
-    select i.position, i.entry_id, i.tenant_id, t.kind, e.leaf
+    select i.position, i.entry_id, i.tenant_id, t.kind, i.idx, e.leaf
     from audit.log_index i
     join audit.entry e on e.tenant_id = i.tenant_id and e.id = i.entry_id
     left join platform.tenant t on t.id = i.tenant_id

@@ -4,6 +4,7 @@ import { detect, RULES, type LogEvent } from './rules.ts';
 
 const event = (change: Partial<LogEvent> = {}): LogEvent => ({
   position: 1n,
+  index: 0n,
   entryId: 'e1',
   tenantId: 't1',
   tenantKind: 'sample',
@@ -11,6 +12,7 @@ const event = (change: Partial<LogEvent> = {}): LogEvent => ({
   outcome: 'denied',
   occurred_ms: 1,
   requestId: 'r1',
+  sessionId: undefined,
   actor: 'person:p1',
   facts: {},
   ...change,

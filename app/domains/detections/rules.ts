@@ -10,6 +10,8 @@ import {
 /** One entry of the log as the tail reads it: public-safe leaf and where it stands. */
 export interface LogEvent {
   readonly position: bigint;
+  /** In the log of its tenant. */
+  readonly index: bigint;
   readonly entryId: string;
   readonly tenantId: string;
   readonly tenantKind: string;
@@ -17,6 +19,7 @@ export interface LogEvent {
   readonly outcome: string;
   readonly occurred_ms: number;
   readonly requestId: string;
+  readonly sessionId: string | undefined;
   readonly actor: string;
   readonly facts: Readonly<Record<string, string | number | boolean>>;
 }

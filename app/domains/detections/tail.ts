@@ -1,5 +1,5 @@
 import type { SystemDoor, SystemTransaction } from '@auditrax/tenancy';
-import { beginCursor, eventsAfter, moveCursor, readCursor } from './queries.ts';
+import { beginCursor, eventsAfter, moveCursor, readCursor, type EventRow } from './queries.ts';
 import { detect, type Alert, type LogEvent } from './rules.ts';
 
 /** Between two looks at the log; detection within seconds is the promise, the database pays one index read. */
@@ -14,6 +14,8 @@ export interface TailDeps {
   readonly source: { readonly cell: string; readonly door: SystemDoor };
   /** Stores the alerts in the transaction that moves the cursor: never lost, never raised twice. */
   readonly raise: (tx: SystemTransaction, alerts: readonly Alert[]) => Promise<void>;
+  /** Told of every event, in the same transaction; for views of the log. */
+  readonly note?: (tx: SystemTransaction, events: readonly LogEvent[]) => Promise<void>;
   readonly onFailure: (error: unknown) => void;
 }
 
@@ -31,17 +33,12 @@ interface Leaf {
   readonly outcome: string;
   readonly time: number;
   readonly request?: string;
+  readonly session?: string;
   readonly actor: readonly [string, string];
   readonly public?: Record<string, string | number | boolean>;
 }
 
-function eventOf(row: {
-  position: string;
-  entry_id: string;
-  tenant_id: string;
-  kind: string | null;
-  leaf: Buffer;
-}): LogEvent {
+function eventOf(row: EventRow): LogEvent {
   const leaf = JSON.parse(row.leaf.toString('utf8')) as Leaf;
   return {
     position: BigInt(row.position),
@@ -52,6 +49,8 @@ function eventOf(row: {
     outcome: leaf.outcome,
     occurred_ms: leaf.time,
     requestId: leaf.request ?? '',
+    index: BigInt(row.idx),
+    sessionId: leaf.session,
     actor: leaf.actor.join(':'),
     facts: leaf.public ?? {},
   };
@@ -77,11 +76,12 @@ export function createTail({ door, source, ...deps }: TailDeps): Tail {
     const rows = await source.door.system(eventsAfter(from, BATCH_EVENTS_MAX));
     const last = rows.at(-1);
     if (last === undefined) return 0;
-    const alerts = rows.flatMap((row) => detect(eventOf(row)));
+    const events = rows.map(eventOf);
     return door.transaction(async (tx) => {
       const moved = await tx.query(moveCursor(source.cell, { from, to: BigInt(last.position) }));
       if (moved.length === 0) return 0; // another tail has stored these alerts
-      await deps.raise(tx, alerts);
+      await deps.raise(tx, events.flatMap(detect));
+      await deps.note?.(tx, events);
       return rows.length;
     });
   };

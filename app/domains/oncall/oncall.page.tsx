@@ -1,4 +1,5 @@
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { getRouteApi } from '@tanstack/react-router';
 import { useState } from 'react';
 import { Button, Tag } from '../../ui/button.tsx';
 import { Empty, Facts, Notice, PageHead } from '../../ui/display.tsx';
@@ -10,6 +11,7 @@ import { request } from '../../shell/api.ts';
 import { Failure } from '../../shell/failure.tsx';
 import type { OncallAnswer, OncallPage } from '../../shell/wire.ts';
 
+const route = getRouteApi('/inside/oncall');
 const REFRESH_MS = 15_000;
 /** A canary page is due each minute; after this long its absence is worth a warning here too. */
 const CANARY_SILENCE_MS_MAX = 3 * 60_000;
@@ -197,8 +199,10 @@ function PagePanel({ page, onClose }: { page: OncallPage; onClose: () => void })
 
 /** The operator's inbox: what was paged, whether it arrived, who is on it; canaries apart. */
 export function OncallInbox() {
-  const [shown, setShown] = useState<'waiting' | 'all'>('waiting');
-  const [opened, setOpened] = useState<string | null>(null);
+  const { page: asked } = route.useSearch();
+  // A page that somebody was sent to may be acknowledged already.
+  const [shown, setShown] = useState<'waiting' | 'all'>(asked ? 'all' : 'waiting');
+  const [opened, setOpened] = useState<string | null>(asked ?? null);
   const { data, error } = useQuery({
     queryKey: ['oncall', 'pages'],
     queryFn: ({ signal }) => request<OncallAnswer>('/api/oncall/pages', { signal }),

@@ -113,6 +113,11 @@ export const REFUSALS = {
 } as const satisfies Readonly<Record<string, RefusalKind>>;
 
 export type RefusalCode = keyof typeof REFUSALS;
+/** The codes that are only ever counted. */
+export type CountedCode = {
+  [C in RefusalCode]: (typeof REFUSALS)[C]['written'] extends 'counted' ? C : never;
+}[RefusalCode];
+
 export function isRefusalCode(text: unknown): text is RefusalCode {
   return typeof text === 'string' && Object.hasOwn(REFUSALS, text);
 }

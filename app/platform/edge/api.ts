@@ -3,6 +3,7 @@ import { isAppError, type Clock, type RouteContract } from '@auditrax/base';
 import type { IdKeys } from '@auditrax/tenancy/ids';
 import type { WorkloadPools } from '@auditrax/workload';
 import type { z } from 'zod';
+import type { AttemptCounter } from '../http/attempt-counter.ts';
 import { attemptsContract } from '../http/attempts-contract.ts';
 import type { InternalClient } from '../http/client.ts';
 import {
@@ -17,6 +18,7 @@ import type { CoreCode } from '../http/problems.ts';
 import type { Log } from '../http/request-log.ts';
 import { BODY_BYTES_MAX } from '../http/route-check.ts';
 import { limitStream } from '../http/stream-limit.ts';
+import { addressKind } from './client-address.ts';
 import { readCookie } from './cookies.ts';
 import { type Exchange, sendNotFound, sendProblem } from './exchange.ts';
 import type { Buckets } from './limits.ts';
@@ -35,6 +37,7 @@ export interface ApiParts {
   readonly pools: WorkloadPools;
   readonly client: InternalClient;
   readonly tagKeys: IdKeys;
+  readonly counter: AttemptCounter;
   readonly sessionBuckets: Buckets;
   readonly signInBuckets: Buckets;
   readonly clock: Clock;
@@ -61,17 +64,32 @@ export function handleApi(parts: ApiParts, exchange: Exchange): void {
     return sendProblem(exchange, 'origin_refused');
   const cookie = readCookie(exchange.request.headers.cookie, exchange.cookieName);
   if (contract.access.kind === 'public') return handlePublic(parts, exchange, { match, cookie });
-  if (cookie === undefined) return sendProblem(exchange, 'session_required');
+  if (cookie === undefined) {
+    counted(parts, exchange, 'edge.session-missing');
+    return sendProblem(exchange, 'session_required');
+  }
   const question = questionOf(exchange, contract, cookie);
   if (!parts.sessionBuckets.take(question.cookieHash))
     return sendProblem(exchange, 'rate_limited', { retryAfter_seconds: 1 });
   const session = parts.tokens.get(question);
   const go = (found: SessionToken | undefined) => {
-    if (found === undefined) return sendProblem(exchange, 'session_required');
+    if (found === undefined) {
+      counted(parts, exchange, 'edge.session-dead');
+      return sendProblem(exchange, 'session_required');
+    }
     return handleSession(parts, { exchange, match, question, session: found });
   };
   if (session instanceof Promise) session.then(go).catch((error: unknown) => fail(parts, exchange, error));
   else go(session);
+}
+
+/** What anybody may do as often as they like is counted by the kind of place it came from, and not written singly. */
+function counted(
+  parts: ApiParts,
+  exchange: Exchange,
+  code: 'edge.session-missing' | 'edge.session-dead' | 'gateway.id-malformed',
+): void {
+  parts.counter.count(code, `${exchange.door} ${addressKind(exchange.clientAddress)}`);
 }
 
 function questionOf(exchange: Exchange, contract: RouteContract, cookie: string): TokenQuestion {
@@ -220,6 +238,7 @@ function refuseId(parts: ApiParts, journey: Journey, verdict: Exclude<TagVerdict
   const { exchange } = journey;
   if (verdict.reason === 'malformed') {
     parts.log.info('malformed-id', { requestId: exchange.requestId, operation: exchange.operation });
+    counted(parts, exchange, 'gateway.id-malformed');
     return sendNotFound(exchange);
   }
   const { reason } = verdict;
@@ -345,6 +364,7 @@ function fail(parts: ApiParts, exchange: Exchange, error: unknown): void {
     'operation_refused',
   ];
   const code = passed.find((candidate) => isAppError(error, candidate));
+  if (code === 'session_ended') counted(parts, exchange, 'edge.session-dead');
   if (code === undefined)
     parts.log.error('edge-failed', { requestId: exchange.requestId, operation: exchange.operation, error });
   sendProblem(exchange, code ?? 'service_unavailable', code === undefined ? { retryAfter_seconds: 1 } : {});

@@ -9,6 +9,7 @@ import { connect, createServer, type Server } from 'node:tls';
 import { systemClock } from '@auditrax/base';
 import { issueEdgeCertificate, strictTls, TLS_SUITES, type EdgeCertificate } from '@auditrax/workload';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createAttemptCounter } from '../http/attempt-counter.ts';
 import { silentLog } from '../http/request-log.ts';
 import { openTestHouse, type TestHouse } from '../http/testing/workloads.ts';
 import { EDGE_LIMITS } from './limits.ts';
@@ -79,6 +80,7 @@ async function openEdge(more: Partial<EdgeOptions>, publicPort: number): Promise
     log: silentLog,
     pools: house.pools(await house.identity('gateway')),
     tagKeys: house.keys,
+    counter: createAttemptCounter(),
     contracts: [],
     edge: { port: 0, hostNames: ['localhost'], publicHosts: [`localhost:${publicPort}`], ...inner },
     tryout: false,

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
+import ipaddr from 'ipaddr.js';
 
 /** How a load balancer tells us whose request it passes on. */
 export const CLIENT_ADDRESS_HEADER = 'x-real-ip';
@@ -9,6 +10,18 @@ const MAPPED = '::ffff:';
 
 function plain(address: string | undefined): string | undefined {
   return address?.startsWith(MAPPED) === true ? address.slice(MAPPED.length) : address;
+}
+
+/** What may be said of an address in a log that forgets nothing: the kind of place, never the place. */
+export type AddressKind = 'this machine' | 'private network' | 'internet' | 'unknown';
+
+const PRIVATE: ReadonlySet<string> = new Set(['private', 'uniqueLocal', 'linkLocal', 'carrierGradeNat']);
+
+export function addressKind(address: string | undefined): AddressKind {
+  if (address === undefined || isIP(address) === 0) return 'unknown';
+  const range = ipaddr.parse(address).range();
+  if (range === 'loopback') return 'this machine';
+  return PRIVATE.has(range) ? 'private network' : 'internet';
 }
 
 /**

@@ -19,6 +19,7 @@ import {
 import { issueEdgeCertificate, type EdgeCertificate } from '@auditrax/workload';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
+import { createAttemptCounter } from '../http/attempt-counter.ts';
 import type { AttemptEvent } from '../http/attempts.ts';
 import { attemptsRoutes } from '../http/attempts-routes.ts';
 import { bindRoutes } from '../http/handler.ts';
@@ -41,8 +42,8 @@ import {
   testFacts,
   type TestHouse,
 } from '../http/testing/workloads.ts';
-import { NOT_FOUND_FLOOR_MS } from './exchange.ts';
 import { startEdge, type EdgeOptions, type RunningEdge } from './index.ts';
+import { NOT_FOUND_FLOOR_MS } from './not-found-floor.ts';
 import { publishedMessage } from './published-signature.ts';
 import { tokenRoutes } from './token-contract.ts';
 
@@ -154,6 +155,7 @@ let certificate: EdgeCertificate;
 const services: RunningService[] = [];
 const attempts: AttemptEvent[] = [];
 let recordFails = false;
+const counter = createAttemptCounter();
 let sessionOver = false;
 const endedSessions = new Set<string>();
 let mints = 0;
@@ -203,6 +205,7 @@ async function startRooms(): Promise<void> {
     policy: { has: () => true, allows: () => true },
     readiness: async () => [],
     onAttempt: async (event: AttemptEvent) => void attempts.push(event),
+    counter: createAttemptCounter(),
     stepUp: async (_claims: unknown, header: string) => ({ assertionHash: header, credentialId: 'c' }),
   };
   const recorder = attemptsRoutes(async (event) => {
@@ -289,6 +292,7 @@ beforeAll(async () => {
     log: silentLog,
     pools: house.pools(identity),
     tagKeys: house.keys,
+    counter,
     contracts: [...Object.values(work), ...Object.values(people), ...Object.values(tokenRoutes)],
     edge: { port: 0, hostNames: ['127.0.0.1', 'localhost'], ...certificate },
     tryout: { port: 0 },
@@ -533,6 +537,22 @@ describe('ids of other tenants', () => {
     ).toBe(404);
     expect((await shoot(`/api/work/${mine}/contacts`, { json: { memberId: idOf(house, 'mem') } })).status).toBe(200);
     expect(attempts.map((event) => event.operation)).toEqual(['work.list', 'work.assign']);
+  });
+  it('E21 counts requests without a session, with a dead one, and with no id where one belongs, and writes none of them', async () => {
+    const sums = () =>
+      Object.fromEntries(counter.read().counts.map(({ code, source, count }) => [`${code} ${source}`, count]));
+    const before = sums();
+    for (let at = 0; at < 20; at += 1) {
+      await shoot('/api/work', { cookie: null });
+      await shoot('/api/work', { cookie: 'dead-cookie-dead-cookie-1' });
+      await shoot('/api/work/eng_x');
+    }
+    const after = sums();
+    for (const code of ['edge.session-missing', 'edge.session-dead', 'gateway.id-malformed']) {
+      const name = `${code} edge this machine`;
+      expect(after[name]! - (before[name] ?? 0)).toBe(20);
+    }
+    expect(attempts).toEqual([]);
   });
   it('E9 answers 503 while attempts cannot be recorded', async () => {
     recordFails = true;

@@ -3,13 +3,8 @@ import type { EdgeDoor } from '../http/handler.ts';
 import { REQUEST_ID_HEADER } from '../http/headers.ts';
 import { PROBLEM_MEDIA_TYPE, coreProblem, type CoreCode } from '../http/problems.ts';
 import type { Uuid } from '@auditrax/base';
+import type { NotFoundFloor } from './not-found-floor.ts';
 import type { SecurityHeaders } from './security-headers.ts';
-
-/**
- * Every 404 is sent at a multiple of this after the request's arrival: whether something is missing, forged or another
- * tenant's takes different work, and the difference must not be measurable. Longer than any of the three usually takes.
- */
-export const NOT_FOUND_FLOOR_MS = 50;
 
 /** One request at the edge and what is known of it. */
 export interface Exchange {
@@ -28,6 +23,7 @@ export interface Exchange {
   /** Raw, without the question mark; empty when there is none. */
   readonly query: string;
   operation: string;
+  readonly floor: NotFoundFloor;
 }
 
 export interface ProblemExtra {
@@ -64,9 +60,8 @@ export function sendProblem(
   response.end(exchange.method === 'HEAD' ? undefined : body);
 }
 
-/** The one 404 of the edge: same bytes but for the request id, same headers, same grid of time, whatever the cause. */
+/** The one 404 of the edge: same bytes but for the request id, same headers, same floor of time, whatever the cause. */
 export function sendNotFound(exchange: Exchange): void {
   const elapsed_ms = performance.now() - exchange.arrived_ms;
-  const wait_ms = Math.ceil(elapsed_ms / NOT_FOUND_FLOOR_MS) * NOT_FOUND_FLOOR_MS - elapsed_ms;
-  setTimeout(() => sendProblem(exchange, 'not_found'), wait_ms);
+  setTimeout(() => sendProblem(exchange, 'not_found'), exchange.floor.waitFor(elapsed_ms));
 }

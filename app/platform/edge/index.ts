@@ -11,6 +11,7 @@ import { type Clock, type Random, type RouteContract, systemRandom, uuidV7 } fro
 import type { IdKeys } from '@auditrax/tenancy/ids';
 import { HANDSHAKE_MS_MAX, type WorkloadPools, strictTls } from '@auditrax/workload';
 import { createInternalClient } from '../http/client.ts';
+import type { AttemptCounter } from '../http/attempt-counter.ts';
 import type { ClockSkewWatch } from '../http/clock-skew.ts';
 import { drainable } from '../http/drain.ts';
 import type { EdgeDoor, RoomRoutes } from '../http/handler.ts';
@@ -21,6 +22,7 @@ import { type Exchange, sendProblem } from './exchange.ts';
 import { EDGE_LIMITS, type EdgeLimits, createBuckets } from './limits.ts';
 import { clientAddress } from './client-address.ts';
 import { checkHost } from './origin.ts';
+import { createNotFoundFloor, type NotFoundFloor } from './not-found-floor.ts';
 import { handlePage, type PageParts } from './pages.ts';
 import { openPublishedPages } from './published.ts';
 import { createRouter } from './router.ts';
@@ -60,6 +62,8 @@ export interface EdgeOptions {
   /** All rooms' contracts; only those under `/api/` are served at the edge. */
   readonly contracts: readonly RouteContract[];
   readonly tagKeys: IdKeys;
+  /** Refusals that anybody can provoke. */
+  readonly counter: AttemptCounter;
   readonly edge: DoorOptions & { readonly keyPem: string; readonly certificatePem: string };
   /** The loopback listener without TLS for trying out; `false` in every real installation. Served to `localhost` only. */
   readonly tryout: { readonly port: number } | false;
@@ -126,15 +130,17 @@ export async function startEdge(options: EdgeOptions): Promise<RunningEdge> {
     pools: options.pools,
     client,
     tagKeys: options.tagKeys,
+    counter: options.counter,
     sessionBuckets: createBuckets(limits.session, options.clock),
     signInBuckets: createBuckets(limits.signIn, options.clock),
     clock: options.clock,
     log: options.log,
   };
   const pages: PageParts = { app: loadStaticFiles(options.staticFolder), published, findings };
+  const floor = createNotFoundFloor();
   const clientBuckets = createBuckets(limits.client, options.clock);
   const handle = (door: Door) => (request: IncomingMessage, response: ServerResponse) => {
-    const exchange = openExchange(options, door, { request, response });
+    const exchange = openExchange({ ...options, floor }, door, { request, response });
     if (!checkHost(request.headers.host, door.hosts)) return sendProblem(exchange, 'host_refused');
     if (exchange.clientAddress === undefined) return sendProblem(exchange, 'balancer_misconfigured');
     if (!clientBuckets.take(exchange.clientAddress))
@@ -237,7 +243,7 @@ function closed(server: HttpServer | HttpsServer): Promise<void> {
 }
 
 function openExchange(
-  options: EdgeOptions,
+  options: EdgeOptions & { readonly floor: NotFoundFloor },
   door: Door,
   { request, response }: { request: IncomingMessage; response: ServerResponse },
 ): Exchange {
@@ -257,6 +263,7 @@ function openExchange(
     path: tooLong ? '' : question < 0 ? url : url.slice(0, question),
     query: tooLong || question < 0 ? '' : url.slice(question + 1),
     operation: 'none',
+    floor: options.floor,
   };
   response.once('close', () => {
     options.log.info('request', {

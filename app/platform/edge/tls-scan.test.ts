@@ -8,6 +8,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import { systemClock } from '@auditrax/base';
 import { issueEdgeCertificate } from '@auditrax/workload';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createAttemptCounter } from '../http/attempt-counter.ts';
 import { silentLog } from '../http/request-log.ts';
 import { startService, type RunningService } from '../http/service.ts';
 import { openTestHouse, type TestHouse } from '../http/testing/workloads.ts';
@@ -35,6 +36,7 @@ beforeAll(async () => {
     log: silentLog,
     pools: house.pools(await house.identity('gateway')),
     tagKeys: house.keys,
+    counter: createAttemptCounter(),
     contracts: [],
     edge: { port: 0, hostNames: ['127.0.0.1', 'localhost'], ...certificate },
     tryout: { port: 0 },
@@ -55,6 +57,7 @@ beforeAll(async () => {
     policy: { has: () => true, allows: () => true },
     readiness: async () => [],
     onAttempt: async () => undefined,
+    counter: createAttemptCounter(),
     stepUp: async () => ({ assertionHash: '', credentialId: '' }),
   });
   lax = createServer({ cert: certificate.certificatePem, key: certificate.keyPem, minVersion: 'TLSv1.2' });

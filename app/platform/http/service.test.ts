@@ -3,6 +3,7 @@ import { AppError, defineRoutes, systemClock, type ServiceName } from '@auditrax
 import type { Dispatcher } from 'undici';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
+import { COUNTED_PATH, countedAttempts, createAttemptCounter } from './attempt-counter.ts';
 import type { AttemptEvent } from './attempts.ts';
 import { createInternalClient } from './client.ts';
 import { bindRoutes, type RoomRoutes } from './handler.ts';
@@ -179,6 +180,7 @@ beforeAll(async () => {
       if (recordFails) throw new Error('no database');
       attempts.push(event);
     },
+    counter: createAttemptCounter(),
     stepUp: async (_claims, header, action) => {
       if (header !== 'good') throw new AppError('step_up_refused', 'no');
       return { assertionHash: JSON.stringify(action), credentialId: 'c' };
@@ -458,6 +460,25 @@ describe('running', () => {
     const ready = await shoot('/readyz', { from: 'sentinel', token: undefined });
     expect(ready.status).toBe(200);
     expect(ready.text).toMatch(/"check":"database","ok":true/);
+  });
+  it('H14 counts what anybody may provoke, and tells the sums to the sentinel alone', async () => {
+    const sums = async () => {
+      const { text } = await shoot(COUNTED_PATH, { from: 'sentinel', token: undefined });
+      const { counts } = countedAttempts.parse(JSON.parse(text));
+      return (code: string, source: string): number =>
+        counts.find((one) => one.code === code && one.source === source)?.count ?? 0;
+    };
+    const before = await sums();
+    expect((await shoot(COUNTED_PATH, { from: 'gateway', token: undefined })).status).toBe(403);
+    await shoot('/api/things/thg_x', { token: undefined });
+    await shoot('/api/things/thg_x', { token: 'x.y.z' });
+    await shoot('/api/things/thg_x');
+    const after = await sums();
+    const grown = (code: string, source: string) => after(code, source) - before(code, source);
+    expect(grown('peer.wrong', 'gateway')).toBe(1);
+    expect(grown('token.missing', 'gateway')).toBe(1);
+    expect(grown('token.invalid', 'gateway')).toBe(1);
+    expect(grown('parser.id-malformed', 'gateway')).toBe(1);
   });
   it('H11 is not ready when a check fails, or fails to run', async () => {
     const bad = await startService({

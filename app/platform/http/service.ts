@@ -27,6 +27,7 @@ import {
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
 import { validatorCompiler } from 'fastify-type-provider-zod';
 import { safeEncode } from 'zod';
+import { COUNTED_PATH, type AttemptCounter } from './attempt-counter.ts';
 import type { RecordAttempt } from './attempts.ts';
 import { callerFromClaims } from './caller.ts';
 import { watchClockSkew, type ClockSkewWatch } from './clock-skew.ts';
@@ -77,6 +78,8 @@ export interface ServiceOptions {
   readonly readiness: () => Promise<readonly Finding[]>;
   readonly onAttempt: RecordAttempt;
   readonly stepUp: StepUpVerifier;
+  /** Counts what is refused without an entry of its own; the sentinel fetches the sums. */
+  readonly counter: AttemptCounter;
   /** Loopback unless told. */
   readonly host?: string;
   /** 0 lets the system choose. */
@@ -134,6 +137,7 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
   reportProblems(app, floor); // first, so that nothing is ever answered in another form
   addBodyParsers(app);
   addHealth(app, floor);
+  addCounted(app, floor);
   for (const route of routes) addRoute(app, floor, route);
   await app.listen({ host: options.host ?? '127.0.0.1', port: options.port ?? 0 });
   return {
@@ -223,13 +227,28 @@ function addBodyParsers(app: FastifyInstance): void {
 
 function addHealth(app: FastifyInstance, floor: Floor): void {
   const admitPeer = (request: FastifyRequest, _reply: FastifyReply, done: (error?: Error) => void) =>
-    done(peerOf(request, floor) === undefined ? refuse('peer_refused', 'no peer') : undefined);
+    done(peerOf(request, floor) === undefined ? wrongPeer(floor, undefined, 'no peer') : undefined);
   app.get('/healthz', { onRequest: admitPeer }, (_request, reply) => reply.send({ status: 'ok' }));
   app.get('/readyz', { onRequest: admitPeer }, async (_request, reply) => {
     const findings = await findingsOf(floor);
     const ready = findings.every((finding) => finding.ok);
     return reply.code(ready ? 200 : 503).send({ status: ready ? 'ready' : 'not-ready', findings });
   });
+}
+
+/** Sums of what was refused; for the sentinel, which writes them down. */
+function addCounted(app: FastifyInstance, floor: Floor): void {
+  const admitSentinel = (request: FastifyRequest, _reply: FastifyReply, done: (error?: Error) => void) => {
+    const peer = peerOf(request, floor);
+    done(peer === 'sentinel' ? undefined : wrongPeer(floor, peer, 'only the sentinel'));
+  };
+  app.get(COUNTED_PATH, { onRequest: admitSentinel }, (_request, reply) => reply.send(floor.counter.read()));
+}
+
+/** Between processes nobody errs by hand: a wrong caller is counted under the name in its certificate. */
+function wrongPeer(floor: Floor, peer: string | undefined, message: string): Error {
+  floor.counter.count('peer.wrong', peer ?? 'nobody');
+  return refuse('peer_refused', message);
 }
 
 async function findingsOf(floor: Floor): Promise<readonly Finding[]> {
@@ -323,7 +342,10 @@ function idVerdict(
     Object.assign(admitted.ids, verdict.ids);
     return undefined;
   }
-  if (verdict.reason === 'malformed') return refuse('not_found', 'malformed id');
+  if (verdict.reason === 'malformed') {
+    floor.counter.count('parser.id-malformed', admitted.peer);
+    return refuse('not_found', 'malformed id');
+  }
   const event = {
     kind: 'tenant-id',
     layer: 'parser',
@@ -341,7 +363,7 @@ function admission(floor: Floor, contract: ServedRoute['contract']): Hook {
   return hookOf((request, reply) => {
     const peer = peerOf(request, floor);
     if (!requirePeer(contract, peer))
-      return refuse('peer_refused', `${peer ?? 'nobody'} may not call ${contract.operation}`);
+      return wrongPeer(floor, peer, `${peer ?? 'nobody'} may not call ${contract.operation}`);
     const admitted: Admission = { peer, caller: undefined, claims: undefined, ids: {} };
     floor.admissions.set(request, admitted);
     if (floor.draining || floor.ages.aged(request.raw.socket)) reply.header('connection', 'close');
@@ -365,6 +387,7 @@ function callerVerdict(
   if (!verdict.ok) {
     if (verdict.skewSeconds !== undefined)
       floor.clockSkew.observe(floor.clock.nowMs() + verdict.skewSeconds * 1000, 1000);
+    floor.counter.count(verdict.reason === 'missing' ? 'token.missing' : 'token.invalid', admitted.peer);
     floor.log.warn('token-refused', {
       requestId: request.id,
       operation: contract.operation,
