@@ -18,7 +18,7 @@ import {
   rotationRoutes,
   suiteRoutes,
 } from '../domains/keys/index.ts';
-import { attemptsRoomRoutes, oncallProblems, oncallRoomRoutes } from '../domains/oncall/index.ts';
+import { oncallProblems, oncallRooms } from '../domains/oncall/index.ts';
 import { problems as auditProblems } from '../platform/audit/errors.ts';
 import { remoteLedger } from '../platform/audit/index.ts';
 import { attemptsRoutes } from '../platform/http/attempts-routes.ts';
@@ -115,8 +115,7 @@ async function start(): Promise<void> {
       evidenceRoutes(evidence),
       auditTrailRoutes({ ...deps, ledger }),
       ...keyRooms({ tenant, system, sealer, rotation, recordAudit }),
-      oncallRoomRoutes({ tenant, system, clock, record: recordAudit, idKeys: () => tagKeys }),
-      attemptsRoomRoutes({ system, clock, idKeys: () => tagKeys }),
+      ...oncallRooms({ tenant, system, clock, record: recordAudit, idKeys: () => tagKeys }),
       holderRoutes({ sealer }),
       attemptsRoutes(onAttempt),
       drills.routes,

@@ -1,13 +1,14 @@
-import { manualClock, systemRandom, uuidV4, uuidV7, type Uuid } from '@auditrax/base';
+import { manualClock, systemRandom, uuidV4, uuidV7 } from '@auditrax/base';
 import { idKeys, openDatabase, type Database } from '@auditrax/tenancy';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { asSuperuser } from '../../platform/audit/testing.ts';
 import { startTestDatabase, type TestDatabase } from '../../platform/db/testing.ts';
 import type { Call } from '../../platform/http/handler.ts';
 import { detect, type LogEvent } from '../detections/index.ts';
-import { attemptsBook, attemptsRoomRoutes, createPager } from './index.ts';
+import { attemptsBook, createPager } from './index.ts';
 import type { attemptsRoutes, Attempt } from './attempts-contract.ts';
 import { forgetAttempts } from './attempts-queries.ts';
+import { attemptsRoomRoutes } from './attempts-service.ts';
 
 const HARBOUR = uuidV4(systemRandom);
 const LAKESIDE = uuidV4(systemRandom);
@@ -30,14 +31,15 @@ const open = (role: 'ax_sentinel' | 'ax_workspace', tables: readonly string[]): 
 
 beforeAll(async () => {
   server = await startTestDatabase();
-  const tenant = (id: Uuid, part: number, kind: string, slug: string) =>
-    `insert into platform.tenant (id, part, kind, slug, display_name) values ('${id}', ${part}, '${kind}', '${slug}', 'X');`;
+  const tenants = [
+    [HARBOUR, 1, 'sample', 'harbour'],
+    [LAKESIDE, 4_000_000_000, 'sample', 'lakeside'],
+    [CANARY, 3, 'canary', 'canary-a'],
+    [OPERATOR, 4, 'operator', 'operator'],
+  ].map(([id, part, kind, slug]) => `('${id}', ${part}, '${kind}', '${slug}', 'X')`);
   await asSuperuser(
     server,
-    tenant(HARBOUR, 1, 'sample', 'harbour') +
-      tenant(LAKESIDE, 4_000_000_000, 'sample', 'lakeside') +
-      tenant(CANARY, 3, 'canary', 'canary-a') +
-      tenant(OPERATOR, 4, 'operator', 'operator'),
+    `insert into platform.tenant (id, part, kind, slug, display_name) values ${tenants.join(', ')}`,
   );
   const tables = ['oncall.page', 'oncall.page_entry', 'oncall.delivery', 'oncall.attempt'];
   sentinel = open('ax_sentinel', tables);

@@ -251,95 +251,118 @@ function FilterBar({
   );
 }
 
-/** Denied attempts over all tenants: who, what, which layer caught it, and how long until the page was out. */
-export function AttemptsPage() {
-  const filters = route.useSearch();
-  const navigate = route.useNavigate();
-  const [live, setLive] = useState(true);
-  const [opened, setOpened] = useState<string | null>(null);
-  const set = (next: Filters) => {
-    const kept = Object.fromEntries(Object.entries(next).filter(([, value]) => value));
-    void navigate({ search: kept, replace: true });
-  };
-  const list = useInfiniteQuery({
+function useAttempts(filters: Filters, live: boolean) {
+  return useInfiniteQuery({
     queryKey: ['oncall', 'attempts', filters.layer ?? '', filters.tenant ?? '', filters.canary ?? ''],
     queryFn: ({ pageParam, signal }) => fetchPage(filters, pageParam, signal),
     initialPageParam: null as string | null,
     getNextPageParam: (last) => last.next,
     refetchInterval: live ? REFRESH_MS : false,
   });
-  const rows = list.data?.pages.flatMap((page) => page.attempts);
-  const first = list.data?.pages[0];
-  const current = rows?.find((row) => row.entryId === opened);
+}
+
+function Actions({ filters, live, onLive }: { filters: Filters; live: boolean; onLive: (live: boolean) => void }) {
   const save = (kind: 'csv' | 'json') =>
     void exportAll(filters, kind).catch(() => toastError('The file was not made', 'Nothing was changed; try again.'));
   return (
+    <span className="row">
+      <Button small look="quiet" icon={live ? 'pause' : 'play'} onClick={() => onLive(!live)}>
+        {live ? 'Live: pause' : 'Paused: go on'}
+      </Button>
+      <Menu
+        trigger={<IconButton icon="download" label="Export" />}
+        entries={[
+          { label: 'As CSV', onSelect: () => save('csv') },
+          { label: 'As JSON', onSelect: () => save('json') },
+        ]}
+      />
+    </span>
+  );
+}
+
+function Nothing({ filtered }: { filtered: boolean }) {
+  return (
+    <Empty title="Nothing was refused">
+      <p>
+        {filtered
+          ? 'Nothing that fits these filters.'
+          : 'No attempt is on record. The canaries try the same walls all day: show them to see that they hold.'}
+      </p>
+    </Empty>
+  );
+}
+
+interface ListProps {
+  filters: Filters;
+  list: ReturnType<typeof useAttempts>;
+  opened: string | null;
+  onOpen: (entryId: string) => void;
+  onFilter: (next: Filters) => void;
+}
+
+function List({ filters, list, opened, onOpen, onFilter }: ListProps) {
+  const rows = list.data?.pages.flatMap((page) => page.attempts);
+  const first = list.data?.pages[0];
+  return (
+    <DataTable
+      label="Denied attempts"
+      columns={columnsFor(onOpen)}
+      rows={rows}
+      rowKey={(row) => row.entryId}
+      current={opened}
+      choose
+      bar={
+        <FilterBar
+          filters={filters}
+          tenants={first?.tenants ?? []}
+          canaryLastHour={first?.canaryLastHour ?? 0}
+          onChange={onFilter}
+        />
+      }
+      empty={<Nothing filtered={Boolean(filters.layer || filters.tenant)} />}
+      foot={
+        rows &&
+        rows.length > 0 && (
+          <More
+            shown={rows.length}
+            what={rows.length === 1 ? 'entry' : 'entries'}
+            hasMore={list.hasNextPage}
+            busy={list.isFetchingNextPage}
+            onMore={() => void list.fetchNextPage()}
+          />
+        )
+      }
+    />
+  );
+}
+
+/** Denied attempts over all tenants: who, what, which layer caught it, and how long until the page was out. */
+export function AttemptsPage() {
+  const filters = route.useSearch();
+  const navigate = route.useNavigate();
+  const [live, setLive] = useState(true);
+  const [opened, setOpened] = useState<string | null>(null);
+  const list = useAttempts(filters, live);
+  const set = (next: Filters) => {
+    const kept = Object.fromEntries(Object.entries(next).filter(([, value]) => value));
+    void navigate({ search: kept, replace: true });
+  };
+  const current = list.data?.pages.flatMap((page) => page.attempts).find((row) => row.entryId === opened);
+  return (
     <>
-      <PageHead
-        title="Denied attempts"
-        actions={
-          <span className="row">
-            <Button small look="quiet" icon={live ? 'pause' : 'play'} onClick={() => setLive(!live)}>
-              {live ? 'Live: pause' : 'Paused: go on'}
-            </Button>
-            <Menu
-              trigger={<IconButton icon="download" label="Export" />}
-              entries={[
-                { label: 'As CSV', onSelect: () => save('csv') },
-                { label: 'As JSON', onSelect: () => save('json') },
-              ]}
-            />
-          </span>
-        }
-      >
+      <PageHead title="Denied attempts" actions={<Actions filters={filters} live={live} onLive={setLive} />}>
         Everything that was refused, whoever asked: which wall or rule said no, and how long the page took. What a
         tenant’s own people tried stands in that tenant’s audit trail too; whose data it was is shown here only.
       </PageHead>
-      {list.error && rows && (
+      {list.error && list.data && (
         <Notice kind="stale" title="This list stands still">
           <p>The last look failed; what is shown was true before that.</p>
         </Notice>
       )}
-      {list.error && !rows ? (
+      {list.error && !list.data ? (
         <Failure error={list.error} />
       ) : (
-        <DataTable
-          label="Denied attempts"
-          columns={columnsFor(setOpened)}
-          rows={rows}
-          rowKey={(row) => row.entryId}
-          current={opened}
-          choose
-          bar={
-            <FilterBar
-              filters={filters}
-              tenants={first?.tenants ?? []}
-              canaryLastHour={first?.canaryLastHour ?? 0}
-              onChange={set}
-            />
-          }
-          empty={
-            <Empty title="Nothing was refused">
-              <p>
-                {filters.layer || filters.tenant
-                  ? 'Nothing that fits these filters.'
-                  : 'No attempt is on record. The canaries try the same walls all day: show them to see that they hold.'}
-              </p>
-            </Empty>
-          }
-          foot={
-            rows &&
-            rows.length > 0 && (
-              <More
-                shown={rows.length}
-                what={rows.length === 1 ? 'attempt' : 'attempts'}
-                hasMore={list.hasNextPage}
-                busy={list.isFetchingNextPage}
-                onMore={() => void list.fetchNextPage()}
-              />
-            )
-          }
-        />
+        <List filters={filters} list={list} opened={opened} onOpen={setOpened} onFilter={set} />
       )}
       {current && <AttemptPanel attempt={current} onClose={() => setOpened(null)} />}
     </>

@@ -2,6 +2,7 @@ import { formatId, type IdKeys } from '@auditrax/tenancy';
 import { auditFromCall } from '../../platform/audit/index.ts';
 import { bindRoutes, type RoomRoutes } from '../../platform/http/handler.ts';
 import { RULES } from '../detections/index.ts';
+import { attemptsRoomRoutes } from './attempts-service.ts';
 import { routes, type OncallPage } from './contract.ts';
 import { acknowledgePage, listInbox, type OncallDeps, type ShownPage } from './service.ts';
 
@@ -9,8 +10,12 @@ export interface OncallRouteDeps extends OncallDeps {
   readonly idKeys: () => IdKeys;
 }
 
-/** The operator's inbox. */
-export function oncallRoomRoutes(deps: OncallRouteDeps): RoomRoutes {
+/** Everything that this room serves: the operator's inbox, and the view of denied attempts. */
+export function oncallRooms(deps: OncallRouteDeps): readonly RoomRoutes[] {
+  return [inboxRoutes(deps), attemptsRoomRoutes(deps)];
+}
+
+function inboxRoutes(deps: OncallRouteDeps): RoomRoutes {
   return bindRoutes(routes, {
     list: async ({ caller, query }) => {
       const before = query.before === undefined ? new Date(deps.clock.nowMs() + 60_000) : new Date(query.before);
