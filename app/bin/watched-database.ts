@@ -10,6 +10,7 @@ import type { RecordedDatabase } from './refusals.ts';
 function withDiskFloor(door: TenantDoor, disk: DiskFloor): TenantDoor {
   return {
     scoped: (context, statement) => door.scoped(context, statement),
+    stream: (context, statement, options) => door.stream(context, statement, options),
     transaction: async (context, work) => {
       await disk.require();
       return door.transaction(context, work);

@@ -459,6 +459,7 @@ const TENANCY: readonly Mutant[] = [
         inTransaction(tenantPath(router, context), (runner) =>
           work({ context, query: async (statement) => (await runner.run((route) => route.step(statement))).rows }),
         ),
+      stream: (context, statement, options) => streamRows(tenantPath(router, context), statement, options),
     })`,
     processes: ['workspace'],
   },

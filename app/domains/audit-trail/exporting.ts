@@ -16,7 +16,7 @@ import type { AuditTrailDeps, SteppingAsker } from './ports.ts';
 import * as queries from './queries.ts';
 
 const DAY_MS = 86_400_000;
-/** Leaves read in one statement (4 KiB each at most). */
+/** Leaves read at once (4 KiB each at most). */
 const LEAVES_PER_READ_MAX = 500;
 
 // Read while the program's folder can still be read: a service may lose that right when it drops its privileges.
@@ -65,15 +65,10 @@ async function findRange(
 
 async function readLeaves(deps: AuditTrailDeps, context: TenantContext, range: Range): Promise<Uint8Array[]> {
   const leaves: Uint8Array[] = [];
-  for (let from = range.from; from < range.to; from += LEAVES_PER_READ_MAX) {
-    const to = Math.min(from + LEAVES_PER_READ_MAX, range.to);
-    const rows = await deps.door.scoped(
-      context,
-      queries.leavesOfRange(context, { generation: range.generation, from, to }),
-    );
-    if (rows.length !== to - from) throw new AppError('internal', `the log has a gap between ${from} and ${to}`);
-    leaves.push(...rows.map((row) => row.leaf));
-  }
+  const batches = deps.door.stream(context, queries.leavesOfRange(context, range), { batchRows: LEAVES_PER_READ_MAX });
+  for await (const rows of batches) leaves.push(...rows.map((row) => row.leaf));
+  if (leaves.length !== range.to - range.from)
+    throw new AppError('internal', `the log has a gap between ${range.from} and ${range.to}`);
   return leaves;
 }
 

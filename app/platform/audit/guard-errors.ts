@@ -52,5 +52,7 @@ export function withGuardErrors(door: TenantDoor): TenantDoor {
   return {
     scoped: (context, statement) => named(door.scoped(context, statement)),
     transaction: (context, work) => named(door.transaction(context, work)),
+    // Reads only: the commit guard has nothing to say there.
+    stream: (context, statement, options) => door.stream(context, statement, options),
   };
 }

@@ -59,6 +59,23 @@ describe('T17: without the guard', () => {
     }
   });
 
+  test('T35: the tripwire ends a stream at the batch that meets a foreign row', async () => {
+    refusals.splice(0);
+    const batches: unknown[][] = [];
+    const rows = doors.tenant.stream(
+      one,
+      sql`select n, body from app.note where n = 1 or tenant_id = ${one.tenantId} order by tenant_id`,
+      { batchRows: 1 },
+    );
+    await expect(
+      (async () => {
+        for await (const batch of rows) batches.push(batch);
+      })(),
+    ).rejects.toMatchObject({ code: 'tenant_tripwire' });
+    expect(JSON.stringify(batches)).not.toContain('note 2/');
+    expect(refusals).toMatchObject([{ layer: 'tripwire', reason: 'AX001', context: one }]);
+  });
+
   test('a second tenant cannot be entered', async () => {
     for (const text of [
       sql`select app.enter(${two.tenantId})`,

@@ -41,6 +41,21 @@ describe('T31: each statement goes to its tenant', () => {
     for (const { cell, role } of roles) expect(placed.opened).toContain(`${cell} ${role}`);
   });
 
+  test('a stream goes the same way, and begins where the tenant is by then', async () => {
+    const bodies = async (context: TenantContext): Promise<{ body: string }[]> => {
+      const found: { body: string }[] = [];
+      for await (const rows of placed.doors.tenant.stream(context, notesOf(context), { batchRows: 3 }))
+        found.push(...rows);
+      return found;
+    };
+    for (const context of [inSchema, inDatabase]) expect(versionsIn(await bodies(context))).toEqual(['v1']);
+    const moving = contextOf(9);
+    expect(versionsIn(await bodies(moving))).toEqual(['v0']);
+    await placed.move(9, 'schema');
+    const after = await bodies(moving);
+    expect([after.length, versionsIn(after)]).toEqual([10, ['v1']]);
+  });
+
   test('what is written stays there', async () => {
     const insert = (context: TenantContext) => sql`insert into app.note (tenant_id, id, n, body)
       values (${context.tenantId}, ${numberedUuid(77)}, 77, 'here') on conflict (tenant_id, id) do update set n = app.note.n + 1`;

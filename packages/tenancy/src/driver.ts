@@ -5,6 +5,7 @@ import { checkParameters, checkStatement } from './guard.ts';
 import type { Step } from './pipeline.ts';
 import { recordRefusal, type RefusalSink } from './refusal.ts';
 import { runOnce, type Path, type Route, type Router } from './route.ts';
+import { streamRows, type StreamOptions } from './stream.ts';
 import { inTransaction, type TransactionRunner } from './transaction.ts';
 
 /** Tenant rows, behind the tenant wall. There is no method without a tenant. */
@@ -19,6 +20,12 @@ export interface TenantDoor {
    * with its error. `work` must not keep the transaction.
    */
   transaction<T>(context: TenantContext, work: (tx: ScopedTransaction) => Promise<T>): Promise<T>;
+  /**
+   * The rows of one SELECT in batches, for what is too much at once: one transaction, one scope, one snapshot. Whoever
+   * leaves the loop ends it; whoever takes longer than 30 s over a batch gets `database_timeout`. Holds a connection
+   * until then. Throws TenancyError at any batch; a refusal has been recorded by then.
+   */
+  stream<Row>(context: TenantContext, statement: Statement<Row>, options?: StreamOptions): AsyncIterable<Row[]>;
 }
 
 export interface ScopedTransaction {
@@ -117,5 +124,19 @@ export function makeTenantDoor({ router, sink, functions }: TenantDoorOptions): 
     }
   };
 
-  return { scoped, transaction };
+  async function* stream<Row>(
+    context: TenantContext,
+    statement: Statement<Row>,
+    options?: StreamOptions,
+  ): AsyncGenerator<Row[], void, undefined> {
+    const denial = verdict(context, statement, functions);
+    if (denial !== undefined) throw await refused(denial, context, statement);
+    try {
+      yield* streamRows(tenantPath(router, context), statement, options);
+    } catch (error) {
+      throw error instanceof TenancyError ? await refused(error, context, statement) : error;
+    }
+  }
+
+  return { scoped, transaction, stream };
 }
