@@ -4,7 +4,7 @@ import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { enterHouse, runCommand, runInTerminal, supervisorOf } from './testing/command.ts';
-import { makeStateFolder, removeFolder } from './testing/house.ts';
+import { makeStateFolder, removeFolder, type Person, type Reply } from './testing/house.ts';
 import { processesOf } from './testing/processes.ts';
 import { beginWork } from './testing/writers.ts';
 
@@ -43,6 +43,31 @@ async function refusal(run: ReturnType<typeof runCommand>): Promise<string> {
 let recoveryKey = '';
 let engagement = '';
 
+/** What `auditrax id-key …` prints about the running house. */
+async function idKeys(...args: readonly string[]): Promise<{ version: number; makesIds: boolean }[]> {
+  const run = runCommand(['id-key', ...args, '--json'], { state });
+  expect(await run.ended, run.said()).toBe(0);
+  return JSON.parse(run.said()) as { version: number; makesIds: boolean }[];
+}
+
+/** A new key of ids in the running house, then the end of the old one; `old` is an id made with that. */
+async function rotateIdKeys(lead: Person, old: string): Promise<void> {
+  const read = async (id: string): Promise<Reply> => lead.send('GET', `/api/engagements/${id}`);
+  const idOf = async (): Promise<unknown> => ((await read(old)).body as { id: unknown }).id;
+  expect(await idKeys('rotate', '--prepare-seconds', '2')).toMatchObject([
+    { version: 1, makesIds: true },
+    { version: 2, makesIds: false },
+  ]);
+  expect(await idOf()).toBe(old);
+  // Nobody is restarted: the same row soon has an id under the new key, and the old one goes on working.
+  await expect.poll(idOf, { timeout: 20_000 }).not.toBe(old);
+  const id = (await idOf()) as string;
+  expect((await read(id)).status).toBe(200);
+  expect(await idKeys('retire', '1')).toMatchObject([{ version: 2, makesIds: true }]);
+  await expect.poll(async () => (await read(old)).status, { timeout: 20_000 }).toBe(404);
+  expect((await read(id)).status).toBe(200);
+}
+
 describe('one state folder through its life', () => {
   test('an interrupted first start (Ctrl-C before it is ready) leaves nothing running', async () => {
     const run = runCommand(START, { state });
@@ -78,7 +103,7 @@ describe('one state folder through its life', () => {
     expect(existsSync(join(state, 'supervisor.pid'))).toBe(false);
   }, 180_000);
 
-  test('a later start finds the same data; a second one beside it is refused, in one line', async () => {
+  test('a later start finds the same data; the key of ids is rotated as it runs; a second start beside it is refused, in one line', async () => {
     const run = runCommand(START, { state });
     await run.until(/Stop with Ctrl-C/);
     expect(run.said()).not.toContain(recoveryKey);
@@ -88,6 +113,7 @@ describe('one state folder through its life', () => {
       status: 200,
       body: { title: 'Kept over a restart' },
     });
+    await rotateIdKeys(lead, engagement);
     await lead.close();
     expect(await refusal(runCommand(START, { state }))).toMatch(/already running here \(process \d+.*AUDITRAX_STATE/);
     // Killed outright, the bootstrap passes nothing on.

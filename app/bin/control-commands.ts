@@ -26,6 +26,7 @@ const ANSWERS: Readonly<Record<string, Answer>> = {
   links: (house) => house.supervisor.ask('issuer', 'seed', null),
   prove: (house, input) => house.supervisor.ask('sentinel', 'prove', input),
   attack: (house, input) => house.supervisor.ask('sentinel', 'attack', input),
+  'id-key': (house, input) => house.supervisor.ask('issuer', 'id-key', input),
   'log-keys': (house) => house.supervisor.ask('ledger', 'log-keys', null),
 };
 

@@ -1,7 +1,9 @@
 import { randomUUID, type KeyObject } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { setTimeout as pause } from 'node:timers/promises';
 import { AppError, systemClock, systemRandom, uuidV7, type Clock, type Random, type ServiceName } from '@auditrax/base';
 import { CONNECTION_FAILED_CHANNEL, openDatabase } from '@auditrax/tenancy';
+import { idRingMark, liveIdKeys } from '@auditrax/tenancy/id-rotation';
 import { idKeys, type IdKeys } from '@auditrax/tenancy/ids';
 import {
   createPools,
@@ -118,15 +120,47 @@ export function postTo(
   };
 }
 
-/** The key ring of tagged ids, fetched from the issuer; tries until it answers. */
-export async function fetchIdKeys(floor: Floor): Promise<IdKeys> {
-  await floor.member.whenPeers((peers) => peers.addresses.issuer !== undefined);
+/** Asked again after this long when the issuer did not answer; a new key is used a minute after it is announced. */
+const ID_KEYS_RETRY_MS = 1_000;
+
+async function readIdRing(floor: Floor): Promise<IdKeys> {
   const { body } = await floor.client.call(idKeysContract.read, { requestId: randomUUID() });
   const bytes = (entry: { version: number; key: string }) => ({
     version: entry.version,
     key: Buffer.from(entry.key, 'base64url'),
   });
   return idKeys(bytes(body.current), body.accepted.map(bytes));
+}
+
+/**
+ * The key ring of tagged ids, fetched from the issuer; tries until it answers. What it resolves with changes by itself:
+ * whenever the issuer announces another ring it is fetched anew, until that worked.
+ */
+export async function fetchIdKeys(floor: Floor): Promise<IdKeys> {
+  const { member, log } = floor;
+  await member.whenPeers((peers) => peers.addresses.issuer !== undefined);
+  let ring = await readIdRing(floor);
+  let isFetching = false;
+  const isBehind = (): boolean => {
+    const { facts, addresses } = member.peers();
+    return addresses.issuer !== undefined && facts['idKeys'] !== undefined && facts['idKeys'] !== idRingMark(ring);
+  };
+  const follow = async (): Promise<void> => {
+    if (isFetching) return;
+    isFetching = true;
+    while (isBehind()) {
+      try {
+        ring = await readIdRing(floor);
+      } catch (error) {
+        log.warn('id-keys-not-fetched', { error });
+      }
+      // The issuer may be restarting, or answer with an older ring than the one that is announced.
+      if (isBehind()) await pause(ID_KEYS_RETRY_MS);
+    }
+    isFetching = false;
+  };
+  member.onPeers(() => void follow());
+  return liveIdKeys(() => ring);
 }
 
 /** A process without ids of its own has no key that could match: every id is forged to it. */

@@ -1,9 +1,8 @@
 // The issuer: people, sessions, passkeys' public keys, the token key, the workload authority, the key ring of ids.
 import { generateKeyPairSync, randomUUID } from 'node:crypto';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { AppError, type Json } from '@auditrax/base';
-import { formatId, idKeys, type IdKeys } from '@auditrax/tenancy/ids';
+import type { Json } from '@auditrax/base';
+import { formatId, type IdKeys } from '@auditrax/tenancy/ids';
 import { createTokenMinter, openAuthority, type CertificateAuthority } from '@auditrax/workload';
 import { drillsProblems, drillTokenRoutes } from '../domains/drills/index.ts';
 import { accessRoutes, createStepUpVerifier, problems as accessProblems } from '../domains/access/index.ts';
@@ -17,15 +16,22 @@ import {
   tokenMintRoutes,
 } from '../domains/identity/index.ts';
 import { problems as keysProblems } from '../domains/keys/index.ts';
-import { problems as tenantsProblems, seedFoundation, seedSample, tenantsRoutes } from '../domains/tenants/index.ts';
+import {
+  problems as tenantsProblems,
+  recordIdKeyChange,
+  seedFoundation,
+  seedSample,
+  tenantsRoutes,
+} from '../domains/tenants/index.ts';
 import { recordMint, sweepMints } from '../platform/audit/index.ts';
 import { problems as auditProblems } from '../platform/audit/errors.ts';
 import { bindRoutes } from '../platform/http/handler.ts';
 import { idKeysContract } from '../platform/http/id-keys-contract.ts';
 import { openDeletions } from './deletions.ts';
 import { doorSettings } from './doors.ts';
-import { openFloor, publicJwk, TOKEN_ISSUER, TRUST_DOMAIN, type Floor } from './floor.ts';
+import { openFloor, publicJwk, TOKEN_ISSUER, TRUST_DOMAIN } from './floor.ts';
 import { openPlacer, openPlaces } from './places.ts';
+import { openIdKeys, type IdKeyHouse } from './id-keys.ts';
 import { openRecordedDatabase, recordAttemptWith } from './refusals.ts';
 import { startHousekeeping } from './housekeeping.ts';
 import { readHousePolicy } from './rooms.ts';
@@ -55,18 +61,6 @@ const floor = await openFloor('issuer', (member) => async (csrPem) => {
   return authority.sign({ csrPem, service: 'issuer' });
 });
 
-/** The key of tagged ids. Lost, every id ever given out would be forged: so it is made on a first start only. */
-function openIdKeys({ member, random }: Floor): IdKeys {
-  const path = join(member.boot.stateDirectory, 'id-key');
-  if (!existsSync(path)) {
-    if (member.boot.options['isNew'] !== true) {
-      throw new AppError('id_key_missing', `the key of ids ${path} is gone: restore it from a backup`);
-    }
-    writeFileSync(path, Buffer.from(random.bytes(32)).toString('base64url'), { mode: 0o600, flag: 'wx', flush: true });
-  }
-  return idKeys({ version: 1, key: Buffer.from(readFileSync(path, 'utf8'), 'base64url') });
-}
-
 /** Removes what has expired, now and then. */
 function startSweeping(deps: Parameters<typeof sweepIdentity>[0]): ReturnType<typeof setInterval> {
   const sweep = () => Promise.all([sweepIdentity(deps), sweepEverywhere(deps.system, sweepMints(floor.clock.nowMs()))]);
@@ -76,7 +70,8 @@ function startSweeping(deps: Parameters<typeof sweepIdentity>[0]): ReturnType<ty
 async function start(): Promise<void> {
   const { member, clock, random } = floor;
   member.onSign((service, csrPem) => authority!.sign({ csrPem, service }));
-  const tagKeys = openIdKeys(floor);
+  const idKeyHouse = openIdKeys(floor);
+  const tagKeys = idKeyHouse.keys;
   const tokenKey = generateKeyPairSync('ed25519');
   const kid = randomUUID();
   // Tokens of the issuer before a crash live on for their half minute: nobody is signed out by our restart.
@@ -106,9 +101,6 @@ async function start(): Promise<void> {
   };
   const minterAt = (at: typeof clock) =>
     createTokenMinter({ key: tokenKey.privateKey, kid, issuer: TOKEN_ISSUER, clock: at });
-  const idKeysRoutes = bindRoutes(idKeysContract, {
-    read: () => Promise.resolve({ status: 200 as const, body: spellIdKeys(tagKeys) }),
-  });
   const sweeping = startSweeping(deps);
   const deletions = openDeletions(floor, deps);
   const places = openPlaces(floor, deps);
@@ -124,7 +116,7 @@ async function start(): Promise<void> {
       tenantsRoutes(deps),
       deletions.routes,
       places.routes,
-      idKeysRoutes,
+      idKeyRoutes(idKeyHouse, deps),
     ],
     problems: [identityProblems, accessProblems, tenantsProblems, keysProblems, auditProblems, drillsProblems],
     tagKeys,
@@ -134,12 +126,23 @@ async function start(): Promise<void> {
     readiness: watched.readiness,
     release: async () => {
       clearInterval(sweeping);
+      idKeyHouse.close();
       await deletions.close();
       places.close();
       housekeeping.stop();
       rotation.stop();
       await watched.close();
     },
+  });
+}
+
+/** Answers whoever asks for the ring, and the operator's command that changes it. */
+function idKeyRoutes(house: IdKeyHouse, deps: Parameters<typeof recordIdKeyChange>[0]) {
+  floor.member.onAsk('id-key', (input) =>
+    house.answer(input, (change, version) => recordIdKeyChange(deps, { change, version, requestId: randomUUID() })),
+  );
+  return bindRoutes(idKeysContract, {
+    read: () => Promise.resolve({ status: 200 as const, body: spellIdKeys(house.keys) }),
   });
 }
 

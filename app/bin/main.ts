@@ -24,6 +24,10 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     summary: 'print the public keys that outsiders verify the logs with',
     load: () => import('./commands/log-keys.ts'),
   },
+  'id-key': {
+    summary: 'list, rotate or retire the keys that ids are tagged with',
+    load: () => import('./commands/id-key.ts'),
+  },
   doctor: {
     summary: 'say what is wrong with this installation and what to do about it',
     load: () => import('./commands/doctor.ts'),
@@ -47,7 +51,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     summary: 'print fresh one-time sign-in and enrolment links of the sample roles',
     load: () => import('./commands/sign-in.ts'),
   },
-  bench: { summary: 'measure one of: request, seal, start', load: () => import('./commands/bench.ts') },
+  bench: { summary: 'measure one of: request, seal, tenancy, start', load: () => import('./commands/bench.ts') },
   check: {
     summary: 'format, lint, types, boundaries, dead code, licences, secrets',
     load: () => import('./commands/check.ts'),

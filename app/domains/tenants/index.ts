@@ -1,4 +1,5 @@
 export { deletionRoutes } from './deletion-routes.ts';
+export { recordIdKeyChange } from './id-keys.ts';
 export { DELETION_DELAY_MS } from './deletion.ts';
 export { runDueDeletions } from './deletion-run.ts';
 export { settlePlace } from './move-queries.ts';
