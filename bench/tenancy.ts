@@ -176,7 +176,7 @@ const scopedPoint = (bench: Bench, ground: Ground): (() => Promise<Row[]>) => {
 function pointReads(bench: Bench) {
   return race(
     {
-      raw: repeat(rawPoint(bench, bench.direct)),
+      raw: repeat(rawPoint(bench, bench.initplan)),
       scoped_direct: repeat(scopedPoint(bench, bench.direct)),
       scoped_initplan: repeat(scopedPoint(bench, bench.initplan)),
     },
@@ -186,7 +186,7 @@ function pointReads(bench: Bench) {
 
 /** Five reads of one request, one after the other, by as many requests at once as there are connections. */
 function fiveStatements(bench: Bench) {
-  const text = POINT(bench.direct.table);
+  const text = POINT(bench.initplan.table);
   const [FIRST, ...REST] = [0, 1, 2, 3, 4];
   const together =
     (request: () => Promise<void>): Contender =>
@@ -198,8 +198,8 @@ function fiveStatements(bench: Bench) {
     };
   const values = (whose: TenantContext, ids: readonly Uuid[], i: number): Uuid[] => [whose.tenantId, ids[i]!];
   const target = (): { context: TenantContext; ids: readonly Uuid[] } => {
-    const { context } = pick(bench.direct);
-    return { context, ids: bench.direct.rows[bench.direct.tenants.indexOf(context)]! };
+    const { context } = pick(bench.initplan);
+    return { context, ids: bench.initplan.rows[bench.initplan.tenants.indexOf(context)]! };
   };
   return race(
     {
@@ -270,27 +270,27 @@ async function requests(bench: Bench) {
   const app = fastify();
   const reply = (row: Row, id: string) => ({ id, n: row.n, title: row.title });
   app.get<{ Params: { tenant: string; id: string } }>('/bare/:tenant/:id', async ({ params }) => {
-    const text = POINT(bench.direct.table);
-    const context = bench.direct.tenants[Number(params.tenant)]!;
+    const text = POINT(bench.initplan.table);
+    const context = bench.initplan.tenants[Number(params.tenant)]!;
     const { rows } = await bench.raw.query<Row>({ name: nameOf(text), text, values: [context.tenantId, params.id] });
     demand(rows, 1);
     return reply(rows[0]!, rows[0]!.id);
   });
   app.get<{ Params: { tenant: string; id: string } }>('/walled/:tenant/:id', async ({ params }) => {
-    const context = bench.direct.tenants[Number(params.tenant)]!;
+    const context = bench.initplan.tenants[Number(params.tenant)]!;
     const verdict = readIds({ 'params.id': 'row' }, { params }, { context, keys: ring });
     if (!verdict.ok) throw new Error(verdict.reason);
     const rows = await bench.doors.tenant.scoped(
       context,
-      statement(POINT(bench.direct.table), [context.tenantId, verdict.ids['params.id']]),
+      statement(POINT(bench.initplan.table), [context.tenantId, verdict.ids['params.id']]),
     );
     demand(rows, 1);
     return reply(rows[0]!, formatId('row', context, rows[0]!.id, ring));
   });
   const origin = await app.listen({ host: '127.0.0.1', port: 0 });
   const paths = (side: 'bare' | 'walled'): string[] =>
-    bench.direct.tenants.flatMap((context, i) =>
-      bench.direct.rows[i]!.map((id) => `/${side}/${i}/${side === 'bare' ? id : formatId('row', context, id, ring)}`),
+    bench.initplan.tenants.flatMap((context, i) =>
+      bench.initplan.rows[i]!.map((id) => `/${side}/${i}/${side === 'bare' ? id : formatId('row', context, id, ring)}`),
     );
   const load = new Worker(new URL('tenancy-load.ts', import.meta.url), {
     workerData: { origin, clients: HTTP_CLIENTS, paths: { bare: paths('bare'), walled: paths('walled') } },
@@ -323,7 +323,7 @@ async function prepare(server: TestDatabase, progress: (line: string) => void) {
     };
     for (const [name, ground] of Object.entries(grounds)) {
       progress(`filling ${ground.table}`);
-      await createTable(admin, ground.table, name === 'initplan' ? 'initplan' : 'direct');
+      await createTable(admin, ground.table, name === 'direct' ? 'direct' : 'initplan');
       await fill(admin, ground);
     }
     for (const ground of [grounds.direct, grounds.initplan]) await fillLongList(admin, ground);
@@ -362,13 +362,13 @@ export async function run(progress: (line: string) => void): Promise<BenchResult
     const http = await timed('requests', () => requests(bench));
     return {
       figures: {
-        scoped_point_read_ratio: ratio(point, 'scoped_direct', 'raw'),
+        scoped_point_read_ratio: ratio(point, 'scoped_initplan', 'raw'),
         five_statements_ratio: ratio(five, 'scoped', 'raw_transaction'),
         http_ratio: ratio(http, 'walled', 'bare'),
         tenants_10k_vs_10_ratio: ratio(growth, 'many', 'few'),
-        list_50_of_1m_ratio: ratio(list, 'scoped_direct', 'raw'),
-        initplan_point_read_ratio: ratio(point, 'scoped_initplan', 'raw'),
-        initplan_list_50_of_1m_ratio: ratio(list, 'scoped_initplan', 'raw'),
+        list_50_of_1m_ratio: ratio(list, 'scoped_initplan', 'raw'),
+        direct_point_read_ratio: ratio(point, 'scoped_direct', 'raw'),
+        direct_list_50_of_1m_ratio: ratio(list, 'scoped_direct', 'raw'),
         five_statements_vs_autocommit_ratio: ratio(five, 'scoped', 'raw_each_alone'),
       },
       conditions: {
@@ -381,7 +381,7 @@ export async function run(progress: (line: string) => void): Promise<BenchResult
         rounds: `${ROUNDS} after two to warm up; contenders in turns; each figure the median of the rounds' ratios`,
         other_side:
           'pg over the same Unix socket, a pool of the same size, named statements, a role without row-level security',
-        wall: 'the direct form, as the migrations make it; figures beginning with initplan for the other one',
+        wall: 'the initplan form, as the migrations make it; figures beginning with direct for the other one',
         five_statements: `one after the other, ${POOL_SIZE} requests at once; the other side is one transaction too, or each statement alone`,
         http: `${HTTP_CLIENTS} keep-alive clients on another thread; both handlers in one Fastify`,
         rows: `${ROWS_PER_TENANT} for each tenant; a tenant with ${LONG_LIST_ROWS} for the list`,

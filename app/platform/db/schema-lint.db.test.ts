@@ -145,6 +145,16 @@ describe('T20: the schema', () => {
     await admin.query('rollback');
   });
 
+  test('has the wall in the form that reads the tenant once for a statement', async () => {
+    await admin.query('set search_path = pg_catalog');
+    const { rows } = await admin.query<{ text: string }>(
+      `select distinct regexp_replace(pg_get_expr(polqual, polrelid), '\\s+', ' ', 'g') as text from pg_policy
+       where polname = 'tenant_wall'`,
+    );
+    await admin.query('reset search_path');
+    expect(rows.map(({ text }) => text.trim())).toEqual([wallDeparsed('initplan')]);
+  });
+
   test('exempts the log by name only', async () => {
     const { rows } = await admin.query<{ schema: string }>(
       `select distinct n.nspname as schema from pg_class r join pg_namespace n on n.oid = r.relnamespace

@@ -26,8 +26,8 @@ export async function superuser(database: TestDatabase): Promise<Client> {
 }
 
 /**
- * Two tables with rows of `tenants` tenants: `app.note` behind the wall that migrations make, `app.note_initplan` behind
- * the other form. Row ids are `tenant * 1000 + n`.
+ * Two tables with rows of `tenants` tenants: `app.note` behind the `direct` form of the wall, `app.note_initplan` behind
+ * the one that migrations make. Row ids are `tenant * 1000 + n`.
  */
 export async function createNotes(admin: Client, size: { tenants: number; rows: number }): Promise<void> {
   for (const table of ['app.note', 'app.note_initplan']) {
@@ -40,8 +40,8 @@ export async function createNotes(admin: Client, size: { tenants: number; rows: 
       from generate_series(1, ${size.tenants}) t, generate_series(1, ${size.rows}) i`);
     await admin.query(`grant select, insert, delete, update (n, body) on ${table} to ax_workspace`);
   }
-  await admin.query(`select platform.protect_tenant_table('app.note')`);
-  for (const statement of wallStatements('app.note_initplan', 'initplan')) await admin.query(statement);
+  for (const statement of wallStatements('app.note', 'direct')) await admin.query(statement);
+  await admin.query(`select platform.protect_tenant_table('app.note_initplan')`);
   await admin.query('analyze');
 }
 
