@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { TenancyError, type PlacedDatabaseOptions, type Place, type SystemDoor } from '@auditrax/tenancy';
 import { HOME_CELL } from '../platform/audit/index.ts';
 import { placementOf, type PlacementRow } from '../platform/db/placement-queries.ts';
-import type { CellAddress, DatabaseAccess } from '../platform/supervisor/messages.ts';
+import { dedicatedPasswordFile, type CellAddress, type DatabaseAccess } from '../platform/supervisor/messages.ts';
 import { cellAccess, cellAddresses } from './cells.ts';
 import { databaseConnection, type Floor } from './floor.ts';
 
@@ -57,6 +57,6 @@ function toPlace(row: PlacementRow | undefined, shared: { own: string; homeRegio
 /** Where roles have passwords, that of a tenant's role lies in a file of its own in the workspace's folder. */
 function asDedicated(access: DatabaseAccess, role: string, stateDirectory: string): DatabaseAccess {
   const { passwordFile, ...rest } = access;
-  const own = passwordFile === undefined ? {} : { passwordFile: join(stateDirectory, `database-${role}.secret`) };
+  const own = passwordFile === undefined ? {} : { passwordFile: join(stateDirectory, dedicatedPasswordFile(role)) };
   return { ...rest, user: role, ...own };
 }
