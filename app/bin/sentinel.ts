@@ -280,9 +280,11 @@ async function openGround(base: Base) {
   const sessions = canarySessions(client, clock);
   const planting = { door: base.database.system, edge, idKeys, random, session: sessions };
   const [a, b] = await Promise.all([plantCanary(planting, tenantA), plantCanary(planting, tenantB)]);
-  const cookie = async (): Promise<string> => (await sessions(a.slug, 'lead', 1)).cookie;
-  const token: Parameters<typeof createServiceDoor>[0]['token'] = async (order) => {
-    const body = { ...order, cookie: (await cookie()).split('=')[1]! };
+  const cookieOf = async (slug: string): Promise<string> => (await sessions(slug, 'lead', 1)).cookie;
+  const cookie = (): Promise<string> => cookieOf(a.slug);
+  const token: Parameters<typeof createServiceDoor>[0]['token'] = async ({ tenant, ...order }) => {
+    const whose = await cookieOf(tenant === 'b' ? b.slug : a.slug);
+    const body = { ...order, cookie: whose.split('=')[1]! };
     return (await client.call(drillIssuer.token, { requestId: randomUUID(), body })).body.token;
   };
   const service = createServiceDoor({

@@ -233,6 +233,8 @@ export type TokenFault =
   | 'expired'
   | 'other-audience'
   | 'other-presenter'
+  /** Right in every way, and of the other canary: another tenant's person. */
+  | 'other-tenant'
   | 'foreign-key'
   | 'tampered';
 

@@ -29,6 +29,8 @@ export interface ServiceDoorDeps {
     destination: 'issuer' | 'workspace';
     presenter: 'sentinel' | 'gateway';
     age_seconds: number;
+    /** Whose: the first canary's, unless told. */
+    tenant?: 'b';
   }) => Promise<string>;
   /** Issuer of tokens and the id of its current key, for a forgery that names both. */
   readonly issuer: string;
@@ -93,7 +95,8 @@ async function tokenFor(
   if (fault === 'foreign-key') return forged(deps, destination);
   const other = destination === 'issuer' ? 'workspace' : 'issuer';
   const aud = fault === 'other-audience' ? other : destination;
-  const token = await deps.token({ destination: aud, presenter, age_seconds });
+  const whose = fault === 'other-tenant' ? ({ tenant: 'b' } as const) : {};
+  const token = await deps.token({ destination: aud, presenter, age_seconds, ...whose });
   return fault === 'tampered' ? tampered(token) : token;
 }
 

@@ -159,7 +159,10 @@ const WATCH: readonly Mutant[] = [
   {
     ...at('app/platform/audit/attempts.ts', 'attemptRecorder'),
     left: 'refusals are recorded nowhere',
-    nothing: `() => ({ record: async () => ({ entryId: '00000000-0000-4000-8000-000000000000' }) })`,
+    nothing: `() => ({
+      record: async () => ({ entryId: '00000000-0000-4000-8000-000000000000', sessionOver: false }),
+      flush: async () => {},
+    })`,
     processes: ['workspace', 'issuer'],
   },
 ];

@@ -67,6 +67,10 @@ async function tryTokens(house: ProbeHouse, service: 'workspace' | 'issuer', don
     done.expect(reply.status === 401, `${service} ${told(reply)} with a token that is ${token}.`);
   };
   await Promise.all(WRONG_TOKENS.map(tryOne));
+  if (service === 'issuer') return; // its knock names no row, and to its own tenant a token of the other canary is right
+  const other = await house.service(service, { method: 'GET', path, credential: 'own', token: 'other-tenant' });
+  const hidden = other.status === 404 && other.code === 'not_found';
+  done.expect(hidden, `${service} ${told(other)} to another tenant’s token for this tenant’s row.`);
 }
 
 async function tryEdge(house: ProbeHouse, done: Checks): Promise<number> {
@@ -101,8 +105,8 @@ export const zeroTrustProbe: Probe = {
         ? ''
         : ' The processes share one user of this machine here, so their separation from each other on disk is asserted.';
     return verdict(done, {
-      green: `${INNER.length} services refused callers without a certificate and with a stranger’s; routes of others were refused, and so were ${WRONG_TOKENS.length} kinds of wrong token; ${routes} routes of the edge gave nothing without a session.${separation}`,
-      evidence: { services: [...INNER], tokens: [...WRONG_TOKENS], routes },
+      green: `${INNER.length} services refused callers without a certificate and with a stranger’s; routes of others were refused, and so were ${WRONG_TOKENS.length} kinds of wrong token and another tenant’s right one; ${routes} routes of the edge gave nothing without a session.${separation}`,
+      evidence: { services: [...INNER], tokens: [...WRONG_TOKENS, 'other-tenant'], routes },
     });
   },
 };
