@@ -12,6 +12,7 @@ export const plaintextColumns = [
   { column: 'oncall.attempt.actor', reason: 'id of a person or name of a process' },
   { column: 'oncall.attempt.request_id', reason: 'random id of a request' },
   { column: 'oncall.attempt.source', reason: 'enumeration: kind of address, or name of a process' },
+  { column: 'oncall.cursor.cell', reason: 'name of a cell: a region and an opaque database' },
   { column: 'oncall.delivery.channel', reason: 'enumeration' },
   { column: 'oncall.delivery.outcome', reason: 'status of a receipt: an HTTP status or an error code' },
 ] as const;
