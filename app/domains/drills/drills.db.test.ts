@@ -159,3 +159,31 @@ describe('drills', () => {
     expect([Number(row!.revisions), Number(row!.notes)]).toEqual([2, 0]);
   });
 });
+
+describe('a drill at what is stored', () => {
+  it('put other bytes over a sealed value: refused by the guard of sealed values itself, not by a later wall', async () => {
+    const service = engagementService(room.deps);
+    const who = room.harbour.person('lead');
+    const [{ revision } = { revision: 0 }] = await room.rows<{ revision: number }>(
+      'select revision from app.engagement where id = $1',
+      [ownRow],
+    );
+    await service.move(who, { engagementId: ownRow, to: 'fieldwork', revision });
+    const [criterion] = await room.rows<{ id: Uuid }>('select id from app.criterion where engagement_id = $1 limit 1', [
+      ownRow,
+    ]);
+    const result = { outcome: 'satisfied', note: 'Seen.', observedOn: '2026-01-02', revision: 0 } as const;
+    await service.recordResult(who, {
+      ...result,
+      engagementId: ownRow,
+      criterionId: criterion!.id,
+      notACard: undefined,
+    });
+    const [row] = await room.rows<{ id: Uuid }>('select id from app.result where criterion_id = $1', [criterion!.id]);
+    expect(await drill('overwrite-sealed', { rowId: row!.id })).toEqual({
+      kind: 'refused',
+      code: 'database_rule',
+      sqlState: 'AX104',
+    });
+  });
+});
