@@ -19,7 +19,6 @@ const SYSTEM_PACKAGES: readonly { readonly name: string; readonly file: string; 
   { name: 'haproxy', file: '/usr/sbin/haproxy', why: 'the template of deploy/ in the real program' },
   { name: 'nginx-light', file: '/usr/sbin/nginx', why: 'the template of deploy/ in the real program' },
   { name: 'pgbouncer', file: '/usr/sbin/pgbouncer', why: 'the tenant doors behind a pool in transaction mode' },
-  { name: 'sqlmap', file: '/usr/bin/sqlmap', why: 'a foreign attacker of the API' },
   { name: 'sslscan', file: '/usr/bin/sslscan', why: 'a foreign scanner of the TLS listeners' },
 ];
 
