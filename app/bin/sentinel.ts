@@ -23,18 +23,20 @@ import { edgeAttempts, layerAttempts, type Attempt, type CorpusDeps } from '../p
 import { playAttacks } from '../probes/attack-report.ts';
 import { findCanaries, plantCanary } from '../probes/canaries.ts';
 import { createEdgeClient } from '../probes/edge-client.ts';
-import { canarySessions, createProbeHouse } from '../probes/house.ts';
+import { canarySessions, createProbeHouse, type Canaries } from '../probes/house.ts';
 import { answerFollowed, createLogFollower, type LogFollower } from '../probes/log-follower.ts';
 import { createLogReader, type LogReader } from '../probes/log-key.ts';
 import { bareReport, proveReport, type ProveReport } from '../probes/prove-report.ts';
 import { createPublisher, type Publisher } from '../probes/publisher.ts';
-import { PROBES, REHEARSALS } from '../probes/registry.ts';
+import { PLACED, PROBES, REHEARSALS } from '../probes/registry.ts';
 import { rehearsals } from '../probes/rehearse.ts';
 import { createRunner, observationsOf, type Runner } from '../probes/runner.ts';
 import { createServiceDoor } from '../probes/service-door.ts';
 import type { HouseProcesses } from '../probes/sockets.ts';
 import { createWatch, type Watch } from '../probes/watch.ts';
+import { createWhereabouts } from '../probes/whereabouts.ts';
 import { openCellDatabases, type CellDatabases } from './cell-databases.ts';
+import { cellAddresses } from './cells.ts';
 import { readDoors } from './doors.ts';
 import { databaseConnection, fetchIdKeys, openFloor, postTo, TOKEN_ISSUER, type Floor } from './floor.ts';
 import { EDGE_ROUTES } from './rooms.ts';
@@ -149,6 +151,7 @@ interface Base {
 interface Begun {
   readonly runner: Runner;
   readonly publisher: Publisher;
+  readonly canaries: Canaries;
   readonly corpus: CorpusDeps;
   /** Canary sessions are opened anew from here on. */
   renewSessions(): void;
@@ -276,10 +279,14 @@ async function openGround(base: Base) {
   const { clock, random, client, member } = floor;
   const idKeys: IdKeys = await fetchIdKeys(floor);
   const edge = await openEdge();
-  const [tenantA, tenantB] = await findCanaries(base.database.system);
+  const found = await findCanaries(base.database.system);
   const sessions = canarySessions(client, clock);
   const planting = { door: base.database.system, edge, idKeys, random, session: sessions };
-  const [a, b] = await Promise.all([plantCanary(planting, tenantA), plantCanary(planting, tenantB)]);
+  const [a, b] = await Promise.all([plantCanary(planting, found.a), plantCanary(planting, found.b)]);
+  // A region that is away keeps its own canary from being planted, and its claims from being seen; no others.
+  const [c, d] = await Promise.all(
+    [found.c, found.d].map(async (one) => one && plantCanary(planting, one).catch((error) => base.troubled(error))),
+  );
   const cookieOf = async (slug: string): Promise<string> => (await sessions(slug, 'lead', 1)).cookie;
   const cookie = (): Promise<string> => cookieOf(a.slug);
   const token: Parameters<typeof createServiceDoor>[0]['token'] = async ({ tenant, ...order }) => {
@@ -307,7 +314,7 @@ async function openGround(base: Base) {
       );
     return { requestId, status };
   };
-  const canaries = { a, b };
+  const canaries: Canaries = { a, b, ...(c ? { c } : {}), ...(d ? { d } : {}) };
   const idOf: CorpusDeps['idOf'] = (kind, name, uuid) => formatId(kind, canaries[name].context, uuid, idKeys);
   return { idKeys, edge, sessions, service, knock, canaries, idOf, cookie };
 }
@@ -323,8 +330,9 @@ function openRehearsals(): ReturnType<typeof rehearsals> {
 }
 
 /** A house in earnest rehearses nothing; nor does one whose machine has no SoftHSM. */
-function probesHere(): readonly Probe[] {
-  return floor.member.boot.options['rehearse'] === true ? [...PROBES, ...REHEARSALS] : PROBES;
+function probesHere({ c, d }: Canaries, rehearse = true): readonly Probe[] {
+  const rehearsed = rehearse && floor.member.boot.options['rehearse'] === true ? REHEARSALS : [];
+  return [...PROBES, ...(c === undefined ? [] : PLACED.c), ...(d === undefined ? [] : PLACED.d), ...rehearsed];
 }
 
 function startLoop(base: Base, attempts: readonly Attempt[]): AttemptLoop {
@@ -402,6 +410,10 @@ async function begin(base: Base): Promise<Begun> {
       recentAttempts: loop.recent,
       pageKey: rawPublic(base.pageKey),
       rehearse: openRehearsals(),
+      whereabouts: createWhereabouts({
+        cells: base.cells.all,
+        regions: () => new Map(cellAddresses(floor.member.peers()).map(({ cell, region }) => [cell, region])),
+      }),
     },
     canaries,
     sessions,
@@ -422,6 +434,7 @@ async function begin(base: Base): Promise<Begun> {
   return {
     runner,
     publisher,
+    canaries,
     corpus,
     renewSessions: sessions.renew,
     attempts: [...atEdge, ...below],
@@ -439,13 +452,15 @@ async function prove(
   order: { readonly claims: readonly string[]; readonly rehearse: boolean },
 ): Promise<ProveReport> {
   const { claims: claimIds } = order;
-  const probes = order.rehearse ? probesHere() : PROBES;
+  const probes = probesHere(begun.canaries, order.rehearse);
   const wanted = probes.filter((probe) => claimIds.length === 0 || probe.claims.some((id) => claimIds.includes(id)));
   begun.renewSessions();
   await begun.runner.run(wanted);
   const newest = new Map(
     (
-      await Promise.all(probesHere().map(async ({ id }) => [id, (await begun.runner.observations(id))[0]] as const))
+      await Promise.all(
+        probesHere(begun.canaries).map(async ({ id }) => [id, (await begun.runner.observations(id))[0]] as const),
+      )
     ).flatMap(([id, run]) => (run === undefined ? [] : [[id, run] as const])),
   );
   const model = await begun.publisher.publish().catch((error: unknown) => {

@@ -5,7 +5,7 @@ import { formatId } from '@auditrax/tenancy/ids';
 import { sampleCatalogue } from '../claims/oscal-catalogue.ts';
 import { createStepUpVerifier } from '../domains/access/index.ts';
 import { auditTrailProblems, auditTrailRoutes } from '../domains/audit-trail/index.ts';
-import { type DrillDeps, drillRoutes, drillsProblems, openBareDoor } from '../domains/drills/index.ts';
+import { type DrillDeps, drillRoutes, drillsProblems, openBareDoor, openPlacedDoors } from '../domains/drills/index.ts';
 import { engagementProblems, engagementRoutes } from '../domains/engagements/index.ts';
 import { evidenceProblems, evidenceRoutes, evidenceService, refuseCardNumber } from '../domains/evidence/index.ts';
 import {
@@ -47,11 +47,12 @@ function openDrills(
   parts: Pick<DrillDeps, 'tenant' | 'system' | 'sealer' | 'objectsDirectory'> &
     Pick<RecordedDatabase, 'attempts' | 'places'>,
 ) {
-  const { clock, random, client } = floor;
+  const { clock, random, client, member } = floor;
   const { attempts, places, ...rest } = parts;
   const bare = openBareDoor({ places, attempts, clock });
+  const placed = openPlacedDoors({ places, role: member.boot.database!.user, attempts, clock });
   const clients = { keysClient: createKeysClient(client), sourcesClient: createKeySourcesClient(client) };
-  const routes = drillRoutes({ ...rest, ...clients, bare, ...registry, clock, random });
+  const routes = drillRoutes({ ...rest, ...clients, bare, places: placed, ...registry, clock, random });
   return { routes, close: () => bare.close() };
 }
 

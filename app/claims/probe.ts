@@ -136,6 +136,21 @@ export interface CanaryTenant {
 
 export type CanaryRole = 'lead' | 'auditor' | 'client';
 export type CanaryName = 'a' | 'b';
+/** `c` has a schema of its own, `d` a database of its own in another region than the shared tables. */
+export type PlacedCanaryName = 'c' | 'd';
+export type AnyCanaryName = CanaryName | PlacedCanaryName;
+
+/** Where a canary's place is, by home's table, and where traces of it were found. */
+export interface Whereabouts {
+  readonly kind: string;
+  readonly region: string;
+  readonly cell: string;
+  readonly homeRegion: string;
+  /** Cells whose log has entries of the tenant; every cell was asked. */
+  readonly loggedIn: readonly string[];
+  readonly cells: number;
+  readonly regionOf: Readonly<Record<string, string>>;
+}
 
 export interface CanarySession {
   readonly personId: Uuid;
@@ -213,7 +228,7 @@ export type DrillOutcome =
     };
 
 export interface DrillRequest {
-  readonly tenant: CanaryName;
+  readonly tenant: AnyCanaryName;
   /** Row that the drill is about, in the other canary unless the drill says its own. */
   readonly rowId?: Uuid;
 }
@@ -276,14 +291,18 @@ export interface ProbeHouse {
   /** Routes of the edge with what they say about themselves: which are public, which take ids. */
   readonly routes: readonly { readonly method: string; readonly path: string; readonly isPublic: boolean }[];
   readonly canaries: { readonly a: CanaryTenant; readonly b: CanaryTenant };
+  /** Any canary. Throws `canaries_missing` when the house has no such one, or could not plant its rows. */
+  canary(name: AnyCanaryName): CanaryTenant;
+  /** Where a canary with a place of its own lives. Throws when a database cannot be asked: that is not an absence. */
+  whereabouts(name: PlacedCanaryName): Promise<Whereabouts>;
   /** A session of a canary person, opened by the issuer over its internal door; never a session of anyone else. */
-  session(tenant: CanaryName, role: CanaryRole): Promise<CanarySession>;
+  session(tenant: AnyCanaryName, role: CanaryRole): Promise<CanarySession>;
   /** Enrols a passkey for a canary person through the edge. */
   enrol(tenant: CanaryName, role: CanaryRole, source?: number): Promise<PasskeyPerson>;
   /** A genuine tagged id of a canary. */
   idOf(kind: string, tenant: CanaryName, uuid: Uuid): string;
   /** The row behind an id that the edge gave for a canary. Throws when it is not one of that canary's. */
-  uuidOf(kind: string, tenant: CanaryName, id: string): Uuid;
+  uuidOf(kind: string, tenant: AnyCanaryName, id: string): Uuid;
 
   /** Knocks at an inner service directly, around the edge. */
   service(destination: ServiceName, request: ServiceRequest): Promise<ServiceReply>;

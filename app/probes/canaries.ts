@@ -22,18 +22,34 @@ export interface CanaryDeps {
   readonly session: (slug: string, role: CanaryRole) => Promise<CanarySession>;
 }
 
-/** The two tenants that exist to be attacked. Throws `canaries_missing` when the house has not been seeded with them. */
-export async function findCanaries(door: SystemDoor): Promise<readonly [Tenant, Tenant]> {
+/** Most canaries that a house has. */
+const CANARIES_MAX = 8;
+
+export interface FoundCanaries {
+  readonly a: Tenant;
+  readonly b: Tenant;
+  /** With a schema of its own. */
+  readonly c: Tenant | undefined;
+  /** With a database of its own. */
+  readonly d: Tenant | undefined;
+}
+
+/** The tenants that exist to be attacked. Throws `canaries_missing` when the house has not been seeded with them. */
+export async function findCanaries(door: SystemDoor): Promise<FoundCanaries> {
   const rows = await door.system(
     sql<{ id: Uuid; part: string; slug: string }>`
-      select t.id, t.part, t.slug from platform.tenant t where t.kind = 'canary' order by t.slug limit 2`,
+      select t.id, t.part, t.slug from platform.tenant t
+      where t.kind = 'canary' order by t.slug limit ${CANARIES_MAX}`,
   );
-  const [a, b] = rows.map(({ id, part, slug }) => ({
-    slug,
-    context: { tenantId: id, tenantPart: Number(part), requestId: '' },
-  }));
+  const found = new Map(
+    rows.map(({ id, part, slug }) => [
+      slug,
+      { slug, context: { tenantId: id, tenantPart: Number(part), requestId: '' } },
+    ]),
+  );
+  const [a, b] = [found.get('canary-a'), found.get('canary-b')];
   if (a === undefined || b === undefined) throw new AppError('canaries_missing', 'there are no two canary tenants yet');
-  return [a, b];
+  return { a, b, c: found.get('canary-c'), d: found.get('canary-d') };
 }
 
 class Planter {

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { AppError, type Clock, type Random, type RouteContract, type ServiceName, type Uuid } from '@auditrax/base';
 import { formatId, parseId, type IdKeys } from '@auditrax/tenancy/ids';
 import type {
+  AnyCanaryName,
   CanaryName,
   CanaryRole,
   CanarySession,
@@ -9,6 +10,7 @@ import type {
   DrillOutcome,
   PasskeyPerson,
   ProbeHouse,
+  Whereabouts,
 } from '../claims/probe.ts';
 import type { Observation } from '../claims/grade.ts';
 import { routes as drillContract, type DrillName } from '../domains/drills/index.ts';
@@ -46,9 +48,12 @@ export interface HouseParts {
   readonly recentAttempts: ProbeHouse['recentAttempts'];
   readonly pageKey: string;
   readonly rehearse: ProbeHouse['rehearse'];
+  readonly whereabouts: (tenantId: Uuid) => Promise<Whereabouts>;
 }
 
-type Canaries = { readonly a: CanaryTenant; readonly b: CanaryTenant };
+/** Those with a place of their own are there once they were seeded and their rows were planted. */
+export type Canaries = Readonly<Record<CanaryName, CanaryTenant>> &
+  Readonly<Partial<Record<AnyCanaryName, CanaryTenant>>>;
 
 /** The value of the session cookie that a reply sets; undefined when it sets none. */
 export function sessionCookieOf(setCookie: string | undefined): string | undefined {
@@ -130,7 +135,12 @@ export function createProbeHouse(
   sessions: ReturnType<typeof canarySessions>,
 ): ProbeHouse {
   const { clock, random, edge, client, idKeys, watch } = parts;
-  const slug = (name: CanaryName): string => canaries[name].slug;
+  const canary: ProbeHouse['canary'] = (name) => {
+    const found: CanaryTenant | undefined = canaries[name];
+    if (found === undefined) throw new AppError('canaries_missing', `there is no canary ${name}`);
+    return found;
+  };
+  const slug = (name: AnyCanaryName): string => canary(name).slug;
   const control = createDialControl(clock);
   const drill: ProbeHouse['drill'] = async (name, { tenant, rowId }): Promise<DrillOutcome> => {
     const requestId = randomUUID();
@@ -170,11 +180,13 @@ export function createProbeHouse(
       isPublic: route.access.kind === 'public',
     })),
     canaries,
+    canary,
+    whereabouts: (name) => parts.whereabouts(canary(name).context.tenantId),
     session: (tenant, role) => sessions(slug(tenant), role, ATTEMPTS_OF_A_PROBE),
     enrol: (tenant, role, source = 0) => enrolPerson(parts, { tenant: slug(tenant), role, source }),
     idOf: (kind, tenant, uuid) => formatId(kind, canaries[tenant].context, uuid, idKeys),
     uuidOf: (kind, tenant, id) => {
-      const parsed = parseId(kind, id, canaries[tenant].context, idKeys);
+      const parsed = parseId(kind, id, canary(tenant).context, idKeys);
       if (!parsed.ok) throw new AppError('id_not_of_canary', `an id of ${kind} is ${parsed.reason}`);
       return parsed.uuid;
     },

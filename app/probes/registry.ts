@@ -1,4 +1,4 @@
-import type { Probe } from '../claims/probe.ts';
+import type { PlacedCanaryName, Probe } from '../claims/probe.ts';
 import { roleAndRowProbe } from '../domains/access/role-and-row.probe.ts';
 import { stepUpProbe } from '../domains/access/step-up.probe.ts';
 import { zeroTrustProbe } from '../domains/access/zero-trust.probe.ts';
@@ -15,6 +15,7 @@ import { attemptPagedProbe } from '../domains/oncall/attempt-paged.probe.ts';
 import { sourceOfTruthProbe } from '../domains/trust/source-of-truth.probe.ts';
 import { registryProbe } from '../domains/vendors/registry.probe.ts';
 import { tlsCiphersProbe, tlsVersionsProbe } from './edge-tls.probe.ts';
+import { dedicatedDatabaseProbe, dedicatedSchemaProbe, regionProbe } from './placed.probe.ts';
 import {
   denyDefaultProbe,
   driverBlockProbe,
@@ -51,3 +52,9 @@ export const PROBES: readonly Probe[] = [
 
 /** Probes that play with stand-ins: for a house that is tried out, on a machine that has them. */
 export const REHEARSALS: readonly Probe[] = [xksProbe, byokProbe, hsmProbe];
+
+/** Probes of a canary with a place of its own, for a house that has one. */
+export const PLACED: Readonly<Record<PlacedCanaryName, readonly Probe[]>> = {
+  c: [dedicatedSchemaProbe],
+  d: [dedicatedDatabaseProbe, regionProbe],
+};

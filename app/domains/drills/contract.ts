@@ -36,6 +36,12 @@ export const DRILLS = [
   'unwrap-other-purpose',
   'seal-with-aged-key',
   'key-ages',
+  // Of a tenant with a schema or a database of its own, as somebody with the workspace's logins.
+  'placed-own-role',
+  'placed-shared-role',
+  'placed-shared-tables',
+  'placed-role-at-home',
+  'placed-role-elsewhere',
 ] as const;
 export type DrillName = (typeof DRILLS)[number];
 

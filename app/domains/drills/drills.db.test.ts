@@ -46,6 +46,7 @@ beforeAll(async () => {
     tenant: database.tenant,
     system: database.system,
     bare,
+    places: { placeOf: () => Promise.resolve(undefined) } as never,
     sealer: room.deps.sealer as Sealer,
     keysClient: { unwrap: () => Promise.reject(new AppError('unwrap_refused', 'not in this test')) } as never,
     fields: {},

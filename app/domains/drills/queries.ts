@@ -86,3 +86,15 @@ export function activeFieldKey(tenantId: Uuid): Statement<WrappedKeyRow> {
   return sql<WrappedKeyRow>`select id, version, kek_ref, wrapped from app.dek
     where tenant_id = ${tenantId} and purpose = 'fields' and state = 'ACTIVE'`;
 }
+
+/** Opaque names, made by the set-up process; the shared schema is `app`. */
+const SCHEMA_NAME = /^(app|t_[0-9a-f]{16})$/;
+
+/** One row in the result table of a schema. Throws RangeError for a name that is no schema of a tenant. */
+export function markerIn(schema: string, row: { tenantId: Uuid; id: Uuid }): Statement<{ id: Uuid }> {
+  if (!SCHEMA_NAME.test(schema)) throw new RangeError('no schema of a tenant');
+  return {
+    sql: `select r.id from ${schema}.result r where r.tenant_id = $1 and r.id = $2`,
+    parameters: [row.tenantId, row.id],
+  };
+}

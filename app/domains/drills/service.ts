@@ -6,6 +6,7 @@ import { createSealer, keyStatus, valuesOnOldKeys, type KeysClient, type Sealer 
 import type { SealedColumn } from '../../platform/db/sealed-fields.ts';
 import type { DrillName } from './contract.ts';
 import type { DrillsCode } from './errors.ts';
+import { placedDrill, type PlacedDoors, type PlacedDrillName } from './placed-drills.ts';
 import * as queries from './queries.ts';
 
 /** Tenants looked at by one measurement of key ages; a larger house measures in its own job. */
@@ -25,6 +26,7 @@ export interface DrillDeps {
   readonly tenant: TenantDoor;
   readonly system: SystemDoor;
   readonly bare: BareDoor;
+  readonly places: PlacedDoors;
   readonly sealer: Sealer;
   readonly keysClient: KeysClient;
   /** Numbers of the sealed fields, as the workspace's own sealer has them. */
@@ -214,6 +216,10 @@ async function keyAges({ deps, own }: Ground): Promise<DrillResult> {
   return { kind: 'happened', facts: { count, tenants: tenants.length, complete, oldest_days, values_on_old_keys } };
 }
 
+function placed(name: PlacedDrillName): Drill {
+  return (ground) => placedDrill(name, { ...ground, places: ground.deps.places, rowId: rowOf(ground) });
+}
+
 const DRILL: Readonly<Record<DrillName, Drill>> = {
   'guard-foreign-parameter': guardDrill(({ other }) => queries.engagementsOf(other.tenantId)),
   'guard-unscoped-statement': guardDrill(() => queries.everyEngagement),
@@ -242,6 +248,11 @@ const DRILL: Readonly<Record<DrillName, Drill>> = {
   'unwrap-other-purpose': unwrapDrill(({ own }) => ({ context: own, purpose: 'objects', flip: false })),
   'seal-with-aged-key': sealWithAgedKey,
   'key-ages': keyAges,
+  'placed-own-role': placed('placed-own-role'),
+  'placed-shared-role': placed('placed-shared-role'),
+  'placed-shared-tables': placed('placed-shared-tables'),
+  'placed-role-at-home': placed('placed-role-at-home'),
+  'placed-role-elsewhere': placed('placed-role-elsewhere'),
 };
 
 /**
