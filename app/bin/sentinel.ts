@@ -18,6 +18,7 @@ import { parseRegistry } from '../domains/vendors/index.ts';
 import { createPlacements, HOME_CELL, observationRecorder, remoteLedger } from '../platform/audit/index.ts';
 import type { DatabaseAccess } from '../platform/supervisor/messages.ts';
 import { COUNT_WINDOW_MS, countsOver, createAttemptCounts } from '../probes/attempt-counts.ts';
+import { createHeartbeats } from '../probes/heartbeats.ts';
 import { createAttemptLoop, type AttemptLoop } from '../probes/attempt-loop.ts';
 import { edgeAttempts, layerAttempts, type Attempt, type CorpusDeps } from '../probes/attempts.ts';
 import { playAttacks } from '../probes/attack-report.ts';
@@ -57,6 +58,7 @@ const TABLES = [
   'audit.entry',
   'audit.log_index',
   'audit.mint',
+  'audit.beat',
   'platform.placement',
   'platform.tenant',
 ];
@@ -232,11 +234,12 @@ function startDetection(base: Base): { readonly follower: LogFollower; stop(): P
     onFailure: troubled,
   });
   base.cells.each(follower.follow);
-  for (const part of [pager, counts]) part.start();
+  const heartbeats = createHeartbeats({ cells: base.cells.all, clock, record: base.record, onFailure: troubled });
+  for (const part of [pager, counts, heartbeats]) part.start();
   return {
     follower,
     stop: async () => {
-      await Promise.all([pager.stop(), counts.stop()]);
+      await Promise.all([pager.stop(), counts.stop(), heartbeats.stop()]);
     },
   };
 }
@@ -419,7 +422,7 @@ async function begin(base: Base): Promise<Begun> {
     sessions,
   );
   const runner = createRunner({
-    probes: probesHere(),
+    probes: probesHere(canaries),
     house,
     door,
     clock,

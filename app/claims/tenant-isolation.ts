@@ -46,8 +46,11 @@ export const tenantIsolationClaims: readonly Claim[] = [
     freshness_seconds_max: FRESHNESS_SECONDS.hour,
     module: 'packages/tenancy',
     enforcers: [],
-    assertedBecause: 'Placement in a schema of its own is not in this build.',
-    wouldTurnRed: 'The role of one schema reads a table of another.',
+    exceptions: [
+      'The directory of people and the log stay in shared tables behind the row walls, and sealed evidence files in the workspace’s own storage.',
+    ],
+    assertedBecause: 'No canary of this installation lives in a schema of its own yet, so nothing tries it.',
+    wouldTurnRed: 'The role of one schema reads a table of another, or the role of all others reads that schema.',
   },
   {
     ...shared,
@@ -57,7 +60,10 @@ export const tenantIsolationClaims: readonly Claim[] = [
     freshness_seconds_max: FRESHNESS_SECONDS.hour,
     module: 'packages/tenancy',
     enforcers: [],
-    assertedBecause: 'Placement in a database of its own is not in this build.',
+    exceptions: [
+      'The list of tenants with their places, the list of issued tokens and the pages of on-call are kept in the shared database; sealed evidence files in the workspace’s own storage.',
+    ],
+    assertedBecause: 'No canary of this installation has a database of its own yet, so nothing tries it.',
     wouldTurnRed: 'The role of one tenant’s database can log in to another’s.',
   },
   {
@@ -68,7 +74,8 @@ export const tenantIsolationClaims: readonly Claim[] = [
     freshness_seconds_max: FRESHNESS_SECONDS.hour,
     module: 'app/domains/tenants',
     enforcers: [],
-    assertedBecause: 'This installation is one machine; it has no regions to choose from.',
+    exceptions: ['Sealed evidence files are kept in the workspace’s own storage, in the region of the shared tables.'],
+    assertedBecause: 'No canary of this installation lives in another region yet, so nothing tries it.',
     wouldTurnRed: 'A row, object or backup of the tenant is found outside its region.',
   },
   {

@@ -1,18 +1,19 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { systemClock, systemRandom, uuidV4, type Uuid } from '@auditrax/base';
+import { manualClock, systemClock, systemRandom, uuidV4, type Uuid } from '@auditrax/base';
 import { openDatabase, type Database } from '@auditrax/tenancy';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { TailDeps } from '../domains/detections/index.ts';
 import type { CellDoor, Observation } from '../platform/audit/index.ts';
-import { asSuperuser } from '../platform/audit/testing.ts';
+import { asSuperuser, setBeat } from '../platform/audit/testing.ts';
 import { startTestDatabase, type TestDatabase } from '../platform/db/testing.ts';
 import { createLogFollower, type LogFollower } from './log-follower.ts';
+import { createHeartbeats } from './heartbeats.ts';
 import { createWatch } from './watch.ts';
 
 const TENANT = uuidV4(systemRandom);
-const TABLES = ['oncall.cursor', 'audit.entry', 'audit.log_index', 'audit.mint', 'platform.tenant'];
+const TABLES = ['oncall.cursor', 'audit.entry', 'audit.log_index', 'audit.mint', 'audit.beat', 'platform.tenant'];
 const ATTEMPT = 'tenant.attempt.refused';
 type Where = 'home' | 'south';
 
@@ -170,5 +171,25 @@ describe('the logs of several cells', () => {
     const entryId = await happen('south', ATTEMPT);
     const watch = createWatch({ cells: () => cells, clock: systemClock });
     expect((await watch.noticed(entryId, 1_000)).map((seen) => seen.entryId)).toEqual([entryId]);
+  });
+
+  it('a heartbeat that has stopped in one of them is told', async () => {
+    const clock = manualClock(0);
+    const heartbeats = createHeartbeats({
+      cells: () => cells,
+      clock,
+      record: async (observation) => void recorded.push(observation),
+      onFailure: () => {},
+    });
+    for (const state of ['stopped', 'running'] as const) {
+      await setBeat(servers.south, state);
+      await heartbeats.look();
+      clock.advance(31_000);
+      await heartbeats.look();
+    }
+    expect(recorded).toMatchObject([
+      { type: 'audit.cell.silent', public: { cell: 'south/ax_1', reason: 'no-heartbeat' } },
+      { type: 'audit.cell.running' },
+    ]);
   });
 });

@@ -50,10 +50,11 @@ describe('the detections', () => {
     expect(detect(event({})).map((alert) => alert.detection)).toEqual(['gateway.id-foreign']);
   });
 
-  it('raise a name that was not minted, a copied passkey and a session that was ended', () => {
+  it('raise a name that was not minted, a log that stands still, a copied passkey and a session that was ended', () => {
     const ended = event({ type: 'session.closed', facts: { reason: 'attempts' } });
-    const types = ['audit.mint.mismatch', 'passkey.clone-suspected'].map((type) => event({ type }));
+    const types = ['audit.mint.mismatch', 'audit.cell.silent', 'passkey.clone-suspected'].map((type) => event({ type }));
     expect([...types, ended].flatMap((one) => detect(one).map((alert) => alert.severity))).toEqual([
+      'critical',
       'critical',
       'critical',
       'high',

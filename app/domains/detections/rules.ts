@@ -148,6 +148,13 @@ const OTHER_RULES: readonly Rule[] = [
     matches: (event) => event.type === 'audit.mint.mismatch',
   },
   {
+    id: 'audit.cell-silent',
+    severity: 'critical',
+    techniques: ['T1562'],
+    says: 'The log of a database is not running: whoever lives there can change nothing until it is.',
+    matches: (event) => event.type === 'audit.cell.silent',
+  },
+  {
     id: 'identity.passkey-cloned',
     severity: 'critical',
     techniques: ['T1556'],

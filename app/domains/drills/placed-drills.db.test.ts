@@ -130,7 +130,7 @@ const found = (rows: number) => ({ kind: 'happened', facts: { rows } });
 const refused = (sqlState: string) => expect.objectContaining({ kind: 'refused', sqlState });
 
 describe('drills on tenants with a place of their own', () => {
-  it('a schema: the row is there alone, and each wrong login is refused by the server', async () => {
+  it('R6: a schema: the row is there alone, and each wrong login is refused by the server', async () => {
     seen.length = 0;
     expect(await drill('placed-own-role', 'canary-c')).toEqual(found(1));
     expect(await drill('placed-shared-tables', 'canary-c')).toEqual(found(0));
@@ -140,7 +140,7 @@ describe('drills on tenants with a place of their own', () => {
     expect(seen).toContain('grant');
   });
 
-  it('a database: the row is there alone, and nobody logs in with a wrong role', async () => {
+  it('R6: a database: the row is there alone, and nobody logs in with a wrong role', async () => {
     expect(await drill('placed-own-role', 'canary-d')).toEqual(found(1));
     expect(await drill('placed-shared-tables', 'canary-d')).toEqual(found(0));
     expect(await drill('placed-shared-role', 'canary-d')).toEqual(refused('42501'));
