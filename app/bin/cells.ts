@@ -1,7 +1,6 @@
 import { HOME_CELL } from '../platform/audit/index.ts';
 import {
   CELLS_FACT,
-  dedicatedPasswordFile,
   type Boot,
   type CellAddress,
   type DatabaseAccess,

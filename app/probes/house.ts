@@ -128,6 +128,12 @@ async function enrolPerson(
   return { authenticator, cookie, personId: link.personId as Uuid };
 }
 
+function canaryOf(canaries: Canaries, name: AnyCanaryName): CanaryTenant {
+  const found: CanaryTenant | undefined = canaries[name];
+  if (found === undefined) throw new AppError('canaries_missing', `there is no canary ${name}`);
+  return found;
+}
+
 /** Everything that the probes may touch, against the running house. */
 export function createProbeHouse(
   parts: HouseParts,
@@ -135,11 +141,7 @@ export function createProbeHouse(
   sessions: ReturnType<typeof canarySessions>,
 ): ProbeHouse {
   const { clock, random, edge, client, idKeys, watch } = parts;
-  const canary: ProbeHouse['canary'] = (name) => {
-    const found: CanaryTenant | undefined = canaries[name];
-    if (found === undefined) throw new AppError('canaries_missing', `there is no canary ${name}`);
-    return found;
-  };
+  const canary: ProbeHouse['canary'] = (name) => canaryOf(canaries, name);
   const slug = (name: AnyCanaryName): string => canary(name).slug;
   const control = createDialControl(clock);
   const drill: ProbeHouse['drill'] = async (name, { tenant, rowId }): Promise<DrillOutcome> => {

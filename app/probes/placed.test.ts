@@ -18,11 +18,21 @@ const STANDING: Readonly<Record<string, DrillOutcome>> = {
 const OWN_CELL = 'south/ax_00000000000000aa';
 const PLACE: Readonly<Record<'c' | 'd', Whereabouts>> = {
   c: {
-    ...{ kind: 'schema', region: 'north', cell: 'home', homeRegion: 'north', loggedIn: ['home'], cells: 2 },
+    kind: 'schema',
+    region: 'north',
+    cell: 'home',
+    homeRegion: 'north',
+    loggedIn: ['home'],
+    cells: 2,
     regionOf: { home: 'north', [OWN_CELL]: 'south' },
   },
   d: {
-    ...{ kind: 'database', region: 'south', cell: OWN_CELL, homeRegion: 'north', loggedIn: [OWN_CELL], cells: 2 },
+    kind: 'database',
+    region: 'south',
+    cell: OWN_CELL,
+    homeRegion: 'north',
+    loggedIn: [OWN_CELL],
+    cells: 2,
     regionOf: { home: 'north', [OWN_CELL]: 'south' },
   },
 };
