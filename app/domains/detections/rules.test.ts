@@ -52,7 +52,9 @@ describe('the detections', () => {
 
   it('raise a name that was not minted, a log that stands still, a copied passkey and a session that was ended', () => {
     const ended = event({ type: 'session.closed', facts: { reason: 'attempts' } });
-    const types = ['audit.mint.mismatch', 'audit.cell.silent', 'passkey.clone-suspected'].map((type) => event({ type }));
+    const types = ['audit.mint.mismatch', 'audit.cell.silent', 'passkey.clone-suspected'].map((type) =>
+      event({ type }),
+    );
     expect([...types, ended].flatMap((one) => detect(one).map((alert) => alert.severity))).toEqual([
       'critical',
       'critical',
