@@ -5,6 +5,7 @@ import { extname, join, normalize, sep } from 'node:path';
 import { securityHeaders } from '../app/platform/edge/security-headers.ts';
 import * as data from './gallery-data.ts';
 import * as keys from './gallery-keys.ts';
+import * as rules from './gallery-rules.ts';
 
 /** The very headers that the gateway sends, by kind of answer. */
 const headers = securityHeaders({ tls: false, host: 'localhost' });
@@ -134,6 +135,7 @@ function read(url: URL, role: data.MockRole): Answer | null {
     '/api/tenants/deletion-preview': keys.deletionPreview,
     '/api/oncall/pages': data.oncall,
     '/api/oncall/attempts': data.deniedAttempts,
+    '/api/rules': rules.rulesView,
   };
   return path in fixed ? ok(fixed[path]) : null;
 }
@@ -163,6 +165,7 @@ function write(path: string, body: Record<string, unknown>): Answer | null {
     });
   if (path === '/api/keys/source/check')
     return ok((body['source'] as { region?: string }).region === 'xx-none-1' ? keys.refusedSource : keys.checkedSource);
+  if (path === '/api/rules/try') return ok(rules.trialOf(String(body['text'])));
   if (path === '/api/keys/source/import-parameters') return ok(keys.importParameters);
   if (path === '/api/identity/sign-out') return ok({ signedIn: false });
   if (path.endsWith('/finalise')) return ok({ state: 'final', revision: 4 });

@@ -8,6 +8,7 @@ import { build } from 'vite';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import * as data from './gallery-data.ts';
 import * as keys from './gallery-keys.ts';
+import * as rules from './gallery-rules.ts';
 import { sealSmallLog } from './gallery-log.ts';
 import { samplePublicPage } from './gallery-public.ts';
 import { MOCK_PART_BYTES, startMockServer, type MockServer } from './gallery-server.ts';
@@ -109,6 +110,39 @@ const screens: readonly Screen[] = [
   },
   { name: 'engagement-people', path: `${engagementPath}?tab=people`, role: 'lead', ready: 'text=Add a contact' },
   { name: 'people', path: '/app/people', role: 'lead', ready: 'text=Auditor, night shift' },
+  {
+    name: 'rules',
+    path: '/app/rules',
+    role: 'lead',
+    ready: 'text=Version 3, in force',
+    act: async (page) => {
+      await page.getByRole('button', { name: 'Try', exact: true }).click();
+      await page.getByText('loses 3 and gains 0').waitFor();
+    },
+  },
+  {
+    name: 'rules-fault',
+    path: '/app/rules',
+    role: 'lead',
+    ready: 'text=Version 3, in force',
+    act: async (page) => {
+      await page
+        .getByLabel('Rules')
+        .fill('@id("drafts")\nforbid (principal, action, resource is Engagement)\nwhen { resource.stat == "draft" };');
+      await page.getByRole('button', { name: 'Try', exact: true }).click();
+      await page.getByRole('button', { name: 'Line 3' }).click();
+    },
+  },
+  {
+    name: 'rules-empty',
+    path: '/app/rules',
+    role: 'lead',
+    ready: 'text=Version 3, in force',
+    act: async (page) => {
+      await again(page, '/api/rules', rules.noRules);
+      await page.getByText('No rules of your own').waitFor();
+    },
+  },
   { name: 'passkeys', path: '/app/passkeys', role: 'lead', ready: 'text=Synced passkey' },
   { name: 'audit-trail', path: '/app/audit-trail', role: 'lead', ready: 'text=evidence.received' },
   {

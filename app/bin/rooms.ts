@@ -12,6 +12,7 @@ import { sourceContract as keySourcesContract } from '../domains/keys/source-con
 import { rotationContract } from '../domains/keys/rotation-contract.ts';
 import { suiteContract } from '../domains/keys/suite-contract.ts';
 import { attemptsRoutes as attemptsContract } from '../domains/oncall/attempts-contract.ts';
+import { routes as rulesContract } from '../domains/rules/contract.ts';
 import { routes as oncallContract } from '../domains/oncall/contract.ts';
 import { deletionRoutes as deletionContract } from '../domains/tenants/deletion-contract.ts';
 import { placementRoutes as placementContract } from '../domains/tenants/placement-contract.ts';
@@ -27,6 +28,7 @@ export const EDGE_CONTRACTS: readonly Readonly<Record<string, RouteContract>>[] 
   placementContract,
   engagementsContract,
   evidenceContract,
+  rulesContract,
   auditTrailContract,
   keysContract,
   keySourcesContract,

@@ -19,6 +19,7 @@ import {
   suiteRoutes,
 } from '../domains/keys/index.ts';
 import { oncallProblems, oncallRooms } from '../domains/oncall/index.ts';
+import { createTenantRules, rulesProblems, rulesRoutes } from '../domains/rules/index.ts';
 import { problems as auditProblems } from '../platform/audit/errors.ts';
 import { remoteLedger } from '../platform/audit/index.ts';
 import { attemptsRoutes } from '../platform/http/attempts-routes.ts';
@@ -75,6 +76,7 @@ function keyRooms(
 const PROBLEMS = [
   engagementProblems,
   evidenceProblems,
+  rulesProblems,
   auditTrailProblems,
   keysProblems,
   oncallProblems,
@@ -98,6 +100,7 @@ async function start(): Promise<void> {
     door: tenant,
     sealer,
     policy,
+    rules: createTenantRules({ sealer }),
     clock,
     random,
     recordAudit,
@@ -113,6 +116,7 @@ async function start(): Promise<void> {
   await serve(floor, 'workspace', {
     rooms: [
       engagementRoutes(deps),
+      rulesRoutes(deps),
       evidenceRoutes(evidence),
       auditTrailRoutes({ ...deps, ledger }),
       ...keyRooms({ tenant, system, sealer, rotation, recordAudit }),

@@ -15,6 +15,7 @@ interface NavEntry {
   readonly to:
     | '/'
     | '/people'
+    | '/rules'
     | '/audit-trail'
     | '/export'
     | '/passkeys'
@@ -51,6 +52,7 @@ const nav: readonly { readonly label: string; readonly entries: readonly NavEntr
     label: 'People',
     entries: [
       { to: '/people', label: 'People', icon: 'people', roles: ['lead', 'auditor', 'operator'] },
+      { to: '/rules', label: 'Access rules', icon: 'shield', roles: ['lead'] },
       { to: '/passkeys', label: 'Your passkeys', icon: 'key', roles: ['lead', 'auditor', 'client', 'operator'] },
     ],
   },

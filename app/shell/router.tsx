@@ -108,6 +108,11 @@ const people = createRoute({
   path: '/people',
   component: lazyRouteComponent(() => import('../domains/access/people.page.tsx'), 'PeoplePage'),
 });
+const rules = createRoute({
+  getParentRoute: () => inside,
+  path: '/rules',
+  component: lazyRouteComponent(() => import('../domains/rules/rules.page.tsx'), 'RulesPage'),
+});
 const passkeys = createRoute({
   getParentRoute: () => inside,
   path: '/passkeys',
@@ -162,6 +167,7 @@ const tree = root.addChildren([
     newEngagement,
     engagement,
     people,
+    rules,
     passkeys,
     auditTrail,
     exportBundle,

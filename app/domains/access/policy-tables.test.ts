@@ -63,6 +63,13 @@ keys
 oncall
   oncall.list                      O
   oncall.acknowledge               O
+rules
+  rules.read                       L
+  rules.try                        L
+  rules.save                       L
+  rules.add-office                 L
+  rules.place-person               L
+  rules.place-engagement           L
 tenants
   tenants.list                     O
   tenants.deletion-preview         O
@@ -71,6 +78,11 @@ tenants
   tenants.confirm-deletion         O
   tenants.cancel-deletion          O
   tenants.destruction-certificate  O
+  tenants.places                   O
+  tenants.create                   O
+  tenants.cancel-move              O
+  tenants.move                     O
+  tenants.moves                    O
 `;
 
 const LETTERS = { lead: 'L', auditor: 'A', client: 'C', operator: 'O' } as const;

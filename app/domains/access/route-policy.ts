@@ -6,6 +6,7 @@ import {
   namedIn,
   splitPolicies,
   type PolicySet,
+  type Explanation,
   type PolicySource,
   type RowFilter,
 } from '@auditrax/policy';
@@ -16,6 +17,8 @@ import type { RoutePolicy } from '../../platform/http/policy-gate.ts';
 export interface RowPolicy {
   /** May the caller do `operation` to this row? Attributes that the room's schema does not declare are ignored. */
   decide(operation: string, caller: Caller, resource: RowResource): boolean;
+  /** Why: see `PolicySet.explain`. */
+  explain(operation: string, caller: Caller, resource: RowResource): Explanation;
   /**
    * The same question for a list, as a condition to be put into a statement: `sql(filter.strings, ...filter.values)`.
    * `columns` maps attributes to columns (`contacts` -> `e.contact_ids`).
@@ -117,6 +120,8 @@ export function loadRoutePolicy(
     has: (operation) => set.granted.has(operation),
     allows: roleGate(set),
     decide: rowGate(set),
+    explain: (operation, caller, resource) =>
+      set.explain({ principal: personOf(caller), action: operation, resource, context: {} }),
     filter(operation, caller, { type, columns, idColumn }) {
       return set.compileFilter({
         action: operation,

@@ -50,12 +50,12 @@ describe('the detections', () => {
     expect(detect(event({})).map((alert) => alert.detection)).toEqual(['gateway.id-foreign']);
   });
 
-  it('raise a name that was not minted, a log that stands still, a copied passkey and a session that was ended', () => {
+  it('raise a name that was not minted, a silent log, a copied passkey, a list at odds with Cedar and an ended session', () => {
     const ended = event({ type: 'session.closed', facts: { reason: 'attempts' } });
-    const types = ['audit.mint.mismatch', 'audit.cell.silent', 'passkey.clone-suspected'].map((type) =>
-      event({ type }),
-    );
+    const loud = ['audit.mint.mismatch', 'audit.cell.silent', 'passkey.clone-suspected', 'access.decision-differed'];
+    const types = loud.map((type) => event({ type }));
     expect([...types, ended].flatMap((one) => detect(one).map((alert) => alert.severity))).toEqual([
+      'critical',
       'critical',
       'critical',
       'critical',

@@ -161,6 +161,13 @@ const OTHER_RULES: readonly Rule[] = [
     says: 'A passkey answered with a counter that went backwards: it may have been copied.',
     matches: (event) => event.type === 'passkey.clone-suspected',
   },
+  {
+    id: 'access.engines-differ',
+    severity: 'critical',
+    techniques: ['T1548'],
+    says: 'A list showed or withheld a row against what Cedar decides: the compiled policies cannot be trusted.',
+    matches: (event) => event.type === 'access.decision-differed',
+  },
 ];
 
 /**

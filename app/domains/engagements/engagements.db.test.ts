@@ -5,6 +5,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { insertCriteria, insertResult, readGate } from './queries.ts';
 import { engagementReader, type EngagementReader } from './reading.ts';
 import { engagementService, type CreateInput, type EngagementService } from './service.ts';
+import { createListSampler, type ListSampler } from './sampler.ts';
 import { openTestRoom, type TestPerson, type TestRoom } from './testing/room.ts';
 
 const NIST_MODERATE = resolve('../shared/vectors/oscal/NIST_SP-800-53_rev5_MODERATE_resolved_catalog.json');
@@ -414,13 +415,65 @@ describe('a client contact', () => {
   });
 });
 
+describe('a fault of the compiled policies is seen', () => {
+  /** Lists by what `filter` says, whatever the policies are. */
+  async function listBy(condition: string | undefined, waits_ms = 60_000): Promise<ListSampler> {
+    room.clock.advance(waits_ms);
+    const { policy } = room.deps;
+    const broken = { sql: condition ?? '', parameters: [], strings: [condition ?? ''], values: [] };
+    const deps = {
+      ...room.deps,
+      policy: condition === undefined ? policy : { ...policy, filter: () => broken },
+    };
+    const sampler = createListSampler(deps);
+    await engagementReader(deps, sampler).list(client, { before: undefined, limit: 2 });
+    await sampler.idle();
+    return sampler;
+  }
+  const differed = async () =>
+    await room.rows<{ leaf: { public: unknown } }>(
+      `select convert_from(leaf, 'UTF8')::jsonb as leaf from audit.entry where type = 'access.decision-differed' order by id`,
+    );
+
+  test('a list that shows too much, or hides what it should show, is in the log; a right one is not', async () => {
+    const { id, revision } = await inFieldwork();
+    await inFieldwork();
+    await service.assignContact(lead, { engagementId: id, personId: client.caller.personId, revision });
+    await listBy(undefined);
+    expect(await differed()).toEqual([]);
+    await listBy('true');
+    const facts = { operation: 'engagements.list', role: 'client', shown: true };
+    expect((await differed())[0]!.leaf).toMatchObject({ public: facts, actor: ['service', 'workspace'] });
+    const before = (await differed()).length;
+    await listBy('false');
+    expect((await differed()).slice(before).map(({ leaf }) => leaf.public)).toContainEqual({ ...facts, shown: false });
+  });
+
+  test('looks now and then only', async () => {
+    let looks = 0;
+    const sampler = createListSampler(room.deps);
+    const list = { before: uuidV7(room.clock, systemRandom), limit: 2, shown: async () => ((looks += 1), []) };
+    room.clock.advance(60_000);
+    for (let index = 0; index < 5; index += 1) sampler.look(lead, list);
+    await sampler.idle();
+    sampler.look(lead, list);
+    await sampler.idle();
+    const once = looks;
+    expect(once).toBeGreaterThan(0);
+    room.clock.advance(60_000);
+    sampler.look(lead, list);
+    await sampler.idle();
+    expect(looks).toBe(2 * once);
+  });
+});
+
 describe('the walls hold without the service', () => {
   test('an engagement of another tenant is "not found", and its rows are out of reach of raw statements', async () => {
     const { id, criteria } = await inFieldwork();
     const foreigner = room.lakeside.person('lead');
     await expect(reader.read(foreigner, id)).rejects.toThrow(withCode('not_found'));
     await expect(service.recordResult(foreigner, result(id, criteria[0]!))).rejects.toThrow(withCode('not_found'));
-    const foreign = readGate(room.harbour.context, id);
+    const foreign = readGate(room.harbour.context, { id, personId: lead.caller.personId });
     await expect(room.deps.door.scoped(room.lakeside.context, foreign)).rejects.toThrow(
       withCode('tenant_foreign_parameter'),
     );

@@ -3,13 +3,13 @@ import type { ScopedTransaction, Statement, TenantContext } from '@auditrax/tena
 import type { AuditInput } from '../../platform/audit/index.ts';
 import type { EngagementCode } from './errors.ts';
 import type { Asker, CardOverride, EngagementDeps } from './ports.ts';
-import { readGate, readGateAlone, readGateShared, type EngagementGateRow } from './queries.ts';
+import { readGate, readGateAlone, readGateShared, type EngagementGateRow, type GateKey } from './queries.ts';
 import { MACHINE, type EngagementEvent, type EngagementState } from './states.ts';
 
 /** `free`: a plain read. `shared`: the state stays as it is until commit. `alone`: nobody else may change or add. */
 export type Hold = 'free' | 'shared' | 'alone';
 
-const READ: Readonly<Record<Hold, (context: TenantContext, id: Uuid) => Statement<EngagementGateRow>>> = {
+const READ: Readonly<Record<Hold, (context: TenantContext, key: GateKey) => Statement<EngagementGateRow>>> = {
   free: readGate,
   shared: readGateShared,
   alone: readGateAlone,
@@ -27,18 +27,29 @@ export function rowDenied(operation: string): AppError<'not_found'> {
   return new RowDenied('not_found', `${operation} is not granted on this row`);
 }
 
-type GateDeps = Pick<EngagementDeps, 'policy'>;
+type GateDeps = Pick<EngagementDeps, 'policy' | 'rules'>;
+type Runner = Pick<ScopedTransaction, 'query'>;
+
+/** The product's policies and the tenant's own rules on one engagement; both must say yes. */
+export async function permits(
+  deps: GateDeps & Runner,
+  { caller }: Asker,
+  { operation, row }: { operation: string; row: EngagementGateRow },
+): Promise<boolean> {
+  const attributes = { state: row.state, contacts: row.contact_ids };
+  if (!deps.policy.decide(operation, caller, { type: 'Engagement', id: row.id, attributes })) return false;
+  const narrowing = await deps.rules.narrowing({ query: deps.query, caller, standing: row });
+  return narrowing === undefined || narrowing.decide(operation, { ...attributes, id: row.id, office: row.office_id });
+}
 
 /** The policies' last word on one engagement. Throws `not_found`; `withRecordedDenials` turns it into an entry. */
-export function permitEngagement(
-  deps: GateDeps,
+export async function permitEngagement(
+  deps: GateDeps & Runner,
   who: Asker,
   about: { operation: string; row: EngagementGateRow },
-): void {
-  const { row, operation } = about;
-  const attributes = { state: row.state, contacts: row.contact_ids };
-  if (!deps.policy.decide(operation, who.caller, { type: 'Engagement', id: row.id, attributes })) {
-    throw new RowDenied('not_found', `${operation} is not granted on this engagement`);
+): Promise<void> {
+  if (!(await permits(deps, who, about))) {
+    throw new RowDenied('not_found', `${about.operation} is not granted on this engagement`);
   }
 }
 
@@ -48,9 +59,11 @@ export async function enterEngagement(
   tx: Pick<ScopedTransaction, 'context' | 'query'>,
   about: { who: Asker; operation: string; engagementId: Uuid; hold: Hold },
 ): Promise<EngagementGateRow> {
-  const [row] = await tx.query(READ[about.hold](tx.context, about.engagementId));
+  const key = { id: about.engagementId, personId: about.who.caller.personId };
+  const [row] = await tx.query(READ[about.hold](tx.context, key));
   if (row === undefined) throw notFound('engagement');
-  permitEngagement(deps, about.who, { operation: about.operation, row });
+  const query: Runner['query'] = (statement) => tx.query(statement);
+  await permitEngagement({ ...deps, query }, about.who, { operation: about.operation, row });
   return row;
 }
 

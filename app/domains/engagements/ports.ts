@@ -4,6 +4,7 @@ import type { AttemptRecorder, AuditInput } from '../../platform/audit/index.ts'
 import type { Caller, StepUp } from '../../platform/http/handler.ts';
 import type { RowPolicy } from '../access/index.ts';
 import type { Sealer } from '../keys/index.ts';
+import type { TenantRules } from '../rules/index.ts';
 
 /** Seals this room's fields; `field` is a key of `sealedFields`. */
 export type FieldSealer = Pick<Sealer, 'seal' | 'openText' | 'openTexts'>;
@@ -35,6 +36,8 @@ export interface EngagementDeps {
   readonly door: TenantDoor;
   readonly sealer: FieldSealer;
   readonly policy: RowPolicy;
+  /** What the tenant's own rules take away. */
+  readonly rules: TenantRules;
   readonly clock: Clock;
   readonly random: Random;
   readonly recordAudit: (tx: ScopedTransaction, input: AuditInput) => Promise<{ entryId: Uuid }>;

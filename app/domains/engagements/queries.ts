@@ -1,11 +1,12 @@
 import type { Uuid } from '@auditrax/base';
 import type { RowFilter } from '@auditrax/policy';
 import { sql, type Statement, type TenantContext } from '@auditrax/tenancy';
+import { standingColumns, type Standing } from '../rules/index.ts';
 import type { ResultOutcome } from './contract.ts';
 import type { EngagementState } from './states.ts';
 
 /** Where the policies' attributes of an Engagement stand in `listEngagements`. */
-export const ENGAGEMENT_COLUMNS = { state: 'e.state', contacts: 'e.contact_ids' } as const;
+export const ENGAGEMENT_COLUMNS = { state: 'e.state', contacts: 'e.contact_ids', office: 'e.office_id' } as const;
 
 /** Dates are read as text: the driver would make them midnights of the server's zone. */
 export interface EngagementRow {
@@ -24,19 +25,27 @@ export interface EngagementRow {
 /** How many criteria of a group have this outcome in force; null means no result yet. */
 export type ProgressCell = readonly [groupIndex: number, outcome: ResultOutcome | null, criteria: number];
 
-export interface EngagementDetailRow extends EngagementRow {
+export interface EngagementDetailRow extends EngagementRow, Standing {
+  readonly office_id: Uuid | null;
   readonly progress: readonly ProgressCell[];
   readonly catalogue: Buffer;
   readonly created_by: Uuid;
   readonly finalised_at: Date | null;
 }
 
-/** What a verb needs to know before it touches an engagement. */
-export interface EngagementGateRow {
+/** What a verb needs to know before it touches an engagement, and what the policies decide on. */
+export interface EngagementGateRow extends Standing {
   readonly id: Uuid;
   readonly state: EngagementState;
   readonly revision: number;
   readonly contact_ids: Uuid[];
+  readonly office_id: Uuid | null;
+}
+
+/** Which engagement, and who asks. */
+export interface GateKey {
+  readonly id: Uuid;
+  readonly personId: Uuid;
 }
 
 export function insertEngagement(
@@ -74,10 +83,12 @@ export function insertCriteria(
 /** Newest first; `before` is the last id of the page before. */
 export function listEngagements(
   { tenantId }: TenantContext,
-  page: { filter: Pick<RowFilter, 'strings' | 'values'>; before: Uuid; limit: number },
+  page: { filters: readonly Pick<RowFilter, 'strings' | 'values'>[]; before: Uuid; limit: number },
 ): Statement<EngagementRow> {
-  // The filter's text was compiled from the policies, its values are parameters.
-  const permitted = sql(page.filter.strings as unknown as TemplateStringsArray, ...page.filter.values);
+  // The filters' text was compiled from the policies, its values are parameters.
+  const permitted = page.filters
+    .map((filter) => sql(filter.strings as unknown as TemplateStringsArray, ...filter.values))
+    .reduce((all, one) => sql`${all} and ${one}`);
   return sql<EngagementRow>`select e.id, e.title, e.client_name, e.period_start::text as period_start,
       e.period_end::text as period_end, e.state, e.revision, e.criteria_count, e.contact_ids, e.created_at
     from app.engagement e where e.tenant_id = ${tenantId} and e.id < ${page.before} and ${permitted}
@@ -85,10 +96,12 @@ export function listEngagements(
 }
 
 /** The engagement with its progress, in one round trip: this is what people look at all day. */
-export function readEngagement({ tenantId }: TenantContext, id: Uuid): Statement<EngagementDetailRow> {
+export function readEngagement(context: TenantContext, { id, personId }: GateKey): Statement<EngagementDetailRow> {
+  const { tenantId } = context;
   return sql<EngagementDetailRow>`select e.id, e.title, e.client_name, e.catalogue,
       e.period_start::text as period_start, e.period_end::text as period_end, e.state, e.revision, e.criteria_count,
-      e.contact_ids, e.created_at, e.created_by, e.finalised_at,
+      e.contact_ids, e.created_at, e.created_by, e.finalised_at, e.office_id,
+      ${standingColumns(context, personId)},
       (select jsonb_agg(jsonb_build_array(p.group_index, p.outcome, p.criteria)) from (
         select c.group_index, l.outcome, count(*)::int4 as criteria
         from app.criterion c
@@ -102,21 +115,35 @@ export function readEngagement({ tenantId }: TenantContext, id: Uuid): Statement
     from app.engagement e where e.tenant_id = ${tenantId} and e.id = ${id}`;
 }
 
-export function readGate({ tenantId }: TenantContext, id: Uuid): Statement<EngagementGateRow> {
-  return sql<EngagementGateRow>`select e.id, e.state, e.revision, e.contact_ids
-    from app.engagement e where e.tenant_id = ${tenantId} and e.id = ${id}`;
+export function readGate(context: TenantContext, { id, personId }: GateKey): Statement<EngagementGateRow> {
+  return sql<EngagementGateRow>`select e.id, e.state, e.revision, e.contact_ids, e.office_id,
+      ${standingColumns(context, personId)}
+    from app.engagement e where e.tenant_id = ${context.tenantId} and e.id = ${id}`;
 }
 
 /** Holds the engagement's state still until the transaction ends, without keeping other writers of results out. */
-export function readGateShared({ tenantId }: TenantContext, id: Uuid): Statement<EngagementGateRow> {
-  return sql<EngagementGateRow>`select e.id, e.state, e.revision, e.contact_ids
-    from app.engagement e where e.tenant_id = ${tenantId} and e.id = ${id} for share`;
+export function readGateShared(context: TenantContext, { id, personId }: GateKey): Statement<EngagementGateRow> {
+  return sql<EngagementGateRow>`select e.id, e.state, e.revision, e.contact_ids, e.office_id,
+      ${standingColumns(context, personId)}
+    from app.engagement e where e.tenant_id = ${context.tenantId} and e.id = ${id} for share`;
 }
 
 /** Alone until the transaction ends: for changes of the engagement itself. */
-export function readGateAlone({ tenantId }: TenantContext, id: Uuid): Statement<EngagementGateRow> {
-  return sql<EngagementGateRow>`select e.id, e.state, e.revision, e.contact_ids
-    from app.engagement e where e.tenant_id = ${tenantId} and e.id = ${id} for update`;
+export function readGateAlone(context: TenantContext, { id, personId }: GateKey): Statement<EngagementGateRow> {
+  return sql<EngagementGateRow>`select e.id, e.state, e.revision, e.contact_ids, e.office_id,
+      ${standingColumns(context, personId)}
+    from app.engagement e where e.tenant_id = ${context.tenantId} and e.id = ${id} for update`;
+}
+
+/** The newest engagements below a place, whoever may see them: what the sampler decides anew. */
+export function sampleEngagements(
+  context: TenantContext,
+  page: { before: Uuid; limit: number; personId: Uuid },
+): Statement<EngagementGateRow> {
+  return sql<EngagementGateRow>`select e.id, e.state, e.revision, e.contact_ids, e.office_id,
+      ${standingColumns(context, page.personId)}
+    from app.engagement e where e.tenant_id = ${context.tenantId} and e.id < ${page.before}
+    order by e.id desc limit ${page.limit}`;
 }
 
 export function updateState(
@@ -235,11 +262,12 @@ export interface ResultGateRow extends EngagementGateRow {
  * statement had to wait, that result may be an older one; `insertResult` then finds its number taken.
  */
 export function readResultGate(
-  { tenantId }: TenantContext,
-  key: { engagementId: Uuid; criterionId: Uuid },
+  context: TenantContext,
+  key: { engagementId: Uuid; criterionId: Uuid; personId: Uuid },
 ): Statement<ResultGateRow> {
-  return sql<ResultGateRow>`select e.id, e.state, e.revision, e.contact_ids, c.id as criterion_id,
-      l.revision as result_revision
+  const { tenantId } = context;
+  return sql<ResultGateRow>`select e.id, e.state, e.revision, e.contact_ids, e.office_id, c.id as criterion_id,
+      l.revision as result_revision, ${standingColumns(context, key.personId)}
     from app.engagement e
     left join app.criterion c on c.tenant_id = ${tenantId} and c.engagement_id = e.id and c.id = ${key.criterionId}
     left join lateral (

@@ -1,6 +1,7 @@
 import type { Uuid } from '@auditrax/base';
 import type { Statement, TenantContext } from '@auditrax/tenancy';
 import type { Criterion, EngagementDetail, EngagementSummary, Progress, Result } from './contract.ts';
+import { readStanding } from '../rules/index.ts';
 import { enterEngagement, notFound, permitEngagement, withRecordedDenials } from './gate.ts';
 import type { Catalogue, CatalogueCriterion } from './oscal.ts';
 import type { Asker, EngagementDeps } from './ports.ts';
@@ -18,6 +19,7 @@ import {
   type ProgressCell,
   type ResultRow,
 } from './queries.ts';
+import { createListSampler, type ListSampler } from './sampler.ts';
 import type { SealedEngagementField } from './sealed-fields.ts';
 
 /** Above every UUID of version 7: where the first page of a newest-first list begins. */
@@ -27,7 +29,7 @@ const SEARCH_BATCH_ROWS = 200;
 /** Results of one criterion that are shown at once; more than this many is a machine's doing. */
 const HISTORY_RESULTS_MAX = 200;
 
-type ReadDeps = Pick<EngagementDeps, 'door' | 'sealer' | 'policy' | 'attempts' | 'formatId'>;
+type ReadDeps = Pick<EngagementDeps, 'door' | 'sealer' | 'policy' | 'rules' | 'attempts' | 'formatId'>;
 
 /** The verbs that only look. Errors: `not_found`. */
 export interface EngagementReader {
@@ -104,21 +106,35 @@ function summaryOf(
   };
 }
 
-async function list(
+/** The rows of a page that the product's policies and the tenant's rules let the asker see. */
+async function permittedRows(
   deps: ReadDeps,
+  { caller }: Asker,
+  page: { before: Uuid; limit: number },
+): Promise<EngagementRow[]> {
+  const context = caller.tenant;
+  const operation = 'engagements.list';
+  const query = <Row>(statement: Statement<Row>): Promise<Row[]> => deps.door.scoped(context, statement);
+  const [standing] = await query(readStanding(context, caller.personId));
+  const narrowing = standing && (await deps.rules.narrowing({ query, caller, standing }));
+  const scope = { type: 'Engagement', columns: ENGAGEMENT_COLUMNS, idColumn: 'e.id' };
+  const filters = [deps.policy.filter(operation, caller, scope)];
+  if (narrowing) filters.push(narrowing.filter(operation, ENGAGEMENT_COLUMNS));
+  return query(listEngagements(context, { filters, ...page }));
+}
+
+async function list(
+  { sampler, ...deps }: ReadDeps & { sampler: ListSampler },
   who: Asker,
   page: { before: Uuid | undefined; limit: number },
 ): Promise<{ engagements: EngagementSummary[]; nextCursor: string | null }> {
   const context = who.caller.tenant;
-  const filter = deps.policy.filter('engagements.list', who.caller, {
-    type: 'Engagement',
-    columns: ENGAGEMENT_COLUMNS,
-    idColumn: 'e.id',
+  const asked = { before: page.before ?? BEYOND_ALL_IDS, limit: page.limit + 1 };
+  const rows = await permittedRows(deps, who, asked);
+  sampler.look(who, {
+    ...asked,
+    shown: async () => (await permittedRows(deps, who, asked)).map(({ id }) => id),
   });
-  const rows = await deps.door.scoped(
-    context,
-    listEngagements(context, { filter, before: page.before ?? BEYOND_ALL_IDS, limit: page.limit + 1 }),
-  );
   const shown = rows.slice(0, page.limit);
   if (shown.length === 0) return { engagements: [], nextCursor: null };
   const ids = shown.map((row) => row.id);
@@ -138,10 +154,11 @@ async function list(
 async function read(deps: ReadDeps, who: Asker, engagementId: Uuid): Promise<EngagementDetail> {
   const context = who.caller.tenant;
   const operation = 'engagements.read';
-  const [row] = await deps.door.scoped(context, readEngagement(context, engagementId));
+  const query = <Row>(statement: Statement<Row>): Promise<Row[]> => deps.door.scoped(context, statement);
+  const [row] = await query(readEngagement(context, { id: engagementId, personId: who.caller.personId }));
   if (row === undefined) throw notFound('engagement');
-  await withRecordedDenials(deps, { who, operation, resource: ['engagement', engagementId] }, async () =>
-    permitEngagement(deps, who, { operation, row }),
+  await withRecordedDenials(deps, { who, operation, resource: ['engagement', engagementId] }, () =>
+    permitEngagement({ ...deps, query }, who, { operation, row }),
   );
   const [[summary], sealedFacts] = await Promise.all([
     summariesOf(deps, context, [{ row, progress: row.progress }]),
@@ -302,9 +319,12 @@ async function criterion(
 }
 
 /** See `EngagementReader`. */
-export function engagementReader(deps: ReadDeps): EngagementReader {
+export function engagementReader(
+  deps: ReadDeps & Pick<EngagementDeps, 'clock'>,
+  sampler: ListSampler = createListSampler(deps),
+): EngagementReader {
   return {
-    list: (who, page) => list(deps, who, page),
+    list: (who, page) => list({ ...deps, sampler }, who, page),
     read: (who, engagementId) => read(deps, who, engagementId),
     criteria: (who, page) => criteria(deps, who, page),
     criterion: (who, key) => criterion(deps, who, key),

@@ -209,9 +209,10 @@ async function recordResult(deps: EngagementDeps, who: Asker, input: ResultInput
   const operation = 'engagements.record-result';
   return withRecordedDenials(deps, { who, operation, resource: ['engagement', input.engagementId] }, () =>
     deps.door.transaction(context, async (tx) => {
-      const [gate] = await tx.query(readResultGate(context, input));
+      const [gate] = await tx.query(readResultGate(context, { ...input, personId: who.caller.personId }));
       if (gate === undefined) throw notFound('engagement');
-      permitEngagement(deps, who, { operation, row: gate });
+      const query: typeof tx.query = (statement) => tx.query(statement);
+      await permitEngagement({ ...deps, query }, who, { operation, row: gate });
       if (gate.criterion_id === null) throw notFound('criterion');
       requireEvent(gate.state, 'record');
       requireRevision(gate.result_revision ?? 0, input.revision);

@@ -3,5 +3,14 @@ import type { ObjectStore } from '../../platform/objects/index.ts';
 
 export type EvidenceDeps = Pick<
   EngagementDeps,
-  'door' | 'sealer' | 'policy' | 'clock' | 'random' | 'recordAudit' | 'attempts' | 'refuseCardNumber' | 'formatId'
+  | 'door'
+  | 'sealer'
+  | 'policy'
+  | 'rules'
+  | 'clock'
+  | 'random'
+  | 'recordAudit'
+  | 'attempts'
+  | 'refuseCardNumber'
+  | 'formatId'
 > & { readonly store: ObjectStore };

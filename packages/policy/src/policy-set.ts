@@ -121,6 +121,10 @@ interface Preparsed {
 /** Plans are per action, type and column map; a program has a few dozen of them. */
 const PLAN_CACHE_ENTRIES_MAX = 512;
 let instances = 0;
+// Cedar keeps what was handed to it under a name for ever. Tenants try and save rules all day, so the name of a set that
+// nobody can reach any more is used again, and its place is overwritten.
+const freeNames: string[] = [];
+const unreachable = new FinalizationRegistry<string>((name) => freeNames.push(name));
 
 function invalid(id: string, messages: readonly string[]): never {
   throw new AppError<PolicyErrorCode>('policy_invalid', `${id}: ${messages.join('; ')}`);
@@ -183,9 +187,9 @@ function recordType(type: AttributeType | undefined, name: string): AttributeTyp
   throw new AppError<PolicyErrorCode>('policy_request_invalid', `${name} is not declared in the schema`);
 }
 
-/** Hands a set to Cedar, which keeps it under a global name; a number of our own keeps two sets of one process apart. */
-function preparse(hash: string, set: { schema: string; texts: Record<string, string> }): string {
-  const name = `auditrax-${hash}-${(instances += 1)}`;
+/** Hands a set to Cedar, which keeps it under a global name of ours. */
+function preparse(set: { schema: string; texts: Record<string, string> }): string {
+  const name = freeNames.pop() ?? `auditrax-${(instances += 1)}`;
   for (const answer of [preparseSchema(name, set.schema), preparsePolicySet(name, { staticPolicies: set.texts })]) {
     if (answer.type === 'failure')
       invalid(
@@ -220,10 +224,11 @@ export function loadPolicies(input: {
   const hash = createHash('sha256')
     .update(JSON.stringify([input.schema, input.policies]))
     .digest('hex');
-  const name = preparse(hash, { schema: input.schema, texts: { ...texts } });
+  const name = preparse({ schema: input.schema, texts: { ...texts } });
   const plans = new Map<string, Fragment>();
   const forbids = new Set(policies.filter(({ json }) => json.effect === 'forbid').map(({ id }) => id));
   const preparsed: Preparsed = { name, schema, forbids };
+  unreachable.register(preparsed, name);
   return {
     hash,
     schema,

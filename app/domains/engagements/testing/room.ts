@@ -21,6 +21,7 @@ import { openObjectStore, type ObjectStore } from '../../../platform/objects/ind
 import { loadRoutePolicy } from '../../access/index.ts';
 import { refuseCardNumber } from '../../evidence/index.ts';
 import { createSealer, type Sealer } from '../../keys/index.ts';
+import { createTenantRules } from '../../rules/index.ts';
 import { vaultInProcess } from '../../keys/testing/vault-in-process.ts';
 import type { SteppingAsker, EngagementDeps } from '../ports.ts';
 
@@ -162,6 +163,7 @@ export async function openTestRoom(options: { sampleCatalogue: () => unknown }):
       door,
       sealer,
       policy: loadRoutePolicy(['engagements', 'evidence'].map((room) => join(APP, 'domains', room, 'policy.cedar'))),
+      rules: createTenantRules({ sealer }),
       clock,
       random,
       recordAudit,

@@ -45,6 +45,8 @@ const PLAIN: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     received_by: 'uuid',
     received_at: '2026-07-01',
   },
+  'app.access_rules': { version: 'ordinal', written_by: 'uuid', written_at: '2026-07-01' },
+  'app.office': { created_at: '2026-07-01' },
   'identity.member': { role: 'auditor', state: 'active', created_at: '2026-07-01' },
   'identity.invitation': {
     member_id: 'uuid',
@@ -110,7 +112,11 @@ function plainRow(
   },
 ): Record<string, unknown> {
   const row: Record<string, unknown> = { tenant_id: tenantId };
-  const given = { uuid: () => uuidV4(systemRandom), count: () => String(of.index) } as Record<string, () => string>;
+  const given = {
+    uuid: () => uuidV4(systemRandom),
+    count: () => String(of.index),
+    ordinal: () => String(of.index + 1),
+  } as Record<string, () => string>;
   for (const [name, value] of Object.entries(of.plain)) row[name] = given[value]?.() ?? value;
   for (const { key } of of.columns) row[key] ??= uuidV4(systemRandom);
   return row;
