@@ -18,7 +18,7 @@ const PLAIN: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   'app.result': {
     engagement_id: 'uuid',
     criterion_id: 'uuid',
-    revision: '1',
+    revision: 'ordinal',
     outcome: 'satisfied',
     observed_on: '2026-02-01',
     recorded_by: 'uuid',
