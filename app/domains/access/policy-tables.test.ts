@@ -60,9 +60,12 @@ keys
   keys.import-material             L
   keys.list-key-rings              O
   keys.rotate                      L
+  keys.suites                      O
+  keys.set-suites                  O
 oncall
   oncall.list                      O
   oncall.acknowledge               O
+  oncall.attempts                  O
 rules
   rules.read                       L
   rules.try                        L
