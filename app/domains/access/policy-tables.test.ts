@@ -60,8 +60,8 @@ keys
   keys.import-material             L
   keys.list-key-rings              O
   keys.rotate                      L
-  keys.suites                      O
-  keys.set-suites                  O
+  keys.suites                      LO
+  keys.set-suites                  L
 oncall
   oncall.list                      O
   oncall.acknowledge               O
