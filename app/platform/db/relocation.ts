@@ -54,7 +54,10 @@ export interface RelocationInput {
   readonly hold: (client: Client, isHeld: boolean) => Promise<void>;
   /** Resolves when whoever follows the source's log has seen everything up to this position. */
   readonly followed: (position: bigint) => Promise<void>;
-  /** Makes the target the tenant's place; afterwards nothing may be answered from the source. */
+  /**
+   * Makes the target the tenant's place: first `platform.departure` in the source, then the placement. Afterwards no
+   * transaction may begin at the source (packages/tenancy SPEC, what a mover must do).
+   */
   readonly switchOver: (proof: RelocationProof) => Promise<void>;
 }
 
@@ -153,11 +156,14 @@ async function moveRows(input: RelocationInput, from: Client, to: Client): Promi
     isSwitched = true; // from here on the answer of the switch may be lost, its effect not
     await input.switchOver(proof);
     await report(work, 'switched');
+    // Whoever read at the old place before the switch still sees every row.
+    await untilOldersEnd(from);
     await empty(
       from,
       tables.map((table) => table.sourceName),
       input.tenantId,
     );
+    await input.hold(from, false);
     await report(work, 'cleared');
     return proof;
   } catch (error) {
@@ -180,14 +186,16 @@ async function takeBack({ input, from, to, tables }: Work): Promise<void> {
 
 /** Empties the source of a move that was switched and then cut off. Safe to call again. */
 export async function clearSource(
-  input: Pick<RelocationInput, 'tenantId' | 'source' | 'target' | 'sameDatabase'>,
+  input: Pick<RelocationInput, 'tenantId' | 'source' | 'sameDatabase' | 'hold'>,
 ): Promise<void> {
   const from = await connect(input.source.connection);
   try {
     const names = (await tablesOf(from, input.source.schema, input.sameDatabase)).map(
       ({ schema, table }) => `${schema}.${table}`,
     );
+    await untilOldersEnd(from);
     await empty(from, names, input.tenantId);
+    await input.hold(from, false);
   } finally {
     await from.end();
   }
@@ -348,16 +356,7 @@ async function dropGone(work: Work, table: Table): Promise<void> {
 /** Waits until nothing that began before the freeze still runs, the log has taken in every entry, and it is followed. */
 async function settle(work: Work): Promise<void> {
   const { from, input } = work;
-  const { rows: clock } = await from.query<{ at: Date }>('select clock_timestamp() as at');
-  const heldAt = clock[0]!.at;
-  await until('a transaction that began before the freeze still runs', async () => {
-    const { rows } = await from.query(
-      `select from pg_stat_activity a where a.datname = current_database() and a.pid <> pg_backend_pid()
-       and a.backend_type = 'client backend' and a.xact_start < $1 limit 1`,
-      [heldAt],
-    );
-    return rows.length === 0;
-  });
+  await untilOldersEnd(from);
   if (input.sameDatabase) return;
   await until('the log has not taken in the last entries', async () => {
     const { rows } = await from.query(
@@ -375,6 +374,19 @@ async function settle(work: Work): Promise<void> {
     [input.tenantId],
   );
   await input.followed(BigInt(rows[0]!.last));
+}
+
+/** Waits until no transaction that began before now still runs: its writes, or its reads, belong to the time before. */
+async function untilOldersEnd(client: Client): Promise<void> {
+  const { rows: clock } = await client.query<{ at: Date }>('select clock_timestamp() as at');
+  await until('a transaction that began before still runs', async () => {
+    const { rows } = await client.query(
+      `select from pg_stat_activity a where a.datname = current_database() and a.pid <> pg_backend_pid()
+       and a.backend_type = 'client backend' and a.xact_start < $1 limit 1`,
+      [clock[0]!.at],
+    );
+    return rows.length === 0;
+  });
 }
 
 async function until(what: string, isSo: () => Promise<boolean>): Promise<void> {
