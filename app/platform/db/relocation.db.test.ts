@@ -50,7 +50,16 @@ afterAll(async () => {
 
 beforeEach(async () => {
   for (const client of [here, there]) {
-    for (const table of ['app.dek', 'audit.entry', 'audit.log_index', 'identity.member', 'platform.tenant'])
+    for (const table of [
+      'app.dek',
+      'audit.entry',
+      'audit.log_index',
+      'audit.log',
+      'audit.log_head',
+      'audit.checkpoint',
+      'identity.member',
+      'platform.tenant',
+    ])
       await client.query(`delete from ${table}`);
     for (const [id, part] of [
       [TENANT, 1],
@@ -68,6 +77,12 @@ beforeEach(async () => {
     [TENANT, ROWS],
   );
   for (let index = 0; index < 5; index += 1) await addEntry(here, TENANT, index);
+  await here.query(
+    `with made as (insert into audit.log (tenant_id, generation, origin) values ($1, 1, 'log.example/1') returning tenant_id, generation),
+       head as (insert into audit.log_head (tenant_id, generation, size, root) select tenant_id, generation, 5, sha256('') from made)
+     insert into audit.checkpoint (tenant_id, generation, size, root, note) select tenant_id, generation, 5, sha256(''), 'n' from made`,
+    [TENANT],
+  );
   await addKey(here, OTHER, 1);
   await addKey(there, OTHER, 7);
   await addEntry(there, OTHER, 0);
@@ -78,6 +93,7 @@ function input(over: Partial<RelocationInput> = {}): RelocationInput {
     tenantId: TENANT,
     source: { connection: source.connectionFor('superuser'), schema: 'app' },
     target: { connection: target.connectionFor('superuser'), schema: 'app' },
+    targetCell: 'south/ax_0000000000000001',
     sameDatabase: false,
     progress: () => Promise.resolve(),
     hold: () => Promise.resolve(),
@@ -185,4 +201,24 @@ test('D22 a move that was cut off after its switch is finished by emptying the s
   await clearSource(input());
   expect([await count(here, 'app.dek', TENANT), await count(there, 'app.dek', TENANT)]).toEqual([0, ROWS]);
   expect(await count(here, 'app.dek', OTHER)).toBe(1);
+});
+
+test('D22 the log is open in one place only: closed before the switch, arrived there, and open again when it is not reached', async () => {
+  const logs = (client: Client) =>
+    client
+      .query('select moved_to, arrived_size from audit.log where tenant_id = $1', [TENANT])
+      .then(({ rows }) => rows);
+  let atSwitch: unknown;
+  await relocate(input({ switchOver: async () => void (atSwitch = [await logs(here), await logs(there)]) }));
+  expect(atSwitch).toEqual([
+    [{ moved_to: 'south/ax_0000000000000001', arrived_size: '0' }],
+    [{ moved_to: null, arrived_size: '5' }],
+  ]);
+  await relocate({
+    ...input(),
+    source: input().target,
+    target: input().source,
+    followed: () => Promise.reject(new Error('away')),
+  }).catch(() => undefined);
+  expect([await logs(here), await logs(there)]).toEqual([[], [{ moved_to: null, arrived_size: '5' }]]);
 });

@@ -1,5 +1,5 @@
 import { escapeIdentifier, Client, type ClientConfig } from 'pg';
-import type { Uuid } from '@auditrax/base';
+import { isAppError, type Uuid } from '@auditrax/base';
 import { databaseError } from './errors.ts';
 
 /** Rows carried in one statement: enough that round trips do not count, few enough that large values fit in memory. */
@@ -10,6 +10,8 @@ const SETTLE_MS_MAX = 45_000;
 const SETTLE_POLL_MS = 50;
 /** Positions that the source's log may still hand out while rows are copied. */
 const POSITION_HEADROOM = 2n ** 40n;
+/** SQLSTATE of `audit.close_log`: entries still wait for their place or signature. */
+const LOG_NOT_YET = 'AX104';
 /** A row that changes between two looks is carried after; one that differs this often is a fault. */
 const PROOF_ATTEMPTS_MAX = 5;
 /** Schemas whose tables hold rows of tenants beside the content schema. */
@@ -47,6 +49,8 @@ export interface RelocationInput {
   readonly tenantId: Uuid;
   readonly source: RelocationSide;
   readonly target: RelocationSide;
+  /** Name of the target's database, for whoever asks the source's log where it went. */
+  readonly targetCell: string;
   /** True when both sides are the same database: people and the log then stay where they are. */
   readonly sameDatabase: boolean;
   readonly progress: (progress: RelocationProgress) => Promise<void>;
@@ -71,15 +75,18 @@ interface Table {
 }
 
 /**
- * What must not be carried over as it is. `audit.entry.xid`: the commit guard asks for an entry of the running
- * transaction; a number of another server could be that of a transaction yet to come, which would then change rows
- * unlogged. `audit.log_index.position`: the order over all logs of the source means nothing at the target.
+ * What must not be carried over as it is, and what stands there instead. `audit.entry.xid`: the commit guard asks for an
+ * entry of the running transaction; a number of another server could be that of a transaction yet to come, which would
+ * then change rows unlogged. `audit.log_index.position`: the order over all logs of the source means nothing at the
+ * target. `audit.log`: not open before it has arrived, or two cells would grow one log.
  */
-const REPLACED: Readonly<Record<string, readonly string[]>> = {
-  'audit.entry': ['xid'],
-  'audit.log_index': ['position'],
-  'audit.pending': ['seq'],
+const REPLACED: Readonly<Record<string, Readonly<Record<string, (shift: bigint) => string>>>> = {
+  'audit.entry': { xid: () => `'0'::xid8` },
+  'audit.log_index': { position: (shift) => `r.position + (${shift})` },
+  'audit.log': { moved_to: () => `'on its way here'`, arrived_size: () => '0' },
 };
+/** The source's queue: drained before the switch. Rows of it at the target would be taken in there a second time. */
+const LEFT_BEHIND: ReadonlySet<string> = new Set(['audit.pending']);
 
 interface Work {
   readonly input: RelocationInput;
@@ -110,7 +117,7 @@ export async function relocate(input: RelocationInput): Promise<RelocationProof>
       await to.end();
     }
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'relocation_failed') throw error;
+    if (isAppError(error)) throw error;
     throw databaseError('relocation_failed', `the move stopped: ${(error as Error).message}`, error);
   } finally {
     await from.end();
@@ -149,8 +156,10 @@ async function moveRows(input: RelocationInput, from: Client, to: Client): Promi
     const frozenAt = Date.now();
     await input.hold(from, true);
     await report(work, 'frozen');
-    await settle(work);
+    await untilOldersEnd(from);
+    if (!input.sameDatabase) await closeLog(work);
     for (const table of tables) await carryAfter(work, table, snapshot);
+    if (!input.sameDatabase) await to.query('select audit.log_arrived($1)', [input.tenantId]);
     await report(work, 'proving');
     const proof: RelocationProof = { tables: await prove(work, snapshot), frozenMs: Date.now() - frozenAt };
     isSwitched = true; // from here on the answer of the switch may be lost, its effect not
@@ -181,6 +190,7 @@ async function takeBack({ input, from, to, tables }: Work): Promise<void> {
     input.tenantId,
   ).catch(() => undefined);
   await from.query('rollback').catch(() => undefined);
+  if (!input.sameDatabase) await from.query('select audit.reopen_log($1)', [input.tenantId]).catch(() => undefined);
   await input.hold(from, false).catch(() => undefined);
 }
 
@@ -241,6 +251,7 @@ async function listTables(input: RelocationInput, from: Client, to: Client): Pro
   const tables: Table[] = [];
   for (const row of await tablesOf(from, input.source.schema, input.sameDatabase)) {
     const name = plainName(row, input.source.schema);
+    if (LEFT_BEHIND.has(name)) continue;
     const twin = there.get(name);
     if (twin === undefined || twin.columns.join() !== row.columns.join()) {
       throw databaseError('relocation_failed', `${name} is not the same on both sides: run the migrations first`);
@@ -317,11 +328,8 @@ async function copyRows(work: Work, table: Table, condition: string): Promise<vo
 }
 
 function insertOf(work: Work, table: Table): string {
-  const replaced = new Set(REPLACED[table.name] ?? []);
-  const value = (column: string): string => {
-    if (!replaced.has(column) || work.input.sameDatabase) return `r.${escapeIdentifier(column)}`;
-    return column === 'position' ? `r.position + (${work.positionShift})` : column === 'xid' ? `'0'::xid8` : 'default';
-  };
+  const replaced = work.input.sameDatabase ? {} : (REPLACED[table.name] ?? {});
+  const value = (column: string): string => replaced[column]?.(work.positionShift) ?? `r.${escapeIdentifier(column)}`;
   return `insert into ${table.targetName} (${list(table.columns)}) overriding system value
     select ${table.columns.map(value).join(', ')} from jsonb_populate_recordset(null::${table.targetName}, $1::jsonb) r`;
 }
@@ -353,21 +361,16 @@ async function dropGone(work: Work, table: Table): Promise<void> {
   );
 }
 
-/** Waits until nothing that began before the freeze still runs, the log has taken in every entry, and it is followed. */
-async function settle(work: Work): Promise<void> {
-  const { from, input } = work;
-  await untilOldersEnd(from);
-  if (input.sameDatabase) return;
+/** Closes the tenant's log in the source as soon as every entry is in it and signed, and whoever follows it has read them. */
+async function closeLog({ from, input }: Work): Promise<void> {
   await until('the log has not taken in the last entries', async () => {
-    const { rows } = await from.query(
-      `select from audit.pending p where p.tenant_id = $1
-       union all
-       select from audit.log_head h where h.tenant_id = $1 and h.size > 0 and not exists (
-         select from audit.checkpoint c where c.tenant_id = h.tenant_id and c.generation = h.generation and c.size = h.size)
-       limit 1`,
-      [input.tenantId],
-    );
-    return rows.length === 0;
+    try {
+      await from.query('select audit.close_log($1, $2)', [input.tenantId, input.targetCell]);
+      return true;
+    } catch (error) {
+      if ((error as { code?: string }).code !== LOG_NOT_YET) throw error;
+      return false;
+    }
   });
   const { rows } = await from.query<{ last: string }>(
     'select coalesce(max(position), 0)::text as last from audit.log_index where tenant_id = $1',
@@ -430,10 +433,10 @@ async function proveTable(work: Work, table: Table, snapshot: string): Promise<T
 }
 
 async function digest(client: Client, table: Table, of: { name: string; tenantId: Uuid }): Promise<TableProof> {
-  const compared = table.columns.filter((column) => !(REPLACED[table.name] ?? []).includes(column));
+  const compared = table.columns.filter((column) => REPLACED[table.name]?.[column] === undefined);
   const { rows } = await client.query<{ n: string; sha256: string }>(
     `select count(*) as n, encode(sha256(coalesce(string_agg(
-       sha256(convert_to((select to_jsonb(v.*)::text from (select ${compared.map((column) => `t.${escapeIdentifier(column)}`).join(', ')}) v), 'UTF8')),
+       sha256(convert_to(row(${compared.map((column) => `t.${escapeIdentifier(column)}`).join(', ')})::text, 'UTF8')),
        ''::bytea order by ${table.key.map((column) => `t.${escapeIdentifier(column)}`).join(', ')}), ''::bytea)), 'hex') as sha256
      from ${of.name} t where t.tenant_id = $1`,
     [of.tenantId],
