@@ -16,6 +16,8 @@ export type MoveRunDeps = Pick<IdentityDeps, 'tenant' | 'system' | 'recordAudit'
 /** Moves taken up in one round; they run one after the other, each is told in the operator's log. */
 const MOVES_PER_ROUND_MAX = 20;
 const FAILURE_CHARACTERS_MAX = 500;
+/** The set-up process was lost at a moment when nobody knows how far it had come. */
+const UNFINISHED: ReadonlySet<string> = new Set(['relocation_unfinished', 'setup_failed']);
 const ISSUER = { service: 'issuer' } as const;
 
 /**
@@ -46,6 +48,8 @@ async function runMove(deps: MoveRunDeps, operator: SubjectRow, row: MoveRow): P
     const place = { kind: row.to_kind, region: row.to_region };
     report = await deps.placer.move({ moveId: row.id, tenantId: subject.id, place });
   } catch (error) {
+    // Asked for again in the next round: the tenant must not be left between two places.
+    if (error instanceof AppError && UNFINISHED.has(error.code)) return;
     const isStopped = error instanceof AppError && error.code === 'move_stopped';
     const code = error instanceof AppError ? error.code : 'unexpected';
     const failure = isStopped ? undefined : (error as Error).message.slice(0, FAILURE_CHARACTERS_MAX);
@@ -81,6 +85,7 @@ function stepOf(deps: MoveRunDeps, operator: SubjectRow, id: Uuid) {
       const [found] = await tx.query(queries.moveForUpdate(operator.id, id));
       if (found === undefined || found.ended_at !== null) return false;
       const state = nextMoveState(found.state, event);
+      if (found.state === state) return true; // taken up again: nothing is told twice
       const now = new Date(deps.clock.nowMs());
       await tx.query(
         event === 'begin'

@@ -23,6 +23,7 @@ export type DatabaseCode =
   | 'region_unknown'
   | 'place_refused'
   | 'place_failed'
+  | 'relocation_unfinished'
   | 'posture_red'
   | 'disk_full';
 

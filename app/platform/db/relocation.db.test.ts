@@ -195,7 +195,7 @@ test('D22 a row that did not arrive as it was stops the move before the switch',
 
 test('D22 a move that was cut off after its switch is finished by emptying the source', async () => {
   const cut = relocate(input({ switchOver: () => Promise.reject(new Error('killed')) }));
-  await expect(cut).rejects.toMatchObject({ code: 'relocation_failed' });
+  await expect(cut).rejects.toMatchObject({ code: 'relocation_unfinished' });
   // Whether the switch took effect is unknown then: neither side may be emptied.
   expect([await count(here, 'app.dek', TENANT), await count(there, 'app.dek', TENANT)]).toEqual([ROWS, ROWS]);
   await clearSource(input());

@@ -105,7 +105,8 @@ interface Work {
  * last the source is emptied. Whatever fails before the switch leaves the source as it was, thawed, and the target empty.
  * Asking again after a crash starts anew and ends in the same state.
  *
- * Throws `relocation_failed` with the table and what differed; nothing is lost then.
+ * Throws `relocation_failed` with the table and what differed; then everything is as before. `relocation_unfinished`: a
+ * database was lost at a moment when that could not be seen to; the same move must be asked for again.
  */
 export async function relocate(input: RelocationInput): Promise<RelocationProof> {
   const from = await connect(input.source.connection);
@@ -176,22 +177,31 @@ async function moveRows(input: RelocationInput, from: Client, to: Client): Promi
     await report(work, 'cleared');
     return proof;
   } catch (error) {
-    if (!isSwitched) await takeBack(work);
+    if (isSwitched) throw unfinished('the place was being switched', error);
+    await takeBack(work);
     throw error;
   }
 }
 
-/** As before the move: the target without the tenant's rows, the source thawed. What fails here is tried at the next run. */
+/** As before the move: the target without the tenant's rows, the source open and thawed. */
 async function takeBack({ input, from, to, tables }: Work): Promise<void> {
-  await to.query('rollback').catch(() => undefined); // whatever statement failed, it is over
-  await empty(
-    to,
-    tables.map((table) => table.targetName),
-    input.tenantId,
-  ).catch(() => undefined);
-  await from.query('rollback').catch(() => undefined);
-  if (!input.sameDatabase) await from.query('select audit.reopen_log($1)', [input.tenantId]).catch(() => undefined);
-  await input.hold(from, false).catch(() => undefined);
+  try {
+    await to.query('rollback'); // whatever statement failed, it is over
+    await empty(
+      to,
+      tables.map((table) => table.targetName),
+      input.tenantId,
+    );
+    await from.query('rollback');
+    if (!input.sameDatabase) await from.query('select audit.reopen_log($1)', [input.tenantId]);
+    await input.hold(from, false);
+  } catch (error) {
+    throw unfinished('it could not be taken back', error);
+  }
+}
+
+function unfinished(what: string, cause: unknown): Error {
+  return databaseError('relocation_unfinished', `the move was cut off: ${what} (${(cause as Error).message})`, cause);
 }
 
 /** Empties the source of a move that was switched and then cut off. Safe to call again. */
