@@ -1,4 +1,4 @@
-import { Client } from 'pg';
+import { Client, type ClientConfig } from 'pg';
 import { AppError, type Uuid } from '@auditrax/base';
 import { HOME_CELL, type RelocationOrder, type RelocationReport } from '../supervisor/messages.ts';
 import { databaseError } from './errors.ts';
@@ -8,9 +8,9 @@ import { WORKSPACE_ROLE } from './roles.ts';
 
 /** Between two notes of how far a move has come: people look about once a second. */
 const NOTE_MS = 250;
-/** The sentinel follows a log many times a second; when it is away this long, the move is taken back. */
-const FOLLOWED_MS_MAX = 20_000;
-const FOLLOWED_POLL_MS = 50;
+/** Ledger and sentinel work many times a second; when one is away this long, the move is taken back. */
+const PEER_MS_MAX = 20_000;
+const PEER_POLL_MS = 50;
 
 interface Spot {
   readonly kind: RelocationOrder['kind'];
@@ -49,7 +49,9 @@ export async function moveTenant(input: PlacesInput, order: RelocationOrder): Pr
     }
     const made = order.kind === 'shared' ? sharedPlace() : await makePlace(input, { ...order, kind: order.kind });
     const to: Spot = { kind: order.kind, region: order.region, ...made, version: now.version + 1 };
-    const proof = await relocate(sides(input, order, { from, to, home }));
+    const both = sides(input, order, { from, to, home });
+    await untilBeating(both.target.connection);
+    const proof = await relocate(both);
     return { proof: { ...proof.tables }, frozenMs: proof.frozenMs };
   } finally {
     await home.end();
@@ -167,16 +169,35 @@ function noteProgress(home: Client, order: RelocationOrder): (progress: Relocati
   };
 }
 
-async function untilFollowed(home: Client, cell: string, position: bigint): Promise<void> {
-  const end = Date.now() + FOLLOWED_MS_MAX;
-  for (;;) {
-    const { rows } = await home.query<{ position: string }>('select position from oncall.cursor where cell = $1', [
-      cell,
-    ]);
-    if (BigInt(rows[0]?.position ?? 0) >= position) return;
-    if (Date.now() > end) throw databaseError('relocation_failed', 'the detections have not read the last entries');
-    await new Promise((resolve) => setTimeout(resolve, FOLLOWED_POLL_MS));
+/** A place whose log does not run takes no writes; the tenant stays where it is until it does. */
+async function untilBeating(connection: ClientConfig): Promise<void> {
+  const client = new Client(connection);
+  await client.connect();
+  try {
+    await until('the log at the new place does not run', async () => {
+      const { rows } = await client.query<{ isFresh: boolean }>(
+        'select beat >= clock_timestamp() - audit.beat_age_max() as "isFresh" from audit.beat',
+      );
+      return rows[0]?.isFresh === true;
+    });
+  } finally {
+    await client.end();
   }
+}
+
+async function until(what: string, isSo: () => Promise<boolean>): Promise<void> {
+  const end = Date.now() + PEER_MS_MAX;
+  while (!(await isSo())) {
+    if (Date.now() > end) throw databaseError('relocation_failed', `${what}: nothing was moved`);
+    await new Promise((resolve) => setTimeout(resolve, PEER_POLL_MS));
+  }
+}
+
+function untilFollowed(home: Client, cell: string, position: bigint): Promise<void> {
+  return until('the detections have not read the last entries', async () => {
+    const { rows } = await home.query<{ position: string }>('select position from oncall.cursor where cell = $1', [cell]);
+    return BigInt(rows[0]?.position ?? 0) >= position;
+  });
 }
 
 /**
@@ -187,7 +208,7 @@ async function switchOver(
   home: Client,
   order: RelocationOrder,
   at: {
-    readonly from: ConstructorParameters<typeof Client>[0];
+    readonly from: ClientConfig;
     readonly isHome: boolean;
     readonly to: Spot;
     readonly report: string;
