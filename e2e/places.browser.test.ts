@@ -107,7 +107,9 @@ interface EndedMove {
 /** Newest first. */
 async function endedMoves(): Promise<EndedMove[]> {
   const { body } = await operator.ask('/api/tenants/moves');
-  return (body as { moves: (EndedMove & { endedAt: string | null })[] }).moves.filter(({ endedAt }) => endedAt !== null);
+  return (body as { moves: (EndedMove & { endedAt: string | null })[] }).moves.filter(
+    ({ endedAt }) => endedAt !== null,
+  );
 }
 
 /** Engagements of a tenant in home's shared tables, and in all other databases together. */
@@ -116,15 +118,16 @@ async function rowsOf(slug: string): Promise<{ home: number; elsewhere: number }
   try {
     const { rows } = await home.query<{ id: string }>('select id from platform.tenant where slug = $1', [slug]);
     const count = async (client: Client): Promise<number> => {
-      const found = await client.query<{ n: number }>('select count(*)::int as n from app.engagement where tenant_id = $1', [
-        rows[0]!.id,
-      ]);
+      const found = await client.query<{ n: number }>(
+        'select count(*)::int as n from app.engagement where tenant_id = $1',
+        [rows[0]!.id],
+      );
       return found.rows[0]!.n;
     };
     let elsewhere = 0;
-    for (const { cell, address } of site.house.supervisor.peers().facts[CELLS_FACT] as unknown as CellAddress[]) {
-      if (cell === 'home') continue;
-      const client = await openCellAsSuperuser(site.house, address);
+    for (const cell of site.house.supervisor.peers().facts[CELLS_FACT] as unknown as CellAddress[]) {
+      if (cell.cell === 'home') continue;
+      const client = await openCellAsSuperuser(site.house, cell);
       elsewhere += await count(client);
       await client.end();
     }

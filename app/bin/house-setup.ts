@@ -3,7 +3,13 @@ import { join } from 'node:path';
 import { AppError } from '@auditrax/base';
 import { TLS_FLOOR_ARGUMENTS } from '@auditrax/workload';
 import type { LoginRole } from '../platform/db/roles.ts';
-import { HOME_CELL, type CellAddress, type ProvisionOrder } from '../platform/supervisor/messages.ts';
+import {
+  HOME_CELL,
+  type CellAddress,
+  type ProvisionOrder,
+  type RelocationOrder,
+  type RelocationReport,
+} from '../platform/supervisor/messages.ts';
 import type { HouseDatabase } from './database.ts';
 import { ROOT } from './root.ts';
 import type { SetupAnswer, SetupMessage, SetupOrder } from './setup.ts';
@@ -14,6 +20,8 @@ export type SetupDone = SetupAnswer & { readonly ok: true };
 export interface HouseSetup {
   /** Runs it for a start, or for one order to provision; one at a time. Rejects with its own words. */
   run(provision?: ProvisionOrder): Promise<SetupDone>;
+  /** Moves a tenant, beside whatever else it is asked: a move takes as long as its rows. Rejects with its own words. */
+  relocate(order: RelocationOrder): Promise<RelocationReport>;
   /** Where the databases are, home first, as the last run found them. */
   cells(done: SetupDone): Promise<CellAddress[]>;
 }
@@ -27,19 +35,20 @@ export function openSetup(input: {
 }): HouseSetup {
   const { database, folders } = input;
   let last: Promise<unknown> = Promise.resolve();
-  const order = async (provision: ProvisionOrder | undefined): Promise<SetupOrder> => ({
+  const order = async (asked: Pick<SetupOrder, 'provision' | 'relocate'>): Promise<SetupOrder> => ({
     address: database.address,
     clusters: await database.clusters(),
     logins: database.logins,
     folders,
-    ...(provision === undefined ? {} : { provision }),
+    ...asked,
   });
   return {
     run: (provision) => {
-      const done = last.then(() => runSetup(input, order(provision)));
+      const done = last.then(() => runSetup(input, order(provision === undefined ? {} : { provision })));
       last = done.catch(() => undefined);
       return done;
     },
+    relocate: async (relocate) => (await runSetup(input, order({ relocate }))).report!,
     cells: async ({ cells }) => {
       const clusters = new Map((await database.clusters()).map((cluster) => [cluster.region, cluster.address]));
       return [

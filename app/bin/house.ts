@@ -9,7 +9,13 @@ import type { LoginRole } from '../platform/db/roles.ts';
 import { NODE_OPTIONS_FOR_TRANSFERS } from '../platform/objects/index.ts';
 import { openDeadMan, type DeadMan } from '../platform/supervisor/alarm.ts';
 import { endLeftovers } from '../platform/supervisor/leftovers.ts';
-import { DATABASE_PASSWORD_FILE, type Boot, type DatabaseAccess } from '../platform/supervisor/messages.ts';
+import {
+  DATABASE_PASSWORD_FILE,
+  type Boot,
+  type DatabaseAccess,
+  type ProvisionedPlace,
+  type ProvisionOrder,
+} from '../platform/supervisor/messages.ts';
 import { ensureServiceUsers, type ServiceUser } from '../platform/supervisor/service-users.ts';
 import { awaitPredecessor, openStateFolder, type StateFolder } from '../platform/supervisor/state-folder.ts';
 import { Supervisor, type ChildSpec } from '../platform/supervisor/supervisor.ts';
@@ -315,15 +321,22 @@ async function openHouse(given: HouseOptions, opened: Opened): Promise<House> {
   const browser = placeBrowser(await building, state);
   await compiling;
   signal?.throwIfAborted();
-  const supervisor = new Supervisor({
+  const provision = async (order: ProvisionOrder): Promise<ProvisionedPlace> => {
+    const done = await setups.run(order);
+    supervisor.publishCells(await setups.cells(done));
+    return done.place!;
+  };
+  const supervisor: Supervisor = new Supervisor({
     node: process.execPath,
     environment: { PATH: '/usr/bin:/bin', TZ: 'UTC', NODE_COMPILE_CACHE: state.own(COMPILE_CACHE) },
     log,
     onChange: () => writeHouseFile(state, supervisor),
-    provision: async (order) => {
-      const done = await setups.run(order);
-      supervisor.publishCells(await setups.cells(done));
-      return done.place!;
+    provision,
+    relocate: async (order) => {
+      // The processes must know the new place's database before the first row counts there.
+      if (order.kind !== 'shared')
+        await provision({ tenantId: order.tenantId, kind: order.kind, region: order.region });
+      return setups.relocate(order);
     },
   });
   opened.push(() => supervisor.stop(STOP_ORDER));

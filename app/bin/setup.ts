@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { AppError, systemRandom, toBase64Url } from '@auditrax/base';
 import { countHoldings, sumHoldings, type Holdings } from '../platform/db/holdings.ts';
 import { migrate } from '../platform/db/migrate.ts';
+import { moveTenant } from '../platform/db/moving.ts';
 import { bringUpPlaces, makePlace, type CellPlace, type PlacesInput } from '../platform/db/places.ts';
 import { LOGIN_ROLES, MIGRATE_ROLE, setUpRoles, type LoginRole } from '../platform/db/roles.ts';
 import {
@@ -13,6 +14,8 @@ import {
   type DatabaseAddress,
   type ProvisionedPlace,
   type ProvisionOrder,
+  type RelocationOrder,
+  type RelocationReport,
 } from '../platform/supervisor/messages.ts';
 import { ROOT } from './root.ts';
 import { verifiedTls } from './verified-tls.ts';
@@ -28,6 +31,8 @@ export type SetupAnswer =
       readonly cells: readonly CellPlace[];
       /** Of an order to provision. */
       readonly place?: ProvisionedPlace;
+      /** Of an order to move. */
+      readonly report?: RelocationReport;
     }
   | { readonly ok: false; readonly code: string; readonly message: string };
 export type SetupMessage = SetupAnswer | { readonly progress: string };
@@ -50,6 +55,7 @@ export interface SetupOrder {
   >;
   /** Absent: bring roles, schema and every place to what the program needs. */
   readonly provision?: ProvisionOrder;
+  readonly relocate?: RelocationOrder;
 }
 
 /** A password of an earlier start is kept; a missing one is made. The verifier in the database follows the file. */
@@ -90,7 +96,9 @@ async function setUp(order: SetupOrder): Promise<SetupAnswer> {
   const logins = loginsOf(order);
   const places = placesInput(order, logins);
   const place = order.provision === undefined ? undefined : await makePlace(places, order.provision);
-  const applied = place === undefined ? await setUpHome(order, logins) : [];
+  const report = order.relocate === undefined ? undefined : await moveTenant(places, order.relocate);
+  const isStart = place === undefined && report === undefined;
+  const applied = isStart ? await setUpHome(order, logins) : [];
   const cells = await bringUpPlaces(places);
   return {
     ok: true,
@@ -98,6 +106,7 @@ async function setUp(order: SetupOrder): Promise<SetupAnswer> {
     cells,
     holdings: await holdingsOf(order, cells),
     ...(place === undefined ? {} : { place }),
+    ...(report === undefined ? {} : { report }),
   };
 }
 

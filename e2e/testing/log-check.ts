@@ -1,8 +1,11 @@
 // What must hold of rows and log after any crash, read as the database's superuser: no wall of ours is in the way.
 import { createHash } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { Client } from 'pg';
 import { openCheckpoint, parseVerifierKey } from '@auditrax/tlog';
 import type { House } from '../../app/bin/house.ts';
+import type { CellAddress } from '../../app/platform/supervisor/messages.ts';
 
 /** Older checkpoints whose root is computed again from the leaves. */
 const CHECKPOINTS_MAX = 12;
@@ -18,6 +21,19 @@ export async function openAsSuperuser(house: House): Promise<Client> {
   });
   client.on('error', () => undefined);
   await client.connect();
+  return client;
+}
+
+/** The same of another database of the house: a tenant's own, in its region's server. */
+export async function openCellAsSuperuser(house: House, { cell, region, address }: CellAddress): Promise<Client> {
+  const secret = join(house.state.path, `postgres-${region}`, 'superuser.secret');
+  const { host, port, database } = address;
+  const password = existsSync(secret) ? { password: readFileSync(secret, 'utf8').trim() } : {};
+  const client = new Client({ host, port, database, user: 'ax_super', ...password });
+  client.on('error', () => undefined);
+  await client.connect().catch((cause: unknown) => {
+    throw new Error(`${cell} does not let its superuser in`, { cause });
+  });
   return client;
 }
 

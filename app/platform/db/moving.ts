@@ -195,7 +195,9 @@ async function until(what: string, isSo: () => Promise<boolean>): Promise<void> 
 
 function untilFollowed(home: Client, cell: string, position: bigint): Promise<void> {
   return until('the detections have not read the last entries', async () => {
-    const { rows } = await home.query<{ position: string }>('select position from oncall.cursor where cell = $1', [cell]);
+    const { rows } = await home.query<{ position: string }>('select position from oncall.cursor where cell = $1', [
+      cell,
+    ]);
     return BigInt(rows[0]?.position ?? 0) >= position;
   });
 }

@@ -93,14 +93,14 @@ function describe(place: Place): string {
   return `${where} of ${place.slug} in region ${place.region}`;
 }
 
-function clusterOf(input: PlacesInput, region: string): Cluster {
+export function clusterOf(input: PlacesInput, region: string): Cluster {
   const cluster = input.clusters.get(region);
   if (cluster !== undefined) return cluster;
   const known = [...input.clusters.keys()].join(', ');
   throw databaseError('region_unknown', `region ${region} is not configured; there are: ${known}`);
 }
 
-function asCreator({ server, creator }: Cluster, database: string): ClientConfig {
+export function asCreator({ server, creator }: Cluster, database: string): ClientConfig {
   return { ...server, ...creator, database };
 }
 
