@@ -3,7 +3,7 @@ import { Button } from '../../ui/button.tsx';
 import { Facts, Notice, Stages } from '../../ui/display.tsx';
 import { toast } from '../../ui/overlay.tsx';
 import { Progress } from '../../ui/progress.tsx';
-import { Ago } from '../../ui/time.tsx';
+import { Ago, utcText } from '../../ui/time.tsx';
 import { request, saveFile } from '../../shell/api.ts';
 import { Failure } from '../../shell/failure.tsx';
 import { useNames } from '../../shell/names.ts';
@@ -97,7 +97,10 @@ export function MoveCard({ move }: { move: Move }) {
   });
   const [look, word] = moveWords[move.state];
   return (
-    <section className="card" aria-label={`Move of ${move.tenant.name}, ${word}`}>
+    <section
+      className="card"
+      aria-label={`Move of ${move.tenant.name}, asked for ${utcText(move.requestedAt)}, ${word}`}
+    >
       <div className="card__head">
         <h3>
           {move.tenant.name} <span className="muted mono">{move.tenant.slug}</span>

@@ -22,6 +22,10 @@ const TEMPLATE_DATABASE = 'ax_template';
 /** In a cell the dedicated role stands where the workspace's role stands. */
 const CELL_ROLES: readonly string[] = LOGIN_ROLES.filter((role) => role !== WORKSPACE_ROLE);
 const NAME_BYTES = 8;
+/** SQLSTATEs of a deadlock and of a lock that was not given in time. */
+const DISTURBED: ReadonlySet<string> = new Set(['40P01', '55P03']);
+/** Each try takes a fraction of a second; a house that disturbs this many is told so. */
+const DISTURBED_ATTEMPTS_MAX = 10;
 
 /** One PostgreSQL server, as the set-up process may use it. */
 export interface Cluster {
@@ -182,6 +186,21 @@ async function lastMigration(client: Client): Promise<string> {
 
 const SET_LEVEL = 'update platform.place set level = $2 where name = $1';
 
+/**
+ * Runs `work` again when the server has ended it in favour of somebody else: on a busy house, policies change hands on
+ * tables that transactions of people hold in another order.
+ */
+async function undisturbed<T>(work: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await work();
+    } catch (error) {
+      const isDisturbed = DISTURBED.has((error as { code?: string }).code ?? '');
+      if (!isDisturbed || attempt >= DISTURBED_ATTEMPTS_MAX) throw error;
+    }
+  }
+}
+
 async function bringUpSchema(input: PlacesInput, home: Client, place: Place): Promise<void> {
   const cluster = clusterOf(input, input.home.region);
   await withClient(asCreator(cluster, 'postgres'), (client) =>
@@ -189,11 +208,13 @@ async function bringUpSchema(input: PlacesInput, home: Client, place: Place): Pr
       `grant connect on database ${escapeIdentifier(input.home.database)} to ${escapeIdentifier(place.role_name)}`,
     ),
   );
-  await inOwnerTransaction(home, async () => {
-    await copyAppSchema(home, schemaOf(place), place.role_name);
-    await mirrorWorkspaceRights(home, place.role_name, BESIDE_COPIES);
-    await home.query(SET_LEVEL, [place.name, await lastMigration(home)]);
-  });
+  await undisturbed(() =>
+    inOwnerTransaction(home, async () => {
+      await copyAppSchema(home, schemaOf(place), place.role_name);
+      await mirrorWorkspaceRights(home, place.role_name, BESIDE_COPIES);
+      await home.query(SET_LEVEL, [place.name, await lastMigration(home)]);
+    }),
+  );
 }
 
 async function bringUpDatabase(input: PlacesInput, home: Client, place: Place): Promise<void> {
