@@ -51,7 +51,11 @@ export function openPlaces(
   };
   const timer = setInterval(round, ROUND_MS);
   return {
-    routes: placementRoutes({ ...deps, onMove: round }),
+    routes: placementRoutes({
+      ...deps,
+      newTenants: floor.member.boot.options['sample'] === true ? 'sample' : 'customer',
+      onMove: round,
+    }),
     close: () => clearInterval(timer),
   };
 }

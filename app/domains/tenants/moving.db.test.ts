@@ -39,7 +39,7 @@ beforeAll(async () => {
     settle: (tenantId, place) => (settled.push({ tenantId, ...place }), Promise.resolve()),
     move: (order) => (asked.push(order), answer()),
   };
-  deps = { ...house.deps, placer, newRequestId: () => uuidV4(systemRandom) };
+  deps = { ...house.deps, newTenants: 'customer', placer, newRequestId: () => uuidV4(systemRandom) };
 });
 afterAll(() => house?.stop());
 beforeEach(() => {

@@ -9,7 +9,11 @@ import type { Placer } from './placer.ts';
 import type { TenantTier } from './queries.ts';
 import { createTenant } from './service.ts';
 
-export type OpeningDeps = IdentityDeps & { readonly placer: Placer };
+export type OpeningDeps = IdentityDeps & {
+  readonly placer: Placer;
+  /** `sample` in a house for trying out, whose door without TLS carries sample data only. */
+  readonly newTenants: 'customer' | 'sample';
+};
 
 export interface Opening {
   readonly slug: string;
@@ -37,7 +41,7 @@ export async function openTenant(deps: OpeningDeps, who: Operator, input: Openin
   const [known] = await deps.system.system(subjectBySlug(input.slug));
   if (known?.closed_at)
     throw refusal('tenant_slug_taken', 'This short name belonged to an organisation that was deleted.');
-  const wanted = { slug: input.slug, displayName: input.name, kind: 'customer', tier: input.tier } as const;
+  const wanted = { slug: input.slug, displayName: input.name, kind: deps.newTenants, tier: input.tier } as const;
   const { tenant, created } = await createTenant(deps, { ...wanted, place: input.place }, who.requestId);
   if (!created) throw refusal('tenant_slug_taken', 'Another organisation has this short name.');
   const { context } = tenant;
