@@ -5,11 +5,12 @@ import {
   createKeySourcesClient,
   createRotation,
   createSealer,
+  foreignKeyRecorder,
   watchLeases,
   type Rotation,
   type Sealer,
 } from '../domains/keys/index.ts';
-import { installRecorder, type RecordAudit } from '../platform/audit/index.ts';
+import { installRecorder, recordAudit, type RecordAudit } from '../platform/audit/index.ts';
 import { discoverSealedColumns, discoverSealedFields, type SealedColumn } from '../platform/db/sealed-fields.ts';
 import type { Floor } from './floor.ts';
 import { ROOT } from './root.ts';
@@ -37,7 +38,14 @@ export function openSealing(
   const { clock, random, client } = floor;
   const keysClient = createKeysClient(client);
   const keys = { service, tenantDoor: parts.tenant, keysClient, clock, random };
-  const sealer = createSealer({ ...keys, fields: parts.fields });
+  const onForeignKey = foreignKeyRecorder({
+    service,
+    tenantDoor: parts.tenant,
+    recordAudit,
+    nowMs: () => clock.nowMs(),
+    onFailure: (error) => floor.log.error('foreign-key-unrecorded', { error }),
+  });
+  const sealer = createSealer({ ...keys, fields: parts.fields, onForeignKey });
   const onFailure = (error: unknown): void => floor.log.error('rotation-failed', { error });
   const rotation = createRotation({ ...keys, columns: parts.columns, sealer, onFailure });
   // Ends with the process: a key that was withdrawn during a drain is wiped as well.
@@ -46,10 +54,10 @@ export function openSealing(
     client: createKeySourcesClient(client),
     onFailure: (error) => floor.log.warn('leases-unanswered', { error }),
   });
-  const recordAudit = installRecorder({
+  const recorder = installRecorder({
     clock,
     random,
     sealer: { seal: (input) => sealer.seal({ ...input, field: 'audit.disclosure.sealed' }) },
   });
-  return { sealer, rotation, recordAudit };
+  return { sealer, rotation, recordAudit: recorder };
 }

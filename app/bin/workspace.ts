@@ -17,6 +17,7 @@ import {
   problems as keysProblems,
   rotationRoutes,
   suiteRoutes,
+  watchWithdrawals,
 } from '../domains/keys/index.ts';
 import { oncallProblems, oncallRooms } from '../domains/oncall/index.ts';
 import { createTenantRules, rulesProblems, rulesRoutes } from '../domains/rules/index.ts';
@@ -57,7 +58,7 @@ function openDrills(
   return { routes, close: () => bare.close() };
 }
 
-/** A tenant's keys: what there is, where the key of them is, how they are replaced, which algorithms they serve. */
+/** A tenant's keys: what there is, where the key of them is, how they are replaced, which algorithms they serve; and the watch. */
 function keyRooms(
   parts: Pick<DrillDeps, 'tenant' | 'system'> &
     Pick<ReturnType<typeof openSealing>, 'sealer' | 'rotation' | 'recordAudit'>,
@@ -65,12 +66,21 @@ function keyRooms(
   const { clock, client } = floor;
   const { tenant: tenantDoor, system, sealer, rotation, recordAudit } = parts;
   const clients = { keysClient: createKeysClient(client), sourcesClient: createKeySourcesClient(client) };
-  return [
+  const withdrawals = watchWithdrawals({
+    service: 'workspace',
+    client: clients.sourcesClient,
+    tenantDoor,
+    system,
+    recordAudit,
+    onFailure: (error) => floor.log.warn('withdrawals-unwatched', { error }),
+  });
+  const rooms = [
     keyConsoleRoutes({ tenantDoor, clock }),
     keySourceRoutes({ service: 'workspace', tenantDoor, system, ...clients, recordAudit, clock }),
     rotationRoutes(rotation),
     suiteRoutes({ tenantDoor, client, sealer, recordAudit }),
   ];
+  return { rooms, stop: () => withdrawals.stop() };
 }
 
 const PROBLEMS = [
@@ -112,6 +122,7 @@ async function start(): Promise<void> {
   const drills = openDrills({ tenant, system, sealer, attempts, places, objectsDirectory });
   const evidence = evidenceService({ ...deps, store });
   const housekeeping = startHousekeeping(floor, system, { chores: [evidence.expireUploads, rotation.tend] });
+  const keys = keyRooms({ tenant, system, sealer, rotation, recordAudit });
   const onAttempt = recordAttemptWith(attempts);
   await serve(floor, 'workspace', {
     rooms: [
@@ -119,7 +130,7 @@ async function start(): Promise<void> {
       rulesRoutes(deps),
       evidenceRoutes(evidence),
       auditTrailRoutes({ ...deps, ledger }),
-      ...keyRooms({ tenant, system, sealer, rotation, recordAudit }),
+      ...keys.rooms,
       ...oncallRooms({ tenant, system, clock, record: recordAudit, idKeys: () => tagKeys }),
       holderRoutes({ sealer }),
       attemptsRoutes(onAttempt),
@@ -134,6 +145,7 @@ async function start(): Promise<void> {
     release: async () => {
       housekeeping.stop();
       rotation.stop();
+      keys.stop();
       await drills.close();
       await watched.close();
     },

@@ -1,4 +1,4 @@
-import { systemClock, systemRandom, uuidV4, type RouteContract } from '@auditrax/base';
+import { AppError, systemClock, systemRandom, uuidV4, type RouteContract } from '@auditrax/base';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { safeEncode, type ZodType } from 'zod';
 import type { Caller, RoomRoutes } from '../../platform/http/handler.ts';
@@ -205,5 +205,32 @@ describe('the journey of a lead auditor, over the routes', () => {
       tenant: { kind: 'canary' },
     });
     expect((await shoot('identity.sign-out')).headers[SESSION_HEADER]).toBe('clear');
+  });
+});
+
+describe('an organisation whose own key is withdrawn', () => {
+  it('is signed in all the same, and sees its people by role, with words in place of their names', async () => {
+    const refuse = () => Promise.reject(new AppError('kek_disabled', 'withdrawn'));
+    const sealer = new Proxy(house.deps.sealer, {
+      get: () => refuse,
+    });
+    const withdrawn = { ...house.deps, sealer };
+    rooms.unshift(identityRoutes(withdrawn), tokenMintRoutes(withdrawn), accessRoutes(withdrawn));
+    cookie = '';
+    const { body } = await shoot('identity.sign-in-options');
+    const assertion = device.authenticate(body['options']);
+    const signedIn = await shoot('identity.sign-in', {
+      body: { challengeId: body['challengeId'], response: assertion },
+    });
+    const words = 'unreadable while the key is withdrawn';
+    expect(signedIn.body).toMatchObject({ signedIn: true, role: 'lead', person: { label: words } });
+    expect((await shoot('identity.session')).body).toMatchObject({ signedIn: true, person: { label: words } });
+    const people = (await shoot('access.list-members')).body['members'] as { label: string; role: string }[];
+    expect(people.length).toBeGreaterThan(1);
+    expect(people.every(({ label }) => label === words)).toBe(true);
+    // What has to be sealed is refused as what it is, not as a fault of this house.
+    await expect(shoot('identity.add-passkey-options', { body: {} })).rejects.toThrow(
+      expect.objectContaining({ code: 'kek_disabled' }),
+    );
   });
 });

@@ -63,6 +63,8 @@ describe('the detections', () => {
     ]);
     expect(detect(event({ type: 'engagement.created' }))).toEqual([]);
     expect(detect(event({ type: 'session.closed', facts: { reason: 'sign-out' } }))).toEqual([]);
+    const keys = ['key.withdrawn', 'key.foreign-refused', 'key.restored'].map((type) => detect(event({ type })));
+    expect(keys.map((alerts) => alerts.map((alert) => alert.severity))).toEqual([['high'], ['critical'], []]);
   });
 
   it('D3: raise a canary’s events as anybody’s, each alone', () => {

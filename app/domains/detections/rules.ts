@@ -168,6 +168,20 @@ const OTHER_RULES: readonly Rule[] = [
     says: 'A list showed or withheld a row against what Cedar decides: the compiled policies cannot be trusted.',
     matches: (event) => event.type === 'access.decision-differed',
   },
+  {
+    id: 'keys.withdrawn',
+    severity: 'high',
+    techniques: ['T1485', 'T1490'],
+    says: 'An organisation’s own key is withdrawn: nothing of it can be read. It may be on purpose; ask its lead.',
+    matches: (event) => event.type === 'key.withdrawn',
+  },
+  {
+    id: 'keys.foreign',
+    severity: 'critical',
+    techniques: ['T1565.001', 'T1213'],
+    says: 'A data key stands under the key of another organisation: its row in the database was exchanged.',
+    matches: (event) => event.type === 'key.foreign-refused',
+  },
 ];
 
 /**

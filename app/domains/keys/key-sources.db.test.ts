@@ -21,6 +21,8 @@ import { changeSource, checkSource, finishSource, readSources, returnSource } fr
 import type { SourceAsker, SourceDeps } from './source-service.ts';
 import { ownKeyStore } from './testing/own-key-store.ts';
 import type { OwnKeyStore } from './testing/own-key-store.ts';
+import { foreignKeyRecorder, watchWithdrawals } from './withdrawals.ts';
+import type { WithdrawalWatch } from './withdrawals.ts';
 import { vaultInProcess } from './testing/vault-in-process.ts';
 import type { VaultInProcess } from './testing/vault-in-process.ts';
 
@@ -97,6 +99,16 @@ interface Tenant {
   readonly read: (written: { rowId: Uuid; sealed: Buffer }) => Promise<string>;
   readonly refs: () => Promise<string[]>;
   readonly events: () => Promise<string[]>;
+}
+
+/** What was noticed about a tenant's key, oldest first. */
+async function typesOf({ context }: Tenant): Promise<string[]> {
+  const { rows } = await admin.query<{ type: string }>(
+    `select type from audit.entry where tenant_id = $1
+     and type in ('key.withdrawn', 'key.restored', 'key.foreign-refused') order by occurred_ms, id`,
+    [context.tenantId],
+  );
+  return rows.map(({ type }) => type);
 }
 
 let tenantCount = 0;
@@ -337,6 +349,74 @@ describe('a tenant’s own key source', () => {
     const label = { kind: 'pkcs11', keyLabel: 'payroll' } as const;
     await changeSource(deps, tenant.asker, label);
     await expect(changeSource(deps, other.asker, label)).rejects.toThrow(withCode('kek_foreign'));
+  });
+
+  it('of another tenant in its rows: each reader is told, the log once an hour', async () => {
+    const [tenant, other] = [await newTenant(), await newTenant()];
+    const written = await other.write();
+    await changeSource(deps, tenant.asker, KMS);
+    const { rows } = await admin.query(`select kek_ref from app.dek where tenant_id = $1 limit 1`, [
+      tenant.context.tenantId,
+    ]);
+    await admin.query('alter table app.dek disable trigger user');
+    await admin.query(`update app.dek set kek_ref = $2 where tenant_id = $1`, [
+      other.context.tenantId,
+      rows[0].kek_ref,
+    ]);
+    await admin.query('alter table app.dek enable trigger user');
+    const failures: unknown[] = [];
+    const onForeignKey = foreignKeyRecorder({
+      ...deps,
+      nowMs: () => clock.nowMs(),
+      onFailure: (error) => failures.push(error),
+    });
+    const sealer = createSealer({ ...deps, fields: FIELDS, random: systemRandom, onForeignKey });
+    const read = () => sealer.openText({ context: other.context, field: 'app.note.title', ...written });
+    for (let i = 0; i < 3; i += 1) await expect(read()).rejects.toThrow(withCode('unwrap_refused'));
+    await expect.poll(() => typesOf(other)).toEqual(['key.foreign-refused']);
+    clock.advance(3_600_000);
+    await expect(read()).rejects.toThrow(withCode('unwrap_refused'));
+    await expect.poll(async () => (await typesOf(other)).length).toBe(2);
+    expect(failures).toEqual([]);
+    expect(await typesOf(tenant)).toEqual([]);
+  });
+
+  it('withdrawn and given back is in its log, once for each change, over restarts of who watches', async () => {
+    const tenant = await newTenant();
+    await changeSource(deps, tenant.asker, KMS);
+    const failures: unknown[] = [];
+    const changes = () => typesOf(tenant);
+    const watch = () =>
+      watchWithdrawals({ ...deps, client: vault.sourcesClient, onFailure: (error) => failures.push(error) });
+    const look = async (watcher: WithdrawalWatch, code: typeof store.refusal.code) => {
+      store.refusal.code = code;
+      clock.advance(HEALTH_FRESH_MS);
+      await watcher.look();
+    };
+    const first = watch();
+    await look(first, undefined);
+    expect(await changes()).toEqual([]);
+    await look(first, 'kek_disabled');
+    await look(first, 'kek_denied');
+    first.stop();
+    const second = watch();
+    await look(second, 'kek_disabled');
+    expect(await changes()).toEqual(['key.withdrawn']);
+    // Out of reach: neither withdrawn nor given back.
+    await look(second, 'kek_unavailable');
+    expect(await changes()).toEqual(['key.withdrawn']);
+    await look(second, undefined);
+    second.stop();
+    const third = watch();
+    await look(third, undefined);
+    third.stop();
+    expect(await changes()).toEqual(['key.withdrawn', 'key.restored']);
+    expect(failures).toEqual([]);
+    const { rows } = await admin.query(
+      `select convert_from(leaf, 'UTF8')::jsonb -> 'public' as facts from audit.entry where tenant_id = $1 and type = 'key.withdrawn'`,
+      [tenant.context.tenantId],
+    );
+    expect(rows[0].facts).toMatchObject({ code: 'kek_disabled', advice: expect.stringContaining('Enable it again') });
   });
 
   it('who used the key and when is told, refusals too', async () => {

@@ -112,6 +112,15 @@ export function selectTier(tenantId: Uuid): Statement<{ tier: 'standard' | 'ente
   return { sql: 'select t.tier from platform.tenant t where t.id = $1', parameters: [tenantId] };
 }
 
+/** The last that the log says of a withdrawal of the tenant's own key. */
+export function lastWithdrawal(tenantId: Uuid): Statement<{ type: string }> {
+  return {
+    sql: `select e.type from audit.entry e where e.tenant_id = $1 and e.resource_kind = 'key-source' and e.resource_id = $1
+          and e.type in ('key.withdrawn', 'key.restored') order by e.id desc limit 1`,
+    parameters: [tenantId],
+  };
+}
+
 /** Tenants of the operator's overview; more are not counted. */
 export const KEY_TENANTS_MAX = 1_000;
 

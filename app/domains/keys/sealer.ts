@@ -104,6 +104,8 @@ export interface SealerDeps extends KeyDeps {
   /** Name to number, merged from all rooms (`mergeSealedFields`). */
   readonly fields: Readonly<Record<string, number>>;
   readonly cacheEntriesMax?: number;
+  /** Told when a data key of the tenant stands under a key-encryption key of another one. Must not throw. */
+  readonly onForeignKey?: (context: TenantContext) => void;
 }
 
 export interface KeyUse {
@@ -234,6 +236,8 @@ function keyFinder(deps: SealerDeps): KeyFinder {
     } catch (error) {
       // Whoever withdraws a key means all that it protects, not only what is not cached yet.
       if (isAppError(error, ...WITHDRAWN)) purge(use.context.tenantId);
+      if (isAppError(error, 'unwrap_refused') && isAppError(error.cause, 'kek_foreign'))
+        deps.onForeignKey?.(use.context);
       throw error;
     }
   };

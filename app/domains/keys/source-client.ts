@@ -24,6 +24,8 @@ export interface MaterialInput {
  */
 export interface KeySourcesClient {
   lease(tenantIds: readonly Uuid[], requestId: string): Promise<Lease[]>;
+  /** Of every tenant that has a source of its own. */
+  leases(requestId: string): Promise<Lease[]>;
   read(context: TenantContext): Promise<Answer<typeof vaultSourceContract.read>>;
   check(context: TenantContext, source: OwnKeySource): Promise<CheckedSource>;
   register(context: TenantContext, source: OwnKeySource): Promise<KeySourceView>;
@@ -59,6 +61,8 @@ export function createKeySourcesClient(client: InternalClient): KeySourcesClient
   return {
     lease: async (tenantIds, requestId) =>
       (await ask(routes.lease, routes.lease.replies[200], { body: { tenantIds }, requestId })).leases,
+    leases: async (requestId) =>
+      (await ask(routes.lease, routes.lease.replies[200], { body: { tenantIds: null }, requestId })).leases,
     read: (context) => ask(routes.read, routes.read.replies[200], about(context)),
     check: (context, source) => ask(routes.check, routes.check.replies[200], about(context, { source })),
     register: (context, source) => ask(routes.register, routes.register.replies[201], about(context, { source })),

@@ -330,7 +330,8 @@ export const vaultSourceContract = defineRoutes({
     path: '/internal/keys/lease',
     access: { kind: 'internal', callers: ['workspace', 'issuer'], token: false },
     ids: {},
-    body: z.strictObject({ tenantIds: z.array(uuid).max(LEASES_PER_CALL_MAX) }),
+    /** Null: every tenant that has a source of its own. */
+    body: z.strictObject({ tenantIds: z.array(uuid).max(LEASES_PER_CALL_MAX).nullable() }),
     bodyBytesMax: SOURCE_BODY_BYTES_MAX,
     replies: { 200: z.object({ leases: z.array(lease) }) },
   },

@@ -18,7 +18,7 @@ export function vaultSourceRoutes({
 }): RoomRoutes {
   return bindRoutes(vaultSourceContract, {
     async lease(call) {
-      return { status: 200 as const, body: { leases: await sources.lease(call.body.tenantIds as Uuid[]) } };
+      return { status: 200 as const, body: { leases: await sources.lease(call.body.tenantIds as Uuid[] | null) } };
     },
     async read(call) {
       return { status: 200 as const, body: await sources.read(call.body.tenantId as Uuid) };

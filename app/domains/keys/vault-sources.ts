@@ -34,8 +34,8 @@ export interface RingView {
 
 /** What the keys process does about sources of tenants. Errors are those of the stores, and `source_*`. */
 export interface VaultSources {
-  /** How holders of unwrapped keys stand: `withdrawn` means wipe now. */
-  lease(tenantIds: readonly Uuid[]): Promise<Lease[]>;
+  /** How holders of unwrapped keys stand: `withdrawn` means wipe now. Null: all tenants with a source of their own. */
+  lease(tenantIds: readonly Uuid[] | null): Promise<Lease[]>;
   read(tenantId: Uuid): Promise<TenantSources>;
   /** Tries a source for real and keeps nothing. Never throws for a store that refuses: that is its answer. */
   check(tenantId: Uuid, source: KeptSource): Promise<CheckedSource>;
@@ -68,7 +68,10 @@ export function vaultSources(deps: VaultSourcesDeps): VaultSources {
   const viewOf = (entry: SourceEntry) => sourceView(deps, entry);
   const trial = (tenantId: Uuid, source: KeptSource) => tryOut(deps, tenantId, source);
   return {
-    lease: (tenantIds) => Promise.all(tenantIds.map((tenantId) => leaseOf(deps, tenantId))),
+    lease(tenantIds) {
+      const own = () => [...new Set(book.entries().map(({ tenantId }) => tenantId))];
+      return Promise.all((tenantIds ?? own()).map((tenantId) => leaseOf(deps, tenantId)));
+    },
     async read(tenantId) {
       const own = book.ofTenant(tenantId);
       const entry = own.find(({ state }) => state === 'ACTIVE');
