@@ -178,7 +178,7 @@ function processOptions(service: ServiceName, parts: Parts): Record<string, Json
       pageWebhook: settings.pageWebhook ?? null,
       separation: parts.users === undefined ? 'passwords' : 'users',
     },
-    workspace: { doors },
+    workspace: { doors, backupRetention_days: settings.backupRetention_days },
   };
   return { isNew: parts.isNew, ...own[service], ...parts.options.options?.[service] };
 }

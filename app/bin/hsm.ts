@@ -15,11 +15,10 @@ export function hsmStores(means: HsmMeans, place: { readonly stateDirectory: str
   };
   return {
     /** `close` of a source leaves the token to the others. */
-    open: async ({ keyLabel }: { readonly tenantId: Uuid; readonly keyLabel: string }) => ({
-      provider: await provider({ keyLabel, mayCreate: true }),
-      isStandIn: false,
-      close: () => undefined,
-    }),
+    open: async ({ tenantId, keyLabel }: { readonly tenantId: Uuid; readonly keyLabel: string }) => {
+      const own = await provider({ keyLabel, mayCreate: true });
+      return { provider: own, isStandIn: false, isUnmade: () => own.isUnmade(tenantId), close: () => undefined };
+    },
     /** As the store of the installation itself: one key for each tenant that has no source of its own. */
     installation: ({ mayCreate }: { readonly mayCreate: boolean }) => provider({ mayCreate }),
     /** The first of `kekRefs` that the token has not, with what the token is. Throws `kek_unavailable`, `kek_denied`. */

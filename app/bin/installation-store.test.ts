@@ -36,7 +36,12 @@ function newHsm(label: string): Promise<SoftToken> {
 function start(state: string, hsm: SoftToken | null, change: { kekRefs?: string[]; kekProvider?: 'local' } = {}) {
   const stateDirectory = join(root, state);
   mkdirSync(stateDirectory, { recursive: true, mode: 0o700 });
-  const means = { root: { kind: 'file' } as const, hsm, kekProvider: change.kekProvider ?? ('pkcs11' as const) };
+  const means = {
+    aws: { kind: 'none' } as const,
+    root: { kind: 'file' } as const,
+    hsm,
+    kekProvider: change.kekProvider ?? ('pkcs11' as const),
+  };
   const inHsm = hsm === null ? undefined : hsmStores(hsm, { stateDirectory, random });
   return openInstallation({ means, ring, inHsm, kekRefs: change.kekRefs ?? [], stateDirectory, random });
 }
@@ -102,6 +107,42 @@ describe.skipIf(!mayRun)('the HSM of the installation (SoftHSM) is proven at eac
     expect(await refusal(start('e', hsm))).toMatch(/expected key pkcs11:.*it answers kek_/);
     renameSync(`${hsm.tokenFolder}.away`, hsm.tokenFolder);
     await start('e', hsm);
+  });
+});
+
+describe('settings about keys', () => {
+  it('backups are kept a week at least, and AWS’s chain gets its own variables and no others', () => {
+    const read = (change: Record<string, string>) => readSettings({ AUDITRAX_STATE: '/var/lib/x', ...change });
+    expect(read({}).backupRetention_days).toBe(30);
+    expect(read({ AUDITRAX_BACKUP_RETENTION_DAYS: '90' }).backupRetention_days).toBe(90);
+    for (const days of ['6', '3651', '30.5', 'long'])
+      expect(() => read({ AUDITRAX_BACKUP_RETENTION_DAYS: days })).toThrow(/AUDITRAX_BACKUP_RETENTION_DAYS/);
+    const secrets = { AWS_ROLE_ARN: 'arn:aws:iam::111122223333:role/house', DATABASE_PASSWORD: 'x' };
+    expect(read(secrets).awsIdentity).toEqual({ kind: 'none' });
+    expect(read({ ...secrets, AUDITRAX_AWS_IDENTITY: 'default-chain' }).awsIdentity).toEqual({
+      kind: 'default-chain',
+      environment: { AWS_ROLE_ARN: secrets.AWS_ROLE_ARN },
+    });
+  });
+
+  it('an HSM’s key that is not there yet is told without being made, and one that is lost is not called new', async () => {
+    if (!mayRun) return;
+    const hsm = await newHsm('dry');
+    const folder = mkdtempSync(join(root, 'dry-'));
+    const { open } = hsmStores(hsm, { stateDirectory: folder, random });
+    const tenantId = uuidV4(random);
+    const store = await open({ tenantId, keyLabel: 'main' });
+    expect(await store.isUnmade()).toBe(true);
+    expect(await store.isUnmade()).toBe(true);
+    const { dek: _dek, kekRef } = await store.provider.generateDek({
+      tenantId,
+      purpose: 'trial',
+      dekId: tenantId,
+      version: 1,
+    });
+    expect(await store.isUnmade()).toBe(false);
+    await store.provider.destroyKek(kekRef, tenantId);
+    expect(await store.isUnmade()).toBe(false);
   });
 });
 

@@ -20,6 +20,8 @@ export interface DriverDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly standIns: () => StandIns | undefined;
+  /** Who signs for KMS keys whose tenants give no access key. */
+  readonly awsIdentity: 'none' | 'default-chain';
   /** Absent where no HSM is configured. */
   readonly openPkcs11?: ((source: { tenantId: Uuid; keyLabel: string }) => Promise<OpenedStore>) | undefined;
 }
@@ -53,7 +55,9 @@ async function openAwsKms(deps: DriverDeps, { tenantId, source }: Given<'aws-kms
   const standIns = deps.standIns();
   const rehearsed = isStandIn(standIns, source.endpoint);
   const trust = rehearsed && standIns !== undefined ? { endpoints: standIns.origins, ca: standIns.ca } : {};
-  const provider = awsKmsProvider({ source, clock, random, tenantId, ...trust });
+  // A stand-in has no instance of AWS around it: what the chain finds must not be shown to it.
+  const installation = rehearsed ? 'none' : deps.awsIdentity;
+  const provider = awsKmsProvider({ source, clock, random, tenantId, installation, ...trust });
   return { provider, isStandIn: rehearsed, material: provider, close: () => provider.close() };
 }
 

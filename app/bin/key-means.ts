@@ -4,7 +4,7 @@ import { closeSync, existsSync, fstatSync, openSync, readFileSync } from 'node:f
 import { dirname, join } from 'node:path';
 import { AppError, type Random } from '@auditrax/base';
 import { createRootKeyFile, parsePassphrase, parseRootKey, rootKeyByPassphrase } from '@auditrax/seal';
-import type { Settings } from './settings.ts';
+import type { AwsIdentity, Settings } from './settings.ts';
 
 const KEY_BYTES = 32;
 /** A larger file is no secret of ours. */
@@ -29,13 +29,16 @@ export type HsmMeans = {
 export type KeyMeans = {
   readonly root: RootMeans;
   readonly hsm: HsmMeans | null;
+  /** Who the installation is at AWS. */
+  readonly aws: AwsIdentity;
   /** Which of the two holds the installation’s own keys. */
   readonly kekProvider: Settings['kekProvider'];
 };
 
 /** Reads the files that the settings name. Throws `bad_setting`, naming file and variable. */
-export function readKeyMeans({ rootKey, hsm, kekProvider }: Settings): KeyMeans {
+export function readKeyMeans({ rootKey, hsm, kekProvider, awsIdentity: aws }: Settings): KeyMeans {
   return {
+    aws,
     kekProvider,
     root:
       rootKey.kind === 'file'

@@ -32,7 +32,9 @@ async function openRooms(ring: KeyRing) {
   const { member, clock, random, log } = floor;
   const { stateDirectory } = member.boot;
   const means = member.boot.options as unknown as KeyMeans;
-  const { root, hsm, kekProvider } = means;
+  const { root, hsm, kekProvider, aws } = means;
+  // Where AWS's own chain looks for them; this process starts with nothing of the environment.
+  if (aws.kind === 'default-chain') Object.assign(process.env, aws.environment);
   let standIns: StandIns | undefined;
   const isTryOut = member.boot.options['tryOut'] === true;
   const suites = await openSuiteBook({ path: join(stateDirectory, 'suite-book'), ring, random });
@@ -47,6 +49,7 @@ async function openRooms(ring: KeyRing) {
     random,
     standIns: () => standIns,
     openPkcs11: inHsm?.open,
+    awsIdentity: aws.kind,
   });
   const stores = openKeyStores({ installation, book, openStore, clock });
   const uses = keyUseBook(clock);

@@ -47,7 +47,9 @@ export function openSealing(
   });
   const sealer = createSealer({ ...keys, fields: parts.fields, onForeignKey });
   const onFailure = (error: unknown): void => floor.log.error('rotation-failed', { error });
-  const rotation = createRotation({ ...keys, columns: parts.columns, sealer, onFailure });
+  const days = floor.member.boot.options['backupRetention_days'];
+  const retention = typeof days === 'number' ? { backupRetention_days: days } : {};
+  const rotation = createRotation({ ...keys, columns: parts.columns, sealer, onFailure, ...retention });
   // Ends with the process: a key that was withdrawn during a drain is wiped as well.
   watchLeases({
     sealer,

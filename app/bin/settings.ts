@@ -30,6 +30,10 @@ export const SETTINGS = {
   AUDITRAX_PKCS11_TOKEN: 'Label of the token in the HSM that holds the keys of tenants.',
   AUDITRAX_PKCS11_PIN_FILE: 'File with the PIN of the token’s user, readable by its owner alone.',
   AUDITRAX_PKCS11_ENVIRONMENT: 'Names of variables that the module itself reads, with commas, such as SOFTHSM2_CONF.',
+  AUDITRAX_AWS_IDENTITY:
+    'Who this installation is at AWS, for KMS keys of tenants that give no access key: none (the default), or default-chain, where AWS’s own order of places is looked through (its AWS_ variables, the web identity, the instance).',
+  AUDITRAX_BACKUP_RETENTION_DAYS:
+    'How long backups are kept, in days, and with them each data key that only a backup may still need. Default: 30; 7 to 3650.',
   AUDITRAX_KEK_PROVIDER:
     'Where the installation’s own key-encryption keys are: local (the key ring; the default), or pkcs11, the HSM of AUDITRAX_PKCS11_MODULE. After a change the hourly round wraps every data key anew; keep the former store until doctor says that none is left there.',
   DATABASE_URL:
@@ -55,6 +59,28 @@ export interface HsmSetting {
   readonly environment: Readonly<Record<string, string>>;
 }
 
+/** Who the installation is at AWS, as the keys process is told. */
+export type AwsIdentity =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'default-chain'; readonly environment: Readonly<Record<string, string>> };
+
+/** What AWS documents for its chain; nothing else of the environment reaches the keys process. */
+const AWS_VARIABLES = [
+  'AWS_ACCESS_KEY_ID',
+  'AWS_SECRET_ACCESS_KEY',
+  'AWS_SESSION_TOKEN',
+  'AWS_REGION',
+  'AWS_ROLE_ARN',
+  'AWS_ROLE_SESSION_NAME',
+  'AWS_WEB_IDENTITY_TOKEN_FILE',
+  'AWS_CONTAINER_CREDENTIALS_RELATIVE_URI',
+  'AWS_CONTAINER_CREDENTIALS_FULL_URI',
+  'AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE',
+] as const;
+
+/** A shorter time would destroy keys that last week's backup needs; a longer one than ten years is a mistyped number. */
+const BACKUP_RETENTION_DAYS = { least: 7, usual: 30, most: 3_650 } as const;
+
 export interface Settings {
   readonly state: string;
   readonly port: number;
@@ -71,6 +97,9 @@ export interface Settings {
   readonly log: 'info' | 'warn';
   readonly pageWebhook: string | undefined;
   readonly rootKey: RootKeySetting;
+  /** `none`: nobody. Otherwise the variables that AWS's own chain reads, for the keys process alone. */
+  readonly awsIdentity: AwsIdentity;
+  readonly backupRetention_days: number;
   /** Where keys of tenants without a source of their own are. */
   readonly kekProvider: 'local' | 'pkcs11';
   /** Undefined: no HSM. */
@@ -116,6 +145,13 @@ const ENVIRONMENT = z.object({
     .string()
     .regex(/^[A-Za-z_][A-Za-z0-9_]*(,[A-Za-z_][A-Za-z0-9_]*)*$/, 'must be names of variables with commas')
     .optional(),
+  AUDITRAX_AWS_IDENTITY: z.enum(['none', 'default-chain']).default('none'),
+  AUDITRAX_BACKUP_RETENTION_DAYS: z.coerce
+    .number()
+    .int()
+    .min(BACKUP_RETENTION_DAYS.least)
+    .max(BACKUP_RETENTION_DAYS.most)
+    .default(BACKUP_RETENTION_DAYS.usual),
   AUDITRAX_KEK_PROVIDER: z.enum(['local', 'pkcs11']).default('local'),
   DATABASE_URL: z.string().optional(),
   DATABASE_MIGRATE_URL: z.string().optional(),
@@ -163,6 +199,14 @@ function hsmSetting(
   const names = value.AUDITRAX_PKCS11_ENVIRONMENT?.split(',') ?? [];
   const given = names.flatMap((name) => (environment[name] === undefined ? [] : [[name, environment[name]] as const]));
   return { modulePath, tokenLabel, pinFile, environment: Object.fromEntries(given) };
+}
+
+function awsIdentity(value: Environment, environment: Readonly<Record<string, string | undefined>>): AwsIdentity {
+  if (value.AUDITRAX_AWS_IDENTITY === 'none') return { kind: 'none' };
+  const given = AWS_VARIABLES.flatMap((name) =>
+    environment[name] === undefined ? [] : [[name, environment[name]] as const],
+  );
+  return { kind: 'default-chain', environment: Object.fromEntries(given) };
 }
 
 /** Parses the environment once. Throws `bad_setting` naming the variable. */
@@ -222,6 +266,8 @@ export function readSettings(environment: Readonly<Record<string, string | undef
     log: value.AUDITRAX_LOG,
     pageWebhook: value.AUDITRAX_PAGE_WEBHOOK,
     rootKey: rootKeySetting(value),
+    awsIdentity: awsIdentity(value, environment),
+    backupRetention_days: value.AUDITRAX_BACKUP_RETENTION_DAYS,
     kekProvider: value.AUDITRAX_KEK_PROVIDER,
     hsm,
     databaseUrl: value.DATABASE_URL,

@@ -5,6 +5,7 @@ import type { Caller, RoomRoutes } from '../../platform/http/handler.ts';
 import { COOKIE_HEADER, DOOR_HEADER, REVOKE_HEADER, SESSION_HEADER } from '../../platform/http/headers.ts';
 import { canaryIdentityRoutes, identityRoutes, tokenMintRoutes } from '../identity/index.ts';
 import { createSoftwareAuthenticator, type SoftwareAuthenticator } from '../../probes/software-authenticator.ts';
+import { createSealer } from '../keys/index.ts';
 import { tenantsRoutes } from '../tenants/index.ts';
 import { doors, type SeededIssuer, startSeededIssuer } from '../tenants/testing/seeded-issuer.ts';
 import { accessRoutes } from './routes.ts';
@@ -211,8 +212,14 @@ describe('the journey of a lead auditor, over the routes', () => {
 describe('an organisation whose own key is withdrawn', () => {
   it('is signed in all the same, and sees its people by role, with words in place of their names', async () => {
     const refuse = () => Promise.reject(new AppError('kek_disabled', 'withdrawn'));
-    const sealer = new Proxy(house.deps.sealer, {
-      get: () => refuse,
+    // A process that holds no key, and whose keys process refuses every one.
+    const sealer = createSealer({
+      service: 'issuer',
+      tenantDoor: house.deps.tenant,
+      keysClient: { generate: refuse, open: refuse, unwrap: refuse, rewrap: refuse, describe: refuse },
+      fields: { 'identity.member.label': 1 },
+      clock: systemClock,
+      random: systemRandom,
     });
     const withdrawn = { ...house.deps, sealer };
     rooms.unshift(identityRoutes(withdrawn), tokenMintRoutes(withdrawn), accessRoutes(withdrawn));
@@ -223,8 +230,8 @@ describe('an organisation whose own key is withdrawn', () => {
       body: { challengeId: body['challengeId'], response: assertion },
     });
     const words = 'unreadable while the key is withdrawn';
-    expect(signedIn.body).toMatchObject({ signedIn: true, role: 'lead', person: { label: words } });
-    expect((await shoot('identity.session')).body).toMatchObject({ signedIn: true, person: { label: words } });
+    expect(signedIn.body).toMatchObject({ signedIn: true, role: 'lead', person: { label: null } });
+    expect((await shoot('identity.session')).body).toMatchObject({ signedIn: true, person: { label: null } });
     const people = (await shoot('access.list-members')).body['members'] as { label: string; role: string }[];
     expect(people.length).toBeGreaterThan(1);
     expect(people.every(({ label }) => label === words)).toBe(true);

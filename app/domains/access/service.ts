@@ -19,7 +19,6 @@ import {
 } from '../identity/index.ts';
 import type { AccessCode } from './errors.ts';
 import type { InvitationRow } from './queries.ts';
-import { openNames } from '../keys/index.ts';
 import * as queries from './queries.ts';
 import { stepUpAction } from './step-up-action.ts';
 import { actionHash, NONCE_BYTES, stepUpDigest } from './step-up-digest.ts';
@@ -61,7 +60,7 @@ async function toPeople(deps: AccessDeps, caller: Caller, rows: readonly MemberR
     rowId: row.id,
     sealed: row.label,
   }));
-  const labels = await openNames(deps.sealer, { context: caller.tenant, values });
+  const labels = await deps.sealer.openNames({ context: caller.tenant, values });
   return rows.map(({ id, role, state }, index) => ({ id, label: labels[index]!, role, state }));
 }
 
@@ -87,7 +86,7 @@ async function toInvitations(deps: AccessDeps, caller: Caller, rows: readonly In
     { field: 'identity.invitation.label' as const, rowId: id, sealed: label },
     ...(name === null ? [] : [{ field: 'identity.invitation.name' as const, rowId: id, sealed: name }]),
   ]);
-  const words = (await openNames(deps.sealer, { context: caller.tenant, values })).values();
+  const words = (await deps.sealer.openNames({ context: caller.tenant, values })).values();
   return rows.map((row) => {
     const expired = row.expires_at.getTime() <= deps.clock.nowMs();
     const state = row.accepted_at !== null ? 'accepted' : expired ? 'expired' : 'open';

@@ -3,7 +3,6 @@ export type { KeysClient } from './client.ts';
 export { isKeyStoreFault } from './diagnosis.ts';
 export { problems } from './errors.ts';
 export { keyConsoleRoutes, keySourceRoutes, keysRoutes, rotationRoutes } from './routes.ts';
-export { openNames } from './names.ts';
 export { foreignKeyRecorder, watchWithdrawals } from './withdrawals.ts';
 export { watchLeases } from './leases.ts';
 export { checkInstallationKey } from './installation.ts';

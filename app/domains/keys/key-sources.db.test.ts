@@ -419,6 +419,22 @@ describe('a tenant’s own key source', () => {
     expect(rows[0].facts).toMatchObject({ code: 'kek_disabled', advice: expect.stringContaining('Enable it again') });
   });
 
+  it('a check makes no key: where one is still to be made it says so, and uses none', async () => {
+    const tenant = await newTenant();
+    store.unmade.on = true;
+    const label = { kind: 'pkcs11', keyLabel: 'fresh' } as const;
+    const before = store.calls.count;
+    const checked = await checkSource(deps, tenant.asker, label);
+    expect(checked).toMatchObject({
+      ok: true,
+      kekRef: null,
+      details: { key: expect.stringContaining('not there yet') },
+    });
+    expect(store.calls.count).toBe(before + 1); // its health
+    const { active } = await changeSource(deps, tenant.asker, label);
+    expect(active).toMatchObject({ kind: 'pkcs11', state: 'ACTIVE' });
+  });
+
   it('who used the key and when is told, refusals too', async () => {
     const tenant = await newTenant();
     const written = await tenant.write();

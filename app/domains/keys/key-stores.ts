@@ -28,6 +28,8 @@ export interface OpenedStore {
   /** True for a stand-in that speaks the protocol only: never shown as the real thing. */
   readonly isStandIn: boolean;
   readonly material?: MaterialStore | undefined;
+  /** Stores that make the key of a name at its first use: whether this one is still to be made. */
+  readonly isUnmade?: (() => Promise<boolean>) | undefined;
   close(): unknown;
 }
 

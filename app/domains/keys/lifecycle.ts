@@ -14,7 +14,10 @@ import { KEY_MACHINE } from './states.ts';
  * written then has committed.
  */
 export const RETIREMENT_WAIT_MS = 3 * DEK_TTL_MS;
-/** Backups older than this are gone, by the operator's own rule; until then a restored row may need its key. */
+/**
+ * Unless the operator says otherwise (AUDITRAX_BACKUP_RETENTION_DAYS), backups older than this are gone; until then a
+ * restored row may need its key.
+ */
 export const BACKUP_RETENTION_DAYS = 30;
 const DAY_MS = 86_400_000;
 

@@ -10,6 +10,7 @@ import type { KeyPurpose } from './contract.ts';
 import { DekCache } from './dek-cache.ts';
 import type { DekHandle } from './dek-cache.ts';
 import { keysError } from './errors.ts';
+import { openNames } from './names.ts';
 import { resealMany } from './reseal-values.ts';
 import type { Resealed } from './reseal-values.ts';
 import type { SealedRow } from './rotation-queries.ts';
@@ -66,6 +67,11 @@ export interface Sealer {
    * pass the same `context` object: a transaction that is rolled back leaves no key behind that could seal anything.
    */
   provision(context: TenantContext, tx: ScopedTransaction): Promise<void>;
+  /**
+   * `openTexts` for names that only accompany something else. While the organisation's own key is withdrawn or its store
+   * away, words that say so stand in place of each.
+   */
+  openNames: Sealer['openTexts'];
   /** Wraps the random key of a stored object under the tenant's `objects` key. */
   sealObjectKey(input: {
     context: TenantContext;
@@ -142,6 +148,7 @@ export function createSealer(deps: SealerDeps): Sealer {
     },
     openBytes,
     openTexts: (input) => openTexts({ keys, bind }, input),
+    openNames: (input) => openNames({ openTexts: (given) => openTexts({ keys, bind }, given) }, input),
     async openText(input) {
       return textOf(await openBytes(input));
     },

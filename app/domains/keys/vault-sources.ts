@@ -66,7 +66,6 @@ const NO_DESCRIPTION: Omit<KekDescription, 'provider'> = { hardware: false, fing
 export function vaultSources(deps: VaultSourcesDeps): VaultSources {
   const { stores, book, uses, kinds } = deps;
   const viewOf = (entry: SourceEntry) => sourceView(deps, entry);
-  const trial = (tenantId: Uuid, source: KeptSource) => tryOut(deps, tenantId, source);
   return {
     lease(tenantIds) {
       const own = () => [...new Set(book.entries().map(({ tenantId }) => tenantId))];
@@ -86,7 +85,7 @@ export function vaultSources(deps: VaultSourcesDeps): VaultSources {
     },
     async check(tenantId, source) {
       try {
-        const { tried, store } = await trial(tenantId, source);
+        const { tried, store } = await tryOut(deps, { tenantId, source, isDry: true });
         await store.close();
         return tried;
       } catch (error) {
@@ -94,7 +93,7 @@ export function vaultSources(deps: VaultSourcesDeps): VaultSources {
       }
     },
     async register(tenantId, source) {
-      const { tried, store, sourceId } = await trial(tenantId, source);
+      const { tried, store, sourceId } = await tryOut(deps, { tenantId, source, isDry: false });
       await store.close();
       const entry = await book.register({ sourceId, tenantId, source, kekRef: tried.kekRef! });
       await stores.tidy();
@@ -128,8 +127,15 @@ interface Trial {
   readonly sourceId: Uuid;
 }
 
-/** Health, then a throw-away data key wrapped and unwrapped. The caller closes the store. */
-async function tryOut(deps: VaultSourcesDeps, tenantId: Uuid, source: KeptSource): Promise<Trial> {
+/**
+ * Health, then a throw-away data key wrapped and unwrapped. The caller closes the store. A dry trial makes no key: where
+ * one would have to be made first, it ends after health and says so.
+ */
+async function tryOut(
+  deps: VaultSourcesDeps,
+  given: { readonly tenantId: Uuid; readonly source: KeptSource; readonly isDry: boolean },
+): Promise<Trial> {
+  const { tenantId, source, isDry } = given;
   const { stores, random, clock } = deps;
   if (!deps.kinds.includes(source.kind))
     throw keysError('source_unavailable', `this installation has no ${source.kind} key store`);
@@ -139,6 +145,8 @@ async function tryOut(deps: VaultSourcesDeps, tenantId: Uuid, source: KeptSource
   try {
     const health = await store.provider.health();
     if (!health.ok) throw sealError(health.code as 'kek_unavailable', health.message);
+    if (isDry && (await store.isUnmade?.()) === true)
+      return { tried: await unmade(deps, store, startedMs), store, sourceId };
     const context = { tenantId, purpose: 'trial', dekId: uuidV4(random), version: 1 };
     const { dek, ...wrapped } = await store.provider.generateDek(context);
     const opened = await store.provider.unwrap(wrapped, context);
@@ -163,6 +171,20 @@ async function tryOut(deps: VaultSourcesDeps, tenantId: Uuid, source: KeptSource
     await store.close();
     throw error;
   }
+}
+
+async function unmade(deps: VaultSourcesDeps, store: OpenedStore, startedMs: number): Promise<CheckedSource> {
+  const { provider, fingerprint, details, hardware } = await store.provider.describe();
+  return {
+    ok: true,
+    health: shownHealth({ ok: true }, deps.clock.nowMs()),
+    provider,
+    kekRef: null,
+    fingerprint,
+    assurance: assuranceOf({ provider, fingerprint, details, hardware, keyCount: 0 }, store.isStandIn),
+    details: { ...details, key: 'is not there yet; it is made when the source is registered' },
+    trialMs: Math.round(deps.clock.nowMs() - startedMs),
+  };
 }
 
 async function withMaterial<T>(

@@ -15,6 +15,8 @@ export interface OwnKeyStore {
   readonly refusal: { code: SealErrorCode | undefined };
   /** Makes it answer with other keys than it was asked for. */
   readonly lying: { on: boolean };
+  /** Makes it say that its key is still to be made. */
+  readonly unmade: { on: boolean };
   readonly calls: { count: number };
   close(): Promise<void>;
 }
@@ -33,6 +35,7 @@ export async function ownKeyStore(clock: Clock): Promise<OwnKeyStore> {
   const inner = localKekProvider({ ring, random });
   const refusal: OwnKeyStore['refusal'] = { code: undefined };
   const lying = { on: false };
+  const unmade = { on: false };
   const calls = { count: 0 };
   const asked = (): void => {
     calls.count += 1;
@@ -57,7 +60,7 @@ export async function ownKeyStore(clock: Clock): Promise<OwnKeyStore> {
         return refusal.code === undefined ? { ok: true } : { ok: false, code: refusal.code, message: 'told so' };
       },
     };
-    return { provider, isStandIn: true, close: () => undefined };
+    return { provider, isStandIn: true, isUnmade: async () => unmade.on, close: () => undefined };
   };
-  return { openStore, refusal, lying, calls, close: () => rm(folder, { recursive: true, force: true }) };
+  return { openStore, refusal, lying, unmade, calls, close: () => rm(folder, { recursive: true, force: true }) };
 }

@@ -29,6 +29,8 @@ export interface Pkcs11KekOptions {
 export interface Pkcs11KekProvider extends KekProvider {
   /** Destroys the key for good; what it wrapped is lost. False when there was none. Throws `kek_foreign`. */
   destroyKek(kekRef: string, tenantId: Uuid): Promise<boolean>;
+  /** True when `wrap` would make the tenant's key first: it is not there, and never was. Makes nothing. */
+  isUnmade(tenantId: Uuid): Promise<boolean>;
   /** The attributes of the tenant's key as the token tells them now. Throws `kek_gone`. */
   describeKek(tenantId: Uuid): Promise<TokenKeyAttributes>;
 }
@@ -97,6 +99,7 @@ export function pkcs11KekProvider(options: Pkcs11KekOptions): Pkcs11KekProvider 
         throw error;
       }
     },
+    isUnmade: (tenantId) => keys.isUnmade(tenantId),
     async describeKek(tenantId) {
       const { id } = await keys.ofTenant(tenantId);
       return token.describeKey(id);
@@ -140,6 +143,12 @@ class TokenKeks {
       throw sealError('kek_foreign', `key ${kekRef} is not one of tenant ${tenantId}: the token labels it otherwise`);
     }
     return kek;
+  }
+
+  async isUnmade(tenantId: Uuid): Promise<boolean> {
+    const { token, book, keyLabel } = this.#options;
+    const label = kekLabel(tenantId, keyLabel);
+    return (await token.findKey({ label })) === undefined && (await book.keyOf(label)) === undefined;
   }
 
   forget(kek: Kek): void {
