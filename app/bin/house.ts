@@ -172,6 +172,7 @@ function processOptions(service: ServiceName, parts: Parts): Record<string, Json
       keyFile: settings.keyFile ?? null,
     },
     sentinel: {
+      regions: parts.database.regions,
       rehearse: !settings.production && hasSoftToken() && (parts.users === undefined || isOpenToOthers(ROOT)),
       doors,
       canaryWebhook: parts.deadMan.url,

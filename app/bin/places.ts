@@ -3,7 +3,14 @@
 import { randomUUID } from 'node:crypto';
 import type { Uuid } from '@auditrax/base';
 import type { IdentityDeps } from '../domains/identity/index.ts';
-import { placementRoutes, runOpenMoves, settlePlace, type Placer, type Region } from '../domains/tenants/index.ts';
+import {
+  placementOf,
+  placementRoutes,
+  runOpenMoves,
+  settlePlace,
+  type Placer,
+  type Region,
+} from '../domains/tenants/index.ts';
 import type { RoomRoutes } from '../platform/http/handler.ts';
 import type { Membership } from '../platform/supervisor/member.ts';
 import { CELLS_FACT, type CellAddress } from '../platform/supervisor/messages.ts';
@@ -26,7 +33,7 @@ export function openPlacer(floor: Floor, system: IdentityDeps['system']): Placer
   return {
     regions: () => readRegions(member),
     async settle(tenantId, { kind, region }) {
-      if (kind === 'shared') return;
+      if (kind === 'shared' || (await system.system(placementOf(tenantId))).length > 0) return;
       const made = await member.provision({ tenantId, kind, region });
       await system.system(settlePlace({ tenantId, kind, region, ...made }));
     },

@@ -332,10 +332,15 @@ function openRehearsals(): ReturnType<typeof rehearsals> {
   return rehearsals({ folder: member.boot.stateDirectory, clock, random, start: startRehearsal, tell });
 }
 
-/** A house in earnest rehearses nothing; nor does one whose machine has no SoftHSM. */
+/**
+ * A house in earnest rehearses nothing; nor does one whose machine has no SoftHSM. With one region nothing can be astray
+ * in another.
+ */
 function probesHere({ c, d }: Canaries, rehearse = true): readonly Probe[] {
+  const regions = (floor.member.boot.options['regions'] ?? []) as readonly string[];
+  const ofDatabase = PLACED.d.filter(({ id }) => id !== 'tenancy.region' || regions.length > 1);
   const rehearsed = rehearse && floor.member.boot.options['rehearse'] === true ? REHEARSALS : [];
-  return [...PROBES, ...(c === undefined ? [] : PLACED.c), ...(d === undefined ? [] : PLACED.d), ...rehearsed];
+  return [...PROBES, ...(c === undefined ? [] : PLACED.c), ...(d === undefined ? [] : ofDatabase), ...rehearsed];
 }
 
 function startLoop(base: Base, attempts: readonly Attempt[]): AttemptLoop {

@@ -45,7 +45,16 @@ export const tenantIsolationClaims: readonly Claim[] = [
     kind: 'enforced',
     freshness_seconds_max: FRESHNESS_SECONDS.hour,
     module: 'packages/tenancy',
-    enforcers: [],
+    enforcers: [
+      { file: 'packages/tenancy/src/placed.ts', export: 'openPlacedDatabase', necessary: true },
+      { file: 'packages/tenancy/src/placing.ts', export: 'placeText', necessary: true },
+      {
+        file: 'app/platform/db/migrations/20261123104000_scope.sql',
+        export: 'app.check_place',
+        necessary: true,
+      },
+    ],
+    probe: 'tenancy.dedicated-schema',
     exceptions: [
       'The directory of people and the log stay in shared tables behind the row walls, and sealed evidence files in the workspace’s own storage.',
     ],
@@ -59,7 +68,8 @@ export const tenantIsolationClaims: readonly Claim[] = [
     kind: 'enforced',
     freshness_seconds_max: FRESHNESS_SECONDS.hour,
     module: 'packages/tenancy',
-    enforcers: [],
+    enforcers: [{ file: 'packages/tenancy/src/placed.ts', export: 'openPlacedDatabase', necessary: true }],
+    probe: 'tenancy.dedicated-db',
     exceptions: [
       'The list of tenants with their places, the list of issued tokens and the pages of on-call are kept in the shared database; sealed evidence files in the workspace’s own storage.',
     ],
@@ -73,9 +83,10 @@ export const tenantIsolationClaims: readonly Claim[] = [
     kind: 'enforced',
     freshness_seconds_max: FRESHNESS_SECONDS.hour,
     module: 'app/domains/tenants',
-    enforcers: [],
+    enforcers: [{ file: 'packages/tenancy/src/placed.ts', export: 'openPlacedDatabase', necessary: true }],
+    probe: 'tenancy.region',
     exceptions: ['Sealed evidence files are kept in the workspace’s own storage, in the region of the shared tables.'],
-    assertedBecause: 'No canary of this installation lives in another region yet, so nothing tries it.',
+    assertedBecause: 'This installation has one region only, or no canary lives in another yet, so nothing tries it.',
     wouldTurnRed: 'A row, object or backup of the tenant is found outside its region.',
   },
   {

@@ -167,6 +167,34 @@ const WATCH: readonly Mutant[] = [
   },
 ];
 
+/** Where a tenant is, and who gets in there. */
+const PLACES: readonly Mutant[] = [
+  {
+    ...at('packages/tenancy/src/placed.ts', 'openPlacedDatabase'),
+    left: 'every tenant in the shared tables of home',
+    nothing: `((open) => (options) => open({
+      ...options,
+      placeOf: async () => ({ cell: options.home, region: 'home', schema: 'app', role: 'ax_workspace', version: 0 }),
+    }))(openPlacedDatabase)`,
+    processes: ['workspace'],
+  },
+  {
+    ...at('packages/tenancy/src/placing.ts', 'placeText'),
+    left: 'statements go out as they were written',
+    nothing: '(text) => text',
+    processes: ['workspace'],
+  },
+  {
+    kind: 'function',
+    file: 'app/platform/db/migrations/20261123104000_scope.sql',
+    export: 'app.check_place',
+    signature: 'app.check_place(uuid, integer)',
+    left: 'whoever logs in enters any tenant, wherever it lives',
+    nothing: `create or replace function app.check_place(tenant uuid, place_version integer) returns void
+      language plpgsql as 'begin end'`,
+  },
+];
+
 const DOORS: readonly Mutant[] = [
   {
     ...at('packages/workload/src/strict-tls.ts', 'strictTls'),
@@ -502,7 +530,16 @@ const LOG: readonly Mutant[] = [
 ];
 
 /** Every mutant, in no particular order. */
-export const MUTANTS: readonly Mutant[] = [...PAGES, ...WATCH, ...DOORS, ...PEOPLE, ...SEALS, ...TENANCY, ...LOG];
+export const MUTANTS: readonly Mutant[] = [
+  ...PAGES,
+  ...WATCH,
+  ...DOORS,
+  ...PLACES,
+  ...PEOPLE,
+  ...SEALS,
+  ...TENANCY,
+  ...LOG,
+];
 
 /** The walls between tenants in the order in which a request meets them, each with what is left when it is gone. */
 export const LAYERS = {

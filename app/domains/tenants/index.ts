@@ -2,7 +2,7 @@ export { deletionRoutes } from './deletion-routes.ts';
 export { recordIdKeyChange } from './id-keys.ts';
 export { DELETION_DELAY_MS } from './deletion.ts';
 export { runDueDeletions } from './deletion-run.ts';
-export { settlePlace } from './move-queries.ts';
+export { placementOf, settlePlace } from './move-queries.ts';
 export { runOpenMoves } from './move-run.ts';
 export { placementRoutes } from './placement-routes.ts';
 export type { Placer, Region } from './placer.ts';

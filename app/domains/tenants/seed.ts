@@ -11,6 +11,7 @@ import {
   passkeysOfMember,
 } from '../identity/index.ts';
 import { closedSlugs } from './deletion-queries.ts';
+import type { Placer } from './placer.ts';
 import type { TenantKind } from './queries.ts';
 import { createTenant } from './service.ts';
 
@@ -19,14 +20,18 @@ interface SeededTenant {
   readonly displayName: string;
   readonly kind: TenantKind;
   readonly roles: readonly Role[];
+  /** Default: the shared tables. A database is made in another region where there is one. */
+  readonly place?: 'schema' | 'database';
 }
 
-/** What every house needs: who runs it, and two tenants for its own probes to attack. */
+/** What every house needs: who runs it, and tenants for its own probes to attack, one of each kind of place. */
 function foundation(operatorName: string, operators: readonly Role[]): readonly SeededTenant[] {
   return [
     { slug: 'operator', displayName: operatorName, kind: 'operator', roles: operators },
     { slug: 'canary-a', displayName: 'Canary A', kind: 'canary', roles: ['lead', 'auditor', 'client'] },
     { slug: 'canary-b', displayName: 'Canary B', kind: 'canary', roles: ['lead', 'auditor', 'client'] },
+    { slug: 'canary-c', displayName: 'Canary C', kind: 'canary', roles: ['lead'], place: 'schema' },
+    { slug: 'canary-d', displayName: 'Canary D', kind: 'canary', roles: ['lead'], place: 'database' },
   ];
 }
 
@@ -41,7 +46,7 @@ const SAMPLE_OPERATOR_NAME = 'Auditrax sample organisation';
 type Links = 'all' | 'enrolment' | 'none';
 
 /** These may bring a key source of their own; with canary B the probes rehearse it. */
-const ENTERPRISE: ReadonlySet<string> = new Set(['lakeside', 'canary-b']);
+const ENTERPRISE: ReadonlySet<string> = new Set(['lakeside', 'canary-b', 'canary-c', 'canary-d']);
 
 /** Of a second person with the same role: what needs two operators can be tried. */
 const SECOND_LABELS: Readonly<Partial<Record<Role, string>>> = { operator: 'Second operator' };
@@ -129,13 +134,26 @@ async function issueLinks(
   };
 }
 
+/** Without a placer, as where rooms are tried alone, there are no places to make. */
+export type SeedDeps = IdentityDeps & { readonly placer?: Placer };
+
+function placeFor({ placer }: SeedDeps, kind: NonNullable<SeededTenant['place']>) {
+  const regions = placer?.regions() ?? [];
+  const home = regions.find(({ isHome }) => isHome);
+  const region = (kind === 'database' ? regions.find(({ isHome }) => !isHome) : home) ?? home;
+  return region === undefined ? undefined : { kind, region: region.name };
+}
+
 async function seedTenant(
-  deps: IdentityDeps,
+  deps: SeedDeps,
   sample: SeededTenant,
   options: { readonly links: Links; readonly requestId: string },
 ): Promise<{ readonly tenant: KnownTenant; readonly people: SeededPerson[]; readonly created: boolean }> {
   const tier = ENTERPRISE.has(sample.slug) ? 'enterprise' : 'standard';
-  const { tenant, created } = await createTenant(deps, { ...sample, tier }, options.requestId);
+  const { place: kind, ...known } = sample;
+  const place = kind === undefined ? undefined : placeFor(deps, kind);
+  const wanted = { ...known, tier, ...(place === undefined ? {} : { place }) } as const;
+  const { tenant, created } = await createTenant(deps, wanted, options.requestId);
   const people: SeededPerson[] = [];
   let made = created;
   for (const [at, role] of sample.roles.entries()) {
@@ -165,14 +183,15 @@ async function seedTenant(
 }
 
 async function seedTenants(
-  deps: IdentityDeps,
+  deps: SeedDeps,
   tenants: readonly SeededTenant[],
   options: { readonly links: Links; readonly requestId: string },
 ): Promise<SeedResult> {
   const seeded = [];
   // A sample tenant that somebody has deleted stays deleted.
   const closed = new Set((await deps.system.system(closedSlugs())).map(({ slug }) => slug));
-  for (const tenant of tenants) if (!closed.has(tenant.slug)) seeded.push(await seedTenant(deps, tenant, options));
+  const possible = tenants.filter(({ slug, place }) => !closed.has(slug) && (place === undefined || deps.placer));
+  for (const tenant of possible) seeded.push(await seedTenant(deps, tenant, options));
   return {
     tenants: seeded.map(({ tenant }) => tenant),
     people: seeded.flatMap(({ people }) => people),
@@ -185,7 +204,7 @@ async function seedTenants(
  * replaced. For trying the product out only: a production house never calls it.
  */
 export function seedSample(
-  deps: IdentityDeps,
+  deps: SeedDeps,
   options: { readonly links: boolean; readonly requestId: string },
 ): Promise<SeedResult> {
   const tenants = [...foundation(SAMPLE_OPERATOR_NAME, ['operator', 'operator']), ...SAMPLE];
@@ -197,7 +216,7 @@ export function seedSample(
  * an enrolment link, a fresh one at each call, until they have a passkey; never a link that signs in without one.
  */
 export function seedFoundation(
-  deps: IdentityDeps,
+  deps: SeedDeps,
   options: { readonly operatorName: string; readonly requestId: string },
 ): Promise<SeedResult> {
   return seedTenants(deps, foundation(options.operatorName, ['operator']), {
