@@ -121,8 +121,8 @@ describe('the floor', () => {
     const starter = readFileSync(join(ROOT, 'start.mjs'), 'utf8');
     expect(starter).toContain(`const TLS_FLOOR = [${TLS_FLOOR_ARGUMENTS.map((one) => `'${one}'`).join(', ')}];`);
     expect(starter).toContain("'--disable-warning=ExperimentalWarning', ...TLS_FLOOR, join(ROOT, 'app/bin/main.ts')");
-    const house = readFileSync(join(ROOT, 'app/bin/house.ts'), 'utf8');
-    const starts = [...house.matchAll(/execArgv: \[([^\]]*)\]/g)].map(([, args]) => args);
+    const house = ['house', 'house-setup'].map((name) => readFileSync(join(ROOT, `app/bin/${name}.ts`), 'utf8'));
+    const starts = [...house.join('').matchAll(/execArgv: \[([^\]]*)\]/g)].map(([, args]) => args);
     expect(starts.length).toBeGreaterThan(1);
     for (const args of starts) expect(args).toContain('...TLS_FLOOR_ARGUMENTS');
   });

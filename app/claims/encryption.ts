@@ -74,6 +74,9 @@ export const encryptionClaims: readonly Claim[] = [
     enforcers: [
       { file: 'app/domains/keys/service.ts', export: 'maySeal', necessary: true },
       { file: 'app/domains/keys/sealer.ts', export: 'createSealer', necessary: true },
+      // Ages are asked where each tenant lives; who does not find a place knows no age.
+      { file: 'packages/tenancy/src/placed.ts', export: 'openPlacedDatabase', necessary: false },
+      { file: 'packages/tenancy/src/placing.ts', export: 'placeText', necessary: false },
     ],
     probe: 'keys.dek-age',
     wouldTurnRed: 'The oldest data key still used for writing is more than 90 days old.',

@@ -6,7 +6,6 @@ import { code, page, table } from './markdown.ts';
 /** Routes that change nothing worth an entry, each with the reason. */
 export const ROUTES_WITHOUT_ENTRY: Readonly<Record<string, string>> = {
   'access.step-up': 'makes a challenge; what it confirms is recorded when it is done',
-  'identity.add-passkey-options': 'makes a challenge; the passkey is recorded when it is registered',
   'rules.try': 'changes nothing; rules are recorded when they are saved',
   'evidence.write-part': 'adds bytes to an upload whose start, completion and end are recorded',
 };

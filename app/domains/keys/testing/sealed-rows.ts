@@ -45,7 +45,7 @@ const PLAIN: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     received_by: 'uuid',
     received_at: '2026-07-01',
   },
-  'app.access_rules': { version: 'ordinal', written_by: 'uuid', written_at: '2026-07-01' },
+  'app.access_rules': { version: 'serial', written_by: 'uuid', written_at: '2026-07-01' },
   'app.office': { created_at: '2026-07-01' },
   'identity.member': { role: 'auditor', state: 'active', created_at: '2026-07-01' },
   'identity.invitation': {
@@ -56,6 +56,9 @@ const PLAIN: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   },
   'audit.disclosure': { digest: 'count' },
 };
+
+/** Of a tenant's rules no number comes twice, however often rows are written. */
+let serial = 0;
 
 /** A stored value, and what it holds. */
 export interface StoredValue {
@@ -116,6 +119,7 @@ function plainRow(
     uuid: () => uuidV4(systemRandom),
     count: () => String(of.index),
     ordinal: () => String(of.index + 1),
+    serial: () => String((serial += 1)),
   } as Record<string, () => string>;
   for (const [name, value] of Object.entries(of.plain)) row[name] = given[value]?.() ?? value;
   for (const { key } of of.columns) row[key] ??= uuidV4(systemRandom);
