@@ -32,6 +32,7 @@ export const hsmProbe: Probe = {
         const key = await provider.describeKek(context.tenantId);
         const inside = key.sensitive && key.alwaysSensitive && key.neverExtractable && key.extractable === false;
         done.expect(inside === true, 'The token says that the key can leave it.');
+        done.expect(key.givesValue === false, 'The token handed out the key itself when it was asked for it.');
         const refused = async (work: Promise<unknown>): Promise<boolean> =>
           work.then(
             () => false,
@@ -51,7 +52,7 @@ export const hsmProbe: Probe = {
         done.expect(!hardware, 'A software token is shown as hardware.');
         const result = verdict(done, {
           green:
-            'A key made on the token wraps and unwraps, is read back as sensitive and never extractable, and is refused for another tenant, for a changed wrap and for any other use.',
+            'A key made on the token wraps and unwraps, is read back as sensitive and never extractable, is not handed out when its value is asked for, and is refused for another tenant, for a changed wrap and for any other use.',
           evidence: { mechanism: details['mechanism'] ?? '', model: details['model'] ?? '' },
         });
         return { ...result, rehearsedAgainst: 'SoftHSM, a token in software' };

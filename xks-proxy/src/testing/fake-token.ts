@@ -9,6 +9,7 @@ export function fakeToken(change: Partial<HsmToken> = {}): HsmToken {
   const attributes = {
     id: '01',
     label: 'foo',
+    givesValue: false,
     isAes: true,
     value_bytes: 32,
     token: true,

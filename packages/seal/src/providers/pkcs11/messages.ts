@@ -14,6 +14,8 @@ export interface TokenKey {
 
 /** A key's attributes, read back from the token; `undefined` where the token does not know the attribute. */
 export interface TokenKeyAttributes extends TokenKey {
+  /** The token handed out the key itself when it was asked for CKA_VALUE (which was wiped at once). */
+  readonly givesValue: boolean;
   /** CKK_AES. */
   readonly isAes: boolean;
   /** Length in bytes; `undefined` where the token hides it. */

@@ -146,9 +146,21 @@ function describeKey(connection: ModuleConnection, id: string): TokenKeyAttribut
     const value = read(type);
     return value === undefined || value.length < 4 ? undefined : value.readUInt32LE(0);
   };
+  // The attribute says that the key cannot be read; asking for the value itself shows it.
+  const givesValue = (): boolean => {
+    try {
+      const value = module.C_GetAttributeValue(live.session, handle, [{ type: api.CKA_VALUE }])[0]?.value;
+      value?.fill(0);
+      return value !== undefined && value.length > 0;
+    } catch (error) {
+      if (error instanceof Error && /CKR_/.test(error.message)) return false; // refused, in whatever words
+      throw error;
+    }
+  };
   return {
     id,
     label,
+    givesValue: givesValue(),
     isAes: number(api.CKA_KEY_TYPE) === api.CKK_AES,
     value_bytes: number(api.CKA_VALUE_LEN),
     token: flag(api.CKA_TOKEN),

@@ -196,6 +196,7 @@ describe.skipIf(!mayRun)('P5: one fit key per tenant on the token (SoftHSM), mad
 
   it('a key that may leave the token, or serves two uses, wraps nothing', async () => {
     const weaknesses: Parameters<typeof weakened>[0][] = [
+      { givesValue: true },
       { extractable: true },
       { neverExtractable: false },
       { sensitive: false },

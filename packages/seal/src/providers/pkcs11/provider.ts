@@ -219,6 +219,7 @@ class TokenKeks {
 
 /** What the token must say of a key before anything is wrapped by it; unwrapping what exists is never refused for it. */
 const REQUIRED: readonly (readonly [name: keyof TokenKeyAttributes, value: boolean])[] = [
+  ['givesValue', false],
   ['isAes', true],
   ['token', true],
   ['private', true],

@@ -42,6 +42,7 @@ describe.skipIf(!mayRun)('P1: a key made on the token (SoftHSM) cannot leave it'
     expect(await token.describeKey(key.id)).toEqual({
       id: key.id,
       label: key.label,
+      givesValue: false,
       isAes: true,
       value_bytes: 32,
       token: true,
