@@ -1,16 +1,24 @@
 // An operator opens an organisation with a database of its own in another region, and moves one that is at work: from the
 // shared tables to tables of its own, and on to another region, while its lead goes on writing.
+import { randomBytes } from 'node:crypto';
+import { readdirSync, writeFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Client } from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { CELLS_FACT, type CellAddress } from '../app/platform/supervisor/messages.ts';
 import { Person } from './testing/house.ts';
 import { openAsSuperuser, openCellAsSuperuser } from './testing/log-check.ts';
 import { browserMissing, openSite, type Site, type Visitor } from './testing/site.ts';
-import { beginWork, historyOf, startWriters, type Work } from './testing/writers.ts';
+import { beginWork, historyOf, recordResult, startWriters, type Work } from './testing/writers.ts';
 
 const MOVING = 'Lakeside Internal Audit';
 /** A move of a few thousand rows on a loaded machine. */
 const MOVED_MS_MAX = 60_000;
+/** Written by people through the screens and the API; no file of the house may hold one in the clear. */
+const MARKERS = Object.fromEntries(
+  ['title', 'note', 'quay', 'label'].map((name) => [name, `marker-${name}-${randomBytes(9).toString('hex')}`]),
+) as Record<'title' | 'note' | 'quay' | 'label', string>;
 let site: Site;
 let operator: Visitor;
 let lead: Person;
@@ -22,7 +30,7 @@ describe.skipIf(browserMissing)('where organisations live', () => {
     operator = await site.visitor();
     await operator.enrol((await site.invitation('Operator', 'Auditrax sample organisation')).enrolPath!);
     lead = await Person.signIn(site.house, 'Lead auditor', MOVING);
-    work = await beginWork(lead, 'Moved while at work');
+    work = await beginWork(lead, `Moved while at work ${MARKERS.title}`);
   });
   afterAll(async () => {
     await lead?.close();
@@ -40,6 +48,7 @@ describe.skipIf(browserMissing)('where organisations live', () => {
     await operator.page.getByText('Database of its own', { exact: true }).click();
     await operator.page.getByRole('combobox', { name: 'Region' }).click();
     await operator.page.getByRole('option', { name: 'south' }).click();
+    await operator.page.getByLabel('First lead auditor').fill(`Lead ${MARKERS.label}`);
     await operator.picture('new-organisation');
     await operator.button('Go on to approval').click();
     await operator.button('Create it').click();
@@ -50,7 +59,7 @@ describe.skipIf(browserMissing)('where organisations live', () => {
     const first = await site.visitor();
     await first.enrol(new URL(link.trim()).pathname + new URL(link.trim()).hash);
     const made = await first.ask('/api/engagements', {
-      title: 'First of the quay',
+      title: `First of the quay ${MARKERS.quay}`,
       clientName: 'Auditrax sample organisation',
       periodStart: '2026-01-01',
       periodEnd: '2026-12-31',
@@ -95,7 +104,48 @@ describe.skipIf(browserMissing)('where organisations live', () => {
     await operator.sees('Ended');
     await operator.picture(`moved-${kind.split(' ')[0]!.toLowerCase()}`);
   });
+
+  it('nothing that people wrote lies in the clear in any file of the house: data, write-ahead logs, what processes said', async () => {
+    const written = await recordResult(lead, work, {
+      criterion: work.criteria.at(-1)!,
+      revision: 0,
+      note: `Seen ${MARKERS.note}`,
+    });
+    expect(written.status).toBe(201);
+    await checkpointAll();
+    const folder = site.house.state.path;
+    expect(await filesHolding(folder, Object.values(MARKERS))).toEqual([]);
+    // The search itself: a file that holds one is found.
+    const planted = join(folder, 'planted.log');
+    writeFileSync(planted, `${'x'.repeat(200_000)}${MARKERS.note}`);
+    expect(await filesHolding(folder, Object.values(MARKERS))).toEqual([planted]);
+  });
 });
+
+async function checkpointAll(): Promise<void> {
+  const cells = site.house.supervisor.peers().facts[CELLS_FACT] as unknown as CellAddress[];
+  const clients = [await openAsSuperuser(site.house)];
+  for (const cell of cells) if (cell.cell !== 'home') clients.push(await openCellAsSuperuser(site.house, cell));
+  for (const client of clients) {
+    await client.query('checkpoint');
+    await client.end();
+  }
+}
+
+/** Code of the house itself, not written by anybody's work. */
+const PROGRAM = /\/(compile-cache|browser)(\/|$)/;
+
+/** Files below the folder that hold one of the words, as a disk would be searched. */
+async function filesHolding(folder: string, words: readonly string[]): Promise<string[]> {
+  const holding: string[] = [];
+  for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile() || PROGRAM.test(entry.parentPath)) continue;
+    const path = join(entry.parentPath, entry.name);
+    const bytes = await readFile(path).catch(() => Buffer.alloc(0)); // a file that has gone meanwhile
+    if (words.some((word) => bytes.includes(word))) holding.push(path);
+  }
+  return holding;
+}
 
 interface EndedMove {
   readonly state: string;
