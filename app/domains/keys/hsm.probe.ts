@@ -32,7 +32,7 @@ export const hsmProbe: Probe = {
         const key = await provider.describeKek(context.tenantId);
         const inside = key.sensitive && key.alwaysSensitive && key.neverExtractable && key.extractable === false;
         done.expect(inside === true, 'The token says that the key can leave it.');
-        done.expect(key.givesValue === false, 'The token handed out the key itself when it was asked for it.');
+        done.expect(!key.givesValue, 'The token handed out the key itself when it was asked for it.');
         const refused = async (work: Promise<unknown>): Promise<boolean> =>
           work.then(
             () => false,
