@@ -8,7 +8,7 @@ import { launchPostgres, type Launched } from '../platform/db/postgres.ts';
 import type { DatabaseAddress } from '../platform/supervisor/messages.ts';
 import type { ServiceUser } from '../platform/supervisor/service-users.ts';
 import type { StateFolder } from '../platform/supervisor/state-folder.ts';
-import { OWN_REGIONS, readRegions, UNNAMED_REGION } from './regions.ts';
+import { OTHER_FOLDER, OWN_REGIONS, readRegions, UNNAMED_REGION } from './regions.ts';
 import { ROOT } from './root.ts';
 import type { Settings } from './settings.ts';
 
@@ -143,10 +143,8 @@ function externalDatabase(url: string, migrateUrl: string, regionsFile: string |
   };
 }
 
-/** Folders of our own servers; that of home keeps the name it has always had. */
+/** Folder of our own server at home. */
 const HOME_FOLDER = 'postgres';
-/** Of the other region. */
-export const OTHER_FOLDER = `postgres-${OWN_REGIONS.other}`;
 
 function launch(input: DatabaseInput, folder: string, log: (line: string) => void): Promise<Launched> {
   const { state, serverUser, peerMap, ephemeral } = input;

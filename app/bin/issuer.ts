@@ -37,6 +37,7 @@ import { startHousekeeping } from './housekeeping.ts';
 import { readHousePolicy } from './rooms.ts';
 import { openSealing, readSealedRegistry } from './sealing.ts';
 import { serve } from './serve.ts';
+import { watchCells } from './watched-cells.ts';
 import { watchDatabase } from './watched-database.ts';
 
 const POOL_SIZE = 16;
@@ -82,6 +83,7 @@ async function start(): Promise<void> {
     systemTables,
   });
   const watched = watchDatabase(floor, recorded);
+  const watchedCells = watchCells(floor);
   const { tenant, system } = watched;
   const { sealer, rotation, recordAudit } = openSealing(floor, 'issuer', { tenant, ...registry });
   const placer = openPlacer(floor, system);
@@ -123,7 +125,7 @@ async function start(): Promise<void> {
     policy,
     stepUp: createStepUpVerifier({ doors: deps.doors, clock }),
     onAttempt: recordAttemptWith(recorded.attempts),
-    readiness: watched.readiness,
+    readiness: async () => [...(await watched.readiness()), ...watchedCells.findings()],
     release: async () => {
       clearInterval(sweeping);
       idKeyHouse.close();
@@ -131,6 +133,7 @@ async function start(): Promise<void> {
       places.close();
       housekeeping.stop();
       rotation.stop();
+      await watchedCells.close();
       await watched.close();
     },
   });

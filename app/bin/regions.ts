@@ -1,9 +1,13 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { z } from 'zod';
 import { AppError } from '@auditrax/base';
 import { readSecretFile } from './key-means.ts';
 
 /** Regions of a house with servers of its own: two, so that what is promised about regions can be tried. */
 export const OWN_REGIONS = { home: 'north', other: 'south' } as const;
+/** Folder of our own server in the other region; that of home has always been called otherwise. */
+export const OTHER_FOLDER = `postgres-${OWN_REGIONS.other}`;
 /** The one region of a house whose server the operator named, but no regions. */
 export const UNNAMED_REGION = 'home';
 /** Each is a server that is opened, migrated and watched; a hundred is another kind of house. */
@@ -35,6 +39,15 @@ export function readRegions(file: string): RegionUrls {
   }
   const parsed = REGIONS.safeParse(value);
   if (parsed.success) return parsed.data;
-  const { path, message } = parsed.error.issues[0]!;
+  const issue = parsed.error.issues[0]!;
+  const { path } = issue;
+  // A refused name of a region is told by what is inside the issue.
+  const message = issue.code === 'invalid_key' ? issue.issues[0]!.message : issue.message;
   throw refuse(`${path.length === 0 ? '' : `${path.join('.')}: `}${message}`);
+}
+
+/** Folders of this house's own servers in other regions than home. */
+export function regionFolders(statePath: string): { readonly region: string; readonly folder: string }[] {
+  const found = existsSync(join(statePath, OTHER_FOLDER, 'data'));
+  return found ? [{ region: OWN_REGIONS.other, folder: OTHER_FOLDER }] : [];
 }

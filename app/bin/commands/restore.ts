@@ -10,12 +10,13 @@ import { ensureServiceUsers } from '../../platform/supervisor/service-users.ts';
 import { openStateFolder } from '../../platform/supervisor/state-folder.ts';
 import { SERVICES } from '../house.ts';
 import { makeRootKey, readKeyMeans } from '../key-means.ts';
+import { regionFolders } from '../regions.ts';
 import { readSettings } from '../settings.ts';
 
 const HELP = `Usage: auditrax restore FILE [--recovery-key-file KEYFILE]
 
 Restores a backup into an empty state folder (AUDITRAX_STATE) and puts the keys under a new root key. The recovery key is
-asked for, or read from KEYFILE.
+asked for, or read from KEYFILE. The parts of other regions (FILE.<region>) must lie beside FILE.
 `;
 
 async function readRecoveryKey(file: string | undefined): Promise<string> {
@@ -30,9 +31,12 @@ async function readRecoveryKey(file: string | undefined): Promise<string> {
 function handOver(state: string): void {
   if (process.getuid!() !== 0) return;
   const users = ensureServiceUsers([...SERVICES, 'postgres'], () => {});
+  const servers = ['postgres', ...regionFolders(state).map(({ folder }) => folder)].map((name) => `${name}/data`);
   for (const [service, user] of Object.entries(users)) {
-    const folder = join(state, service === 'postgres' ? 'postgres/data' : service);
-    if (existsSync(folder)) execFileSync('chown', ['-R', `${user.uid}:${user.gid}`, folder]);
+    for (const name of service === 'postgres' ? servers : [service]) {
+      const folder = join(state, name);
+      if (existsSync(folder)) execFileSync('chown', ['-R', `${user.uid}:${user.gid}`, folder]);
+    }
   }
 }
 

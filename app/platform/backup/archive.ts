@@ -1,12 +1,17 @@
 import { spawn } from 'node:child_process';
 import { hkdfSync } from 'node:crypto';
-import { createReadStream, createWriteStream, readFileSync } from 'node:fs';
+import { createReadStream, createWriteStream, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { AppError, isAppError, type Random } from '@auditrax/base';
 import { decryptStream, encryptStream, recoverRootKey } from '@auditrax/seal';
+
+/** Of a server's folder: what its next start makes anew. */
+function serverLeavings(folder: string): readonly string[] {
+  return [`${folder}/postgres-*`, `${folder}/socket`, `${folder}/postgres.log`, `${folder}/data/postmaster.pid`];
+}
 
 /** First bytes of a backup file: format and version. */
 const MAGIC = Buffer.from('AXB1');
@@ -19,10 +24,7 @@ const RING_LENGTH_BYTES = 4;
 const LEFT_OUT = [
   './keys/key-ring*',
   './keys/root-key',
-  './postgres/postgres-*',
-  './postgres/socket',
-  './postgres/postgres.log',
-  './postgres/data/postmaster.pid',
+  ...serverLeavings('./postgres'),
   './browser',
   './compile-cache',
   './supervisor/control',
@@ -30,11 +32,28 @@ const LEFT_OUT = [
   './supervisor.pid',
 ] as const;
 
+/** Of the file that holds one region's part. */
+const PART_MAGIC = Buffer.from('AXR1');
+/** In the archive: which regions have a file of their own. */
+const PARTS_FILE = 'supervisor/backup-regions.json';
+
 export type BackupCode = 'backup_malformed' | 'backup_failed' | 'restore_not_empty';
 
 export interface BackupPlace {
   readonly statePath: string;
   readonly file: string;
+}
+
+/** What lies in another region, and is kept in a file of its own so that it need never leave it. */
+export interface RegionFolder {
+  readonly region: string;
+  /** Below the state folder. */
+  readonly folder: string;
+}
+
+/** The file of one region's part, beside the backup's own when it is written and when it is restored. */
+export function partFile(file: string, region: string): string {
+  return `${file}.${region}`;
 }
 
 function archiveKey(rootKey: Uint8Array, salt: Uint8Array): Buffer {
@@ -55,41 +74,26 @@ async function ended(child: ReturnType<typeof spawn>): Promise<void> {
     throw new AppError<BackupCode>('backup_failed', `tar ended with ${code}: ${said.trim().slice(0, 500)}`);
 }
 
-/**
- * Writes the whole state folder of a stopped house to one file: `AXB1 | u32 length | key ring | salt | chunked message`.
- * The archive is encrypted under the ring's root key, which only the recovery key can give back; the root key itself is
- * not in the file. The file appears under its name only when it is complete and on disk. Throws `backup_failed`.
- */
-export async function writeBackup(
-  place: BackupPlace & { readonly rootKey: Uint8Array },
-  random: Random,
+/** Encrypts a tar archive of `names` to a file that appears when it is complete and on disk. Throws `backup_failed`. */
+async function writeArchive(
+  { statePath, file }: BackupPlace,
+  sealed: { readonly key: Uint8Array; readonly salt: Buffer; readonly context: Buffer },
+  content: { readonly names: readonly string[]; readonly leftOut: readonly string[] },
 ): Promise<void> {
-  const ring = readFileSync(join(place.statePath, 'keys/key-ring'));
-  const salt = Buffer.from(random.bytes(SALT_BYTES));
-  const length = Buffer.alloc(RING_LENGTH_BYTES);
-  length.writeUInt32BE(ring.length);
-  const child = tar([
-    '-C',
-    place.statePath,
-    '--numeric-owner',
-    ...LEFT_OUT.map((path) => `--exclude=${path}`),
-    '-cf',
-    '-',
-    '.',
-  ]);
+  const excluded = content.leftOut.map((path) => `--exclude=${path}`);
+  const child = tar(['-C', statePath, '--numeric-owner', ...excluded, '-cf', '-', ...content.names]);
   child.stdin!.end();
   const done = ended(child);
   done.catch(() => {}); // awaited below
-  const context = Buffer.concat([MAGIC, length, ring]);
   async function* parts(): AsyncGenerator<Buffer> {
-    yield Buffer.concat([context, salt]);
-    yield* encryptStream({ key: archiveKey(place.rootKey, salt), salt, context }, child.stdout as Readable);
+    yield Buffer.concat([sealed.context, sealed.salt]);
+    yield* encryptStream(sealed, child.stdout as Readable);
   }
-  const partial = `${place.file}.partial`;
+  const partial = `${file}.partial`;
   try {
     await pipeline(Readable.from(parts()), createWriteStream(partial, { mode: 0o600, flush: true }));
     await done;
-    await rename(partial, place.file);
+    await rename(partial, file);
   } catch (error) {
     await rm(partial, { force: true });
     throw error instanceof AppError
@@ -97,6 +101,48 @@ export async function writeBackup(
       : new AppError<BackupCode>('backup_failed', `the backup was not written: ${(error as Error).message}`, {
           cause: error,
         });
+  }
+}
+
+/** A part opens with the backup that it was written with, and with no other: half of each is no state that ever was. */
+function partSeal(rootKey: Uint8Array, region: string, whole: Buffer): { key: Buffer; context: Buffer } {
+  const context = Buffer.concat([PART_MAGIC, Buffer.from(`${region}\n`), whole]);
+  return {
+    key: Buffer.from(hkdfSync('sha512', rootKey, whole, `auditrax/backup/part/v1/${region}`, KEY_BYTES)),
+    context,
+  };
+}
+
+/**
+ * Writes the whole state folder of a stopped house to one file: `AXB1 | u32 length | key ring | salt | chunked message`,
+ * and the folder of each other region to a file of its own (`partFile`). The archives are encrypted under the ring's root
+ * key, which only the recovery key can give back; the root key itself is not in them. The backup's own file appears last,
+ * when everything is on disk. Throws `backup_failed`.
+ */
+export async function writeBackup(
+  place: BackupPlace & { readonly rootKey: Uint8Array; readonly regions?: readonly RegionFolder[] },
+  random: Random,
+): Promise<void> {
+  const { statePath, file, rootKey, regions = [] } = place;
+  const ring = readFileSync(join(statePath, 'keys/key-ring'));
+  const salt = Buffer.from(random.bytes(SALT_BYTES));
+  const length = Buffer.alloc(RING_LENGTH_BYTES);
+  length.writeUInt32BE(ring.length);
+  writeFileSync(join(statePath, PARTS_FILE), JSON.stringify(regions.map(({ region }) => region)), { mode: 0o600 });
+  try {
+    for (const { region, folder } of regions) {
+      const seal = { ...partSeal(rootKey, region, salt), salt: Buffer.from(random.bytes(SALT_BYTES)) };
+      const content = { names: [`./${folder}`], leftOut: serverLeavings(`./${folder}`) };
+      await writeArchive({ statePath, file: partFile(file, region) }, seal, content);
+    }
+    const seal = { key: archiveKey(rootKey, salt), salt, context: Buffer.concat([MAGIC, length, ring]) };
+    const elsewhere = regions.map(({ folder }) => `./${folder}`);
+    await writeArchive(place, seal, { names: ['.'], leftOut: [...LEFT_OUT, ...elsewhere] });
+  } catch (error) {
+    for (const { region } of regions) await rm(partFile(file, region), { force: true });
+    throw error;
+  } finally {
+    await rm(join(statePath, PARTS_FILE), { force: true });
   }
 }
 
@@ -145,29 +191,78 @@ export async function readHead(file: string): Promise<Head> {
   }
 }
 
-/**
- * Unpacks a backup into an empty state folder and returns the sealed ring, which the caller opens under a new root key.
- * Every byte is authenticated before it is unpacked; on any fault the folder holds nothing usable. Throws
- * `backup_malformed`, and what the recovery key can throw (`recovery_key_malformed`, `recovery_key_mismatch`).
- */
-export async function unpackBackup(place: BackupPlace, recoveryKey: string): Promise<Buffer> {
-  const head = await readHead(place.file);
-  const rootKey = recoverRootKey(head.ring, recoveryKey);
-  const child = tar(['-C', place.statePath, '--numeric-owner', '--same-permissions', '-xf', '-']);
+interface Sealed {
+  readonly file: string;
+  readonly key: Uint8Array;
+  readonly context: Buffer;
+  readonly offset: number;
+}
+
+async function unpackArchive(statePath: string, { file, key, context, offset }: Sealed): Promise<void> {
+  const child = tar(['-C', statePath, '--numeric-owner', '--same-permissions', '-xf', '-']);
   const done = ended(child);
   done.catch(() => {}); // awaited below
-  const sealed = createReadStream(place.file, { start: head.offset });
-  const key = archiveKey(rootKey, head.salt);
-  rootKey.fill(0);
+  const sealed = createReadStream(file, { start: offset });
   try {
-    await pipeline(Readable.from(decryptStream({ key, context: head.context }, sealed)), child.stdin!);
+    await pipeline(Readable.from(decryptStream({ key, context }, sealed)), child.stdin!);
     await done;
   } catch (error) {
     // The caller clears the folder away: nothing may be unpacked into it any more.
     child.kill('SIGKILL');
     await done.catch(() => undefined);
-    if (!isAppError(error)) throw malformed(place.file, error);
-    throw CUT_OR_CHANGED.has(error.code) ? malformed(place.file, error) : error;
+    if (!isAppError(error)) throw malformed(file, error);
+    throw CUT_OR_CHANGED.has(error.code) ? malformed(file, error) : error;
+  }
+}
+
+/** The part of another region, which has to lie beside the backup. */
+async function unpackPart(
+  place: BackupPlace,
+  region: string,
+  sealed: { rootKey: Buffer; whole: Buffer },
+): Promise<void> {
+  const file = partFile(place.file, region);
+  if (!existsSync(file)) {
+    throw new AppError<BackupCode>(
+      'backup_malformed',
+      `the part of region ${region} is missing: put ${file} beside the backup; nothing was restored`,
+    );
+  }
+  const { key, context } = partSeal(sealed.rootKey, region, sealed.whole);
+  const offset = context.length + SALT_BYTES;
+  const handle = await open(file, 'r');
+  const front = Buffer.alloc(context.length);
+  try {
+    await handle.read(front, 0, front.length, 0);
+  } finally {
+    await handle.close();
+  }
+  if (!front.equals(context)) {
+    throw new AppError<BackupCode>(
+      'backup_malformed',
+      `${file} was not written together with ${place.file}: nothing was restored; use the one that was`,
+    );
+  }
+  await unpackArchive(place.statePath, { file, key, context, offset });
+}
+
+/**
+ * Unpacks a backup, and the parts of other regions beside it, into an empty state folder and returns the sealed ring,
+ * which the caller opens under a new root key. Every byte is authenticated before it is unpacked; on any fault the folder
+ * holds nothing usable. Throws `backup_malformed`, and what the recovery key can throw (`recovery_key_malformed`,
+ * `recovery_key_mismatch`).
+ */
+export async function unpackBackup(place: BackupPlace, recoveryKey: string): Promise<Buffer> {
+  const head = await readHead(place.file);
+  const rootKey = recoverRootKey(head.ring, recoveryKey);
+  try {
+    await unpackArchive(place.statePath, { file: place.file, key: archiveKey(rootKey, head.salt), ...head });
+    const list = join(place.statePath, PARTS_FILE);
+    const regions = existsSync(list) ? (JSON.parse(readFileSync(list, 'utf8')) as string[]) : [];
+    for (const region of regions) await unpackPart(place, region, { rootKey, whole: head.salt });
+    await rm(list, { force: true });
+  } finally {
+    rootKey.fill(0);
   }
   return head.ring;
 }
