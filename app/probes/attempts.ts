@@ -61,6 +61,8 @@ const BODIES: Readonly<Record<string, object>> = {
   'engagements.move': { to: 'review', revision: 1 },
   'engagements.assign-contact': { revision: 1 },
   'engagements.remove-contact': { revision: 1 },
+  'rules.place-person': { belongs: true },
+  'rules.place-engagement': { belongs: true },
   'evidence.start-upload': {
     fileName: 'a.txt',
     mediaType: 'text/plain',
