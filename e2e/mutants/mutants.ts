@@ -445,8 +445,12 @@ const SEALS: readonly Mutant[] = [
       const [clear, openClear] = [${CLEAR_BLOB}, ${OPEN_CLEAR_BLOB}];
       const real = make(deps);
       const openBytes = async (input) => openClear(input.sealed) ?? real.openBytes(input);
+      const openTexts = (input) => Promise.all(input.values.map(async (one) =>
+        openClear(one.sealed)?.toString('utf8') ?? (await real.openTexts({ ...input, values: [one] }))[0]));
       return {
         ...real,
+        openTexts,
+        openNames: openTexts,
         seal: async ({ value }) => clear(typeof value === 'string' ? Buffer.from(value, 'utf8') : value, 1),
         openBytes,
         openText: async (input) => (await openBytes(input)).toString('utf8'),
@@ -458,11 +462,12 @@ const SEALS: readonly Mutant[] = [
   {
     ...at('packages/seal/src/field.ts', 'sealField'),
     left: 'values as they came, in the sealed form',
-    nothing: `((open) => {
+    nothing: `((open, many) => {
       const [clear, openClear] = [${CLEAR_BLOB}, ${OPEN_CLEAR_BLOB}];
       openField = (input, sealed) => openClear(sealed) ?? open(input, sealed);
+      openMany = (input, fields) => fields.map((one) => openClear(one.sealed) ?? many(input, [one])[0]);
       return (input, value) => clear(value, input.key.version);
-    })(openField)`,
+    })(openField, openMany)`,
     processes: ['workspace'],
     leavesMarks: true,
   },
