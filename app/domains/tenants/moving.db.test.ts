@@ -229,6 +229,13 @@ describe('opening an organisation', () => {
     expect((await entriesOf('tenant.opened')).at(-1)?.tenant_id).toBe(operator.tenant.tenantId);
   });
 
+  it('cut off before its lead was there it goes on, and with a lead the short name is taken', async () => {
+    await tenant('halfway');
+    const again = { ...opening, slug: 'halfway' };
+    expect((await openTenant(deps, asks(operator), again)).enrolmentPath).toMatch(/^\/app\/enrol#/);
+    await expect(openTenant(deps, asks(operator), again)).rejects.toThrow(withCode('tenant_slug_taken'));
+  });
+
   it('a taken short name and a place that its tier has not are refused, with nothing made', async () => {
     await expect(openTenant(deps, asks(operator), { ...opening, slug: 'harbour' })).rejects.toThrow(
       withCode('tenant_slug_taken'),

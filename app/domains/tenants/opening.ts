@@ -1,7 +1,7 @@
 import { AppError, uuidV7 } from '@auditrax/base';
 import { auditFromCall } from '../../platform/audit/index.ts';
 import { insertMember } from '../access/index.ts';
-import { type IdentityDeps, issueLink } from '../identity/index.ts';
+import { type IdentityDeps, issueLink, memberByRole } from '../identity/index.ts';
 import { subjectBySlug } from './deletion-queries.ts';
 import type { Operator } from './deletion.ts';
 import { placeRefusal, refusal, type PlaceName } from './moving.ts';
@@ -43,8 +43,10 @@ export async function openTenant(deps: OpeningDeps, who: Operator, input: Openin
     throw refusal('tenant_slug_taken', 'This short name belonged to an organisation that was deleted.');
   const wanted = { slug: input.slug, displayName: input.name, kind: deps.newTenants, tier: input.tier } as const;
   const { tenant, created } = await createTenant(deps, { ...wanted, place: input.place }, who.requestId);
-  if (!created) throw refusal('tenant_slug_taken', 'Another organisation has this short name.');
   const { context } = tenant;
+  // Without a lead nobody has ever been in there: an opening that was cut off goes on.
+  if (!created && (await deps.tenant.scoped(context, memberByRole(context.tenantId, 'lead', 0))).length > 0)
+    throw refusal('tenant_slug_taken', 'Another organisation has this short name.');
   await deps.tenant.transaction(who.caller.tenant, (tx) =>
     deps.recordAudit(tx, {
       ...auditFromCall(who),
