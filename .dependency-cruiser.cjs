@@ -23,9 +23,9 @@ module.exports = {
     {
       name: 'programs-stand-alone',
       comment:
-        'The proxy runs at a customer: it is composed of libraries and knows no product; the compile step is shared.',
+        'The proxy and the witness run at a customer: composed of libraries, they know no product; the compile step is shared.',
       severity: 'error',
-      from: { path: '^xks-proxy/', pathNot: TESTS },
+      from: { path: '^(xks-proxy|witness)/', pathNot: TESTS },
       to: { path: '^(app|e2e|tools|bench)/', pathNot: '^app/bin/native-build\\.ts$' },
     },
     {
