@@ -1,337 +1,282 @@
-// The offline check of an exported bundle. Imports only ./core.ts, so that both together become the verify.mjs that
-// travels inside the bundle.
+// The offline check of an exported bundle. It and the files it imports become the verify.mjs that travels inside the
+// bundle; nothing else is imported, so that a reader can read all of it.
+import { bytesOf, parseNote, type Primitives, type VerifierKey } from './core.ts';
+import { checkApprovals, NOTHING_APPROVED, type ApprovalCounts } from './bundle-approvals.ts';
+import { QUORUM_NONE } from './policy-core.ts';
+import { erasedDigests, leafObject, publicFactsOf, readRotation, type KeyRotation } from './succession-core.ts';
 import {
-  bytesOf,
-  equalBytes,
-  leafHashWith,
-  openCheckpointWith,
-  parseLogProof,
-  parsePolicy,
-  parseVerifierKeyWith,
-  SIGNATURE_COSIGNATURE,
-  textOf,
-  toHex,
-  verifyInclusionWith,
-  type Checkpoint,
-  type LogProof,
-  type Primitives,
-  type VerifierKey,
-} from './core.ts';
+  bundleDigest,
+  disclosuresName,
+  entryName,
+  formatSums,
+  parseManifest,
+  proofName,
+  relatedProofName,
+  SUMMED_FILES,
+  UNSUMMED_FILES,
+  type BundleFiles,
+  type BundleManifest,
+} from './bundle-files.ts';
+import { checkLeaf, fileText, refuse, type OutsideTrust, type Run, type Trust } from './bundle-run.ts';
+import { openBundleTrust } from './bundle-trust.ts';
+import { checkEpochs, checkKeysInTime, checkWitnessing, type Witnessing } from './bundle-epochs.ts';
 
-export const BUNDLE_FORMAT = 'tlog-bundle@1';
-/** More entries than this are exported in several bundles. */
-export const BUNDLE_ENTRIES_MAX = 10_000;
-/** Twelve digits keep files in order and reach a thousand years of a busy log. */
-const INDEX_DIGITS = 12;
+/**
+ * Exit codes: 0 verified with keys from outside, 1 refused, 2 verified, but only with the key the bundle brought along, 3
+ * verified with the log's key from outside, but the witnesses asked for have not seen all of it.
+ */
+export type BundleExitCode = 0 | 1 | 2 | 3;
+export type BundleVerdict = 'verified' | 'refused' | 'verified-with-own-key-only' | 'verified-but-not-witnessed';
 
-/** Files that the sums cannot cover, because they are made after the sums are committed to the log. */
-const UNSUMMED = ['SHA256SUMS', 'checkpoint', 'export.json', 'export.tlog-proof'] as const;
-const FIXED = ['README.md', 'manifest.json', 'policy', 'verify.mjs', 'verify.sh'] as const;
-
-export function entryName(index: number): string {
-  return `entries/${String(index).padStart(INDEX_DIGITS, '0')}.json`;
-}
-export function proofName(index: number): string {
-  return `proofs/${String(index).padStart(INDEX_DIGITS, '0')}.tlog-proof`;
-}
-export function disclosuresName(index: number): string {
-  return `disclosures/${String(index).padStart(INDEX_DIGITS, '0')}.txt`;
-}
-
-/** What the bundle says it holds: the half-open range of entries. Covered by the sums, thus by the log. */
-export interface BundleManifest {
-  readonly format: typeof BUNDLE_FORMAT;
-  readonly origin: string;
-  readonly from: number;
-  readonly to: number;
-}
-
-export type BundleFiles = ReadonlyMap<string, Uint8Array>;
-
-/** Exit codes: 0 verified with a key from outside, 1 refused, 2 verified, but only with the key the bundle brought along. */
 export interface BundleReport {
-  readonly exitCode: 0 | 1 | 2;
-  readonly verdict: 'verified' | 'refused' | 'verified-with-own-key-only';
+  readonly exitCode: BundleExitCode;
+  readonly verdict: BundleVerdict;
   /** First reasons of a refusal. */
   readonly problems: readonly string[];
   readonly origin: string | undefined;
   readonly keysUsed: readonly string[];
   readonly keySource: 'outside' | 'bundle' | 'none';
-  /** Cosignatures by witness keys that came from outside. */
+  /** Independent witnesses, named from outside, that have co-signed. */
   readonly witnesses: number;
+  readonly witnessing: Witnessing | undefined;
   readonly treeSize: number | undefined;
   readonly range: { readonly from: number; readonly to: number } | undefined;
   readonly entries: { readonly expected: number; readonly verified: number; readonly missing: number };
-  readonly disclosures: { readonly opened: number };
+  readonly disclosures: DisclosureCounts;
+  readonly approvals: ApprovalCounts;
+  /** What this check cannot say, in words. */
+  readonly notChecked: readonly string[];
 }
 
-const PROBLEMS_MAX = 20;
-
-interface Run {
-  readonly crypto: Primitives;
-  readonly files: BundleFiles;
-  readonly problems: string[];
+export interface DisclosureCounts {
+  /** Withheld values that the bundle opens. */
+  readonly opened: number;
+  /** Values that were destroyed by law, with the entry that says so. */
+  readonly erased: number;
+  /** Neither: the log's keeper has them, or they were never anything (decoys). */
+  readonly withheld: number;
+  readonly erasures: readonly { readonly entry: number; readonly values: number; readonly by: number }[];
 }
 
-function refuse(run: Run, problem: string): void {
-  if (run.problems.length < PROBLEMS_MAX) run.problems.push(problem);
-}
+export const NOTHING_DISCLOSED: DisclosureCounts = { opened: 0, erased: 0, withheld: 0, erasures: [] };
 
-function fileText(run: Run, name: string): string | undefined {
-  const bytes = run.files.get(name);
-  if (bytes === undefined) {
-    refuse(run, `${name} is missing`);
-    return undefined;
+/** Everything in the bundle must have been looked at: nothing may ride along. */
+function checkNames(run: Run): void {
+  for (const name of [...UNSUMMED_FILES, ...SUMMED_FILES]) {
+    if (!run.files.has(name)) refuse(run, `${name} is missing`);
+    run.seen.add(name);
   }
-  const text = textOf(bytes);
-  if (text === undefined) refuse(run, `${name} is not UTF-8`);
-  return text;
+  for (const name of run.files.keys()) if (!run.seen.has(name)) refuse(run, `${name} does not belong in the bundle`);
 }
 
-/** The manifest has one spelling: re-formatting what was read must give the same bytes. */
-export function formatManifest(manifest: BundleManifest): string {
-  const { format, origin, from, to } = manifest;
-  return `${JSON.stringify({ format, from, origin, to })}\n`;
-}
-
-function readManifest(run: Run): BundleManifest | undefined {
-  const text = fileText(run, 'manifest.json');
-  if (text === undefined) return undefined;
-  try {
-    const manifest = JSON.parse(text) as BundleManifest;
-    const inRange = Number.isSafeInteger(manifest.from) && Number.isSafeInteger(manifest.to) && manifest.from >= 0;
-    const sized = manifest.to >= manifest.from && manifest.to - manifest.from <= BUNDLE_ENTRIES_MAX;
-    if (manifest.format === BUNDLE_FORMAT && inRange && sized && formatManifest(manifest) === text) return manifest;
-  } catch {
-    // refused below
-  }
-  refuse(run, 'manifest.json is malformed');
-  return undefined;
-}
-
-/** The expected names: nothing may be missing, nothing may ride along. */
-function checkNames(run: Run, manifest: BundleManifest): void {
-  const allowed = new Set<string>([...UNSUMMED, ...FIXED]);
-  for (let index = manifest.from; index < manifest.to; index += 1) {
-    allowed.add(entryName(index)).add(proofName(index)).add(disclosuresName(index));
-  }
-  for (const name of run.files.keys()) if (!allowed.has(name)) refuse(run, `${name} does not belong in the bundle`);
-  for (const name of [...UNSUMMED, ...FIXED]) if (!run.files.has(name)) refuse(run, `${name} is missing`);
-}
-
-/** `sha256sum`'s format over everything that existed before the export was logged; sorted, so there is one spelling. */
-export async function formatSums(crypto: Primitives, files: BundleFiles): Promise<string> {
-  const lines: string[] = [];
-  for (const name of [...files.keys()].sort()) {
-    if ((UNSUMMED as readonly string[]).includes(name) || name.startsWith('proofs/')) continue;
-    lines.push(`${toHex(await crypto.sha256(files.get(name)!))}  ${name}\n`);
-  }
-  return lines.join('');
-}
-
-/** Hex SHA-256 of SHA256SUMS: the one value of the bundle that its own log entry commits to. */
-export async function bundleDigest(crypto: Primitives, sums: string): Promise<string> {
-  return toHex(await crypto.sha256(bytesOf(sums)));
-}
-
-interface Trust {
-  readonly checkpoint: Checkpoint;
-  readonly note: string;
-  readonly keys: readonly VerifierKey[];
-  readonly source: 'outside' | 'bundle';
-}
-
-async function parseKeys(run: Run, texts: readonly string[], from: string): Promise<VerifierKey[]> {
-  const keys: VerifierKey[] = [];
-  for (const text of texts) {
-    const key = await parseVerifierKeyWith(run.crypto, text);
-    if (key === undefined) refuse(run, `${from} is no verifier key: ${text}`);
-    else keys.push(key);
-  }
-  return keys;
-}
-
-/** Keys from outside decide alone: a bundle never gets a second chance with a key of its own. */
-async function openBundleCheckpoint(run: Run, outside: readonly string[]): Promise<Trust | undefined> {
-  const note = fileText(run, 'checkpoint');
-  const policyText = fileText(run, 'policy');
-  const policy = policyText === undefined ? undefined : parsePolicy(policyText);
-  if (policy === undefined) refuse(run, 'policy is malformed');
-  if (note === undefined || policy === undefined) return undefined;
-  const source = outside.length > 0 ? 'outside' : 'bundle';
-  const keys = await parseKeys(
-    run,
-    source === 'outside' ? outside : policy.logs,
-    source === 'outside' ? '--key' : 'policy',
-  );
-  const opened = await openCheckpointWith(run.crypto, note, keys);
-  if (!opened.ok) {
-    refuse(run, `checkpoint: ${opened.reason}`);
-    return undefined;
-  }
-  return { checkpoint: opened.checkpoint, note, keys: opened.verified, source };
-}
-
-interface ProvenLeaf {
-  readonly leaf: Uint8Array;
-  readonly proof: LogProof;
-}
-
-/** A leaf counts only with a proof that ends in the very checkpoint whose signature was checked. */
-async function checkLeaf(
-  run: Run,
-  trust: Trust,
-  names: { entry: string; proof: string },
-): Promise<ProvenLeaf | undefined> {
-  const leaf = run.files.get(names.entry);
-  const text = leaf === undefined ? undefined : fileText(run, names.proof);
-  if (leaf === undefined || text === undefined) {
-    if (leaf === undefined) refuse(run, `${names.entry} is missing`);
-    return undefined;
-  }
-  const proof = parseLogProof(text);
-  if (proof === undefined || proof.checkpoint !== trust.note) {
-    refuse(run, `${names.proof} is malformed or belongs to another checkpoint`);
-    return undefined;
-  }
-  if (proof.extra === undefined || !equalBytes(proof.extra, leaf)) {
-    refuse(run, `${names.proof} carries another leaf than ${names.entry}`);
-    return undefined;
-  }
-  const { size, root } = trust.checkpoint;
-  const leafHash = await leafHashWith(run.crypto, leaf);
-  if (!(await verifyInclusionWith(run.crypto, { index: proof.index, size, leafHash, proof: proof.proof, root }))) {
-    refuse(run, `${names.entry} is not in the log at index ${proof.index}`);
-    return undefined;
-  }
-  return { leaf, proof };
-}
-
-function leafObject(leaf: Uint8Array): Record<string, unknown> {
-  try {
-    const value: unknown = JSON.parse(textOf(leaf) ?? '');
-    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
-  } catch {
-    return {};
-  }
-}
-
-/** Each opened value must hash to a digest that its leaf names (RFC 9901). */
-async function checkDisclosures(run: Run, index: number, leaf: Uint8Array): Promise<number> {
-  if (!run.files.has(disclosuresName(index))) return 0;
-  const text = fileText(run, disclosuresName(index)) ?? '';
-  const digests = leafObject(leaf)['_sd'];
-  const lines = text.split('\n');
-  if (lines.pop() !== '' || !Array.isArray(digests)) {
-    refuse(run, `${disclosuresName(index)} is malformed`);
-    return 0;
-  }
-  let opened = 0;
-  for (const line of lines) {
-    const digest = toBase64UrlText(await run.crypto.sha256(bytesOf(line)));
-    if (digests.includes(digest)) opened += 1;
-    else refuse(run, `${disclosuresName(index)} opens a value that entry ${index} does not name`);
-  }
-  return opened;
-}
-
-function toBase64UrlText(bytes: Uint8Array): string {
+function base64UrlText(bytes: Uint8Array): string {
   return btoa(String.fromCharCode(...bytes))
     .replaceAll('+', '-')
     .replaceAll('/', '_')
     .replaceAll('=', '');
 }
 
+function digestsOf(leaf: Uint8Array): string[] {
+  const digests = leafObject(leaf)['_sd'];
+  return Array.isArray(digests) ? digests.filter((digest) => typeof digest === 'string') : [];
+}
+
+/** Each opened value must hash to a digest that its leaf names (RFC 9901). Returns the lines by digest. */
+async function checkDisclosures(run: Run, index: number, leaf: Uint8Array): Promise<Map<string, string>> {
+  const opened = new Map<string, string>();
+  if (!run.files.has(disclosuresName(index))) return opened;
+  const digests = digestsOf(leaf);
+  const lines = (fileText(run, disclosuresName(index)) ?? '').split('\n');
+  if (lines.pop() !== '') refuse(run, `${disclosuresName(index)} is malformed`);
+  for (const line of lines) {
+    const digest = base64UrlText(await run.crypto.sha256(bytesOf(line)));
+    if (!digests.includes(digest))
+      refuse(run, `${disclosuresName(index)} opens a value that entry ${index} does not name`);
+    else if (opened.has(digest)) refuse(run, `${disclosuresName(index)} opens a value twice`);
+    else opened.set(digest, line);
+  }
+  return opened;
+}
+
 /** The export was logged before it was handed out; its entry names the digest of all that the bundle holds. */
 async function checkExportEntry(run: Run, trust: Trust, sums: string): Promise<void> {
   const proven = await checkLeaf(run, trust, { entry: 'export.json', proof: 'export.tlog-proof' });
-  if (proven === undefined) return;
-  const facts = leafObject(proven.leaf)['public'] as Record<string, unknown> | undefined;
-  if (facts?.['bundle'] !== (await bundleDigest(run.crypto, sums))) {
+  if (proven !== undefined && publicFactsOf(proven.leaf)['bundle'] !== (await bundleDigest(run.crypto, sums)))
     refuse(run, 'the log entry of this export names another bundle');
-  }
 }
 
-async function checkEntries(
-  run: Run,
-  trust: Trust,
-  manifest: BundleManifest,
-): Promise<{ verified: number; missing: number; opened: number }> {
-  const counts = { verified: 0, missing: 0, opened: 0 };
+interface Entries {
+  /** Proven leaves of the range by index. */
+  readonly leaves: Map<number, Uint8Array>;
+  /** The same of entries outside the range that came along. */
+  readonly related: Map<number, Uint8Array>;
+  readonly missing: number;
+  readonly opened: ReadonlyMap<number, ReadonlyMap<string, string>>;
+}
+
+async function checkEntries(run: Run, trust: Trust, manifest: BundleManifest): Promise<Entries> {
+  const leaves = new Map<number, Uint8Array>();
+  const opened = new Map<number, ReadonlyMap<string, string>>();
+  let missing = 0;
   for (let index = manifest.from; index < manifest.to; index += 1) {
-    if (!run.files.has(entryName(index))) counts.missing += 1;
+    if (!run.files.has(entryName(index))) missing += 1;
     const proven = await checkLeaf(run, trust, { entry: entryName(index), proof: proofName(index) });
     if (proven === undefined) continue;
     if (proven.proof.index !== index) {
       refuse(run, `${proofName(index)} proves index ${proven.proof.index}`);
       continue;
     }
-    counts.verified += 1;
-    counts.opened += await checkDisclosures(run, index, proven.leaf);
+    leaves.set(index, proven.leaf);
+    opened.set(index, await checkDisclosures(run, index, proven.leaf));
   }
-  return counts;
+  return { leaves, opened, missing, related: await checkRelated(run, trust, manifest) };
+}
+
+async function checkRelated(run: Run, trust: Trust, manifest: BundleManifest): Promise<Map<number, Uint8Array>> {
+  const related = new Map<number, Uint8Array>();
+  for (const name of run.files.keys()) {
+    const match = /^related\/([0-9]{12})\.json$/.exec(name);
+    if (match === null) continue;
+    const index = Number(match[1]);
+    const proven = await checkLeaf(run, trust, { entry: name, proof: relatedProofName(index) });
+    if (proven === undefined) continue;
+    const isInRange = index >= manifest.from && index < manifest.to;
+    if (proven.proof.index !== index || isInRange) refuse(run, `${name} is not where it says`);
+    else related.set(index, proven.leaf);
+  }
+  return related;
+}
+
+/** Which digests can never be opened again, and which entry says so. */
+function erasuresIn(entries: Entries): Map<string, number> {
+  const erased = new Map<string, number>();
+  for (const [index, leaf] of [...entries.leaves, ...entries.related])
+    for (const digest of erasedDigests(leaf)) erased.set(digest, index);
+  return erased;
+}
+
+function countDisclosures(entries: Entries): DisclosureCounts {
+  const erased = erasuresIn(entries);
+  const counts = { opened: 0, erased: 0, withheld: 0 };
+  const erasures: { entry: number; values: number; by: number }[] = [];
+  for (const [entry, leaf] of entries.leaves) {
+    const byErasure = new Map<number, number>();
+    for (const digest of digestsOf(leaf)) {
+      const by = erased.get(digest);
+      if (entries.opened.get(entry)?.has(digest)) counts.opened += 1;
+      else if (by === undefined) counts.withheld += 1;
+      else {
+        counts.erased += 1;
+        byErasure.set(by, (byErasure.get(by) ?? 0) + 1);
+      }
+    }
+    for (const [by, values] of byErasure) erasures.push({ entry, values, by });
+  }
+  return { ...counts, erasures };
+}
+
+async function rotationsIn(run: Run, trust: Trust, entries: Entries): Promise<KeyRotation[]> {
+  const rotations = [...trust.rotations];
+  for (const [index, leaf] of [...entries.leaves, ...entries.related]) {
+    const rotation = await readRotation(run.crypto, { leaf, index, origin: trust.checkpoint.origin });
+    if (rotation !== undefined && !rotations.some((known) => known.index === index)) rotations.push(rotation);
+  }
+  return rotations;
+}
+
+interface Checked {
+  readonly entries: Entries;
+  readonly approvals: ApprovalCounts;
+  readonly witnessing: Witnessing;
+}
+
+async function checkAll(
+  run: Run,
+  trust: Trust,
+  { manifest, approvedAt }: { manifest: BundleManifest } & Pick<OutsideTrust, 'approvedAt'>,
+): Promise<Checked> {
+  if (manifest.origin !== trust.checkpoint.origin) refuse(run, 'manifest.json and checkpoint name different logs');
+  const sums = await formatSums(run.crypto, run.files);
+  if (fileText(run, 'SHA256SUMS') !== sums) refuse(run, 'SHA256SUMS does not fit the files');
+  const entries = await checkEntries(run, trust, manifest);
+  await checkExportEntry(run, trust, sums);
+  const approvals = await checkApprovals(run, entries, approvedAt);
+  const epochs = await checkEpochs(run, trust);
+  checkKeysInTime(run, trust, { epochs, rotations: await rotationsIn(run, trust, entries) });
+  const witnessing = checkWitnessing(run, trust, { epochs, leaves: entries.leaves });
+  checkNames(run);
+  if (entries.leaves.size !== manifest.to - manifest.from && run.problems.length === 0)
+    refuse(run, 'entries are missing');
+  return { entries, approvals, witnessing };
+}
+
+function verdictOf(
+  run: Run,
+  trust: Trust | undefined,
+  { manifest, checked }: { manifest: BundleManifest | undefined; checked: Checked | undefined },
+): { exitCode: BundleExitCode; verdict: BundleVerdict } {
+  if (run.problems.length > 0 || manifest === undefined || trust === undefined || checked === undefined)
+    return { exitCode: 1, verdict: 'refused' };
+  if (trust.source === 'bundle') return { exitCode: 2, verdict: 'verified-with-own-key-only' };
+  const isAsked = trust.policySource === 'outside' && trust.policy.quorum !== QUORUM_NONE;
+  if (isAsked && checked.witnessing.until < manifest.to) return { exitCode: 3, verdict: 'verified-but-not-witnessed' };
+  return { exitCode: 0, verdict: 'verified' };
+}
+
+function unchecked(trust: Trust, { witnessing, entries, approvals }: Checked): string[] {
+  const said: string[] = [];
+  const { timestamps, unvouched, epochs } = witnessing;
+  if (timestamps > 0)
+    said.push(`the signatures of ${timestamps} RFC 3161 time tokens: sh verify.sh KEY TSA_CA_FILE checks them`);
+  if (trust.witnesses.length === 0)
+    said.push(
+      unvouched > 0
+        ? `who the ${unvouched} witnesses named by the bundle are: give --policy or --witness-key from elsewhere`
+        : 'whether anybody but the operator has seen this log: no witness was named',
+    );
+  if (epochs === 0) said.push('the times of the entries: no epoch of the super-log came along');
+  const foreign = foreignSignatures(trust);
+  if (foreign > 0) said.push(`${foreign} signatures on the checkpoint by keys that were not given`);
+  const unproven = approvals.approved - approvals.verified;
+  if (unproven > 0) said.push(`${unproven} approvals by passkey: they are not in this bundle`);
+  if (entries.leaves.size > 0)
+    said.push('whether what an entry says is true: the log shows that it was said, and when');
+  return said;
+}
+
+function foreignSignatures({ note, signed }: { note: string; signed: readonly VerifierKey[] }): number {
+  return (parseNote(note)?.signatures.length ?? 0) - signed.length;
 }
 
 /**
- * Checks a whole bundle offline. `keys` are verifier keys that came from anywhere but the bundle; without any, the best
- * verdict is `verified-with-own-key-only`. Never throws on the bundle's content.
+ * Checks a whole bundle offline. `keys` are verifier keys and `policy` a tlog-policy that came from anywhere but the
+ * bundle; without a log key among them the best verdict is `verified-with-own-key-only`. Never throws on the bundle's
+ * content.
  */
 export async function verifyBundleFiles(
   crypto: Primitives,
-  { files, keys }: { files: BundleFiles; keys: readonly string[] },
+  { files, keys, policy, approvedAt }: { files: BundleFiles } & OutsideTrust,
 ): Promise<BundleReport> {
-  const run: Run = { crypto, files, problems: [] };
-  const manifest = readManifest(run);
-  const trust = await openBundleCheckpoint(run, keys);
-  let counts = { verified: 0, missing: 0, opened: 0 };
-  if (manifest !== undefined && trust !== undefined) {
-    checkNames(run, manifest);
-    if (manifest.origin !== trust.checkpoint.origin) refuse(run, 'manifest.json and checkpoint name different logs');
-    const sums = await formatSums(crypto, files);
-    if (fileText(run, 'SHA256SUMS') !== sums) refuse(run, 'SHA256SUMS does not fit the files');
-    counts = await checkEntries(run, trust, manifest);
-    await checkExportEntry(run, trust, sums);
-  }
+  const run: Run = { crypto, files, problems: [], seen: new Set() };
+  const manifest = parseManifest(files.get('manifest.json'));
+  if (manifest === undefined) refuse(run, 'manifest.json is malformed');
+  const trust = await openBundleTrust(run, { keys, policy });
+  const checked =
+    manifest === undefined || trust === undefined ? undefined : await checkAll(run, trust, { manifest, approvedAt });
   const expected = manifest === undefined ? 0 : manifest.to - manifest.from;
-  if (manifest !== undefined && counts.verified !== expected && run.problems.length === 0)
-    refuse(run, 'entries are missing');
-  const refused = run.problems.length > 0 || manifest === undefined || trust === undefined;
-  const verdict = refused ? 'refused' : trust.source === 'outside' ? 'verified' : 'verified-with-own-key-only';
   return {
-    exitCode: refused ? 1 : trust.source === 'outside' ? 0 : 2,
-    verdict,
+    ...verdictOf(run, trust, { manifest, checked }),
     problems: run.problems,
     origin: trust?.checkpoint.origin,
-    keysUsed: trust?.keys.map((key) => key.text) ?? [],
+    keysUsed: trust?.signed.map((key) => key.text) ?? [],
     keySource: trust?.source ?? 'none',
-    witnesses: trust?.source === 'outside' ? trust.keys.filter((key) => key.type === SIGNATURE_COSIGNATURE).length : 0,
+    witnesses: checked?.witnessing.cosigned ?? 0,
+    witnessing: checked?.witnessing,
     treeSize: trust?.checkpoint.size,
     range: manifest === undefined ? undefined : { from: manifest.from, to: manifest.to },
-    entries: { expected, verified: counts.verified, missing: counts.missing },
-    disclosures: { opened: counts.opened },
+    entries: { expected, verified: checked?.entries.leaves.size ?? 0, missing: checked?.entries.missing ?? 0 },
+    disclosures: checked === undefined ? NOTHING_DISCLOSED : countDisclosures(checked.entries),
+    approvals: checked?.approvals ?? NOTHING_APPROVED,
+    notChecked: trust === undefined || checked === undefined ? [] : unchecked(trust, checked),
   };
-}
-
-/** The report as lines for a person. */
-export function formatReport(report: BundleReport): string {
-  const lines = [
-    `verdict: ${report.verdict}`,
-    `log: ${report.origin ?? 'unknown'}`,
-    ...report.keysUsed.map(
-      (key) => `key (${report.keySource === 'outside' ? 'given by you' : 'from the bundle itself'}): ${key}`,
-    ),
-    `${report.witnesses} independent witness${report.witnesses === 1 ? '' : 'es'}`,
-    `entries: ${report.entries.expected} expected, ${report.entries.verified} verified, ${report.entries.missing} missing`,
-    report.range === undefined
-      ? 'range: unknown'
-      : `range: [${report.range.from}, ${report.range.to}) of ${report.treeSize ?? 'unknown'} entries in the log`,
-    `disclosures opened: ${report.disclosures.opened}`,
-    ...report.problems.map((problem) => `refused: ${problem}`),
-  ];
-  if (report.exitCode === 2) {
-    lines.push(
-      'This only shows that the bundle agrees with itself. Get the key of the log elsewhere and pass it with --key.',
-    );
-  }
-  return `${lines.join('\n')}\n`;
 }

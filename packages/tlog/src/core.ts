@@ -1,15 +1,27 @@
 // The verifier's arithmetic and formats, with no import at all: the same text runs in Node, in the browser and, with its
 // types removed, inside the verify.mjs of every exported bundle. Hash and signature functions are handed in.
 
-/** What a verifier needs from its platform. Both may be synchronous. */
+/** Verifies a signature of a passkey: ES256 (DER), RS256 (PKCS #1 v1.5) or Ed25519, as the key says. Never throws. */
+export type PasskeyVerify = (input: {
+  /** SubjectPublicKeyInfo (DER). */
+  readonly spki: Uint8Array;
+  readonly message: Uint8Array;
+  readonly signature: Uint8Array;
+}) => boolean | Promise<boolean>;
+
+/** What a verifier needs from its platform. All may be synchronous. */
 export interface Primitives {
   sha256(data: Uint8Array): Uint8Array | Promise<Uint8Array>;
+  /** The digests of many inputs at once, in order; where a platform answers late, waiting once is what makes it fast. */
+  sha256Many?(inputs: readonly Uint8Array[]): readonly Uint8Array[] | Promise<readonly Uint8Array[]>;
   /** RFC 8032. Returns false, never throws, for a key or signature of a wrong shape. */
   ed25519Verify(input: {
     publicKey: Uint8Array;
     message: Uint8Array;
     signature: Uint8Array;
   }): boolean | Promise<boolean>;
+  /** Only for approvals; without it they are reported as not checked. */
+  readonly passkeyVerify?: PasskeyVerify;
 }
 
 /** A tree of 2^53 entries is beyond every clock; 64 hashes are more than any proof needs. */
@@ -230,6 +242,15 @@ export async function keyIdWith(
   return toHex(digest.subarray(0, 4));
 }
 
+/** The verifier key that a public key is under a name. */
+export async function nameKeyWith(
+  crypto: Primitives,
+  key: { name: string; type: number; publicKey: Uint8Array },
+): Promise<VerifierKey> {
+  const id = await keyIdWith(crypto, key);
+  return { ...key, id, text: `${key.name}+${id}+${toBase64(concatBytes(Uint8Array.of(key.type), key.publicKey))}` };
+}
+
 /** Undefined when the text is no verifier key of a known type or its id does not belong to its key. */
 export async function parseVerifierKeyWith(crypto: Primitives, text: string): Promise<VerifierKey | undefined> {
   const match = /^([^+]+)\+([0-9a-f]{8})\+(.+)$/.exec(text);
@@ -267,36 +288,61 @@ export function parseNote(note: string): SignedNote | undefined {
   return { text: note.slice(0, split + 1), signatures };
 }
 
-/** A witness signs its own time along (C2SP tlog-cosignature): 8 bytes of seconds, then the signature. */
-function cosignedMessage(
-  text: string,
-  signature: Uint8Array,
-): { message: Uint8Array; signature: Uint8Array } | undefined {
-  if (signature.length !== 72) return undefined;
-  const view = new DataView(signature.buffer, signature.byteOffset, signature.byteLength);
-  return { message: bytesOf(`cosignature/v1\ntime ${view.getBigUint64(0)}\n${text}`), signature: signature.slice(8) };
+/** POSIX seconds of a cosignature stay below it: beyond, a Date is no date (C2SP allows 2^63, nobody can have signed then). */
+const COSIGNATURE_SECONDS_MAX = 8_640_000_000_000n;
+const COSIGNATURE_BYTES = 72;
+
+/** What a witness signs: its own time and the whole note text (C2SP tlog-cosignature, `cosignature/v1`). */
+export function cosignedText(text: string, seconds: number | bigint): string {
+  return `cosignature/v1\ntime ${seconds}\n${text}`;
 }
 
-async function signatureHolds(
+/** Splits the 8 bytes of seconds from the signature; undefined for another shape. */
+function splitCosignature(signature: Uint8Array): { seconds: number; signature: Uint8Array } | undefined {
+  if (signature.length !== COSIGNATURE_BYTES) return undefined;
+  const view = new DataView(signature.buffer, signature.byteOffset, signature.byteLength);
+  const seconds = view.getBigUint64(0);
+  return seconds > COSIGNATURE_SECONDS_MAX ? undefined : { seconds: Number(seconds), signature: signature.slice(8) };
+}
+
+/** One witness's statement: at that time, this was the largest tree of this log that it had seen. */
+export interface Cosignature {
+  readonly key: VerifierKey;
+  /** POSIX seconds, by the witness's clock. */
+  readonly seconds: number;
+}
+
+/** Undefined when it does not hold; `seconds` only for a witness. */
+async function checkSignature(
   crypto: Primitives,
   key: VerifierKey,
   { text, signature }: { text: string; signature: Uint8Array },
-): Promise<boolean> {
+): Promise<{ seconds?: number } | undefined> {
+  const { publicKey } = key;
   if (key.type === SIGNATURE_ED25519) {
-    return crypto.ed25519Verify({ publicKey: key.publicKey, message: bytesOf(text), signature });
+    return (await crypto.ed25519Verify({ publicKey, message: bytesOf(text), signature })) ? {} : undefined;
   }
-  const cosigned = cosignedMessage(text, signature);
-  if (cosigned === undefined) return false;
-  return crypto.ed25519Verify({ publicKey: key.publicKey, ...cosigned });
+  const split = splitCosignature(signature);
+  if (split === undefined) return undefined;
+  const message = bytesOf(cosignedText(text, split.seconds));
+  const holds = await crypto.ed25519Verify({ publicKey, message, signature: split.signature });
+  return holds ? { seconds: split.seconds } : undefined;
 }
 
 export type NoteVerdict =
-  | { readonly ok: true; readonly verified: readonly VerifierKey[] }
-  | { readonly ok: false; readonly reason: 'no-known-signature' | 'bad-signature' };
+  | {
+      readonly ok: true;
+      /** Each known key once, in the note's order. */
+      readonly verified: readonly VerifierKey[];
+      /** Those of them that are witnesses, with their times. */
+      readonly cosignatures: readonly Cosignature[];
+    }
+  | { readonly ok: false; readonly reason: 'no-known-signature' | 'bad-signature' | 'duplicate-signature' };
 
 /**
  * Signatures of unknown keys are ignored, even when they share a name or an id with a known one; a known key whose
- * signature does not hold refuses the whole note; a note without any known key is refused.
+ * signature does not hold refuses the whole note, and so does a second signature by one key (two times by one witness
+ * would let a reader choose); a note without any known key is refused.
  */
 export async function verifyNoteWith(
   crypto: Primitives,
@@ -304,15 +350,17 @@ export async function verifyNoteWith(
   keys: readonly VerifierKey[],
 ): Promise<NoteVerdict> {
   const verified: VerifierKey[] = [];
+  const cosignatures: Cosignature[] = [];
   for (const signature of note.signatures) {
     const key = keys.find((candidate) => candidate.name === signature.name && candidate.id === signature.id);
     if (key === undefined) continue;
-    if (!(await signatureHolds(crypto, key, { text: note.text, signature: signature.signature }))) {
-      return { ok: false, reason: 'bad-signature' };
-    }
-    if (!verified.includes(key)) verified.push(key);
+    if (verified.includes(key)) return { ok: false, reason: 'duplicate-signature' };
+    const held = await checkSignature(crypto, key, { text: note.text, signature: signature.signature });
+    if (held === undefined) return { ok: false, reason: 'bad-signature' };
+    verified.push(key);
+    if (held.seconds !== undefined) cosignatures.push({ key, seconds: held.seconds });
   }
-  return verified.length > 0 ? { ok: true, verified } : { ok: false, reason: 'no-known-signature' };
+  return verified.length > 0 ? { ok: true, verified, cosignatures } : { ok: false, reason: 'no-known-signature' };
 }
 
 // ---- checkpoints -------------------------------------------------------------------------------------------------
@@ -338,8 +386,21 @@ export function formatCheckpointText(checkpoint: Checkpoint): string {
 }
 
 export type CheckpointVerdict =
-  | { readonly ok: true; readonly checkpoint: Checkpoint; readonly verified: readonly VerifierKey[] }
-  | { readonly ok: false; readonly reason: 'malformed' | 'no-known-signature' | 'bad-signature' | 'not-signed-by-log' };
+  | {
+      readonly ok: true;
+      readonly checkpoint: Checkpoint;
+      readonly verified: readonly VerifierKey[];
+      readonly cosignatures: readonly Cosignature[];
+    }
+  | {
+      readonly ok: false;
+      readonly reason:
+        | 'malformed'
+        | 'no-known-signature'
+        | 'bad-signature'
+        | 'duplicate-signature'
+        | 'not-signed-by-log';
+    };
 
 /** Opens a checkpoint: at least one of `keys` named like the origin must have signed it as the log. */
 export async function openCheckpointWith(
@@ -353,7 +414,8 @@ export async function openCheckpointWith(
   const verdict = await verifyNoteWith(crypto, parsed, keys);
   if (!verdict.ok) return verdict;
   const byLog = verdict.verified.some((key) => key.type === SIGNATURE_ED25519 && key.name === checkpoint.origin);
-  return byLog ? { ok: true, checkpoint, verified: verdict.verified } : { ok: false, reason: 'not-signed-by-log' };
+  if (!byLog) return { ok: false, reason: 'not-signed-by-log' };
+  return { ok: true, checkpoint, verified: verdict.verified, cosignatures: verdict.cosignatures };
 }
 
 // ---- proofs as text ----------------------------------------------------------------------------------------------
@@ -426,25 +488,4 @@ export function parseAddCheckpoint(text: string): AddCheckpoint | undefined {
   const proof = parseHashLines(rest);
   if (oldSize === undefined || proof === undefined) return undefined;
   return { oldSize, proof, checkpoint: text.slice(end + 2) };
-}
-
-/** The keys a C2SP tlog-policy names. Groups and quorums other than `none` are refused: nobody here evaluates them. */
-export interface Policy {
-  readonly logs: readonly string[];
-  readonly witnesses: readonly string[];
-}
-
-export function parsePolicy(text: string): Policy | undefined {
-  const logs: string[] = [];
-  const witnesses: string[] = [];
-  let quorums = 0;
-  for (const line of text.split(LINE_FEED)) {
-    const words = line.trim().split(/[ \t]+/);
-    if (words[0] === '' || words[0]!.startsWith('#')) continue;
-    if (words[0] === 'log' && (words.length === 2 || words.length === 3)) logs.push(words[1]!);
-    else if (words[0] === 'witness' && (words.length === 3 || words.length === 4)) witnesses.push(words[2]!);
-    else if (words[0] === 'quorum' && words.length === 2 && words[1] === 'none') quorums += 1;
-    else return undefined;
-  }
-  return quorums === 1 ? { logs, witnesses } : undefined;
 }

@@ -1,6 +1,6 @@
 import { createPublicKey, sign, type KeyObject } from 'node:crypto';
 import { AppError } from '@auditrax/base';
-import { SIGNATURE_ED25519, bytesOf, concatBytes, isKeyName, keyIdWith, toBase64 } from './core.ts';
+import { SIGNATURE_ED25519, bytesOf, concatBytes, isKeyName, nameKeyWith, toBase64 } from './core.ts';
 import { nodePrimitives } from './verify.ts';
 import type { TlogCode } from './tiles.ts';
 
@@ -12,22 +12,33 @@ export interface NoteSigner {
   signLine(text: string): string;
 }
 
-function rawPublicKey(privateKey: KeyObject): Buffer {
-  const jwk = createPublicKey(privateKey).export({ format: 'jwk' });
+/** The 32 bytes of an Ed25519 public key, given itself or its private half. Throws `tlog_key_malformed`. */
+export function rawPublicKey(key: KeyObject): Buffer {
+  const jwk = (key.type === 'public' ? key : createPublicKey(key)).export({ format: 'jwk' });
   if (jwk.crv !== 'Ed25519' || jwk.x === undefined) {
     throw new AppError<TlogCode>('tlog_key_malformed', 'a note is signed with an Ed25519 key');
   }
   return Buffer.from(jwk.x, 'base64url');
 }
 
+/** Throws `tlog_key_malformed` for what is no key name. */
+export function requireKeyName(name: string): void {
+  if (!isKeyName(name)) throw new AppError<TlogCode>('tlog_key_malformed', 'a key name has no spaces and no plus');
+}
+
+/** Verifier key of a key pair under a name. Throws `tlog_key_malformed`. */
+export async function verifierKeyOf(name: string, key: KeyObject): Promise<string> {
+  requireKeyName(name);
+  return (await nameKeyWith(nodePrimitives, { name, type: SIGNATURE_ED25519, publicKey: rawPublicKey(key) })).text;
+}
+
 /** Signer of C2SP notes with an Ed25519 key under `name`. Throws `tlog_key_malformed`. */
 export async function createNoteSigner(name: string, privateKey: KeyObject): Promise<NoteSigner> {
-  if (!isKeyName(name)) throw new AppError<TlogCode>('tlog_key_malformed', 'a key name has no spaces and no plus');
-  const publicKey = rawPublicKey(privateKey);
-  const id = await keyIdWith(nodePrimitives, { name, type: SIGNATURE_ED25519, publicKey });
+  const verifierKey = await verifierKeyOf(name, privateKey);
+  const id = verifierKey.slice(name.length + 1, name.length + 9);
   return {
     name,
-    verifierKey: `${name}+${id}+${toBase64(concatBytes(Uint8Array.of(SIGNATURE_ED25519), publicKey))}`,
+    verifierKey,
     signLine: (text) => {
       const signature = sign(null, bytesOf(text), privateKey);
       return `\u2014 ${name} ${toBase64(concatBytes(Buffer.from(id, 'hex'), signature))}\n`;

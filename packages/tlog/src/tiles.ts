@@ -6,7 +6,12 @@ export const TILE_HEIGHT = 8;
 export const TILE_WIDTH = 256;
 export const TILE_BYTES = TILE_WIDTH * 32;
 
-export type TlogCode = 'tlog_tile_malformed' | 'tlog_tile_missing' | 'tlog_range_invalid' | 'tlog_key_malformed';
+export type TlogCode =
+  | 'tlog_tile_malformed'
+  | 'tlog_tile_missing'
+  | 'tlog_range_invalid'
+  | 'tlog_key_malformed'
+  | 'tlog_policy_malformed';
 
 /** A full tile that an append completed: never changes again. */
 export interface FullTile {

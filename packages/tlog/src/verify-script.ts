@@ -1,11 +1,26 @@
 import { readFileSync } from 'node:fs';
 import { stripTypeScriptTypes } from 'node:module';
 
-/** The sources that become verify.mjs, in order of need. Neither imports anything but the one before it. */
-const SOURCES = ['core.ts', 'bundle-core.ts'] as const;
+/** The sources that become verify.mjs, in order of need. None imports anything but those before it. */
+const SOURCES = [
+  'core.ts',
+  'epoch-leaf.ts',
+  'evidence-core.ts',
+  'policy-core.ts',
+  'succession-core.ts',
+  'approval-core.ts',
+  'bundle-files.ts',
+  'bundle-run.ts',
+  'bundle-trust.ts',
+  'bundle-epochs.ts',
+  'bundle-approvals.ts',
+  'bundle-core.ts',
+  'bundle-report.ts',
+] as const;
 
 const HEADER = `// Offline verifier of a log bundle: one file, no dependencies, Node 20 or later.
-// node verify.mjs [FOLDER] --key KEY [--key WITNESS_KEY]   exit: 0 verified, 1 refused, 2 only with the bundle's own key
+// node verify.mjs [FOLDER] --key KEY [--policy FILE] [--witness-key KEY] [--approved-at ORIGIN]
+// exit: 0 verified, 1 refused, 2 only with the bundle's own key, 3 the witnesses asked for have not seen all of it
 import { createHash, createPublicKey, verify } from 'node:crypto';
 import { readFileSync, readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -25,6 +40,14 @@ const primitives = {
       return false;
     }
   },
+  passkeyVerify: ({ spki, message, signature }) => {
+    try {
+      const key = createPublicKey({ key: Buffer.from(spki), format: 'der', type: 'spki' });
+      return verify(key.asymmetricKeyType === 'ed25519' ? null : 'sha256', message, key, signature);
+    } catch {
+      return false;
+    }
+  },
 };
 function readFolder(folder, prefix = '') {
   return readdirSync(join(folder, prefix), { withFileTypes: true }).flatMap((entry) => {
@@ -33,16 +56,22 @@ function readFolder(folder, prefix = '') {
   });
 }
 const keys = [];
+const approvedAt = [];
+let policy;
 let folder = dirname(fileURLToPath(import.meta.url));
 for (let at = 2; at < process.argv.length; at += 1) {
-  if (process.argv[at] === '--key' && process.argv[at + 1] !== undefined) keys.push(process.argv[(at += 1)]);
-  else if (!process.argv[at].startsWith('--')) folder = process.argv[at];
+  const word = process.argv[at];
+  const next = process.argv[at + 1];
+  if ((word === '--key' || word === '--witness-key') && next !== undefined) keys.push(process.argv[(at += 1)]);
+  else if (word === '--approved-at' && next !== undefined) approvedAt.push(process.argv[(at += 1)]);
+  else if (word === '--policy' && next !== undefined) policy = readFileSync(process.argv[(at += 1)], 'utf8');
+  else if (!word.startsWith('--')) folder = word;
   else {
-    process.stderr.write('usage: node verify.mjs [FOLDER] --key KEY\\n');
+    process.stderr.write('usage: node verify.mjs [FOLDER] --key KEY [--policy FILE] [--witness-key KEY] [--approved-at ORIGIN]\\n');
     process.exit(1);
   }
 }
-const report = await verifyBundleFiles(primitives, { files: new Map(readFolder(folder)), keys });
+const report = await verifyBundleFiles(primitives, { files: new Map(readFolder(folder)), keys, policy, approvedAt });
 process.stdout.write(formatReport(report));
 process.exitCode = report.exitCode;
 `;
@@ -79,7 +108,8 @@ export function verifierScript(): string {
 /** verify.sh: POSIX shell, openssl (3.0 or later) and coreutils. */
 export const SHELL_VERIFIER = String.raw`#!/bin/sh
 # Checks this bundle with openssl and coreutils alone.
-# sh verify.sh [KEY]   KEY: the log's verifier key, or a PEM file, from anywhere but this bundle
+# sh verify.sh [KEY [TSA_CA_FILE]]   KEY: the log's verifier key, or a PEM file, from anywhere but this bundle
+# TSA_CA_FILE: certificates (PEM) of the authority whose RFC 3161 time tokens you accept
 # exit: 0 verified, 1 refused, 2 verified, but only with the key in this bundle
 set -eu
 LC_ALL=C; export LC_ALL
@@ -167,10 +197,24 @@ while [ "$index" -lt "$to" ]; do
   index=$((want + 1)); verified=$((verified + 1))
 done
 
+# Time tokens: each must be about the checkpoint text beside it, and that text must stand in the proof of the same number.
+tokens=0; held=0
+for token in epochs/*.tsr; do
+  [ -f "$token" ] || continue
+  name=${'$'}{token%.tsr}; tokens=$((tokens + 1))
+  sed '1,/^$/d' "$name.tlog-proof" | head -n 3 > "$work/stated"
+  cmp -s "$work/stated" "$name.txt" || refuse "$name.txt is not the checkpoint of its proof"
+  [ $# -ge 2 ] || continue
+  openssl ts -verify -data "$name.txt" -in "$token" -CAfile "$2" > /dev/null 2>&1 || refuse "$token is no time token of that authority over $name.txt"
+  held=$((held + 1))
+done
+
 if [ "$code" -eq 0 ]; then echo 'verdict: verified'; else echo 'verdict: verified-with-own-key-only'; fi
 echo "log: $origin"
 echo "key ($source): $key"
-echo '0 independent witnesses'
+echo "time tokens: $tokens present, $held verified"
+[ ! -f epochs.json ] || echo 'not checked: witnesses, slots and times (node verify.mjs and auditrax verify do)'
+[ -f epochs.json ] || echo 'no outside witness: 0 independent witnesses'
 echo "entries: $((to - from)) expected, $verified verified, 0 missing"
 echo "range: [$from, $to) of $size entries in the log"
 [ "$code" -eq 0 ] || echo "This only shows that the bundle agrees with itself. Get the key of the log elsewhere and pass it.$lf"

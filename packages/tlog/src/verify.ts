@@ -7,6 +7,7 @@ import {
   type CheckpointVerdict,
   type ConsistencyInput,
   type InclusionInput,
+  type PasskeyVerify,
   type Primitives,
   type VerifierKey,
 } from './core.ts';
@@ -15,13 +16,22 @@ import {
 const SPKI_PREFIX = Buffer.from('302a300506032b6570032100', 'hex');
 
 /** The verifier's primitives on node:crypto. */
-export const nodePrimitives: Primitives = {
+export const nodePrimitives: Primitives & { readonly passkeyVerify: PasskeyVerify } = {
   sha256: (data) => hash('sha256', data, 'buffer'),
+  sha256Many: (inputs) => inputs.map((data) => hash('sha256', data, 'buffer')),
   ed25519Verify: ({ publicKey, message, signature }) => {
     if (publicKey.length !== 32 || signature.length !== 64) return false;
     try {
       const key = createPublicKey({ key: Buffer.concat([SPKI_PREFIX, publicKey]), format: 'der', type: 'spki' });
       return verify(null, message, key, signature);
+    } catch {
+      return false;
+    }
+  },
+  passkeyVerify: ({ spki, message, signature }) => {
+    try {
+      const key = createPublicKey({ key: Buffer.from(spki), format: 'der', type: 'spki' });
+      return verify(key.asymmetricKeyType === 'ed25519' ? null : 'sha256', message, key, signature);
     } catch {
       return false;
     }
