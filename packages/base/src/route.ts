@@ -15,15 +15,29 @@ export type RouteClass = 'read' | 'write' | 'privileged';
  * - `public`: the edge forwards it without a session (sign-in, public pages). The service still checks the peer.
  * - `session`: needs a live session and a transaction token of this class; the Cedar action is the route's `operation`.
  *   `stepUp` asks for a fresh passkey assertion bound to this very action.
- * - `internal`: only the named peers, never the edge; `token: true` also wants the caller's transaction token.
+ * - `internal`: only the named peers, never the edge; `token` also wants the caller's transaction token, of this class
+ *   (`true`: any, which is `read`).
  */
 export type Access =
   | { readonly kind: 'public' }
   | { readonly kind: 'session'; readonly class: RouteClass; readonly stepUp?: boolean; readonly operatorOnly?: boolean }
-  | { readonly kind: 'internal'; readonly callers: readonly ServiceName[]; readonly token: boolean };
+  | { readonly kind: 'internal'; readonly callers: readonly ServiceName[]; readonly token: boolean | RouteClass };
 
 /** Where tagged ids stand in a request: `params.engagementId`, `query.cursor`, `body.memberId` -> id kind (prefix). */
 export type IdPlaces = Readonly<Record<string, string>>;
+
+/**
+ * A public route, below `/sso/`, that others than our own pages reach. The rule that only our own origin may send is
+ * loosened for exactly these, and each says why.
+ *
+ * - `navigation`: the browser itself goes there, by a redirect or by a form of another site's page. It is never a page's
+ *   script, image or frame; its answer leads on (303) or is a plain page, also when it is an error.
+ * - `server`: another organisation's server calls. Browsers are refused.
+ */
+export interface Foreign {
+  readonly caller: 'navigation' | 'server';
+  readonly reason: string;
+}
 
 /** One route, as data: the gateway, the service, the browser's client and the attack corpus all read the same one. */
 export interface RouteContract {
@@ -31,15 +45,24 @@ export interface RouteContract {
   readonly operation: `${string}.${string}`;
   readonly service: ServiceName;
   readonly method: HttpMethod;
-  /** Fastify-style path, `/api/<room>/…` or `/internal/…`. */
+  /** Fastify-style path, `/api/<room>/…`, `/internal/…`, or `/sso/…` where it is `foreign`. */
   readonly path: string;
   readonly access: Access;
   readonly ids: IdPlaces;
+  /**
+   * Places that read like an id, or take anything, and carry no tagged id of ours: each with what stands in for the tag.
+   * A route that a client can reach and that has such a place in neither list does not start.
+   */
+  readonly untagged?: Readonly<Record<string, string>>;
   readonly params?: ZodType;
   readonly query?: ZodType;
   /** `'stream'`: the raw body is handed to the handler unparsed. */
   readonly body?: ZodType | 'stream';
   readonly bodyBytesMax?: number;
+  /** `form`: the body comes as `application/x-www-form-urlencoded`, each name once; else it is JSON. */
+  readonly bodyForm?: 'form';
+  /** Undefined, as nearly everywhere: only pages of our own reach the route. */
+  readonly foreign?: Foreign;
   /** Success replies by status. Errors are always RFC 9457 problems. `'stream'`: the handler answers raw bytes. */
   readonly replies: Readonly<Record<number, ZodType | 'stream'>>;
 }

@@ -296,3 +296,44 @@ describe('P7: policies of a file carry their own id', () => {
     expect(code(() => splitPolicies('room', 'permit(principal, action, resource);'))).toBe('policy_invalid');
   });
 });
+
+describe('P6: what one policy gives for one action is never taken for another', () => {
+  const set = loadPolicies({
+    schema: `entity Person; entity Paper { open: Bool };
+action "read" appliesTo { principal: [Person], resource: [Paper], context: { night: Bool } };
+action "print" appliesTo { principal: [Person], resource: [Paper], context: { night: Bool } };
+action "shred" appliesTo { principal: [Person], resource: [Paper], context: { wet?: Bool } };`,
+    policies: [
+      {
+        id: 'open',
+        text: 'permit(principal, action in [Action::"read", Action::"shred"], resource) when { resource.open };',
+      },
+      { id: 'wet', text: 'forbid(principal, action, resource) when { context has wet };' },
+      {
+        id: 'named',
+        text: 'permit(principal, action, resource) when { action == Action::"print" };',
+      },
+    ],
+  });
+  const answers = (action: string, open: boolean, context: object) => {
+    const request = {
+      principal: { type: 'Person', id: 'ann', attributes: {} },
+      action,
+      resource: { type: 'Paper', id: 'p', attributes: { open } },
+      context: { ...context },
+    };
+    return [set.judge(request), set.decide(request).allowed];
+  };
+
+  it.each([
+    { action: 'read', open: true, context: { night: false }, allowed: true },
+    { action: 'read', open: false, context: { night: true }, allowed: false },
+    { action: 'print', open: false, context: { night: true }, allowed: true },
+    { action: 'shred', open: true, context: {}, allowed: true },
+    { action: 'shred', open: false, context: {}, allowed: false },
+    { action: 'shred', open: true, context: { wet: true }, allowed: false },
+  ])('$action, open $open, $context', ({ action, open, context, allowed }) => {
+    expect(set.exact).toBe(true);
+    expect(answers(action, open, context)).toEqual([allowed, allowed]);
+  });
+});

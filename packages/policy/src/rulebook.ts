@@ -2,7 +2,7 @@ import type { PolicyJson } from '@cedar-policy/cedar-wasm/nodejs';
 import { policyToText } from '@cedar-policy/cedar-wasm/nodejs';
 import { AppError } from '@auditrax/base';
 import { compileRule, type Node, type Part, type Question } from './closure.ts';
-import { compilePolicy, Unsupported } from './compile.ts';
+import { actionMatches, compilePolicy, Unsupported } from './compile.ts';
 import type { PolicyErrorCode } from './errors.ts';
 import { checkOf } from './marshal.ts';
 import type { DecisionRequest, PolicyOutcome } from './policy-set.ts';
@@ -50,49 +50,91 @@ interface Place {
   readonly columns: Readonly<Record<string, string>>;
 }
 
-function compileScope(policies: readonly { id: string; json: PolicyJson }[], place: Place): Omit<Scope, 'check'> {
+/** A policy for one place: its conditions, `unknown` to all but Cedar, or undefined when it never applies there. */
+type Outcome = Rule | 'unknown' | undefined;
+
+interface Source {
+  readonly id: string;
+  readonly json: PolicyJson;
+}
+
+function compileAt({ id, json }: Source, place: Place): Outcome {
+  try {
+    const parts = compileRule(json, place);
+    if (parts === undefined) return undefined;
+    compilePolicy(json, { ...place, idColumn: 'placeholder' });
+    return { id, json, parts };
+  } catch (error) {
+    if (!(error instanceof Unsupported)) throw error;
+    // A forbid without compiled form would be missing from every list, so the list would show what a point read
+    // refuses. A permit without one shows nothing.
+    if (json.effect === 'forbid') {
+      throw new AppError<PolicyErrorCode>('policy_forbid_unsupported', `${id}: ${error.message} has no SQL form`);
+    }
+    return 'unknown';
+  }
+}
+
+function mentionsAction(node: unknown): boolean {
+  if (typeof node !== 'object' || node === null) return false;
+  return (node as Node)['Var'] === 'action' || Object.values(node).some(mentionsAction);
+}
+
+/**
+ * Compiles one policy for one place after the other. Of an action only three things can change the result: whether the
+ * policy speaks of it, the type of its context, and its name where a condition mentions it. Places that are equal in
+ * these share what was compiled.
+ */
+function compilerOf(source: Source): (place: Place, shape: string) => Outcome {
+  const known = new Map<string, Outcome>();
+  const isNamed = source.json.conditions.some(({ body }) => mentionsAction(body));
+  return (place, shape) => {
+    const declaration = place.schema.actions.get(place.action);
+    if (!declaration || !actionMatches(source.json.action, declaration.ancestors, place.action)) return undefined;
+    const key = isNamed ? `${shape} ${JSON.stringify(place.action)}` : shape;
+    if (known.has(key)) return known.get(key);
+    const outcome = compileAt(source, place);
+    known.set(key, outcome);
+    return outcome;
+  };
+}
+
+function compileScope(
+  sources: readonly { readonly id: string; readonly compile: ReturnType<typeof compilerOf> }[],
+  place: Place,
+  shape: string,
+): Omit<Scope, 'check'> {
   const rules: Rule[] = [];
   const unknown: string[] = [];
-  for (const { id, json } of policies) {
-    try {
-      const parts = compileRule(json, place);
-      if (parts === undefined) continue;
-      compilePolicy(json, { ...place, idColumn: 'placeholder' });
-      rules.push({ id, json, parts });
-    } catch (error) {
-      if (!(error instanceof Unsupported)) throw error;
-      // A forbid without compiled form would be missing from every list, so the list would show what a point read
-      // refuses. A permit without one shows nothing.
-      if (json.effect === 'forbid') {
-        throw new AppError<PolicyErrorCode>('policy_forbid_unsupported', `${id}: ${error.message} has no SQL form`);
-      }
-      unknown.push(id);
-    }
+  for (const { id, compile } of sources) {
+    const outcome = compile(place, shape);
+    if (outcome === 'unknown') unknown.push(id);
+    else if (outcome !== undefined) rules.push(outcome);
   }
   const permits = rules.filter(({ json }) => json.effect === 'permit');
   return { rules, permits, forbids: rules.filter(({ json }) => json.effect === 'forbid'), unknown };
 }
 
 /** Compiles a whole set. Throws `policy_forbid_unsupported` for a forbid that has no form in JavaScript or in SQL. */
-export function compileRules(
-  policies: readonly { readonly id: string; readonly json: PolicyJson }[],
-  schema: PolicySchema,
-): Rulebook {
+export function compileRules(policies: readonly Source[], schema: PolicySchema): Rulebook {
   const scopes = new Map<string, Map<string, Scope>>();
   const checks = new Map([...schema.entities].map(([name, type]) => [name, checkOf(type)]));
   const columns = new Map([...schema.entities].map(([name, type]) => [name, placeholderColumns(type)]));
+  const sources = policies.map((source) => ({ id: source.id, compile: compilerOf(source) }));
   let exact = true;
   for (const [action, declaration] of schema.actions) {
     const context = checkOf(declaration.context);
+    const contextShape = JSON.stringify(declaration.context);
     const byTypes = new Map<string, Scope>();
     for (const principalType of declaration.principalTypes) {
       const principal = checks.get(principalType);
       for (const resourceType of declaration.resourceTypes) {
         const resource = checks.get(resourceType);
         const place = { schema, action, principalType, resourceType, columns: columns.get(resourceType) ?? {} };
-        const compiled = compileScope(policies, place);
+        const types = `${principalType} ${resourceType}`;
+        const compiled = compileScope(sources, place, `${types} ${contextShape}`);
         exact &&= compiled.unknown.length === 0;
-        byTypes.set(`${principalType} ${resourceType}`, {
+        byTypes.set(types, {
           ...compiled,
           check(request) {
             if (!request.principal.id.isWellFormed() || !request.resource.id.isWellFormed()) {

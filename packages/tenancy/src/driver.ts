@@ -6,7 +6,7 @@ import type { Step } from './pipeline.ts';
 import { recordRefusal, type RefusalSink } from './refusal.ts';
 import { runOnce, type Path, type Route, type Router } from './route.ts';
 import { streamRows, type StreamOptions } from './stream.ts';
-import { inTransaction, type TransactionRunner } from './transaction.ts';
+import { inTransaction, type MakeStep, type TransactionRunner } from './transaction.ts';
 
 /** Tenant rows, behind the tenant wall. There is no method without a tenant. */
 export interface TenantDoor {
@@ -31,6 +31,11 @@ export interface TenantDoor {
 export interface ScopedTransaction {
   readonly context: TenantContext;
   query<Row>(statement: Statement<Row>): Promise<Row[]>;
+  /**
+   * A statement of which nobody needs the answer: it travels with the next one, or with the COMMIT, and saves a round trip.
+   * Guarded at once. When the server refuses it, what it travelled with fails, and the transaction with it.
+   */
+  defer(statement: Statement): Promise<void>;
 }
 
 export interface TenantDoorOptions {
@@ -95,29 +100,33 @@ export function makeTenantDoor({ router, sink, functions }: TenantDoorOptions): 
     }
   };
 
-  const queryWith = async <Row>(
-    context: TenantContext,
-    runner: TransactionRunner,
-    statement: Statement<Row>,
-  ): Promise<Row[]> => {
-    const denial = verdict(context, statement, functions);
-    if (denial !== undefined) {
-      await runner.abandon(denial);
-      throw await refused(denial, context, statement);
-    }
-    try {
-      return (await runner.run((route) => route.step(statement))).rows as Row[];
-    } catch (error) {
-      if (!(error instanceof TenancyError)) throw error;
-      throw await refused(error, context, statement);
-    }
-  };
+  /** Hands a statement that the guard lets pass to the runner; every refusal is recorded and ends the transaction. */
+  const within =
+    (context: TenantContext, runner: TransactionRunner) =>
+    async <T>(statement: Statement, hand: (make: MakeStep) => Promise<T>): Promise<T> => {
+      const denial = verdict(context, statement, functions);
+      if (denial !== undefined) {
+        await runner.abandon(denial);
+        throw await refused(denial, context, statement);
+      }
+      try {
+        return await hand((route) => route.step(statement));
+      } catch (error) {
+        if (!(error instanceof TenancyError)) throw error;
+        throw await refused(error, context, statement);
+      }
+    };
 
   const transaction = async <T>(context: TenantContext, work: (tx: ScopedTransaction) => Promise<T>): Promise<T> => {
     try {
-      return await inTransaction(tenantPath(router, context), (runner) =>
-        work({ context, query: (statement) => queryWith(context, runner, statement) }),
-      );
+      return await inTransaction(tenantPath(router, context), (runner) => {
+        const pass = within(context, runner);
+        return work({
+          context,
+          query: async <Row>(statement: Statement<Row>) => (await pass(statement, runner.run)).rows as Row[],
+          defer: (statement) => pass(statement, runner.defer),
+        });
+      });
     } catch (error) {
       // Deferred checks speak at the commit only.
       throw error instanceof TenancyError ? await refused(error, context, COMMIT_STATEMENT) : error;

@@ -40,7 +40,7 @@ export type TenancyCode =
   | 'database_failed';
 
 /** Which of the walls spoke. */
-export type RefusalLayer = 'guard' | 'tripwire' | 'scope' | 'grant';
+export type RefusalLayer = 'guard' | 'tripwire' | 'scope' | 'grant' | 'role';
 
 /** Never carries what the server said in DETAIL, HINT or the statement's values: those name other tenants' rows. */
 export class TenancyError extends AppError<TenancyCode> {
@@ -77,7 +77,7 @@ const LAYERS: Partial<Record<TenancyCode, RefusalLayer>> = {
   tenant_tripwire: 'tripwire',
   tenant_scope_missing: 'scope',
   tenant_scope_twice: 'scope',
-  tenant_role_foreign: 'grant',
+  tenant_role_foreign: 'role',
   tenant_grant_refused: 'grant',
 };
 

@@ -1,3 +1,4 @@
+import { createHmac } from 'node:crypto';
 import { parseUuid, systemRandom, uuidV4, type Uuid } from '@auditrax/base';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -69,6 +70,27 @@ describe('T1: an id', () => {
       const text = `eng_${Buffer.from(systemRandom.bytes(28)).toString('base64url')}`;
       expect(parseId('eng', text, harbour, keys)).toEqual({ ok: false, reason: 'forged' });
     }
+  });
+});
+
+describe('T1: the tag', () => {
+  test('is the HMAC that everybody else computes, for keys shorter and longer than a block', () => {
+    fc.assert(
+      fc.property(
+        fc.record({
+          secret: fc.uint8Array({ minLength: 32, maxLength: 130 }),
+          text: fc.uuid(),
+          tenantPart: fc.nat({ max: 0xffff_ffff }),
+          kind: fc.constantFrom('eng', 'ev', 'crit'),
+        }),
+        ({ secret, text, tenantPart, kind }) => {
+          const bytes = formatId(kind, { tenantPart }, parseUuid(text)!, idKeys({ version: 1, key: secret }));
+          const whole = Buffer.from(bytes.slice(kind.length + 1), 'base64url');
+          const mac = createHmac('sha256', secret).update(`tenancy/id/1\0${kind}\0`).update(whole.subarray(0, 20));
+          expect(whole.subarray(20)).toEqual(mac.digest().subarray(0, 8));
+        },
+      ),
+    );
   });
 });
 

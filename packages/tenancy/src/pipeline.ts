@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import pg, { type Connection, type PoolClient, type QueryResultRow, type Submittable } from 'pg';
 import { TenancyError } from './errors.ts';
+import { WireWriter, type WireValue } from './wire.ts';
 
 /** Named statements kept on one connection; each costs server memory for a plan. More are sent unnamed. */
 const NAMED_STATEMENTS_MAX = 1_000;
@@ -28,39 +29,47 @@ export interface PipelineResult {
 
 // Parts of `pg` that are documented in its source only.
 interface WireConnection {
-  readonly stream: { cork(): void; uncork(): void; destroy(error?: Error): void };
-  parse(query: { name: string; text: string; types: undefined }): void;
-  bind(config: { portal: string; statement: string; values: readonly unknown[] }): void;
-  describe(what: { type: 'P'; name: string }): void;
-  execute(config: { portal: string; rows: number }): void;
-  sync(): void;
+  readonly stream: { write(bytes: Buffer): unknown; destroy(error?: Error): void };
   on(event: 'parseComplete', listener: () => void): unknown;
 }
 interface RowReader {
-  rows: QueryResultRow[];
-  command: string | null;
+  readonly fields: readonly unknown[];
   addFields(fields: unknown): void;
-  parseRow(fields: unknown): QueryResultRow;
-  addCommandComplete(message: unknown): void;
+  parseRow(fields: readonly unknown[]): QueryResultRow;
 }
-const { prepareValue } = (pg as unknown as { utils: { prepareValue(value: unknown): unknown } }).utils;
+const { prepareValue } = (pg as unknown as { utils: { prepareValue(value: unknown): WireValue } }).utils;
 const RowReader = pg.Result as unknown as new () => RowReader;
+
+/** What a statement of this connection answers; the server holds to it, or refuses (0A000). */
+interface Prepared {
+  /** Reads its rows; `none` when it has none, undefined when the server has not said yet. */
+  reader: RowReader | 'none' | undefined;
+}
 
 interface ConnectionState {
   /** Statements the server has parsed on this connection, by name. */
-  readonly parsed: Set<string>;
+  readonly prepared: Map<string, Prepared>;
   current: Pipeline | undefined;
+  /** Set anew with each pipeline, never cleared: that would cost more than to find nothing to do. */
+  deadline: NodeJS.Timeout | undefined;
 }
 const states = new WeakMap<WireConnection, ConnectionState>();
 
 function stateOf(connection: WireConnection): ConnectionState {
   let state = states.get(connection);
   if (state === undefined) {
-    const fresh: ConnectionState = { parsed: new Set(), current: undefined };
+    const fresh: ConnectionState = { prepared: new Map(), current: undefined, deadline: undefined };
     connection.on('parseComplete', () => fresh.current?.handleParseComplete());
     states.set(connection, (state = fresh));
   }
   return state;
+}
+
+/** The socket keeps the process alive meanwhile. */
+function watch(state: ConnectionState, deadline_ms: number): void {
+  if (state.deadline === undefined)
+    state.deadline = setTimeout(() => state.current?.handleSilence(), deadline_ms).unref();
+  else state.deadline.refresh();
 }
 
 const statementNames = new Map<string, string>();
@@ -76,85 +85,119 @@ function statementName(text: string): string {
   return name;
 }
 
+/** A step that is asked for its columns each time: those of a cursor are not the statement's own. */
+const isAlwaysDescribed = (text: string): boolean => text.startsWith('fetch ');
+
 /**
- * Several statements and one Sync: one round trip, one implicit transaction, all or nothing. Only the last step's rows
- * are kept. The server forgets transaction-local settings at the Sync, so a tenant cannot outlive its statement.
+ * Several statements and one Sync: one write, one round trip, one implicit transaction, all or nothing. Only the last
+ * step's rows are kept. The server forgets transaction-local settings at the Sync, so a tenant cannot outlive its
+ * statement. What columns a named statement has is asked once on each connection.
  */
 class Pipeline implements Submittable {
   readonly #steps: readonly Step[];
+  readonly #values: readonly WireValue[][];
+  readonly #options: PipelineOptions;
   readonly #awaited: string[] = [];
-  readonly #reader = new RowReader();
   readonly #settle: PromiseWithResolvers<PipelineResult> = Promise.withResolvers();
-  readonly #timer: NodeJS.Timeout;
-  readonly #named: boolean;
+  readonly #rows: QueryResultRow[] = [];
   #connection: WireConnection | undefined;
+  #state: ConnectionState | undefined;
+  /** Of the last step. */
+  #name = '';
+  #reader: RowReader | 'none' | undefined;
+  #command = '';
   #completed = 0;
   #fault: unknown;
 
-  constructor(steps: readonly Step[], { deadline_ms, named }: PipelineOptions) {
-    this.#named = named;
+  constructor(steps: readonly Step[], options: PipelineOptions) {
+    this.#options = options;
+    this.#steps = steps;
     // Serialised before anything is sent: a value that cannot be must not leave half a pipeline behind.
-    this.#steps = steps.map(({ text, values }) => ({ text, values: values.map((value) => prepareValue(value)) }));
-    this.#timer = setTimeout(() => this.#giveUp(), deadline_ms);
+    this.#values = steps.map(({ values }) => values.map((value) => prepareValue(value)));
   }
 
   get result(): Promise<PipelineResult> {
     return this.#settle.promise;
   }
 
-  submit(base: Connection): void {
-    const connection = (this.#connection = base as unknown as WireConnection);
-    const state = stateOf(connection);
-    state.current = this;
-    connection.stream.cork();
+  submit(base: Connection): Error | null {
+    this.#connection = base as unknown as WireConnection;
+    const state = (this.#state = stateOf(this.#connection));
+    let bytes: Buffer;
     try {
-      for (const [index, step] of this.#steps.entries())
-        this.#send(connection, state, { step, last: index === this.#steps.length - 1 });
-      connection.sync();
-    } finally {
-      connection.stream.uncork();
+      bytes = this.#write(state);
+    } catch (error) {
+      return error as Error;
     }
+    state.current = this;
+    watch(state, this.#options.deadline_ms);
+    this.#connection.stream.write(bytes);
+    return null;
   }
 
-  #send(connection: WireConnection, state: ConnectionState, { step, last }: { step: Step; last: boolean }): void {
-    const name = this.#nameOf(step.text, state);
-    if (!state.parsed.has(name)) {
-      connection.parse({ name, text: step.text, types: undefined });
-      this.#awaited.push(name);
+  #write(state: ConnectionState): Buffer {
+    const writer = new WireWriter();
+    const last = this.#steps.length - 1;
+    for (let index = 0; index <= last; index += 1) {
+      const { text } = this.#steps[index]!;
+      const name = this.#nameOf(text, state);
+      const known = name === '' ? undefined : state.prepared.get(name);
+      if (known === undefined && (name === '' || !this.#awaited.includes(name))) {
+        writer.parse(name, text);
+        this.#awaited.push(name);
+      }
+      writer.bind(name, this.#values[index]!);
+      if (index === last) {
+        this.#name = name;
+        if (!isAlwaysDescribed(text)) this.#reader = known?.reader;
+        if (this.#reader === undefined) writer.describe();
+      }
+      writer.execute();
     }
-    connection.bind({ portal: '', statement: name, values: step.values });
-    if (last) connection.describe({ type: 'P', name: '' });
-    connection.execute({ portal: '', rows: 0 });
+    writer.sync();
+    return writer.finish();
   }
 
   #nameOf(text: string, state: ConnectionState): string {
-    if (!this.#named) return '';
+    if (!this.#options.named) return '';
     const wanted = statementName(text);
-    return state.parsed.has(wanted) || state.parsed.size < NAMED_STATEMENTS_MAX ? wanted : '';
+    return state.prepared.has(wanted) || state.prepared.size < NAMED_STATEMENTS_MAX ? wanted : '';
   }
 
   handleParseComplete(): void {
     const name = this.#awaited.shift();
-    if (name !== undefined && name !== '' && this.#connection !== undefined) stateOf(this.#connection).parsed.add(name);
+    if (name !== undefined && name !== '') this.#state?.prepared.set(name, { reader: undefined });
   }
 
   handleRowDescription(message: { fields: unknown }): void {
-    this.#reader.addFields(message.fields);
+    const reader = new RowReader();
+    reader.addFields(message.fields);
+    this.#reader = reader;
   }
 
-  handleDataRow(message: { fields: unknown }): void {
+  handleDataRow(message: { fields: readonly unknown[] }): void {
     // The steps before the last were not described; the only row they give is the scope's empty one.
     if (this.#completed < this.#steps.length - 1 || this.#fault !== undefined) return;
     try {
-      this.#reader.rows.push(this.#reader.parseRow(message.fields));
+      this.#rows.push(this.#read(message.fields));
     } catch (error) {
       this.#fault = error; // an uncaught error here would leave the connection in the middle of an answer
     }
   }
 
-  handleCommandComplete(message: unknown): void {
+  #read(fields: readonly unknown[]): QueryResultRow {
+    const reader = this.#reader;
+    if (reader === undefined || reader === 'none' || reader.fields.length !== fields.length)
+      throw new TenancyError('database_failed', 'the server answered with other columns than it described');
+    return reader.parseRow(fields);
+  }
+
+  handleCommandComplete(message: { text: string }): void {
     this.#completed += 1;
-    if (this.#completed === this.#steps.length) this.#reader.addCommandComplete(message);
+    if (this.#completed < this.#steps.length) return;
+    this.#command = message.text.split(' ', 1)[0]!;
+    const known = this.#state?.prepared.get(this.#name);
+    if (known !== undefined) known.reader ??= this.#reader ?? 'none';
   }
 
   handleEmptyQuery(): void {
@@ -181,19 +224,16 @@ class Pipeline implements Submittable {
   handleReadyForQuery(): void {
     this.#end();
     if (this.#fault !== undefined) this.#settle.reject(this.#fault);
-    else this.#settle.resolve({ rows: this.#reader.rows, command: this.#reader.command ?? '' });
+    else this.#settle.resolve({ rows: this.#rows, command: this.#command });
   }
 
   #end(): void {
-    clearTimeout(this.#timer);
-    if (this.#connection !== undefined) stateOf(this.#connection).current = undefined;
+    if (this.#state?.current === this) this.#state.current = undefined;
   }
 
   /** The server enforces its own limit; this one is for a network that swallows the answer. */
-  #giveUp(): void {
-    const silent = new TenancyError('database_unavailable', 'the database did not answer in time');
-    if (this.#connection === undefined) this.#settle.reject(silent);
-    else this.#connection.stream.destroy(silent);
+  handleSilence(): void {
+    this.#connection?.stream.destroy(new TenancyError('database_unavailable', 'the database did not answer in time'));
   }
 }
 

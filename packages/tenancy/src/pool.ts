@@ -39,8 +39,8 @@ export interface Connection {
 export interface ConnectionPool {
   /** One pipeline on any free connection. Rejects with TenancyError. */
   run(steps: readonly Step[]): Promise<PipelineResult>;
-  /** A connection of one's own until it is given back. */
-  lease(): Promise<Lease>;
+  /** A connection of one's own until it is given back; at once where one is at hand. */
+  lease(): Lease | Promise<Lease>;
   close(): Promise<void>;
 }
 
@@ -85,25 +85,85 @@ const connectionFailed = channel(CONNECTION_FAILED_CHANNEL);
 /** SQLSTATEs after which a prepared statement of the connection must not be used again: its table has changed. */
 const STALE_PLAN: ReadonlySet<string> = new Set(['0A000', '26000', '42P05', '42P18']);
 
+/** A connection is lent on at most this long before `pg`'s pool sees it again, which renews old ones and closes idle ones. */
+const PARKED_MS_MAX = 1_000;
+
+/** A connection that `pg`'s pool has lent to us, and since when. */
+interface Held {
+  readonly client: PoolClient;
+  readonly sinceMs: number;
+}
+
+/**
+ * Connections that were just given back and that nobody waits for: the next statement takes one without the pool's own
+ * bookkeeping (its queue, two timers, listeners put on and off), which costs as much as the statement's own messages.
+ */
+class Park {
+  readonly #parked: Held[] = [];
+  readonly #pool: Pool;
+  readonly #dead = new WeakSet<object>();
+  #sweep: NodeJS.Timeout | undefined;
+  #closed = false;
+
+  constructor(pool: Pool) {
+    this.#pool = pool;
+    // A connection that dies while idle is replaced at the next use; without a listener it would end the process.
+    pool.on('connect', (client) => client.on('error', () => this.#bury(client)));
+  }
+
+  take(): Held | undefined {
+    return this.#parked.pop();
+  }
+
+  give(held: Held, broken: boolean): void {
+    const { client, sinceMs } = held;
+    const isOver = broken || this.#dead.has(client);
+    if (isOver || this.#closed || this.#pool.waitingCount > 0 || performance.now() - sinceMs > PARKED_MS_MAX) {
+      client.release(isOver);
+      return;
+    }
+    this.#parked.push(held);
+    this.#sweep ??= setTimeout(() => this.#empty(), PARKED_MS_MAX).unref();
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#empty();
+  }
+
+  #empty(): void {
+    clearTimeout(this.#sweep);
+    this.#sweep = undefined;
+    for (const { client } of this.#parked.splice(0)) client.release();
+  }
+
+  #bury(client: object): void {
+    this.#dead.add(client);
+    const at = this.#parked.findIndex((held) => held.client === client);
+    if (at >= 0) this.#parked.splice(at, 1)[0]!.client.release(true);
+  }
+}
+
 export function openPool(connection: Connection, size: number): ConnectionPool {
   const pool = new Pool(poolConfig(connection, size));
+  const park = new Park(pool);
   const options: PipelineOptions = {
     deadline_ms: STATEMENT_TIMEOUT_MS + ANSWER_GRACE_MS,
     named: connection.namedStatements ?? true,
   };
-  // A connection that dies while idle is replaced at the next use; without a listener it would end the process.
   pool.on('error', () => undefined);
-  pool.on('connect', (client) => client.on('error', () => undefined));
 
-  const lease = async (): Promise<Lease> => {
-    let client: PoolClient;
+  const connect = async (): Promise<Lease> => {
     try {
-      client = await pool.connect();
+      return makeLease({ client: await pool.connect(), sinceMs: performance.now() }, park, options);
     } catch (error) {
       connectionFailed.publish({ error });
       throw toTenancyError(error);
     }
-    return makeLease(client, options);
+  };
+  const lease = (): Lease | Promise<Lease> => {
+    const held = park.take();
+    return held === undefined ? connect() : makeLease(held, park, options);
   };
   const run = async (steps: readonly Step[]): Promise<PipelineResult> => {
     const held = await lease();
@@ -113,16 +173,20 @@ export function openPool(connection: Connection, size: number): ConnectionPool {
       held.release();
     }
   };
-  return { run, lease, close: () => pool.end() };
+  const close = (): Promise<void> => {
+    park.close();
+    return pool.end();
+  };
+  return { run, lease, close };
 }
 
-function makeLease(client: PoolClient, options: PipelineOptions): Lease {
+function makeLease(held: Held, park: Park, options: PipelineOptions): Lease {
   let broken = false;
   let released = false;
   return {
     run: async (steps) => {
       try {
-        return await runPipeline(client, steps, options);
+        return await runPipeline(held.client, steps, options);
       } catch (error) {
         if (error instanceof TypeError || error instanceof RangeError) throw error; // a value that cannot be sent
         const known = toTenancyError(error);
@@ -133,7 +197,7 @@ function makeLease(client: PoolClient, options: PipelineOptions): Lease {
     release: (destroy = false) => {
       if (released) return;
       released = true;
-      client.release(broken || destroy);
+      park.give(held, broken || destroy);
     },
   };
 }

@@ -131,7 +131,7 @@ select 'table_unlogged', u.name, 'is emptied by a crash'
 from user_class u where u.relkind = 'r' and u.relpersistence = 'u'
 union all
 select 'trigger_disabled', u.name, t.tgname
-from user_class u join pg_trigger t on t.tgrelid = u.oid where t.tgenabled <> 'O'`;
+from user_class u join pg_trigger t on t.tgrelid = u.oid where t.tgenabled not in ('O', 'A')`;
 
 /** Rows for each walled table and each role that must meet its wall, with the restrictive policies that apply. */
 export const WALL_POLICIES = `
@@ -197,6 +197,6 @@ where ${USER_SCHEMA} and p.prokind in ('f', 'p')
   and not exists (select from pg_depend d where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e')
 union all
 select 'trigger ' || (pg_identify_object('pg_trigger'::regclass, t.oid, 0)).identity,
-  encode(sha256(convert_to(pg_get_triggerdef(t.oid), 'UTF8')), 'hex')
+  encode(sha256(convert_to(pg_get_triggerdef(t.oid) || case t.tgenabled when 'A' then ' always' else '' end, 'UTF8')), 'hex')
 from pg_trigger t join pg_class c on c.oid = t.tgrelid join pg_namespace n on n.oid = c.relnamespace
 where ${USER_SCHEMA} and not t.tgisinternal`;

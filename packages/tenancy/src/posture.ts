@@ -40,6 +40,7 @@ export type FindingCode =
   | 'copy_unlisted'
   | 'copy_rights'
   | 'copy_connect'
+  | 'scope_mark_missing'
   | 'extension_unknown'
   | 'foreign_server'
   | 'publication'
@@ -70,6 +71,8 @@ export interface PostureExpectations {
   readonly globalTablesQuery: string;
   /** SQL that gives rows `{ identity, sha256 }`: `PINNED_OBJECTS` as it was when the migrations ended. */
   readonly pinnedQuery: string;
+  /** SQL that gives rows `{ schema }`: the marks by which the scope step knows for whom it has to look further. */
+  readonly marksQuery: string;
   /** Schemas and databases that were made for one tenant each; absent where there are none. */
   readonly copies?: CopyExpectations;
   readonly extensions: readonly string[];
@@ -106,6 +109,7 @@ export async function checkPosture(query: CatalogueQuery, expected: PostureExpec
     }
   }
   findings.push(...(await checkWalls(query, input)), ...(await checkPins(query, expected.pinnedQuery)));
+  findings.push(...(await checkMarks(query, expected.marksQuery)));
   return findings;
 }
 
@@ -127,6 +131,19 @@ async function checkWalls(query: CatalogueQuery, input: string): Promise<Finding
       object,
       detail: 'no restrictive policy with exactly the text of the wall applies',
     }));
+}
+
+/** Without its mark a tenant that is held may be written to, and one that has left is answered from its old place. */
+async function checkMarks(query: CatalogueQuery, marksQuery: string): Promise<Finding[]> {
+  const rows = await query(
+    `select m.schema from (${marksQuery}) m where not exists (select from pg_namespace n where n.nspname = m.schema)`,
+    [],
+  );
+  return rows.map((row) => ({
+    code: 'scope_mark_missing',
+    object: String(row['schema']),
+    detail: 'this mark of a tenant that is held or has left is gone: the scope step lets it in as if it were here',
+  }));
 }
 
 /** Functions and triggers must be what the migrations left. */

@@ -62,7 +62,8 @@ export async function runOnce(path: Path, statement: Statement): Promise<Pipelin
   let isSent = false;
   const send = async (way: Route): Promise<PipelineResult> => {
     const steps = [...path.opening(way), way.step(statement)];
-    const lease = await way.pool.lease();
+    const leased = way.pool.lease();
+    const lease = leased instanceof Promise ? await leased : leased;
     isSent = true;
     try {
       return await lease.run(steps);

@@ -15,6 +15,23 @@ describe('T5: a statement', () => {
     expect(statement.parameters).toEqual([1, 'f', 'g', 3]);
   });
 
+  test('of one place in the source has one text for all values, and another one where a statement was put in', () => {
+    const make = (value: unknown): ReturnType<typeof sql> => sql`select ${value} limit ${2}`;
+    expect([make(1), make('x'), make(sql`a + ${9}`), make(null)].map((one) => [one.sql, one.parameters])).toEqual([
+      ['select $1 limit $2', [1, 2]],
+      ['select $1 limit $2', ['x', 2]],
+      ['select a + $1 limit $2', [9, 2]],
+      ['select $1 limit $2', [null, 2]],
+    ]);
+  });
+
+  test('made of pieces that change has the text of the moment', () => {
+    const pieces = Object.assign(['select ', ''], { raw: [] });
+    expect(sql(pieces, 1).sql).toBe('select $1');
+    pieces[1] = ' + 1';
+    expect(sql(pieces, 1).sql).toBe('select $1 + 1');
+  });
+
   test('does not take a look-alike for a statement', () => {
     const statement = sql`select ${{ sql: 'drop table app.t', parameters: [] }}`;
     expect(statement.sql).toBe('select $1');

@@ -15,6 +15,8 @@ export type MakeStep = (route: Route) => Step;
 /** Sends statements of one transaction, in the order of the calls. */
 export interface TransactionRunner {
   run(make: MakeStep): Promise<PipelineResult>;
+  /** Keeps it for the round trip of the next statement or of the COMMIT, and fails with that. */
+  defer(make: MakeStep): Promise<void>;
   /** Ends the transaction at once and frees its connection; later statements are refused. */
   abandon(reason: TenancyError): Promise<void>;
 }
@@ -35,11 +37,13 @@ export function openTransaction(path: Path): OpenTransaction {
     route: undefined,
     lease: undefined,
     stage: 'new',
+    deferred: [],
     failure: undefined,
     tail: Promise.resolve(),
   };
   return {
     run: (make) => enqueue(state, () => runStep(state, make)),
+    defer: (make) => enqueue(state, () => deferStep(state, make)),
     abandon: (reason) => enqueue(state, () => end(state, reason)),
     commit: () => enqueue(state, () => commit(state)),
   };
@@ -68,6 +72,8 @@ interface State {
   lease: Lease | undefined;
   /** `answered`: a statement has been carried out, so it cannot begin anew elsewhere. */
   stage: 'new' | 'begun' | 'answered';
+  /** In their order; only ever of a transaction that has been answered, so they never begin anew elsewhere. */
+  deferred: readonly Step[];
   failure: TenancyError | undefined;
   tail: Promise<unknown>;
 }
@@ -79,10 +85,19 @@ function enqueue<T>(state: State, task: () => Promise<T>): Promise<T> {
   return next;
 }
 
+function requireOpen(state: State): void {
+  if (state.failure === undefined) return;
+  throw new TenancyError('tenant_transaction_ended', 'the transaction is over', { cause: state.failure });
+}
+
+async function deferStep(state: State, make: MakeStep): Promise<void> {
+  requireOpen(state);
+  if (state.stage === 'answered') state.deferred = [...state.deferred, make(state.route!)];
+  else await runStep(state, make);
+}
+
 async function runStep(state: State, make: MakeStep): Promise<PipelineResult> {
-  if (state.failure !== undefined) {
-    throw new TenancyError('tenant_transaction_ended', 'the transaction is over', { cause: state.failure });
-  }
+  requireOpen(state);
   try {
     state.route ??= await state.path.first();
     return await send(state, make);
@@ -99,10 +114,11 @@ async function send(state: State, make: MakeStep): Promise<PipelineResult> {
   const route = state.route!;
   const step = make(route);
   state.lease ??= await route.pool.lease();
-  const steps = state.stage === 'new' ? [BEGIN, ...state.path.opening(route), step] : [step];
+  const before = state.stage === 'new' ? [BEGIN, ...state.path.opening(route)] : state.deferred;
   state.stage = state.stage === 'new' ? 'begun' : state.stage;
-  const result = await state.lease.run(steps);
+  const result = await state.lease.run([...before, step]);
   state.stage = 'answered';
+  state.deferred = [];
   return result;
 }
 
@@ -149,16 +165,15 @@ async function commit(state: State): Promise<void> {
   const lease = state.lease;
   if (lease === undefined) return; // no statement, nothing to commit
   try {
-    const { command } = await lease.run([COMMIT]);
+    const { command } = await lease.run([...state.deferred, COMMIT]);
     if (command !== 'COMMIT')
       throw new TenancyError('database_failed', 'the transaction was rolled back at its commit');
     state.failure = COMMITTED;
+    state.lease = undefined;
     lease.release();
   } catch (error) {
-    state.failure = toTenancyError(error);
-    lease.release(state.failure.code === 'database_unavailable');
+    // A deferred statement that failed has left its transaction open: the COMMIT behind it was never looked at.
+    await end(state, toTenancyError(error));
     throw state.failure;
-  } finally {
-    state.lease = undefined;
   }
 }

@@ -1,4 +1,4 @@
-import { createHash, type KeyObject } from 'node:crypto';
+import { hash as hashOnce, type KeyObject } from 'node:crypto';
 import type { Clock, Json } from '@auditrax/base';
 import { canonicalJson } from '@auditrax/base';
 import { CompactSign, compactVerify, errors, importJWK, type JWK } from 'jose';
@@ -45,7 +45,7 @@ export function classCovers(held: TokenClass, needed: TokenClass): boolean {
 
 /** base64url SHA-256 of the compact form: names a token in a log without giving it away. */
 export function tokenHash(compact: string): string {
-  return createHash('sha256').update(compact).digest('base64url');
+  return hashOnce('sha256', compact, 'base64url');
 }
 
 export interface TokenMinter {

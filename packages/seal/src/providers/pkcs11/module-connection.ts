@@ -1,6 +1,8 @@
 import { createRequire } from 'node:module';
 import type * as pkcs11js from 'pkcs11js';
+import type { AppError } from '@auditrax/base';
 import { sealError } from '../../errors.ts';
+import type { SealErrorCode } from '../../errors.ts';
 import { faultError, isPinRefusal, moduleFault } from './module-errors.ts';
 import type { KeyName, ModuleSettings, TokenFacts, TokenMechanisms } from './messages.ts';
 import { probeMechanisms } from './module-probe.ts';
@@ -19,6 +21,12 @@ export function loadBinding(): Api {
 
 /** A token that is away is not asked again for this long: each attempt may block for the module's own timeout. */
 const RECONNECT_PAUSE_MS = 250;
+/**
+ * A slot whose token is missing is looked at so often, so far apart, before its absence is told: SoftHSM, for one, lists a
+ * token as absent for a moment while other processes log in to it.
+ */
+const LOOKS_MAX = 3;
+const LOOK_PAUSE_MS = 40;
 /** More keys than one name can honestly have; two are an error already. */
 const FIND_MAX = 2;
 
@@ -77,7 +85,7 @@ export class ModuleConnection {
     if (this.#live !== undefined) return false;
     if (this.#refused !== undefined && Date.now() < this.#refused.untilMs) throw this.#refused.error;
     try {
-      this.#live = this.#open();
+      this.#live = this.#open(LOOKS_MAX);
     } catch (error) {
       this.drop();
       const fault = moduleFault(error);
@@ -187,10 +195,18 @@ export class ModuleConnection {
     }
   }
 
-  #open(): Live {
+  #open(looks: number): Live {
     const { api } = this;
     this.#module.C_Initialize({ flags: api.CKF_OS_LOCKING_OK });
-    const { slot, facts } = this.#slot();
+    const found = this.#slot();
+    if (found === undefined) {
+      if (looks <= 1) throw this.#absent();
+      this.drop();
+      // This process does one thing at a time, and its caller has a deadline: it may as well stand still.
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, LOOK_PAUSE_MS);
+      return this.#open(looks - 1);
+    }
+    const { slot, facts } = found;
     const session = this.#module.C_OpenSession(slot, api.CKF_SERIAL_SESSION);
     try {
       this.#module.C_Login(session, api.CKU_USER, this.#settings.pin);
@@ -200,28 +216,32 @@ export class ModuleConnection {
     return { slot, session, facts };
   }
 
-  #slot(): { slot: Buffer; facts: TokenFacts } {
-    const { tokenLabel, tokenSerial } = this.#settings;
-    const seen: { slot: Buffer; facts: TokenFacts }[] = [];
-    for (const slot of this.#module.C_GetSlotList(true)) {
+  #present(): { slot: Buffer; facts: TokenFacts }[] {
+    return this.#module.C_GetSlotList(true).flatMap((slot) => {
       try {
-        seen.push({ slot, facts: this.#facts(slot) });
+        return [{ slot, facts: this.#facts(slot) }];
       } catch {
-        // A broken token in another slot is not ours to complain about; if it is ours, it is missing below.
+        // A broken token in another slot is not ours to complain about; if it is ours, it is missing.
+        return [];
       }
-    }
-    const matching = seen.filter(
+    });
+  }
+
+  #slot(): { slot: Buffer; facts: TokenFacts } | undefined {
+    const { tokenLabel, tokenSerial } = this.#settings;
+    const matching = this.#present().filter(
       ({ facts }) => facts.label === tokenLabel && (tokenSerial === undefined || facts.serial === tokenSerial),
     );
-    if (matching.length === 1) return matching[0]!;
-    const labels = seen.map(({ facts }) => `"${facts.label}"`).join(', ');
     if (matching.length > 1) {
       throw sealError('kek_misconfigured', `several tokens are labelled "${tokenLabel}": name the serial number too`);
     }
-    throw sealError(
-      'kek_unavailable',
-      `no token labelled "${tokenLabel}" is present${labels === '' ? '' : `; found ${labels}`}`,
-    );
+    return matching[0];
+  }
+
+  #absent(): AppError<SealErrorCode> {
+    const labels = this.#present().map(({ facts }) => `"${facts.label}"`);
+    const found = labels.length === 0 ? '' : `; found ${labels.join(', ')}`;
+    return sealError('kek_unavailable', `no token labelled "${this.#settings.tokenLabel}" is present${found}`);
   }
 
   #facts(slot: Buffer): TokenFacts {
