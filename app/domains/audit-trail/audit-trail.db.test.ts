@@ -1,19 +1,34 @@
-import { generateKeyPairSync } from 'node:crypto';
+import { createHash, generateKeyPairSync, sign } from 'node:crypto';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { AppError, systemClock, systemRandom, uuidV4, type Json, type Uuid } from '@auditrax/base';
-import { formatId, idKeys, openDatabase, type Database, type TenantContext } from '@auditrax/tenancy';
-import { verifyConsistency, fromBase64, openCheckpoint, parseVerifierKey } from '@auditrax/tlog';
+import { AppError, canonicalJson, systemClock, systemRandom, uuidV4, type Json, type Uuid } from '@auditrax/base';
+import { formatId, idKeys, openDatabase, parseId, type Database, type TenantContext } from '@auditrax/tenancy';
+import {
+  createCosigner,
+  formatApproval,
+  PERSON_ERASED_TYPE,
+  verifyConsistency,
+  fromBase64,
+  openCheckpoint,
+  parseVerifierKey,
+  verifierKeyOf,
+} from '@auditrax/tlog';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createRecorder, remoteLedger, type LedgerClient } from '../../platform/audit/index.ts';
+import { createRecorder, type AuditInput } from '../../platform/audit/index.ts';
 import { createLedger, type Ledger } from '../../platform/audit/ledger.ts';
+import { LEDGER_FUNCTIONS } from '../../platform/audit/ledger-queries.ts';
 import { createSigner, type Signer } from '../../platform/audit/signer.ts';
-import { asSuperuser } from '../../platform/audit/testing.ts';
+import { asSuperuser, LEDGER_TABLES, ledgerInProcess } from '../../platform/audit/testing.ts';
+import { memoryKeys } from '../../platform/audit/testing/log-keys.ts';
 import { startTestDatabase, type TestDatabase } from '../../platform/db/testing.ts';
+import { noteApproval } from '../../platform/http/approvals.ts';
 import type { Caller } from '../../platform/http/handler.ts';
 import { verifyEntryInBrowser } from './browser-verify.ts';
+import { placeToUuid } from '../../platform/http/list-place.ts';
+import { verifyRangeInBrowser } from './browser-range.ts';
 import { packBundle, unpackBundle } from './bundle-file.ts';
+import { linesExporter, linesPreview } from './exporting-lines.ts';
 import { trailExporter } from './exporting.ts';
 import type { AuditTrailDeps, SteppingAsker } from './ports.ts';
 import { trailReader } from './reading.ts';
@@ -23,12 +38,10 @@ const PREFIX = 'test.example/log/';
 const TENANT = uuidV4(systemRandom);
 const PERSON = uuidV4(systemRandom);
 const SOMEBODY = uuidV4(systemRandom);
+const SESSION = uuidV4(systemRandom);
 const context: TenantContext = { tenantId: TENANT, tenantPart: 7, requestId: 'r-1' };
 const { privateKey } = generateKeyPairSync('ed25519');
-const SYSTEM_TABLES = ['log', 'log_index', 'log_tile', 'log_head', 'checkpoint', 'beat', 'pending'].map(
-  (name) => `audit.${name}`,
-);
-const ANY = { type: undefined, person: undefined, outcome: undefined };
+const ANY = {};
 
 let database: TestDatabase;
 let workspace: Database;
@@ -38,6 +51,8 @@ let signer: Signer;
 let folder: string;
 let deps: AuditTrailDeps;
 let reader: ReturnType<typeof trailReader>;
+/** Engagements that the organisation's rules leave the asker; undefined: there are no rules. */
+let left: ReadonlySet<Uuid> | undefined;
 const keys = idKeys({ version: 1, key: systemRandom.bytes(32) });
 
 function asker(role: Caller['role'] = 'lead', personId: Uuid = PERSON): SteppingAsker & { asked: Json[] } {
@@ -64,45 +79,80 @@ function asker(role: Caller['role'] = 'lead', personId: Uuid = PERSON): Stepping
   };
 }
 
-/** The ledger's own routes, called without the network. */
-function client(): LedgerClient {
-  return remoteLedger(async (path, body) => {
-    const name = path.split('/').at(-1)!;
-    const handler = ledger.routes.handlers[name] as unknown as (call: {
-      body: unknown;
-    }) => Promise<{ status: number; body: unknown }>;
-    try {
-      return await handler({ body });
-    } catch (error) {
-      if (error instanceof AppError) return { status: error.code === 'audit_entry_unknown' ? 404 : 503, body: {} };
-      throw error;
-    }
-  });
-}
-
 /** The form that a sealed column demands, around the value turned round. */
 const FORM = { head: Buffer.concat([Buffer.of(0xa7, 1, 0, 0, 0, 1), Buffer.alloc(24)]), tag: Buffer.alloc(16) };
 const turned = (value: string): Buffer => Buffer.concat([FORM.head, Buffer.from(value).reverse(), FORM.tag]);
 const record = createRecorder({ sealer: { seal: async ({ value }) => turned(value) } });
 
+const sha256Url = (bytes: Uint8Array | string) => createHash('sha256').update(bytes).digest('base64url');
+
+/** An authenticator's answer by hand, as WebAuthn describes it. */
+function approvedBy(person: Uuid, credential: Uuid) {
+  const pair = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const action = canonicalJson({ operation: 'engagements.finalise', person, tenant: TENANT, input: {} });
+  const actionHash = createHash('sha256').update(action).digest();
+  const nonce = systemRandom.bytes(32);
+  const challenge = sha256Url(Buffer.concat([Buffer.from('auditrax-stepup-v1\0'), nonce, actionHash]));
+  const client = JSON.stringify({ type: 'webauthn.get', challenge, origin: 'https://audit.example' });
+  const rp = createHash('sha256').update('audit.example').digest();
+  const data = Buffer.concat([rp, Buffer.of(5, 0, 0, 0, 1)]);
+  const signature = sign(
+    'sha256',
+    Buffer.concat([data, createHash('sha256').update(client).digest()]),
+    pair.privateKey,
+  );
+  const text = (bytes: Uint8Array | string) => Buffer.from(bytes).toString('base64url');
+  const response = { clientDataJSON: text(client), authenticatorData: text(data), signature: text(signature) };
+  const answer = text(JSON.stringify({ challengeId: 'c', assertion: { response } }));
+  const spki = pair.publicKey.export({ format: 'der', type: 'spki' });
+  const kept = {
+    action,
+    actionHash: actionHash.toString('base64url'),
+    nonce: text(nonce),
+    answer,
+    credential,
+    publicKey: text(spki),
+    origin: 'https://audit.example',
+    rpId: 'audit.example',
+  };
+  return { approval: { kept, spki }, stepUpHash: sha256Url(answer) };
+}
+
 async function write(
   type: string,
-  more: { personId?: Uuid; outcome?: 'allowed' | 'denied'; disclosures?: Record<string, string> } = {},
+  more: {
+    personId?: Uuid;
+    outcome?: 'allowed' | 'denied';
+    disclosures?: Record<string, string>;
+    object?: Uuid;
+    facts?: Record<string, string>;
+    about?: Partial<Pick<AuditInput, 'resource' | 'public' | 'stepUpHash'>>;
+  } = {},
 ): Promise<Uuid> {
-  const { personId = PERSON, outcome = 'allowed', disclosures = {} } = more;
+  const { personId = PERSON, outcome = 'allowed', disclosures = {}, object = SOMEBODY, facts = {}, about = {} } = more;
   const { entryId } = await workspace.tenant.transaction(context, (tx) =>
     record(tx, {
       type,
-      actor: { personId },
-      resource: ['thing', SOMEBODY],
+      actor: { personId, sessionId: SESSION },
+      resource: ['thing', object],
       outcome,
       requestId: 'r-1',
       tokenHash: 'token',
+      public: facts,
       disclosures,
+      ...about,
     }),
   );
   await deps.ledger.receipt({ tenantId: TENANT, entryId });
   return entryId;
+}
+
+/** The id inside a tagged one, as the gate gives it to a handler. */
+function uuidOf(cursor: string | null): Uuid | undefined {
+  if (cursor === null) return undefined;
+  const parsed = parseId('tcu', cursor, context, keys);
+  if (!parsed.ok) throw new Error(`the cursor ${cursor} is ${parsed.reason}`);
+  return parsed.uuid;
 }
 
 beforeAll(async () => {
@@ -117,12 +167,13 @@ beforeAll(async () => {
       poolSize: 4,
       clock: systemClock,
       onRefusal: async () => undefined,
-      systemTables: role === 'ax_ledger' ? [...SYSTEM_TABLES, 'platform.placement'] : [],
+      systemTables: role === 'ax_ledger' ? LEDGER_TABLES : [],
+      functions: role === 'ax_ledger' ? LEDGER_FUNCTIONS : [],
     });
   workspace = open('ax_workspace');
   ledgerDb = open('ax_ledger');
   folder = mkdtempSync(join(tmpdir(), 'ax-trail-'));
-  signer = createSigner({ journalDirectory: folder, privateKey, originPrefix: PREFIX });
+  signer = createSigner({ journalDirectory: folder, keys: memoryKeys(privateKey), originPrefix: PREFIX });
   ledger = createLedger({ home: ledgerDb.system, signer, originPrefix: PREFIX, onTrouble: () => undefined });
   await ledger.start();
   deps = {
@@ -132,8 +183,11 @@ beforeAll(async () => {
         values.map(({ sealed }) =>
           Buffer.from(sealed).subarray(FORM.head.length, -FORM.tag.length).reverse().toString(),
         ),
+      // No value of these entries is about a person.
+      openBytes: async () => Promise.reject(new Error('no key of a person here')),
     },
-    ledger: client(),
+    ledger: ledgerInProcess(ledger),
+    engagementsLeft: () => Promise.resolve(left),
     clock: systemClock,
     random: systemRandom,
     recordAudit: record,
@@ -157,11 +211,11 @@ afterAll(async () => {
 describe('the list', () => {
   it('is newest first, pages without doubles or gaps while entries arrive, and filters', async () => {
     const seen: (number | null)[] = [];
-    let cursor: string | undefined;
+    let cursor: Uuid | undefined;
     do {
       const page = await reader.list(asker(), { cursor, limit: 5, filter: ANY });
       seen.push(...page.entries.map((entry) => entry.position));
-      cursor = page.nextCursor ?? undefined;
+      cursor = uuidOf(page.nextCursor);
       await write('engagement.created');
     } while (cursor !== undefined);
     expect(seen).toEqual([11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0]);
@@ -173,6 +227,38 @@ describe('the list', () => {
     expect(
       (await reader.list(asker(), { cursor: undefined, limit: 50, filter: { ...ANY, outcome: 'denied' } })).entries,
     ).toEqual([]);
+  });
+
+  it('finds by kind, object, session, words, time and AI, and says how far it has looked', async () => {
+    const thing = uuidV4(systemRandom);
+    const since = Date.now();
+    await write('ai.prompt.submitted', { object: thing, facts: { model: 'Über-Modell "9"' } });
+    await write('thing.changed', { object: thing });
+    const find = async (filter: Parameters<typeof reader.list>[1]['filter']) =>
+      (await reader.list(asker(), { cursor: undefined, limit: 50, filter })).entries.map((entry) => entry.type);
+    expect(await find({ object: thing })).toEqual(['thing.changed', 'ai.prompt.submitted']);
+    expect(await find({ object: thing, ai: 'only' })).toEqual(['ai.prompt.submitted']);
+    expect(await find({ ai: 'only' })).toEqual(['ai.prompt.submitted']);
+    expect(await find({ kind: 'no-such-kind' })).toEqual([]);
+    expect(await find({ text: 'MODELL "9"' })).toEqual(['ai.prompt.submitted']);
+    expect(await find({ text: 'modell 9' })).toEqual([]);
+    expect(await find({ session: thing })).toEqual([]);
+    expect((await find({ session: SESSION, object: thing })).length).toBe(2);
+    expect(await find({ fromMs: since, object: thing })).toHaveLength(2);
+    expect(await find({ toMs: since, object: thing })).toEqual([]);
+    expect(await find({ fromMs: since - 1, toMs: since })).toEqual([]);
+    const one = await reader.list(asker(), { cursor: undefined, limit: 1, filter: { object: thing } });
+    const rest = await reader.list(asker(), { cursor: uuidOf(one.nextCursor), limit: 1, filter: { object: thing } });
+    expect(rest.entries[0]).toMatchObject({ type: 'ai.prompt.submitted', session: SESSION, generation: 1 });
+    expect(rest.nextCursor).toBeNull();
+    expect(one.log).toMatchObject({ generation: 1, cosigned: null });
+  });
+
+  it('begins nowhere for a cursor that was made for something else', async () => {
+    const other = placeToUuid('criteria', { major: 1, minor: 3 });
+    await expect(reader.list(asker(), { cursor: other, limit: 2, filter: ANY })).rejects.toMatchObject({
+      code: 'not_found',
+    });
   });
 
   it('shows an entry that is not sealed yet, without a position', async () => {
@@ -204,8 +290,19 @@ describe('one entry', () => {
       proof: proof.path,
       checkpoint: proof.checkpoint,
       vkey: proof.vkey,
+      changes: proof.changes,
+      outside: proof.outside,
     };
+    expect(proof.outside).toBeNull();
     expect(await verifyEntryInBrowser(input)).toMatchObject({ ok: true });
+    await ledger.superLog.runEpoch();
+    const { outside } = await reader.proof(asker(), entryId);
+    const seen = await verifyEntryInBrowser({ ...input, outside });
+    expect(seen).toMatchObject({ ok: true });
+    expect(seen.steps.slice(-2)).toMatchObject([
+      { name: 'The super-log holds it', ok: true },
+      { ok: null, detail: expect.stringContaining('no outside witness is') },
+    ]);
     for (const bad of [
       { ...input, leaf: entry.leaf.replace('finalised', 'finalized') },
       { ...input, index: input.index - 1 },
@@ -213,6 +310,8 @@ describe('one entry', () => {
       { ...input, proof: ['x', ...input.proof.slice(1)] },
       { ...input, checkpoint: input.checkpoint.replace(String(proof.treeSize), String(proof.treeSize + 1)) },
       { ...input, vkey: 'x' },
+      { ...input, outside: { ...outside!, path: outside!.path.slice(1) } },
+      { ...input, outside: { ...outside!, evidence: { ...outside!.evidence, slot: outside!.evidence.slot + 1 } } },
     ])
       expect((await verifyEntryInBrowser(bad)).ok).toBe(false);
   });
@@ -254,6 +353,70 @@ describe('one entry', () => {
   });
 });
 
+describe('a range', () => {
+  it('is verified in the browser against one root, and what the server cannot give is refused', async () => {
+    const { treeSize } = await reader.checkpoint(asker());
+    const range = { from: 3, to: treeSize - 1 };
+    const proof = await reader.rangeProof(asker(), range);
+    const input = {
+      ...range,
+      ...proof,
+      leaves: async (part: { from: number; to: number }) => (await reader.leaves(asker(), part)).leaves,
+      onProgress: () => undefined,
+      signal: new AbortController().signal,
+    };
+    expect(await verifyRangeInBrowser(input)).toMatchObject({ ok: true });
+    expect((await verifyRangeInBrowser({ ...input, from: 4 })).ok).toBe(false);
+    for (const bad of [
+      { from: 3, to: 3 },
+      { from: 0, to: 100_000 },
+      { from: treeSize, to: treeSize + 1 },
+    ])
+      await expect(reader.leaves(asker(), bad)).rejects.toMatchObject({ code: 'range_invalid' });
+    await expect(reader.rangeProof(asker(), { from: 5, to: 5 })).rejects.toMatchObject({ code: 'range_invalid' });
+  });
+});
+
+describe('lines', () => {
+  const preview = (filter = {}) => linesPreview(deps)(asker(), { filter, person: undefined });
+  const make = async (format: 'csv' | 'ocsf', upTo: number, filter = {}) => {
+    const asked = { format, upTo, ...filter };
+    const file = await linesExporter(deps)(asker(), { format, filter, person: undefined, upTo, asked });
+    return (await file.content.toArray()).join('');
+  };
+
+  it('are as many as was told, the same again later, and recorded before the first leaves', async () => {
+    const told = await preview({ type: 'engagement.' });
+    expect(told).toMatchObject({ complete: true, first: 0 });
+    const csv = await make('csv', told.upTo, { type: 'engagement.' });
+    expect(csv.trimEnd().split('\r\n')).toHaveLength(told.entries + 1);
+    const [own] = (await reader.list(asker(), { cursor: undefined, limit: 1, filter: ANY })).entries;
+    expect(own).toMatchObject({
+      type: 'audit-trail.lines-exported',
+      public: { format: 'csv', entries: told.entries, upTo: told.upTo },
+    });
+    expect(await make('csv', told.upTo, { type: 'engagement.' })).toBe(csv);
+    const events = (await make('ocsf', told.upTo, { type: 'engagement.' })).trimEnd().split('\n');
+    expect(events.map((line) => (JSON.parse(line) as { metadata: object }).metadata)).toHaveLength(told.entries);
+    expect(JSON.parse(events[0]!)).toMatchObject({ metadata: { sequence: 0, tenant_uid: TENANT } });
+  });
+
+  it('do not leave without the passkey, without a match, beyond the log, or without a receipt', async () => {
+    const { upTo } = await preview();
+    await expect(make('csv', upTo, { type: 'nothing.' })).rejects.toMatchObject({ code: 'export_empty' });
+    await expect(make('csv', upTo + 100_000)).rejects.toMatchObject({ code: 'range_invalid' });
+    const days = { from: '2026-01-02', to: '2026-01-01' };
+    await expect(make('csv', upTo, days)).rejects.toMatchObject({ code: 'export_period_invalid' });
+    const asked = { format: 'csv' as const, upTo };
+    const input = { ...asked, filter: {}, person: undefined, asked };
+    const stepUp = () => Promise.reject(new AppError('step_up_refused', 'no'));
+    await expect(linesExporter(deps)({ ...asker(), stepUp }, input)).rejects.toMatchObject({ code: 'step_up_refused' });
+    const receipt = () => Promise.reject(new AppError('audit_receipt_timeout', 'no receipt'));
+    const silent = { ...deps, ledger: { ...deps.ledger, receipt } };
+    await expect(linesExporter(silent)(asker(), input)).rejects.toMatchObject({ code: 'audit_receipt_timeout' });
+  });
+});
+
 describe('the export', () => {
   const today = new Date().toISOString().slice(0, 10);
   const exportIt = (who = asker()) => trailExporter(deps)(who, { from: today, to: today });
@@ -281,6 +444,76 @@ describe('the export', () => {
     expect(packBundle(unpackBundle(zip))).toEqual(zip);
   });
 
+  it('carries what was approved, for whoever may open it, and the command checks it; the entry shows it', async () => {
+    const credential = uuidV4(systemRandom);
+    const { approval, stepUpHash } = approvedBy(PERSON, credential);
+    await write('passkey.registered', {
+      about: { resource: ['credential', credential], public: { publicKey: sha256Url(approval.spki) } },
+    });
+    noteApproval(stepUpHash, { text: formatApproval(approval.kept), about: null }, Date.now());
+    const entryId = await write('engagement.finalised', { about: { stepUpHash } });
+    const { zip } = await exportIt();
+    const { vkey } = await reader.checkpoint(asker());
+    const report = await verifyBundle(zip, { keys: [vkey], approvedAt: ['https://audit.example'] });
+    expect(report).toMatchObject({ exitCode: 0, approvals: { verified: 1, registered: 1, hashOnly: 0 } });
+    const elsewhere = await verifyBundle(zip, { keys: [vkey], approvedAt: ['https://other.example'] });
+    expect(elsewhere.exitCode).toBe(1);
+    const { kept } = approval;
+    expect((await reader.entry(asker(), entryId)).approval).toEqual({
+      action: kept.action,
+      actionHash: kept.actionHash,
+      passkey: credential,
+      publicKeyHash: sha256Url(approval.spki),
+      origin: 'https://audit.example',
+      failed: null,
+    });
+    expect((await reader.entry(asker('auditor'), entryId)).approval).toBeNull();
+    const withoutApprovals = await trailExporter(deps)(asker('auditor'), { from: today, to: today });
+    expect(await verifyBundle(withoutApprovals.zip, { keys: [vkey] })).toMatchObject({
+      exitCode: 0,
+      approvals: { verified: 0 },
+    });
+  });
+
+  it('brings along what the super-log says of the range, tied to this log, and later erasures', async () => {
+    const entryId = await write('member.invited', { disclosures: { email: 'somebody@example.org' } });
+    const { digest } = (
+      await asSuperuser<{ digest: string }>(database, 'select digest from audit.disclosure where entry_id = $1', [
+        entryId,
+      ])
+    )[0]!;
+    await ledger.superLog.runEpoch();
+    const { vkey } = await reader.checkpoint(asker());
+    const before = await verifyBundle((await exportIt()).zip, { keys: [vkey] });
+    expect(before).toMatchObject({
+      exitCode: 0,
+      problems: [],
+      witnesses: 0,
+      witnessing: { epochs: expect.any(Number), independent: 0 },
+      disclosures: { erased: 0, withheld: expect.any(Number) },
+    });
+    expect(before.witnessing!.epochs).toBeGreaterThan(0);
+    const erasure = { type: PERSON_ERASED_TYPE, public: { digests: digest } };
+    await workspace.tenant
+      .transaction(context, (tx) =>
+        record(tx, {
+          ...erasure,
+          actor: { personId: PERSON },
+          resource: ['thing', SOMEBODY],
+          outcome: 'allowed',
+          requestId: 'r',
+        }),
+      )
+      .then(({ entryId: erasedBy }) => deps.ledger.receipt({ tenantId: TENANT, entryId: erasedBy }));
+    const after = await verifyBundle((await exportIt()).zip, { keys: [vkey] });
+    expect(after).toMatchObject({ exitCode: 0, problems: [], disclosures: { erased: 1, erasures: [{ values: 1 }] } });
+    await asSuperuser(database, 'truncate audit.super_slot_state');
+    expect(await verifyBundle((await exportIt()).zip, { keys: [vkey] })).toMatchObject({
+      exitCode: 0,
+      witnessing: { epochs: 0 },
+    });
+  });
+
   it('the command has the exit codes 0, 1 and 2, for the zip and for its folder', async () => {
     const { zip } = await exportIt();
     const { vkey } = await reader.checkpoint(asker());
@@ -298,7 +531,21 @@ describe('the export', () => {
       expect(await runVerify([bundle, '--key', `${vkey}x`], io)).toBe(1);
     }
     expect(said.join('')).toContain('0 independent witnesses');
+    // A policy of its own: its log key decides, and a witness that was never asked has not seen it.
+    const witness = await createCosigner('witness.example/w', generateKeyPairSync('ed25519').privateKey);
+    const policyFile = join(folder, 'policy');
+    writeFileSync(policyFile, `log ${vkey}\nwitness w ${witness.verifierKey}\nquorum none\n`);
+    expect(await runVerify([path, '--policy', policyFile], io)).toBe(0);
+    writeFileSync(policyFile, `log ${vkey}\nwitness w ${witness.verifierKey}\nquorum w\n`);
+    expect(await runVerify([path, '--policy', policyFile], io)).toBe(3);
+    expect(await runVerify([path, '--key', vkey, '--witness-key', witness.verifierKey, '--json'], io)).toBe(3);
+    expect(JSON.parse(said.at(-1)!)).toMatchObject({ exitCode: 3, verdict: 'verified-but-not-witnessed' });
+    expect(await runVerify([path, '--key', vkey, '--witness-key', vkey], io)).toBe(1);
+    writeFileSync(policyFile, 'quorum w\n');
+    expect(await runVerify([path, '--policy', policyFile], io)).toBe(1);
+    expect(said.at(-1)).toContain('line 1: names w before it is defined');
     expect(await runVerify(['--help'], io)).toBe(0);
+    expect(said.at(-1)).toMatch(/Exit: 0 [^]* 1 refused[^]* 2 [^]* 3 /);
     expect(await runVerify([], io)).toBe(1);
     expect(await runVerify([join(folder, 'nothing.zip')], io)).toBe(1);
   });
@@ -333,5 +580,122 @@ describe('the export', () => {
     await expect(trailExporter(silent as AuditTrailDeps)(asker(), { from: today, to: today })).rejects.toMatchObject({
       code: 'audit_receipt_timeout',
     });
+  });
+});
+
+describe('what the rules of the organisation keep from somebody', () => {
+  const [own, kept] = [uuidV4(systemRandom), uuidV4(systemRandom)];
+  const list = (limit: number, cursor?: Uuid) => reader.list(asker(), { cursor, limit, filter: NARROW });
+  const NARROW = { ...ANY, type: 'narrow.' };
+  const written: Record<string, Uuid> = {};
+  const types = (page: { entries: readonly { type: string }[] }) => page.entries.map(({ type }) => type);
+
+  beforeAll(async () => {
+    const about = {
+      'narrow.own': { resource: ['engagement', own] as const },
+      'narrow.kept': { resource: ['engagement', kept] as const },
+      'narrow.own-file': { resource: ['evidence', SOMEBODY] as const, public: { engagement: own } },
+      'narrow.kept-file': { resource: ['evidence', SOMEBODY] as const, public: { engagement: kept } },
+      'narrow.neither': { resource: ['thing', SOMEBODY] as const },
+    };
+    for (const [type, input] of Object.entries(about)) written[type] = await write(type, { about: input });
+    left = new Set([own]);
+  });
+  afterAll(() => void (left = undefined));
+
+  it('is in no list and no search, page by page, and not to be had by its id', async () => {
+    expect(types(await list(50))).toEqual(['narrow.neither', 'narrow.own-file', 'narrow.own']);
+    const seen: string[] = [];
+    let cursor: Uuid | undefined;
+    do {
+      const page = await list(1, cursor);
+      seen.push(...types(page));
+      const next = page.nextCursor === null ? undefined : parseId('tcu', page.nextCursor, context, keys);
+      cursor = next?.ok ? next.uuid : undefined;
+    } while (cursor !== undefined);
+    expect(seen).toEqual(['narrow.neither', 'narrow.own-file', 'narrow.own']);
+    for (const type of ['narrow.kept', 'narrow.kept-file']) {
+      await expect(reader.entry(asker(), written[type]!)).rejects.toMatchObject({ code: 'not_found' });
+      await expect(reader.proof(asker(), written[type]!)).rejects.toMatchObject({ code: 'not_found' });
+    }
+    expect((await reader.entry(asker(), written['narrow.own-file']!)).type).toBe('narrow.own-file');
+  });
+
+  it('is not carried away in an export either: a bundle is whole or refused', async () => {
+    const today = new Date().toISOString().slice(0, 10);
+    const exportIt = () => trailExporter(deps)(asker(), { from: today, to: today });
+    await expect(exportIt()).rejects.toMatchObject({ code: 'export_narrowed' });
+    const { treeSize: size } = await reader.checkpoint(asker());
+    const range = { from: size - 5, to: size };
+    await expect(reader.leaves(asker(), range)).rejects.toMatchObject({ code: 'export_narrowed' });
+    const filter = { type: 'narrow.' };
+    const lines = { format: 'csv', filter, person: undefined, upTo: size, asked: filter } as const;
+    const file = await linesExporter(deps)(asker(), lines);
+    const text = (await file.content.toArray()).join('');
+    expect([text.includes('narrow.own'), text.includes('narrow.kept'), text.includes(kept)]).toEqual([
+      true,
+      false,
+      false,
+    ]);
+    left = undefined;
+    expect(types(await list(50))).toHaveLength(5);
+  });
+});
+
+describe('an export after the key of the log has changed', () => {
+  const today = new Date().toISOString().slice(0, 10);
+  const exportIt = () => trailExporter(deps)(asker(), { from: today, to: today });
+
+  it('is read with the key of before, and with the new one alone', async () => {
+    const early = await write('engagement.created', { personId: PERSON });
+    await ledger.superLog.runEpoch();
+    const { vkey: before } = await reader.checkpoint(asker());
+    await ledger.changeKey({ reason: 'the yearly change' });
+    await write('engagement.created', { personId: PERSON });
+    await ledger.superLog.runEpoch();
+    const { vkey: after } = await reader.checkpoint(asker());
+    expect(after).not.toBe(before);
+    const { zip } = await exportIt();
+    for (const key of [before, after])
+      expect(await verifyBundle(zip, { keys: [key] }), key).toMatchObject({ exitCode: 0, problems: [] });
+    const stranger = await verifierKeyOf(before.split('+')[0]!, generateKeyPairSync('ed25519').privateKey);
+    expect(await verifyBundle(zip, { keys: [stranger] })).toMatchObject({ exitCode: 1 });
+    await ledger.superLog.runEpoch();
+    await inBrowser(early, { own: [before, after], stranger });
+  });
+
+  /** An entry of before the change, whose epoch the old key signed, and a range over the change. */
+  async function inBrowser(
+    early: Uuid,
+    { own, stranger }: { own: readonly string[]; stranger: string },
+  ): Promise<void> {
+    const { leaf } = await reader.entry(asker(), early);
+    const proof = await reader.proof(asker(), early);
+    const range = { from: proof.index, to: proof.treeSize };
+    const ends = await reader.rangeProof(asker(), range);
+    const leaves = async (part: typeof range) => (await reader.leaves(asker(), part)).leaves;
+    const more = { leaves, onProgress: () => undefined, signal: new AbortController().signal };
+    const looks = (vkey: string) => [
+      verifyEntryInBrowser({ ...proof, leaf, vkey, proof: proof.path }),
+      verifyRangeInBrowser({ ...range, ...ends, ...more, vkey }),
+    ];
+    for (const key of own)
+      for (const { ok, steps } of await Promise.all(looks(key))) {
+        expect(ok, JSON.stringify(steps)).toBe(true);
+        expect(steps).toContainEqual(expect.objectContaining({ name: 'The super-log holds it', ok: true }));
+      }
+    for (const { ok } of await Promise.all(looks(stranger))) expect(ok).toBe(false);
+  }
+
+  it('and in a new generation under a key that nobody handed over to, with that key alone', async () => {
+    const { vkey: before } = await reader.checkpoint(asker());
+    await ledger.newGeneration({ reason: 'the key was seen elsewhere', isNewKey: true });
+    await write('engagement.created', { personId: PERSON });
+    await ledger.superLog.runEpoch();
+    const { vkey } = await reader.checkpoint(asker());
+    expect(vkey.split('+')[0]).toMatch(/\/2$/);
+    const { zip } = await exportIt();
+    expect(await verifyBundle(zip, { keys: [vkey] })).toMatchObject({ exitCode: 0, problems: [], range: { from: 0 } });
+    expect(await verifyBundle(zip, { keys: [before] })).toMatchObject({ exitCode: 1 });
   });
 });

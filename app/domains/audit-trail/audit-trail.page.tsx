@@ -1,37 +1,41 @@
 import { useInfiniteQuery } from '@tanstack/react-query';
-import { getRouteApi } from '@tanstack/react-router';
-import { useState } from 'react';
-import { Button } from '../../ui/button.tsx';
+import { getRouteApi, Link } from '@tanstack/react-router';
+import { useEffect, useMemo, useState } from 'react';
+import { Button, buttonClass } from '../../ui/button.tsx';
 import { Empty, PageHead } from '../../ui/display.tsx';
-import { FilterSelect, SearchField } from '../../ui/field.tsx';
 import { DataTable, type Column } from '../../ui/table.tsx';
-import { Ago } from '../../ui/time.tsx';
+import { Ago, utcText } from '../../ui/time.tsx';
 import { request } from '../../shell/api.ts';
 import { Failure } from '../../shell/failure.tsx';
-import { More } from '../../shell/more.tsx';
-import { useMembers, useNames } from '../../shell/names.ts';
+import { useNames } from '../../shell/names.ts';
 import type { Entry, EntryPage } from '../../shell/wire.ts';
 import { EntryPanel } from './entry.page.tsx';
-import { ActorName, OutcomeWord, TypeWord } from './words.page.tsx';
+import { FilterBar, isWhole, queryOf, type Filters } from './filters.page.tsx';
+import { RangeBar } from './range.page.tsx';
+import { ActorName, OutcomeWord, SealWord, TypeWord, WitnessWord } from './words.page.tsx';
 
 const route = getRouteApi('/inside/audit-trail');
+/** A search that finds nothing goes on by itself this often; then the reader decides. */
+const EMPTY_PAGES_MAX = 5;
 
-function columnsFor(open: (id: string) => void, name: (memberId: string) => string): readonly Column<Entry>[] {
+type Log = EntryPage['log'];
+
+/** `:31 UTC`: the head of the column says UTC, and seconds stand in the entry itself and on hover. */
+const SECONDS_CHARS = 7;
+
+function columnsFor(
+  log: Log,
+  open: (id: string) => void,
+  name: (memberId: string) => string,
+): readonly Column<Entry>[] {
   return [
     {
       key: 'position',
-      header: 'Sealed at',
+      header: 'Position',
       align: 'right',
       fit: true,
       priority: 2,
-      cell: (row) =>
-        row.position === null ? (
-          <span className="muted" title="Written; the sequencer has not sealed it yet">
-            sealing…
-          </span>
-        ) : (
-          <span className="mono">{row.position}</span>
-        ),
+      cell: (row) => <SealWord entry={row} log={log} />,
     },
     {
       key: 'type',
@@ -45,77 +49,118 @@ function columnsFor(open: (id: string) => void, name: (memberId: string) => stri
     },
     { key: 'outcome', header: 'Outcome', fit: true, cell: (row) => <OutcomeWord outcome={row.outcome} /> },
     { key: 'actor', header: 'Who', priority: 2, cell: (row) => <ActorName actor={row.actor} name={name} /> },
-    { key: 'when', header: 'When', fit: true, cell: (row) => <Ago at={row.at} /> },
     {
-      key: 'request',
-      header: 'Request',
-      fit: true,
+      key: 'about',
+      header: 'About',
       priority: 3,
-      cell: (row) => <span className="hash">{row.requestId.slice(0, 12)}</span>,
+      cell: (row) => (
+        <>
+          {row.resource[0]}
+          <span className="sub hash">…{row.resource[1].slice(-6)}</span>
+        </>
+      ),
+    },
+    {
+      key: 'rule',
+      header: 'Decided by',
+      priority: 3,
+      cell: (row) =>
+        row.decision === null ? (
+          <span className="muted">not recorded</span>
+        ) : (
+          <span className="mono clip" title={row.decision.policies.join(', ')}>
+            {row.decision.policies.join(', ')}
+          </span>
+        ),
+    },
+    {
+      key: 'when',
+      header: 'When (UTC)',
+      fit: true,
+      cell: (row) => (
+        <>
+          <Ago at={row.at} />
+          <span className="sub wide-only" title={utcText(row.at)}>
+            {utcText(row.at).slice(0, -SECONDS_CHARS)}
+          </span>
+        </>
+      ),
     },
   ];
 }
 
-type Filters = { readonly type?: string; readonly person?: string; readonly outcome?: string; readonly entry?: string };
-
-function FilterBar({ filters, onChange }: { filters: Filters; onChange: (next: Filters) => void }) {
-  const members = useMembers();
-  const [type, setType] = useState(filters.type ?? '');
+/** A break in the log is drawn as one: nothing is closed up. */
+function gapBetween(above: Entry, below: Entry, whole: boolean) {
+  if (above.generation === null || below.generation === null) return null;
+  if (above.generation !== below.generation)
+    return (
+      <span>
+        Generation {above.generation} of the log begins here. What is below was sealed in generation {below.generation},
+        under a name and a count of its own; its bundles still verify.
+      </span>
+    );
+  const missing = above.position! - below.position! - 1;
+  if (!whole || missing < 1) return null;
   return (
-    <>
-      <form
-        className="grow"
-        onSubmit={(event) => {
-          event.preventDefault();
-          onChange({ ...filters, type: type.trim() });
-        }}
-      >
-        <SearchField
-          label="Type of entry"
-          placeholder="Begins with, for instance engagement."
-          value={type}
-          maxLength={100}
-          onChange={(event) => {
-            setType(event.target.value);
-            if (event.target.value === '') onChange({ ...filters, type: '' });
-          }}
-          shortcut="/"
-        />
-      </form>
-      <FilterSelect
-        label="Person"
-        value={filters.person ?? 'all'}
-        onChange={(person) => onChange({ ...filters, person: person === 'all' ? '' : person })}
-        choices={[
-          { value: 'all', label: 'Anybody' },
-          ...(members.data?.members ?? []).map((member) => ({ value: member.id, label: member.label })),
-        ]}
-      />
-      <FilterSelect
-        label="Outcome"
-        value={filters.outcome ?? 'all'}
-        onChange={(outcome) => onChange({ ...filters, outcome: outcome === 'all' ? '' : outcome })}
-        choices={[
-          { value: 'all', label: 'Any outcome' },
-          { value: 'allowed', label: 'Allowed' },
-          { value: 'denied', label: 'Denied' },
-          { value: 'failed', label: 'Failed' },
-        ]}
-      />
-      {(filters.type || filters.person || filters.outcome) && (
-        <Button
-          look="quiet"
-          small
-          icon="cross"
-          onClick={() => {
-            setType('');
-            onChange({});
-          }}
-        >
-          Clear
+    <span>
+      {missing === 1 ? 'One entry is' : `${missing} entries are`} missing: positions {below.position! + 1} to{' '}
+      {above.position! - 1} are in the signed log, and the database no longer has them.
+    </span>
+  );
+}
+
+function useEntries(filters: Filters) {
+  const key = JSON.stringify({ ...filters, entry: undefined });
+  // The present is taken once for each set of filters: the pages of one search must share one period.
+  // oxlint-disable-next-line react-hooks/exhaustive-deps
+  const query = useMemo(() => queryOf(filters, Date.now()), [key]);
+  const list = useInfiniteQuery({
+    queryKey: ['audit-trail', query],
+    queryFn: ({ pageParam, signal }) =>
+      request<EntryPage>('/api/audit-trail', { query: { ...query, cursor: pageParam }, signal }),
+    initialPageParam: null as string | null,
+    getNextPageParam: (last) => last.nextCursor,
+  });
+  const { data, hasNextPage, isFetchingNextPage, fetchNextPage } = list;
+  const pages = data?.pages ?? [];
+  const goesOn =
+    hasNextPage && !isFetchingNextPage && pages.length < EMPTY_PAGES_MAX && pages.at(-1)?.entries.length === 0;
+  useEffect(() => {
+    if (goesOn) void fetchNextPage();
+  }, [goesOn, fetchNextPage]);
+  return { list, query };
+}
+
+function Foot({ list }: { list: ReturnType<typeof useEntries>['list'] }) {
+  const pages = list.data?.pages ?? [];
+  const shown = pages.reduce((sum, page) => sum + page.entries.length, 0);
+  const searched = pages.reduce((sum, page) => sum + page.searched, 0);
+  return (
+    <div className="row row--between">
+      <output className="list__count">
+        {shown} {shown === 1 ? 'entry' : 'entries'}
+        {list.hasNextPage ? ' so far' : ''}
+        {searched > shown && `, ${searched.toLocaleString('en-GB')} looked through`}
+      </output>
+      {list.hasNextPage && (
+        <Button small busy={list.isFetchingNextPage} onClick={() => void list.fetchNextPage()}>
+          {searched > shown ? 'Search further back' : 'Load more'}
         </Button>
       )}
-    </>
+    </div>
+  );
+}
+
+function NoEntries({ whole, busy }: { whole: boolean; busy: boolean }) {
+  if (busy) return <Empty title="Looking further back">{<p>No match among the newest entries yet.</p>}</Empty>;
+  return (
+    <Empty title="No such entries">
+      {whole ? (
+        <p>The first entry is written with the first thing that somebody does.</p>
+      ) : (
+        <p>Nothing matches every filter. Try fewer, or a longer time.</p>
+      )}
+    </Empty>
   );
 }
 
@@ -123,61 +168,67 @@ function FilterBar({ filters, onChange }: { filters: Filters; onChange: (next: F
 export function AuditTrailPage() {
   const filters = route.useSearch();
   const navigate = route.useNavigate();
+  const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
   const set = (next: Filters) => {
     const kept = Object.fromEntries(Object.entries(next).filter(([, value]) => value));
     void navigate({ search: kept, replace: true });
   };
-  const list = useInfiniteQuery({
-    queryKey: ['audit-trail', filters.type ?? '', filters.person ?? '', filters.outcome ?? ''],
-    queryFn: ({ pageParam, signal }) =>
-      request<EntryPage>('/api/audit-trail', {
-        query: { cursor: pageParam, type: filters.type, person: filters.person, outcome: filters.outcome },
-        signal,
-      }),
-    initialPageParam: null as string | null,
-    getNextPageParam: (last) => last.nextCursor,
-  });
+  const { list, query } = useEntries(filters);
   const name = useNames();
   const rows = list.data?.pages.flatMap((page) => page.entries);
+  const log = list.data?.pages[0]?.log ?? null;
+  const whole = isWhole(filters);
+  const { entry: _entry, period: _period, ...exported } = filters;
   return (
     <>
-      <PageHead title="Audit trail">
+      <PageHead
+        title="Audit trail"
+        actions={
+          <Link
+            to="/export"
+            search={{ ...exported, ...(query['from'] && { from: query['from'].slice(0, 10) }) }}
+            className={buttonClass()}
+          >
+            Export these…
+          </Link>
+        }
+      >
         What was done and what was refused. Entries are sealed into an append-only log that anybody with its public key
-        can check; open one to do so.
+        can check; open one to do so. <WitnessWord log={log} />
       </PageHead>
       {list.error ? (
         <Failure error={list.error} />
       ) : (
         <DataTable
           label="Audit trail"
-          columns={columnsFor((entry) => set({ ...filters, entry }), name)}
+          columns={columnsFor(log, (entry) => set({ ...filters, entry }), name)}
           rows={rows}
           rowKey={(row) => row.id}
           current={filters.entry ?? null}
           choose
+          selected={selected}
+          onSelect={setSelected}
+          between={(above, below) => gapBetween(above, below, whole)}
           bar={<FilterBar filters={filters} onChange={set} />}
-          empty={
-            <Empty title="No such entries">
-              <p>
-                The first entry is written with the first thing that somebody does. If there are filters, try fewer.
-              </p>
-            </Empty>
-          }
+          empty={<NoEntries whole={whole} busy={list.isFetching} />}
           foot={
-            rows &&
-            rows.length > 0 && (
-              <More
-                shown={rows.length}
-                what={rows.length === 1 ? 'entry' : 'entries'}
-                hasMore={list.hasNextPage}
-                busy={list.isFetchingNextPage}
-                onMore={() => void list.fetchNextPage()}
+            <>
+              <RangeBar
+                entries={rows?.filter((row) => selected.has(row.id)) ?? []}
+                onClear={() => setSelected(new Set())}
               />
-            )
+              {rows && <Foot list={list} />}
+            </>
           }
         />
       )}
-      {filters.entry && <EntryPanel entryId={filters.entry} onClose={() => set({ ...filters, entry: '' })} />}
+      {filters.entry && (
+        <EntryPanel
+          entryId={filters.entry}
+          onClose={() => set({ ...filters, entry: '' })}
+          onNarrow={(narrowed) => set(narrowed)}
+        />
+      )}
     </>
   );
 }

@@ -2,15 +2,13 @@
 import {
   browserPrimitives,
   bytesOf,
-  fromBase64,
+  equalBytes,
   leafHashWith,
-  openCheckpointWith,
-  parseVerifierKeyWith,
   rootFromInclusion,
   toBase64,
-  equalBytes,
-  type Checkpoint,
 } from '@auditrax/tlog/verify-browser';
+import { hashesOf, openSigned, type KeyChange, type VerifyStep } from './browser-key.ts';
+import { checkOutside, type OutsideProof, type OutsideStep } from './browser-outside.ts';
 
 export interface EntryProofInput {
   /** The entry's bytes as text. */
@@ -20,34 +18,11 @@ export interface EntryProofInput {
   readonly proof: readonly string[];
   /** The signed note. */
   readonly checkpoint: string;
-  /** Verifier key of the log. */
+  /** Verifier key of the log that the reader trusts, and how the log went on from it to other keys. */
   readonly vkey: string;
-}
-
-export interface VerifyStep {
-  readonly name: string;
-  readonly ok: boolean;
-  readonly detail: string;
-}
-
-async function checkSignature(input: EntryProofInput, steps: VerifyStep[]): Promise<Checkpoint | undefined> {
-  const key = await parseVerifierKeyWith(browserPrimitives, input.vkey);
-  steps.push({
-    name: 'The key is well formed',
-    ok: key !== undefined,
-    detail:
-      key === undefined
-        ? 'not a verifier key'
-        : `${key.name}, id ${key.id}. Compare it with one from elsewhere: this one came from the server`,
-  });
-  if (key === undefined) return undefined;
-  const opened = await openCheckpointWith(browserPrimitives, input.checkpoint, [key]);
-  steps.push({
-    name: 'The checkpoint is signed with it',
-    ok: opened.ok,
-    detail: opened.ok ? `${opened.checkpoint.size} entries, root ${toBase64(opened.checkpoint.root)}` : opened.reason,
-  });
-  return opened.ok ? opened.checkpoint : undefined;
+  readonly changes: readonly KeyChange[];
+  /** What others have seen of the log. */
+  readonly outside: OutsideProof | null;
 }
 
 /**
@@ -56,15 +31,15 @@ async function checkSignature(input: EntryProofInput, steps: VerifyStep[]): Prom
  */
 export async function verifyEntryInBrowser(
   input: EntryProofInput,
-): Promise<{ ok: boolean; steps: readonly VerifyStep[] }> {
+): Promise<{ ok: boolean; steps: readonly (VerifyStep | OutsideStep)[] }> {
   const steps: VerifyStep[] = [];
-  const checkpoint = await checkSignature(input, steps);
+  const opened = await openSigned(input, steps);
+  const checkpoint = opened?.checkpoint;
   const leafHash = await leafHashWith(browserPrimitives, bytesOf(input.leaf));
   steps.push({ name: 'The entry was hashed here', ok: true, detail: toBase64(leafHash) });
-  const path = input.proof.map((hash) => fromBase64(hash));
-  const readable = path.every((hash) => hash !== undefined);
+  const path = hashesOf(input.proof);
   const size = checkpoint?.size ?? 0;
-  const root = readable
+  const root = path
     ? await rootFromInclusion(browserPrimitives, { index: input.index, size, leafHash, proof: path })
     : undefined;
   steps.push({
@@ -73,7 +48,7 @@ export async function verifyEntryInBrowser(
     detail:
       root === undefined
         ? `no path for index ${input.index} of ${size}`
-        : `${path.length} hashes give ${toBase64(root)}`,
+        : `${input.proof.length} hashes give ${toBase64(root)}`,
   });
   const same = root !== undefined && checkpoint !== undefined && equalBytes(root, checkpoint.root);
   steps.push({
@@ -83,5 +58,13 @@ export async function verifyEntryInBrowser(
       ? `entry ${input.index} is in the log as it was written`
       : 'the entry, its place or the path was changed',
   });
-  return { ok: steps.every((step) => step.ok), steps };
+  const holds = async (epoch: { size: number; root: Uint8Array }): Promise<boolean> => {
+    const hashes = hashesOf(input.outside?.path ?? []);
+    if (hashes === undefined) return false;
+    const found = await rootFromInclusion(browserPrimitives, { ...epoch, index: input.index, leafHash, proof: hashes });
+    return found !== undefined && equalBytes(found, epoch.root);
+  };
+  // What cannot be said of outsiders is no fault of the entry; what is said and does not hold is.
+  const seen = opened === undefined ? [] : await checkOutside({ ...opened, holds }, input.outside);
+  return { ok: [...steps, ...seen].every((step) => step.ok !== false), steps: [...steps, ...seen] };
 }

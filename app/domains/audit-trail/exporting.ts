@@ -2,20 +2,36 @@ import { AppError, uuidV4, type Uuid } from '@auditrax/base';
 import type { TenantContext } from '@auditrax/tenancy';
 import {
   BUNDLE_ENTRIES_MAX,
+  BUNDLE_EPOCHS_MAX,
+  BUNDLE_HANDOVERS_MAX,
   beginBundle,
   completeBundle,
+  consistencyNeeds,
+  erasedDigests,
   fromBase64,
+  KEY_ROTATED_TYPE,
+  leafObject,
+  parseCheckpointText,
+  parseNote,
+  PERSON_ERASED_TYPE,
   verifierScript,
   type BundleBase,
+  type BundleProofs,
+  type EpochEvidence,
+  type LogProof,
 } from '@auditrax/tlog';
-import { PROOFS_PER_CALL_MAX } from '../../platform/audit/index.ts';
+import { auditFromCall, PROOFS_PER_CALL_MAX } from '../../platform/audit/index.ts';
 import { stepUpAction } from '../access/index.ts';
+import { readApprovals } from './approvals.ts';
 import { packBundle } from './bundle-file.ts';
 import type { AuditTrailCode } from './errors.ts';
+import { requireWhole } from './narrowed.ts';
 import type { AuditTrailDeps, SteppingAsker } from './ports.ts';
 import * as queries from './queries.ts';
 
 const DAY_MS = 86_400_000;
+/** Erasures and changes of the key that are looked through for one bundle; an erasure is an entry, not a value. */
+const RELATED_ENTRIES_MAX = 2000;
 /** Leaves read at once (4 KiB each at most). */
 const LEAVES_PER_READ_MAX = 500;
 
@@ -72,28 +88,71 @@ async function readLeaves(deps: AuditTrailDeps, context: TenantContext, range: R
   return leaves;
 }
 
+/** Later erasures of values in the range, and changes of the log's key: without them a reader would misread it. */
+async function readRelated(
+  deps: AuditTrailDeps,
+  context: TenantContext,
+  { range, leaves }: { range: Range; leaves: readonly Uint8Array[] },
+): Promise<Map<number, Uint8Array>> {
+  const rows = await deps.door.scoped(
+    context,
+    queries.entriesOutside(context, {
+      ...range,
+      types: [PERSON_ERASED_TYPE, KEY_ROTATED_TYPE],
+      limit: RELATED_ENTRIES_MAX,
+    }),
+  );
+  const named = new Set(leaves.flatMap((leaf) => leafObject(leaf)['_sd'] ?? []));
+  const needed = rows.filter(({ leaf }) => {
+    const erased = erasedDigests(leaf);
+    return erased.length === 0 || erased.some((digest) => named.has(digest));
+  });
+  return new Map(needed.map(({ idx, leaf }) => [Number(idx), leaf]));
+}
+
+/**
+ * Epochs that bracket the range. Read before the export is logged, so that its entry covers them too. While the
+ * super-log has not seen the range, the bundle is valid and unwitnessed.
+ */
+async function readEpochs(
+  deps: AuditTrailDeps,
+  context: TenantContext,
+  range: Range & { origin: string },
+): Promise<readonly EpochEvidence[]> {
+  const { from, to, origin } = range;
+  const epochs = await deps.ledger.epochs({ tenantId: context.tenantId, from, to });
+  const own = epochs.filter(
+    ({ checkpoint }) => parseCheckpointText(parseNote(checkpoint)?.text ?? '')?.origin === origin,
+  );
+  return own.sort((a, b) => a.index - b.index).slice(-BUNDLE_EPOCHS_MAX);
+}
+
 /** The entry stands in the signed log before the first byte of the bundle leaves. */
 async function logExport(
   deps: AuditTrailDeps,
   asker: SteppingAsker,
-  { period, base, assertionHash }: { period: Period; base: BundleBase; assertionHash: string },
+  {
+    period,
+    base,
+    assertionHash,
+    approvals,
+  }: { period: Period; base: BundleBase; assertionHash: string; approvals: number },
 ): Promise<{ entryId: Uuid; index: number }> {
   const { caller, requestId } = asker;
   const { entryId } = await deps.door.transaction(caller.tenant, (tx) =>
     deps.recordAudit(tx, {
       type: 'audit-trail.exported',
-      actor: { personId: caller.personId, sessionId: caller.sessionId },
+      ...auditFromCall({ caller, requestId }),
       resource: ['export', uuidV4(deps.random)],
       outcome: 'allowed',
-      tokenHash: caller.tokenHash,
       stepUpHash: assertionHash,
-      requestId,
       public: {
         bundle: base.digest,
         from: base.manifest.from,
         to: base.manifest.to,
         periodFrom: period.from,
         periodTo: period.to,
+        approvals,
       },
     }),
   );
@@ -115,10 +174,54 @@ async function proofsFor(
   return proofs;
 }
 
+/** Everything that is proven to one checkpoint: the newest, read once, so that no two sizes can be mixed. */
+async function proveBundle(
+  deps: AuditTrailDeps,
+  context: TenantContext,
+  { base, exported }: { base: BundleBase; exported: { entryId: Uuid; index: number } },
+): Promise<BundleProofs> {
+  const { tenantId } = context;
+  const [own] = await deps.door.scoped(context, queries.entryById(context, exported.entryId));
+  const { size, note } = await deps.ledger.checkpoint(tenantId);
+  const { from, to } = base.manifest;
+  const indexes = Array.from({ length: to - from }, (_, at) => from + at);
+  const proofs = await proofsFor(deps, tenantId, { size, indexes: [...indexes, ...base.related, exported.index] });
+  const handovers = await readHandovers(deps, tenantId, size);
+  const also = handovers.map(({ checkpoint }) => parseCheckpointText(parseNote(checkpoint)!.text)!.size);
+  const consistency = [];
+  for (const need of consistencyNeeds(base, { size, also })) {
+    const proof = await deps.ledger.consistency({ tenantId, ...need });
+    consistency.push({ ...need, proof: proof.map((hash) => fromBase64(hash)!) });
+  }
+  return {
+    checkpoint: note,
+    proofs: proofs.slice(0, indexes.length),
+    relatedProofs: proofs.slice(indexes.length, -1),
+    exported: { leaf: own!.leaf, index: exported.index, proof: proofs.at(-1)! },
+    consistency,
+    handovers,
+  };
+}
+
+/** For whoever trusts an older key of the log, or only the newest: how one led to the other. */
+async function readHandovers(deps: AuditTrailDeps, tenantId: Uuid, size: number): Promise<LogProof[]> {
+  const changes = await deps.ledger.keyChanges(tenantId);
+  const proofs = changes.map(({ note, leaf, index, proof }) => ({
+    extra: Buffer.from(leaf, 'base64'),
+    index,
+    proof: proof.map((hash) => fromBase64(hash)!),
+    checkpoint: note,
+  }));
+  // One of a moment ago may stand under a checkpoint that is newer than the bundle's.
+  return proofs
+    .filter(({ checkpoint }) => (parseCheckpointText(parseNote(checkpoint)?.text ?? '')?.size ?? 0) <= size)
+    .slice(-BUNDLE_HANDOVERS_MAX);
+}
+
 /**
  * Makes a bundle that is verified offline: entries of a period, each with its proof to one signed checkpoint, and the
- * log's own entry about this export, which names the digest of everything in it. Confidential values go along as
- * digests only. Throws `export_period_invalid`, `export_empty`, `export_too_large`, and what the step-up and the ledger
+ * log's own entry about this export, which names the digest of everything in it. What was approved with a passkey goes
+ * along, for whoever may open it; all other confidential values go as digests only. Throws `export_period_invalid`, `export_empty`, `export_too_large`, `export_narrowed`, and what the step-up and the ledger
  * throw.
  */
 export function trailExporter(deps: AuditTrailDeps) {
@@ -129,21 +232,30 @@ export function trailExporter(deps: AuditTrailDeps) {
     );
     const range = await findRange(deps, context, period);
     const leaves = await readLeaves(deps, context, range);
-    const title = `Audit trail, ${period.from} to ${period.to}`;
+    await requireWhole(
+      deps,
+      asker,
+      leaves.map((leaf) => ({ leaf })),
+    );
+    const approvals = await readApprovals(deps, asker, { range, leaves });
     const base = await beginBundle({
       origin: range.origin,
       from: range.from,
       leaves,
       verifierKey: range.verifierKey,
-      title,
+      title: `Audit trail, ${period.from} to ${period.to}`,
+      epochs: await readEpochs(deps, context, range),
+      witnesses: (await deps.ledger.witnessing()).policy ?? undefined,
+      related: new Map([...(await readRelated(deps, context, { range, leaves })), ...approvals.registrations]),
+      disclosures: approvals.lines,
     });
-    const { entryId, index } = await logExport(deps, asker, { period, base, assertionHash });
-    const [own] = await deps.door.scoped(context, queries.entryById(context, entryId));
-    const { size, note } = await deps.ledger.checkpoint(context.tenantId);
-    const indexes = [...leaves.keys()].map((at) => range.from + at);
-    const proofs = await proofsFor(deps, context.tenantId, { size, indexes: [...indexes, index] });
-    const exported = { leaf: own!.leaf, index, proof: proofs.pop()! };
-    const files = completeBundle(base, { checkpoint: note, proofs, exported });
+    const exported = await logExport(deps, asker, {
+      period,
+      base,
+      assertionHash,
+      approvals: approvals.lines.size,
+    });
+    const files = completeBundle(base, await proveBundle(deps, context, { base, exported }));
     return { zip: packBundle(files), fileName: `auditrax-proof-${period.from}-${period.to}.zip` };
   };
 }

@@ -42,7 +42,7 @@ export const privilegedLogProbe: Probe = {
     }
     const treeSize = await actAndProve(house, done);
     return verdict(done, {
-      green: `A row without its entry could not be committed; changing, removing and emptying entries was refused; an action’s entry verified in a signed tree of ${treeSize} entries, with the key pinned at the first start.`,
+      green: `A row without its entry could not be committed; changing, removing and emptying entries was refused; an action’s entry verified in a signed tree of ${treeSize} entries, with the key pinned at the first start or one that it handed over to.`,
       evidence: { treeSize },
     });
   },

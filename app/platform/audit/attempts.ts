@@ -61,7 +61,14 @@ const kindOf = (input: AuditInput): BudgetKind => (input.type === ATTEMPT_REFUSE
  * the time of the telling the token of the person may be over, and an entry under a person's name needs a living one.
  */
 function sumOf(input: AuditInput, count: number, service: ServiceName): AuditInput {
-  const { actor, tokenHash: _tokenHash, stepUpHash: _stepUpHash, disclosures: _disclosures, ...rest } = input;
+  const {
+    actor,
+    tokenHash: _tokenHash,
+    stepUpHash: _stepUpHash,
+    disclosures: _disclosures,
+    personal: _personal,
+    ...rest
+  } = input;
   const who: Record<string, string> =
     'personId' in actor
       ? { person: actor.personId, ...(actor.sessionId === undefined ? {} : { session: actor.sessionId }) }

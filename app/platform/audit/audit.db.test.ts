@@ -27,9 +27,11 @@ import {
   withGuardErrors,
   type AuditInput,
 } from './index.ts';
+import { LEDGER_FUNCTIONS } from './ledger-queries.ts';
 import { createLedger, type Ledger } from './ledger.ts';
 import { createSequencer, type Sequencer } from './sequencer.ts';
 import { createSigner, type Signer } from './signer.ts';
+import { memoryKeys } from './testing/log-keys.ts';
 import { findLog, createTileStore } from './log-store.ts';
 import { asSuperuser, setBeat } from './testing.ts';
 
@@ -67,7 +69,7 @@ function open(role: TestRole): Database {
     clock: systemClock,
     onRefusal: async () => undefined,
     systemTables: [...SYSTEM_TABLES, PLACEMENT],
-    functions: ['audit.append_observation'],
+    functions: ['audit.append_observation', ...LEDGER_FUNCTIONS],
   });
 }
 
@@ -120,10 +122,11 @@ afterAll(async () => {
 
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'ax-signer-'));
-  signer = createSigner({ journalDirectory: folder, privateKey, originPrefix: PREFIX });
+  signer = createSigner({ journalDirectory: folder, keys: memoryKeys(privateKey), originPrefix: PREFIX });
   await asSuperuser(
     database,
-    'truncate audit.entry, audit.disclosure, audit.pending, audit.log, audit.log_index, audit.log_tile, audit.log_head, audit.checkpoint, audit.mint, app.test_thing cascade',
+    `set session_replication_role = replica;
+     truncate audit.entry, audit.disclosure, audit.pending, audit.log, audit.log_index, audit.log_tile, audit.log_head, audit.checkpoint, audit.mint, app.test_thing cascade`,
   );
   await setBeat(database, 'running');
   return async () => {
@@ -244,7 +247,7 @@ describe('A3: the writers cannot reach around it', () => {
     'delete from audit.pending',
     `insert into audit.pending (tenant_id, entry_id, leaf_hash) values ('${TENANT}', '${TENANT}', '\\x00')`,
     `update audit.beat set beat = now()`,
-    'alter table app.test_thing disable trigger audit_guard',
+    'alter table app.test_thing disable trigger audit_guard_update',
     'set session_replication_role = replica',
     `select audit.append_observation('{}')`,
     `select audit.guard_table('app.test_thing', 'x')`,

@@ -60,6 +60,7 @@ class SequencerLoop implements CellLoop {
   }
 
   async start(): Promise<void> {
+    if (this.#running) return;
     try {
       await this.#deps.sequencer.recover();
     } catch (error) {
@@ -72,6 +73,7 @@ class SequencerLoop implements CellLoop {
   }
 
   keepStarting(): void {
+    if (this.#running) return;
     this.#running = true;
     this.#done = this.#begin();
   }

@@ -8,8 +8,10 @@ import { fromBase64, verifyConsistency } from '@auditrax/tlog';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { startTestDatabase, type TestDatabase, type TestRole } from '../db/testing.ts';
 import { guardError, recordAudit } from './index.ts';
+import { LEDGER_FUNCTIONS } from './ledger-queries.ts';
 import { createLedger, type Ledger } from './ledger.ts';
 import { createSigner, type Signer } from './signer.ts';
+import { memoryKeys } from './testing/log-keys.ts';
 import { asSuperuser } from './testing.ts';
 
 const PREFIX = 'test.example/log/';
@@ -41,6 +43,7 @@ function open(server: TestDatabase, role: TestRole): Database {
     clock: systemClock,
     onRefusal: async () => undefined,
     systemTables: role === 'ax_ledger' ? LEDGER_TABLES : [],
+    functions: role === 'ax_ledger' ? LEDGER_FUNCTIONS : [],
   });
   doors.push(database);
   return database;
@@ -77,7 +80,7 @@ afterAll(async () => {
 
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'ax-signer-'));
-  signer = createSigner({ journalDirectory: folder, privateKey, originPrefix: PREFIX });
+  signer = createSigner({ journalDirectory: folder, keys: memoryKeys(privateKey), originPrefix: PREFIX });
   troubles = [];
   for (const server of [home, south]) {
     await asSuperuser(server, `truncate ${LOG_TABLES.map((name) => `audit.${name}`).join(', ')}, audit.disclosure`);

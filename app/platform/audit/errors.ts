@@ -3,6 +3,8 @@ export type AuditCode =
   | 'audit_input_invalid'
   | 'audit_leaf_too_large'
   | 'audit_sealer_missing'
+  | 'audit_approval_missing'
+  | 'audit_subject_erased'
   | 'audit_log_down'
   | 'audit_log_elsewhere'
   | 'audit_entry_unknown'
@@ -17,6 +19,8 @@ export const problems: Readonly<Record<AuditCode, { status: number; title: strin
   audit_input_invalid: { status: 500, title: 'The action could not be recorded' },
   audit_leaf_too_large: { status: 500, title: 'The action could not be recorded' },
   audit_sealer_missing: { status: 500, title: 'The action could not be recorded' },
+  audit_approval_missing: { status: 500, title: 'The action could not be recorded' },
+  audit_subject_erased: { status: 409, title: 'This person’s data was erased' },
   audit_log_down: { status: 503, title: 'The audit log is not running, so nothing was changed' },
   audit_log_elsewhere: { status: 503, title: 'The workspace is being moved, so nothing was changed' },
   audit_entry_unknown: { status: 404, title: 'Not found' },

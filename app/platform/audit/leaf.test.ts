@@ -4,6 +4,7 @@ import { manualClock, systemRandom, uuidV4 } from '@auditrax/base';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { LEAF_BYTES_MAX, buildLeaf, type AuditInput } from './leaf.ts';
+import { PUBLIC_FACTS } from './public-facts.ts';
 
 const id = uuidV4(systemRandom);
 const deps = { clock: manualClock(1_800_000_000_000), random: systemRandom };
@@ -20,8 +21,12 @@ describe('A12: leaves', () => {
     fc.assert(
       fc.property(
         fc.dictionary(
-          fc.stringMatching(/^[a-z][A-Za-z0-9_]{0,10}$/),
-          fc.oneof(fc.string({ maxLength: 20, unit: 'grapheme' }), fc.maxSafeInteger(), fc.boolean()),
+          fc.stringMatching(/^[a-z][A-Za-z0-9_]{0,10}$/).filter((name) => PUBLIC_FACTS[name] === undefined),
+          fc.oneof(
+            fc.string({ maxLength: 20, unit: 'grapheme' }).filter((text) => !/[\s@]/.test(text)),
+            fc.maxSafeInteger(),
+            fc.boolean(),
+          ),
           { maxKeys: 5 },
         ),
         fc.dictionary(fc.stringMatching(/^[a-z]{1,8}$/), fc.string({ maxLength: 200 }), { maxKeys: 5 }),
@@ -58,6 +63,11 @@ describe('A12: leaves', () => {
       { public: { n: 2 ** 53 } },
       { public: { é: 'x' } },
       { public: { long: 'x'.repeat(401) } },
+      { public: { slug: 'somebody@example.org' } },
+      { public: { reason: 'Nobody N. Example asked for it' } },
+      { public: { neverDeclared: 'two words' } },
+      { public: { kekRef: 'key of somebody@example.org' } },
+      { public: { count: 'many' } },
       { disclosures: { 'a b': 'x' } },
     ];
     for (const part of bad)

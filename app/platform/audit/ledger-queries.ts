@@ -10,11 +10,13 @@ export interface LogRow {
   readonly root: Buffer;
 }
 
-export interface PendingRow {
+/** What waits for the log of one tenant, in the order of its arrival. */
+export interface PendingEntries {
   readonly tenant_id: Uuid;
-  readonly entry_id: Uuid;
-  readonly leaf_hash: Buffer;
-  readonly seq: string;
+  /** Ids, with commas between them. */
+  readonly entry_ids: string;
+  /** Leaf hashes of 32 bytes, one after the other. */
+  readonly leaf_hashes: Buffer;
 }
 
 /** Only one sequencer works at a time; a second one waits here until the first one's transaction is over. */
@@ -38,18 +40,21 @@ export const EVERY_TENANT: CellScope = { inside: false, tenants: [] };
  * Claim by deletion: an entry that commits late with a lower number is met later, never skipped. Entries of a log that
  * is open in another cell stay where they are: growing it here too would be a fork.
  */
-export function claimPending(batch_entries_max: number, scope: CellScope): Statement<PendingRow> {
+/** By their places in the table, and one row a tenant: the rest of a batch costs less than a thousand rows to take and send. */
+export function claimPending(batch_entries_max: number, scope: CellScope): Statement<PendingEntries> {
   return {
-    sql: `with claimed as (
-            select p.tenant_id, p.entry_id from audit.pending p
-            where (p.tenant_id = any($2::uuid[])) = $3::boolean and not exists (
-              select from audit.log l where l.tenant_id = p.tenant_id and l.moved_to is not null)
-            order by p.seq limit $1
+    sql: `with taken as (
+            delete from audit.pending p where p.ctid = any(array(
+              select w.ctid from audit.pending w
+              where (w.tenant_id = any($2::uuid[])) = $3::boolean and not exists (
+                select from audit.log l where l.tenant_id = w.tenant_id and l.moved_to is not null)
+              order by w.seq limit $1))
+            returning p.tenant_id, p.entry_id, p.leaf_hash, p.seq
           )
-          delete from audit.pending p using claimed c
-          where p.tenant_id = c.tenant_id and p.entry_id = c.entry_id
-          returning p.tenant_id, p.entry_id, p.leaf_hash, p.seq`,
-    parameters: [batch_entries_max, scope.tenants, scope.inside],
+          select t.tenant_id, string_agg(t.entry_id::text, ',' order by t.seq) as entry_ids,
+            string_agg(t.leaf_hash, $4::bytea order by t.seq) as leaf_hashes
+          from taken t group by t.tenant_id`,
+    parameters: [batch_entries_max, scope.tenants, scope.inside, Buffer.alloc(0)],
   };
 }
 
@@ -96,6 +101,61 @@ export function insertLog(row: { tenantId: Uuid; generation: number; origin: str
   };
 }
 
+/** Writes entry 0 of the generation after the one that the leaf names. One row, or an error AX106. */
+export function openGeneration(tenantId: Uuid, leaf: Uint8Array): Statement<{ origin: string }> {
+  return {
+    sql: 'select g.log_origin as origin from audit.open_generation($1, $2) g',
+    parameters: [tenantId, leaf],
+  };
+}
+
+/** Leaf of entry 0 of a later generation. */
+export function logOpening(log: LogKey): Statement<{ leaf: Buffer | null }> {
+  return { sql: 'select audit.log_opening($1, $2) as leaf', parameters: [log.tenantId, log.generation] };
+}
+
+/** Writes the entry by which a log's key changes; its id. One row, or an error AX106. */
+export function announceKey(tenantId: Uuid, leaf: Uint8Array): Statement<{ id: Uuid }> {
+  return { sql: 'select audit.announce_key($1, $2) as id', parameters: [tenantId, leaf] };
+}
+
+export interface KeyChangeRow {
+  readonly tenant_id: Uuid;
+  readonly generation: number;
+  readonly origin: string;
+  readonly idx: string;
+  readonly leaf: Buffer;
+}
+
+/** Entries about their keys, once they have their places, of one tenant's log or of each that is open in this cell. */
+export function keyChanges(tenantId: Uuid | null): Statement<KeyChangeRow> {
+  return {
+    sql: 'select c.tenant_id, c.generation, c.origin, c.idx, c.leaf from audit.key_changes($1::uuid) c',
+    parameters: [tenantId],
+  };
+}
+
+/** Checkpoints that hold an entry, the smallest first. */
+export function checkpointsOver(
+  log: LogKey,
+  index: number,
+  rows_max: number,
+): Statement<{ size: string; note: string }> {
+  return {
+    sql: `select size, note from audit.checkpoint where tenant_id = $1 and generation = $2 and size > $3
+          order by size limit $4`,
+    parameters: [log.tenantId, log.generation, index, rows_max],
+  };
+}
+
+/** Functions of the database that the ledger calls. */
+export const LEDGER_FUNCTIONS: readonly string[] = [
+  'audit.open_generation',
+  'audit.log_opening',
+  'audit.announce_key',
+  'audit.key_changes',
+];
+
 export function insertHead(row: { tenantId: Uuid; generation: number; root: Uint8Array }): Statement {
   return {
     sql: 'insert into audit.log_head (tenant_id, generation, size, root) values ($1, $2, 0, $3)',
@@ -103,24 +163,34 @@ export function insertHead(row: { tenantId: Uuid; generation: number; root: Uint
   };
 }
 
-export interface IndexRow {
+/** Entries that one log takes on, in their order, from the place `first` on. */
+export interface IndexRows {
   readonly tenantId: Uuid;
   readonly generation: number;
-  readonly index: number;
-  readonly entryId: Uuid;
-  readonly leafHash: Uint8Array;
+  readonly first: number;
+  readonly count: number;
+  readonly pending: PendingEntries;
 }
 
-export function insertIndexRows(rows: readonly IndexRow[]): Statement {
+/** The hashes travel as one value: an array of a thousand of them costs more to write and to read than their rows. */
+export function insertIndexRows(logs: readonly IndexRows[]): Statement {
+  let before = 0;
+  const offsets = logs.map(({ count }) => (before += count) - count);
   return {
     sql: `insert into audit.log_index (tenant_id, generation, idx, entry_id, leaf_hash)
-          select * from unnest($1::uuid[], $2::integer[], $3::bigint[], $4::uuid[], $5::bytea[])`,
+          select l.tenant_id, l.generation, l.first + k, ($6::uuid[])[l.before + k + 1],
+            substring($7::bytea from (l.before + k) * 32 + 1 for 32)
+          from unnest($1::uuid[], $2::integer[], $3::bigint[], $4::integer[], $5::integer[])
+            as l (tenant_id, generation, first, before, entries)
+          cross join lateral generate_series(0, l.entries - 1) k`,
     parameters: [
-      rows.map((row) => row.tenantId),
-      rows.map((row) => row.generation),
-      rows.map((row) => row.index),
-      rows.map((row) => row.entryId),
-      rows.map((row) => row.leafHash),
+      logs.map((log) => log.tenantId),
+      logs.map((log) => log.generation),
+      logs.map((log) => log.first),
+      offsets,
+      logs.map(({ count }) => count),
+      `{${logs.map(({ pending }) => pending.entry_ids).join(',')}}`,
+      Buffer.concat(logs.map(({ pending }) => pending.leaf_hashes)),
     ],
   };
 }
@@ -221,6 +291,19 @@ export function latestCheckpoint(log: LogKey): Statement<CheckpointRow> {
   };
 }
 
+/** Checkpoints of less than `below` entries, the largest first. */
+export function checkpointsBelow(
+  log: LogKey,
+  below: number,
+  rows_max: number,
+): Statement<{ size: string; note: string }> {
+  return {
+    sql: `select size, note from audit.checkpoint where tenant_id = $1 and generation = $2 and size < $3
+          order by size desc limit $4`,
+    parameters: [log.tenantId, log.generation, below, rows_max],
+  };
+}
+
 export function indexOfEntry(tenantId: Uuid, entryId: Uuid): Statement<{ generation: number; idx: string }> {
   return {
     sql: 'select generation, idx from audit.log_index where tenant_id = $1 and entry_id = $2',
@@ -228,10 +311,20 @@ export function indexOfEntry(tenantId: Uuid, entryId: Uuid): Statement<{ generat
   };
 }
 
-/** Origins of the logs that are open in a cell. */
-export function logOrigins(): Statement<{ origin: string }> {
-  return { sql: 'select l.origin from audit.log l where l.moved_to is null order by l.created_at', parameters: [] };
+export interface GenerationRow {
+  readonly tenant_id: Uuid;
+  readonly origin: string;
+  readonly generation: number;
+  readonly size: string;
 }
+
+/** Every generation of the logs that are open in a cell. */
+export const logGenerations: Statement<GenerationRow> = {
+  sql: `select l.tenant_id, l.origin, l.generation, h.size from audit.log l
+        join audit.log_head h on h.tenant_id = l.tenant_id and h.generation = l.generation
+        where l.moved_to is null order by l.tenant_id, l.generation`,
+  parameters: [],
+};
 
 /** Where tenants live that do not live in home's shared tables. */
 export const placedTenants: Statement<{ tenant_id: Uuid; cell: string }> = {

@@ -1,6 +1,15 @@
 import { AppError, type Uuid } from '@auditrax/base';
-import type { SystemDoor } from '@auditrax/tenancy';
-import { TILE_WIDTH, edgeRoot, equalBytes, partialWidth, tileHashes, type Edge, type TileReader } from '@auditrax/tlog';
+import type { Statement, SystemDoor } from '@auditrax/tenancy';
+import {
+  TILE_WIDTH,
+  edgeRoot,
+  equalBytes,
+  partialWidth,
+  tileHashes,
+  type Checkpoint,
+  type Edge,
+  type TileReader,
+} from '@auditrax/tlog';
 import type { AuditCode } from './errors.ts';
 import { fullTile, leafHashes, logOf, tileRoots, type LogKey, type LogRow } from './ledger-queries.ts';
 
@@ -34,35 +43,51 @@ export interface TileStore {
   readerFor(log: LogKey): TileReader;
 }
 
+/** Where the hashes of one tree are stored. */
+export interface TileStatements {
+  /** Tells the tree from others in a cache. */
+  readonly name: string;
+  full(tile: { level: number; n: number }): Statement<{ data: Buffer }>;
+  leaves(range: { from: number; to: number }): Statement<{ hash: Buffer }>;
+  /** Roots of full tiles at `level`: the hashes of the (partial) tile one level up. */
+  roots(range: { level: number; from: number; to: number }): Statement<{ hash: Buffer }>;
+}
+
 /** Tiles from the database: full ones as stored, partial ones from the leaf hashes or from the roots one level below. */
-export function createTileStore(door: SystemDoor): TileStore {
+export function createTileReaders(door: SystemDoor): (tree: TileStatements) => TileReader {
   const cache = new Map<string, Uint8Array>();
   const remember = (key: string, data: Uint8Array): Uint8Array => {
     cache.set(key, data);
     if (cache.size > TILES_CACHED_MAX) cache.delete(cache.keys().next().value!);
     return data;
   };
-  const partial = async (
-    log: LogKey,
-    { level, n, width }: { level: number; n: number; width: number },
-  ): Promise<Uint8Array> => {
-    const range = { from: n * TILE_WIDTH, to: n * TILE_WIDTH + width };
+  return (tree) => async (tile) => {
+    const key = `${tree.name}/${tile.level}/${tile.n}`;
+    const known = cache.get(key);
+    if (known !== undefined) return known;
+    if (tile.width === TILE_WIDTH) {
+      const [row] = await door.system(tree.full(tile));
+      if (row !== undefined) return remember(key, row.data);
+    }
+    const range = { from: tile.n * TILE_WIDTH, to: tile.n * TILE_WIDTH + tile.width };
     const rows = await door.system(
-      level === 0 ? leafHashes(log, range) : tileRoots(log, { level: level - 1, ...range }),
+      tile.level === 0 ? tree.leaves(range) : tree.roots({ level: tile.level - 1, ...range }),
     );
     return Buffer.concat(rows.map((row) => row.hash));
   };
+}
+
+/** Tiles of the logs of tenants. */
+export function createTileStore(door: SystemDoor): TileStore {
+  const readers = createTileReaders(door);
   return {
-    readerFor: (log) => async (tile) => {
-      const key = `${log.tenantId}/${log.generation}/${tile.level}/${tile.n}`;
-      const known = cache.get(key);
-      if (known !== undefined) return known;
-      if (tile.width === TILE_WIDTH) {
-        const [row] = await door.system(fullTile(log, tile));
-        if (row !== undefined) return remember(key, row.data);
-      }
-      return partial(log, tile);
-    },
+    readerFor: (log) =>
+      readers({
+        name: `${log.tenantId}/${log.generation}`,
+        full: (tile) => fullTile(log, tile),
+        leaves: (range) => leafHashes(log, range),
+        roots: (range) => tileRoots(log, range),
+      }),
   };
 }
 
@@ -70,7 +95,7 @@ export function createTileStore(door: SystemDoor): TileStore {
  * The growing edge of a log, rebuilt from what is stored and checked against the head: a table that was edited below
  * the tree is noticed before anything is appended to it. Throws `audit_head_corrupt`.
  */
-export async function loadEdge(log: Log, tiles: TileReader): Promise<Edge> {
+export async function loadEdge(log: Checkpoint, tiles: TileReader): Promise<Edge> {
   const partial: Uint8Array[][] = [];
   for (let level = 0; TILE_WIDTH ** level <= log.size; level += 1) {
     const width = partialWidth(log.size, level);

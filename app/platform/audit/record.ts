@@ -1,9 +1,12 @@
 import { AppError, systemClock, systemRandom, type Clock, type Random, type Uuid } from '@auditrax/base';
 import type { ScopedTransaction, TenantContext } from '@auditrax/tenancy';
+import { approvalOf } from '../http/approvals.ts';
+import { decisionOf } from '../http/decisions.ts';
 import type { Call } from '../http/handler.ts';
 import type { AuditCode } from './errors.ts';
-import { buildLeaf, type AuditInput, type Disclosure } from './leaf.ts';
+import { APPROVAL_VALUE, buildLeaf, type AuditInput, type BuiltLeaf, type Disclosure } from './leaf.ts';
 import { insertDisclosure, insertEntry } from './queries.ts';
+import type { SubjectKeys } from './subject-keys.ts';
 
 /** Seals withheld values; `rowId` is the entry's id. The composition root adapts the room that holds the keys. */
 export interface DisclosureSealer {
@@ -15,17 +18,62 @@ export interface RecorderDeps {
   readonly random?: Random;
   /** Without one, an entry with disclosures is refused (`audit_sealer_missing`); entries without any still work. */
   readonly sealer?: DisclosureSealer;
+  /** An entry that names an approval which is not at hand is refused (`audit_approval_missing`). Tests that approve nothing do without. */
+  readonly needsApprovals?: boolean;
+  /** True for what a key store that is out of reach throws: switching away from it must be possible all the same. */
+  readonly isSealFault?: (error: unknown) => boolean;
+  /** Keys of persons. Without them, an entry with values about a person is refused (`audit_sealer_missing`). */
+  readonly subjects?: Pick<SubjectKeys, 'seal'>;
 }
 
 export type RecordAudit = (tx: ScopedTransaction, input: AuditInput) => Promise<{ entryId: Uuid }>;
 
-async function storeDisclosure(
+interface SealedDisclosure {
+  readonly digest: string;
+  readonly sealed: Uint8Array;
+  readonly subject: Uuid | null;
+}
+
+async function sealDisclosure(
   tx: ScopedTransaction,
-  sealer: DisclosureSealer,
+  { sealer, subjects }: RecorderDeps,
   { entryId, disclosure }: { entryId: Uuid; disclosure: Disclosure },
-): Promise<void> {
-  const sealed = await sealer.seal({ context: tx.context, rowId: entryId, value: disclosure.text, tx });
-  await tx.query(insertDisclosure({ tenantId: tx.context.tenantId, entryId, digest: disclosure.digest, sealed }));
+): Promise<SealedDisclosure> {
+  const { subject, text, digest } = disclosure;
+  if (sealer === undefined || (subject !== null && subjects === undefined))
+    throw new AppError<AuditCode>('audit_sealer_missing', 'an entry withholds values without a sealer for them');
+  const value = subject === null ? text : await subjects!.seal(tx, { subject, entryId, text });
+  const sealed = await sealer.seal({ context: tx.context, rowId: entryId, value, tx });
+  return { digest, sealed, subject };
+}
+
+/** Puts what was approved among the withheld values of the entry that names the approval. */
+function withApproval(input: AuditInput, { needsApprovals = false }: RecorderDeps): AuditInput {
+  if (input.stepUpHash === undefined) return input;
+  const approval = approvalOf(input.stepUpHash);
+  if (approval === undefined) {
+    if (!needsApprovals) return input;
+    throw new AppError<AuditCode>('audit_approval_missing', `${input.type} names an approval that is not at hand`);
+  }
+  const value = { [APPROVAL_VALUE]: approval.text };
+  const subject = input.personal?.subject ?? approval.about;
+  return subject === null
+    ? { ...input, disclosures: { ...input.disclosures, ...value } }
+    : { ...input, personal: { subject, values: { ...input.personal?.values, ...value } } };
+}
+
+type Sealed = { readonly built: BuiltLeaf; readonly disclosures: readonly SealedDisclosure[] };
+
+async function sealEntry(
+  tx: ScopedTransaction,
+  deps: RecorderDeps,
+  { input, clock, random }: { input: AuditInput; clock: Clock; random: Random },
+): Promise<Sealed> {
+  const built = buildLeaf(input, { clock, random });
+  const disclosures: SealedDisclosure[] = [];
+  for (const disclosure of built.disclosures)
+    disclosures.push(await sealDisclosure(tx, deps, { entryId: built.entryId, disclosure }));
+  return { built, disclosures };
 }
 
 /**
@@ -33,19 +81,19 @@ async function storeDisclosure(
  * The database repeats the promise (audit.guard_table), so a room that forgets to call it cannot commit.
  */
 export function createRecorder(deps: RecorderDeps = {}): RecordAudit {
-  const { clock = systemClock, random = systemRandom, sealer } = deps;
+  const { clock = systemClock, random = systemRandom } = deps;
+  const sealWith = (tx: ScopedTransaction, input: AuditInput) => sealEntry(tx, deps, { input, clock, random });
   return async (tx, input) => {
-    const built = buildLeaf(input, { clock, random });
-    if (built.disclosures.length > 0 && sealer === undefined) {
-      throw new AppError<AuditCode>(
-        'audit_sealer_missing',
-        `audit entry ${input.type} withholds values without a sealer`,
-      );
-    }
-    await tx.query(insertEntry({ tenantId: tx.context.tenantId, entryId: built.entryId, leaf: built.leaf }));
-    for (const disclosure of built.disclosures) {
-      await storeDisclosure(tx, sealer!, { entryId: built.entryId, disclosure });
-    }
+    const approved = withApproval(input, deps);
+    const { built, disclosures } = await sealWith(tx, approved).catch((error: unknown) => {
+      if (approved === input || deps.isSealFault?.(error) !== true) throw error;
+      // Nothing can be sealed while a tenant's key store is away; the entry says that its approval was not kept.
+      return sealWith(tx, { ...input, public: { ...input.public, approvalKept: false } });
+    });
+    await tx.defer(insertEntry({ tenantId: tx.context.tenantId, entryId: built.entryId, leaf: built.leaf }));
+    // At once: it holds the person's key against an erasure from here on.
+    for (const one of disclosures)
+      await tx.query(insertDisclosure({ tenantId: tx.context.tenantId, entryId: built.entryId, ...one }));
     return { entryId: built.entryId };
   };
 }
@@ -68,10 +116,12 @@ export const recordAudit: RecordAudit = (tx, input) => (installed ?? unsealed)(t
 /** The part of an entry that comes from the verified call, never from the request's text. */
 export function auditFromCall(
   call: Pick<Call, 'caller' | 'requestId'>,
-): Pick<AuditInput, 'actor' | 'tokenHash' | 'requestId'> & { tokenHash: string } {
+): Pick<AuditInput, 'actor' | 'tokenHash' | 'requestId' | 'decision'> & { tokenHash: string } {
+  const decision = decisionOf(call.caller);
   return {
     actor: { personId: call.caller.personId, sessionId: call.caller.sessionId },
     tokenHash: call.caller.tokenHash,
     requestId: call.requestId,
+    ...(decision === undefined ? {} : { decision }),
   };
 }

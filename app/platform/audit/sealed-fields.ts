@@ -1,5 +1,5 @@
 /** Stable numbers of the sealed columns of this schema; never reused. */
-export const sealedFields = { 'audit.disclosure.sealed': 3001 } as const;
+export const sealedFields = { 'audit.disclosure.sealed': 3001, 'audit.subject_key.sealed': 3002 } as const;
 
 /** Where they are stored, for re-encryption. An entry may withhold several values, all bound to the entry. */
 export const sealedColumns = [
@@ -10,5 +10,13 @@ export const sealedColumns = [
     service: 'workspace',
     key: 'entry_id',
     row: 'entry_id',
+  },
+  {
+    column: 'audit.subject_key.sealed',
+    field: 3002,
+    purpose: 'fields',
+    service: 'workspace',
+    key: 'subject',
+    row: 'subject',
   },
 ] as const;

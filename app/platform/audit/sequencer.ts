@@ -1,25 +1,16 @@
 import { AppError, systemRandom, type Random, type Uuid } from '@auditrax/base';
 import type { SystemDoor, SystemTransaction } from '@auditrax/tenancy';
-import {
-  EMPTY_EDGE,
-  appendLeaves,
-  consistencyProof,
-  edgeRoot,
-  emptyRoot,
-  formatAddCheckpoint,
-  formatCheckpointText,
-  toBase64,
-  type Edge,
-  type FullTile,
-} from '@auditrax/tlog';
+import { EMPTY_EDGE, appendLeaves, edgeRoot, emptyRoot, type Edge, type FullTile } from '@auditrax/tlog';
 import type { AuditCode } from './errors.ts';
 import * as queries from './ledger-queries.ts';
+import { assertNotBehind, signHead } from './head-signing.ts';
 import { createTileStore, loadEdge, logFromRow, type Log, type TileStore } from './log-store.ts';
-import type { SignerClient } from './signer-client.ts';
-import type { SignerVerdict } from './signer.ts';
+import type { HeadSigner } from './signer-client.ts';
 
 /** Entries moved in one transaction: where the fixed cost of a batch no longer matters. */
 export const BATCH_ENTRIES_MAX = 1024;
+
+const HASH_BYTES = 32;
 
 export interface SequencedEntry {
   readonly tenantId: Uuid;
@@ -31,7 +22,7 @@ export interface SequencedEntry {
 
 export interface SequencerDeps {
   readonly door: SystemDoor;
-  readonly signer: SignerClient;
+  readonly signer: HeadSigner;
   /** New logs get `<originPrefix><random>/<generation>`. Ends in a slash. */
   readonly originPrefix: string;
   readonly random?: Random;
@@ -59,6 +50,7 @@ interface OpenLog {
   edge: Edge;
   /** Size the signer last signed. */
   signed: number;
+  readonly opening?: Uint8Array | undefined;
 }
 
 interface Growth {
@@ -66,19 +58,7 @@ interface Growth {
   readonly edge: Edge;
   readonly root: Uint8Array;
   readonly full: readonly FullTile[];
-  readonly entries: readonly queries.PendingRow[];
-}
-
-/** Enforcer, replaceable as a module: a head that the signer has already left behind is not to be built upon. */
-export function assertNotBehind(log: Log, signed: { size: number; root: string }): void {
-  const ahead = signed.size > log.size;
-  const forked = signed.size === log.size && signed.size > 0 && signed.root !== toBase64(log.root);
-  if (!ahead && !forked) return;
-  throw new AppError<AuditCode>(
-    'audit_log_behind_signer',
-    `${log.origin}: the database has ${log.size} entries${forked ? ' with another root' : ''}, ${signed.size} were signed. ` +
-      'This database was restored or rewritten: bring back the newer one, or begin a new generation with a signed gap statement',
-  );
+  readonly pending: queries.PendingEntries;
 }
 
 /** What the sequencer keeps between batches; all of it can be read again from the database and the signer. */
@@ -129,7 +109,8 @@ async function recover(working: Working): Promise<void> {
     const signed = await signer.state(log.origin);
     assertNotBehind(log, signed);
     if (log.size === 0) continue;
-    const open = { log, edge: await loadEdge(log, working.tiles.readerFor(log)), signed: signed.size };
+    const edge = await loadEdge(log, working.tiles.readerFor(log));
+    const open = { log, edge, signed: signed.size, opening: await openingOf(door, log, signed.size) };
     // Equal sizes are signed again: a crash may have come between the signature and its publication.
     await publish(working, open);
     working.logs.set(log.tenantId, open);
@@ -139,13 +120,19 @@ async function recover(working: Working): Promise<void> {
 async function openLog(working: Working, tx: SystemTransaction, tenantId: Uuid): Promise<OpenLog> {
   const known = working.logs.get(tenantId);
   if (known !== undefined) return known;
-  const { originPrefix, random = systemRandom, signer } = working.deps;
+  const { originPrefix, random = systemRandom, signer, door } = working.deps;
   const [row] = await tx.query(queries.logOf(tenantId));
   if (row === undefined) return createLog(tx, { tenantId, originPrefix, random });
   const log = logFromRow(row);
   const [signed, edge] = await Promise.all([signer.state(log.origin), loadEdge(log, working.tiles.readerFor(log))]);
   assertNotBehind(log, signed);
-  return { log, edge, signed: signed.size };
+  return { log, edge, signed: signed.size, opening: await openingOf(door, log, signed.size) };
+}
+
+/** The signer reads entry 0 of a later generation before it signs any of it. */
+async function openingOf(door: SystemDoor, log: Log, signed: number): Promise<Uint8Array | undefined> {
+  if (signed > 0 || log.generation === 1) return undefined;
+  return (await door.system(queries.logOpening(log)))[0]?.leaf ?? undefined;
 }
 
 async function grow(
@@ -156,21 +143,19 @@ async function grow(
   const claimed = await tx.query(queries.claimPending(BATCH_ENTRIES_MAX, scope));
   await tx.query(queries.beat);
   if (claimed.length === 0) return [];
-  const ordered = claimed.sort((a, b) => Number(a.seq) - Number(b.seq));
   const growths: Growth[] = [];
-  for (const [tenantId, entries] of Map.groupBy(ordered, (row) => row.tenant_id)) {
-    growths.push(append(await openLog(working, tx, tenantId), entries));
-  }
+  for (const pending of claimed) growths.push(append(await openLog(working, tx, pending.tenant_id), pending));
   await store(tx, growths);
   return growths;
 }
 
 /** The commit is durable: what was computed becomes what is remembered. */
 function adopt(working: Working, growths: readonly Growth[]): void {
-  for (const { open, edge, root, entries } of growths) {
+  for (const { open, edge, root, pending } of growths) {
     const { tenantId } = open.log;
     const size = edge.size;
-    const added = entries.map((row, at) => ({ tenantId, entryId: row.entry_id, index: open.log.size + at, size }));
+    const ids = pending.entry_ids.split(',') as Uuid[];
+    const added = ids.map((entryId, at) => ({ tenantId, entryId, index: open.log.size + at, size }));
     open.log = { ...open.log, size, root };
     open.edge = edge;
     working.logs.set(tenantId, open);
@@ -179,7 +164,7 @@ function adopt(working: Working, growths: readonly Growth[]): void {
 }
 
 async function publish(working: Working, open: OpenLog): Promise<void> {
-  const note = await signHead(working.deps.signer, open, working.tiles);
+  const note = await signHead(working.deps.signer, open, working.tiles.readerFor(open.log));
   await working.deps.door.system(queries.insertCheckpoint({ ...open.log, note }));
   open.signed = open.log.size;
 }
@@ -213,23 +198,24 @@ async function createLog(
   return { log: { tenantId, generation, origin, size: 0, root }, edge: EMPTY_EDGE, signed: 0 };
 }
 
-function append(open: OpenLog, entries: readonly queries.PendingRow[]): Growth {
+function append(open: OpenLog, pending: queries.PendingEntries): Growth {
+  const { leaf_hashes } = pending;
   const { edge, full } = appendLeaves(
     open.edge,
-    entries.map((row) => row.leaf_hash),
+    Array.from({ length: leaf_hashes.length / HASH_BYTES }, (_, at) =>
+      leaf_hashes.subarray(at * HASH_BYTES, (at + 1) * HASH_BYTES),
+    ),
   );
-  return { open, edge, root: edgeRoot(edge), full, entries };
+  return { open, edge, root: edgeRoot(edge), full, pending };
 }
 
 async function store(tx: SystemTransaction, growths: readonly Growth[]): Promise<void> {
-  const rows = growths.flatMap(({ open, entries }) =>
-    entries.map((row, at) => ({
-      ...open.log,
-      index: open.log.size + at,
-      entryId: row.entry_id,
-      leafHash: row.leaf_hash,
-    })),
-  );
+  const rows = growths.map(({ open, edge, pending }) => ({
+    ...open.log,
+    first: open.log.size,
+    count: edge.size - open.log.size,
+    pending,
+  }));
   await tx.query(queries.insertIndexRows(rows));
   for (const { open, full } of growths) {
     for (const tile of full)
@@ -244,28 +230,4 @@ async function store(tx: SystemTransaction, growths: readonly Growth[]): Promise
   const moved = await tx.query(queries.moveHeads(moves));
   if (moved.length !== moves.length)
     throw new AppError<AuditCode>('audit_head_moved', 'another sequencer moved a head');
-}
-
-/**
- * Proves the growth since the last signature and gets the head signed. When a reply of the signer was lost, it stands
- * further than we remember: then the growth is proved from where it stands, once.
- */
-async function signHead(signer: SignerClient, open: OpenLog, tiles: TileStore): Promise<string> {
-  const { log } = open;
-  let verdict = await askSigner(signer, open, tiles);
-  if (!verdict.ok && verdict.reason === 'old-size' && 'state' in verdict && verdict.state.size <= log.size) {
-    open.signed = verdict.state.size;
-    verdict = await askSigner(signer, open, tiles);
-  }
-  if (verdict.ok) return verdict.note;
-  throw new AppError<AuditCode>(
-    'audit_log_behind_signer',
-    `${log.origin}: the signer refused size ${log.size}: ${verdict.reason}`,
-  );
-}
-
-async function askSigner(signer: SignerClient, { log, signed }: OpenLog, tiles: TileStore): Promise<SignerVerdict> {
-  const grown = signed > 0 && signed < log.size;
-  const proof = grown ? await consistencyProof({ from: signed, to: log.size }, tiles.readerFor(log)) : [];
-  return signer.addCheckpoint(formatAddCheckpoint({ oldSize: signed, proof, checkpoint: formatCheckpointText(log) }));
 }
