@@ -1,10 +1,17 @@
+import { createHash } from 'node:crypto';
+import { verifyAuthenticationResponse } from '@simplewebauthn/server';
 import { manualClock, systemRandom, uuidV4, type Json, type Uuid } from '@auditrax/base';
+import { approvalIn, checkApproval, nodePrimitives, parseApproval, publicKeyHashOf } from '@auditrax/tlog';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { createRecorder } from '../../platform/audit/index.ts';
+import { approvalOf } from '../../platform/http/approvals.ts';
 import type { Caller, Role } from '../../platform/http/handler.ts';
 import { CEREMONY_SECONDS_MAX } from '../identity/index.ts';
 import * as identity from '../identity/service.ts';
 import { mintToken } from '../identity/token-mint.ts';
 import { doors, type Enrolled, type SeededIssuer, startSeededIssuer } from '../tenants/testing/seeded-issuer.ts';
+import { eraseMember, previewErasure } from './erasing.ts';
+import { requireSecondPasskey } from './second-passkey.ts';
 import * as access from './service.ts';
 import { stepUpAction } from './step-up-action.ts';
 import { createStepUpVerifier } from './step-up-verifier.ts';
@@ -45,11 +52,24 @@ async function signIn(person: Enrolled): Promise<Signed> {
   return { caller: await house.callerOf(opened.token), cookie: opened.token, person };
 }
 
+/** What is read from the database first is a matter of the routes (routes.db.test.ts). */
+const mechanism = () => ({ ...house.deps, subjects: {} });
+
 /** Asks for a confirmation and answers it; gives the header and the new cookie. */
 async function confirm(signed: Signed, operation: string, input: Readonly<Record<string, Json>>) {
-  const begun = await access.beginStepUp(house.deps, signed.caller, { operation, input });
+  const begun = await access.beginStepUp(mechanism(), signed.caller, { operation, input });
   const assertion = signed.person.device.authenticate(begun.options);
   return { header: encode({ challengeId: begun.challengeId, assertion }), cookie: begun.opened!.token, begun };
+}
+
+/** The approval of an entry as an auditor gets it, opened with the tenant's ring. */
+async function keptApproval(caller: Caller, entryId: Uuid) {
+  const rows = await house.rows<{ sealed: Buffer }>('select sealed from audit.disclosure where entry_id = $1', [
+    entryId,
+  ]);
+  const place = { context: caller.tenant, field: 'audit.disclosure.sealed', rowId: entryId } as const;
+  const lines = await Promise.all(rows.map(({ sealed }) => house.deps.sealer.openText({ ...place, sealed })));
+  return parseApproval(lines.flatMap((line) => approvalIn(line) ?? [])[0]!)!;
 }
 
 const mintWith = (cookie: string, stepUp: string, operation: string) =>
@@ -64,7 +84,10 @@ async function verified(signed: Signed, operation: string, input: Readonly<Recor
   const { header, cookie } = await confirm(signed, operation, input);
   const { token } = await mintWith(cookie, header, operation);
   const verify = createStepUpVerifier({ doors, clock });
-  const stepUp = await verify(await house.claimsOf(token), header, stepUpAction(signed.caller, operation, input));
+  const stepUp = await verify(await house.claimsOf(token), {
+    header,
+    action: stepUpAction(signed.caller, operation, input),
+  });
   return { caller: signed.caller, requestId: 'request-1', stepUp };
 }
 
@@ -90,8 +113,8 @@ describe('step-up', () => {
     const claims = await house.claimsOf((await mintWith(cookie, header, 'access.invite')).token);
     const verify = createStepUpVerifier({ doors, clock });
     const action = stepUpAction(signed.caller, 'access.invite', input);
-    await verify(claims, header, action);
-    await expect(verify(claims, header, action)).rejects.toEqual(withCode('step_up_refused'));
+    await verify(claims, { header, action });
+    await expect(verify(claims, { header, action })).rejects.toEqual(withCode('step_up_refused'));
   });
 
   it.each([
@@ -103,7 +126,7 @@ describe('step-up', () => {
     const { header, cookie } = await confirm(signed, 'access.invite', input);
     const claims = await house.claimsOf((await mintWith(cookie, header, 'access.invite')).token);
     const verify = createStepUpVerifier({ doors, clock });
-    await expect(verify(claims, header, stepUpAction(signed.caller, operation, other))).rejects.toEqual(
+    await expect(verify(claims, { header, action: stepUpAction(signed.caller, operation, other) })).rejects.toEqual(
       withCode('step_up_refused'),
     );
   });
@@ -118,8 +141,81 @@ describe('step-up', () => {
       { ...action, tenant: stranger.personId },
       { ...action, person: client.personId },
     ]) {
-      await expect(verify(claims, header, swapped)).rejects.toEqual(withCode('step_up_refused'));
+      await expect(verify(claims, { header, action: swapped })).rejects.toEqual(withCode('step_up_refused'));
     }
+  });
+
+  it('is kept with the entry, sealed, so that libraries from elsewhere verify it years later', async () => {
+    const signed = await signIn(lead);
+    const action = { memberId: client.personId, role: 'client' };
+    const who = await verified(signed, 'access.change-role', action);
+    await access.changeRole(house.deps, who, { memberId: client.personId, role: 'client' });
+    const { leaf } = (await house.audited('member.role-changed')).at(-1)!;
+    expect(leaf['stepUp']).toBe(who.stepUp.assertionHash);
+    const approval = await keptApproval(signed.caller, leaf['id'] as Uuid);
+    expect(JSON.parse(approval.action!)).toEqual(stepUpAction(signed.caller, 'access.change-role', action));
+    const entry = { stepUp: leaf['stepUp'] as string, person: lead.personId };
+    expect(await checkApproval(nodePrimitives, approval, entry)).toMatchObject({ ok: true });
+    const [registered] = await house.rows<{ public_key: Buffer; external_id: Buffer; leaf: Buffer }>(
+      `select c.public_key, c.external_id, e.leaf from identity.credential_index c
+       join audit.entry e on e.tenant_id = c.tenant_id and e.resource_id = c.credential_id and e.type = 'passkey.registered'
+       where c.credential_id = $1`,
+      [approval.credential],
+    );
+    const hash = await publicKeyHashOf(nodePrimitives, approval);
+    expect(JSON.parse(registered!.leaf.toString())).toMatchObject({ public: { publicKey: hash } });
+    // The oracle knows nothing of this house: the assertion, the challenge by the formula, the key as it was registered.
+    const sha256 = (...parts: Uint8Array[]) => createHash('sha256').update(Buffer.concat(parts)).digest();
+    const challenge = sha256(
+      Buffer.from('auditrax-stepup-v1\0'),
+      Buffer.from(approval.nonce, 'base64url'),
+      sha256(Buffer.from(approval.action!)),
+    );
+    const { assertion } = JSON.parse(Buffer.from(approval.answer, 'base64url').toString()) as { assertion: never };
+    const credential = {
+      id: registered!.external_id.toString('base64url'),
+      publicKey: Uint8Array.from(registered!.public_key),
+      counter: 0,
+    };
+    const oracle = await verifyAuthenticationResponse({
+      response: assertion,
+      expectedChallenge: challenge.toString('base64url'),
+      expectedOrigin: 'https://localhost:8443',
+      expectedRPID: 'localhost',
+      requireUserVerification: true,
+      credential,
+    });
+    expect(oracle.verified).toBe(true);
+  });
+
+  it('is kept by its hash alone where the action holds a secret', async () => {
+    const signed = await signIn(lead);
+    const { header, cookie } = await confirm(signed, 'access.invite', input);
+    const claims = await house.claimsOf((await mintWith(cookie, header, 'access.invite')).token);
+    const action = stepUpAction(signed.caller, 'access.invite', input);
+    const { assertionHash } = await createStepUpVerifier({ doors, clock })(claims, {
+      header,
+      action,
+      keeping: { hashOnly: true },
+    });
+    const approval = parseApproval(approvalOf(assertionHash)!.text)!;
+    expect(approval.action).toBeNull();
+    const entry = { stepUp: assertionHash, person: lead.personId };
+    expect(await checkApproval(nodePrimitives, approval, entry)).toEqual({
+      ok: true,
+      origin: 'https://localhost:8443',
+      hasAction: false,
+    });
+  });
+
+  it('an entry that names an approval nobody verified here is refused by the recorder of the services', async () => {
+    const strict = createRecorder({ needsApprovals: true });
+    const entry = { type: 'thing.done', actor: { service: 'issuer' }, resource: ['thing', lead.personId] } as const;
+    const asked = { ...entry, outcome: 'allowed', requestId: 'r', stepUpHash: 'nobody' } as const;
+    const { caller } = await signIn(lead);
+    await expect(house.deps.tenant.transaction(caller.tenant, (tx) => strict(tx, asked))).rejects.toEqual(
+      withCode('audit_approval_missing'),
+    );
   });
 
   it('the mint refuses an answer for another operation than the one asked', async () => {
@@ -143,6 +239,34 @@ describe('step-up', () => {
     const { allowCredentials: _, ...open } = begun.options;
     const header = encode({ challengeId: begun.challengeId, assertion: client.device.authenticate(open) });
     await expect(mintWith(begun.opened!.token, header, 'access.invite')).rejects.toEqual(withCode('step_up_refused'));
+  });
+
+  it('is offered to no lead with fewer than two passkeys, and to everybody else with one', async () => {
+    const signed = await signIn(lead);
+    const asked = { operation: 'access.invite', input };
+    const [gone] = await house.rows<{ credential_hash: Buffer }>(
+      `delete from identity.credential_index where credential_hash = (select credential_hash from identity.credential_index
+       where member_id = $1 order by last_used_at nulls first limit 1) returning *`,
+      [lead.personId],
+    );
+    await expect(access.beginStepUp(mechanism(), signed.caller, asked)).rejects.toEqual(
+      withCode('second_passkey_needed'),
+    );
+    const row = gone as unknown as Record<string, unknown>;
+    const names = Object.keys(row);
+    await house.rows(
+      `insert into identity.credential_index (${names.join(', ')}) values (${names.map((_, at) => `$${at + 1}`).join(', ')})`,
+      Object.values(row),
+    );
+    await access.beginStepUp(mechanism(), await signIn(lead).then(({ caller }) => caller), asked);
+    expect(() => requireSecondPasskey('auditor', 1)).not.toThrow();
+    expect(() => requireSecondPasskey('operator', 1)).toThrow(withCode('second_passkey_needed'));
+  });
+
+  it('nobody is raised to a privileged role with one passkey', async () => {
+    const who = await verified(await signIn(lead), 'access.change-role', { memberId: 'mem_x', role: 'lead' });
+    const raise = { memberId: client.personId, role: 'lead' } as const;
+    await expect(access.changeRole(house.deps, who, raise)).rejects.toEqual(withCode('role_needs_second_passkey'));
   });
 
   it('an answer for one purpose is worth nothing for another', async () => {
@@ -189,12 +313,12 @@ describe('step-up', () => {
         )
       ).token,
     );
-    await expect(verify(bare, header, action)).rejects.toEqual(withCode('step_up_refused'));
-    await expect(verify(claims, 'e30', action)).rejects.toEqual(withCode('step_up_refused'));
-    await expect(verify({ ...claims, rctx: { ...claims.rctx, amr: 'link' } }, header, action)).rejects.toEqual(
+    await expect(verify(bare, { header, action })).rejects.toEqual(withCode('step_up_refused'));
+    await expect(verify(claims, { header: 'e30', action })).rejects.toEqual(withCode('step_up_refused'));
+    await expect(verify({ ...claims, rctx: { ...claims.rctx, amr: 'link' } }, { header, action })).rejects.toEqual(
       withCode('step_up_refused'),
     );
-    await expect(verify({ ...claims, rctx: { ...claims.rctx, door: 'tryout' } }, header, action)).rejects.toEqual(
+    await expect(verify({ ...claims, rctx: { ...claims.rctx, door: 'tryout' } }, { header, action })).rejects.toEqual(
       withCode('step_up_refused'),
     );
   });
@@ -336,6 +460,38 @@ describe('members', () => {
     await house.rows(`alter table identity.member enable trigger user`);
   });
 
+  it('erased by law: refused for whoever is still here or misnamed; then nothing of theirs opens, and the log says so', async () => {
+    const boss = await signIn(lead);
+    const invitee = { label: 'Goes away', role: 'auditor' as const, name: 'Nobody N. Example' };
+    const made = await access.invite(house.deps, await verified(boss, 'access.invite', invitee), invitee);
+    const memberId = made.invitation.member_id;
+    const preview = await previewErasure(house.deps, boss.caller, memberId);
+    expect(preview).toMatchObject({ values: 4, invitations: 1, backupRetentionDays: 30, deadlineDays: 30 });
+    const eraseAs = async (name: string) => {
+      const body = { name, ground: 'request' };
+      const who = await verified(boss, 'access.erase-member', { memberId, ...body });
+      return eraseMember(house.deps, who, { memberId, ...body });
+    };
+    await expect(eraseAs(invitee.label)).rejects.toEqual(withCode('member_not_suspended'));
+    await access.suspendMember(house.deps, await verified(boss, 'access.suspend-member', { memberId }), memberId);
+    await expect(eraseAs('Goes awry')).rejects.toEqual(withCode('erasure_name_differs'));
+    expect(await eraseAs(invitee.label)).toMatchObject({ values: 4, entries: 1, person: { label: 'Erased person' } });
+    const [entry] = await house.audited('person.erased');
+    expect(entry).toMatchObject({ resource_id: memberId, leaf: { public: { ground: 'request', values: 4 } } });
+    const digests = await house.rows<{ digest: string }>(
+      'select digest from audit.disclosure where subject = $1 order by 1',
+      [memberId],
+    );
+    expect(entry!.leaf['digests']).toEqual(digests.map(({ digest }) => digest));
+    expect(await house.rows('select 1 from audit.subject_key where subject = $1', [memberId])).toEqual([]);
+    const invitations = await access.listInvitations(house.deps, boss.caller);
+    expect(invitations.find(({ member_id }) => member_id === memberId)).toMatchObject({
+      label: 'Erased person',
+      name: null,
+    });
+    await expect(eraseAs('Erased person')).rejects.toEqual(withCode('audit_subject_erased'));
+  });
+
   it('a suspended member has no session, token, sign-in or link left', async () => {
     const { person, signed } = await invited('auditor');
     const before = await signIn(person);
@@ -376,6 +532,6 @@ describe('members', () => {
     expect(mine.map(({ label }) => label)).toContain('Lead auditor');
     expect(mine.some(({ id }: { id: Uuid }) => id === stranger.personId)).toBe(false);
     const invitations = await access.listInvitations(house.deps, (await signIn(lead)).caller);
-    expect(invitations.every(({ label }) => label === 'Colleague')).toBe(true);
+    expect(new Set(invitations.map(({ label }) => label))).toEqual(new Set(['Colleague', 'Erased person']));
   });
 });

@@ -24,6 +24,29 @@ const invitation = z.strictObject({
   createdAt: z.iso.datetime(),
   expiresAt: z.iso.datetime(),
 });
+const erasure = z.strictObject({
+  member,
+  /** Withheld values of the log that are about the person; none can be opened afterwards. */
+  values: z.number().int().min(0),
+  /** Invitations whose name and label go as well. */
+  invitations: z.number().int().min(0),
+  /** Days that backups are kept: until then one still holds the person's key. */
+  backupRetentionDays: z.number().int().min(0),
+  /** Days within which the law wants everything gone. */
+  deadlineDays: z.number().int().min(1),
+});
+const recoveryId = z.string().regex(idPattern('rec'));
+const recovery = z.strictObject({
+  id: z.string(),
+  memberId: z.string(),
+  label: z.string(),
+  openedBy: z.string(),
+  openedAt: z.iso.datetime(),
+  /** Not before then does anything change for the person. */
+  dueAt: z.iso.datetime(),
+  endedAt: z.iso.datetime().nullable(),
+  state: z.enum(['waiting', 'due', 'lapsed', 'cancelled', 'signed-in', 'completed']),
+});
 const privileged = { kind: 'session', class: 'privileged', stepUp: true } as const;
 
 export const routes = defineRoutes({
@@ -77,13 +100,88 @@ export const routes = defineRoutes({
     params: z.strictObject({ memberId }),
     replies: { 200: z.strictObject({ member, sessionsClosed: z.number().int().min(0) }) },
   },
+  /** What an erasure would take, and what it cannot. */
+  erasurePreview: {
+    operation: 'access.erasure-preview',
+    service: 'issuer',
+    method: 'GET',
+    path: '/api/access/members/:memberId/erasure',
+    access: { kind: 'session', class: 'read' },
+    ids: { 'params.memberId': 'mem' },
+    params: z.strictObject({ memberId }),
+    replies: { 200: erasure },
+  },
+  /** Erases a suspended person by law: irreversible, so `name` repeats their label. */
+  erase: {
+    operation: 'access.erase-member',
+    service: 'issuer',
+    method: 'POST',
+    path: '/api/access/members/:memberId/erasure',
+    access: privileged,
+    ids: { 'params.memberId': 'mem' },
+    params: z.strictObject({ memberId }),
+    body: z.strictObject({ name: label, ground: z.enum(['request', 'retention-over', 'unlawful']) }),
+    replies: { 200: z.strictObject({ member, values: z.number().int().min(0), entries: z.number().int().min(1) }) },
+  },
+  /** Open and past recoveries of those who lost every passkey: all for whoever manages, else one's own. */
+  listRecoveries: {
+    operation: 'access.list-recoveries',
+    service: 'issuer',
+    method: 'GET',
+    path: '/api/access/recoveries',
+    access: { kind: 'session', class: 'read' },
+    ids: {},
+    replies: { 200: z.strictObject({ recoveries: z.array(recovery) }) },
+  },
+  openRecovery: {
+    operation: 'access.open-recovery',
+    service: 'issuer',
+    method: 'POST',
+    path: '/api/access/members/:memberId/recovery',
+    access: privileged,
+    ids: { 'params.memberId': 'mem' },
+    params: z.strictObject({ memberId }),
+    replies: { 201: z.strictObject({ recovery }) },
+  },
+  cancelRecovery: {
+    operation: 'access.cancel-recovery',
+    service: 'issuer',
+    method: 'POST',
+    path: '/api/access/recoveries/:recoveryId/cancel',
+    access: privileged,
+    ids: { 'params.recoveryId': 'rec' },
+    params: z.strictObject({ recoveryId }),
+    replies: { 200: z.strictObject({ recovery }) },
+  },
+  /** `enrolmentUrl` as after an invitation: shown this once. Every older passkey and session of the person ends. */
+  finishRecovery: {
+    operation: 'access.finish-recovery',
+    service: 'issuer',
+    method: 'POST',
+    path: '/api/access/recoveries/:recoveryId/finish',
+    access: privileged,
+    ids: { 'params.recoveryId': 'rec' },
+    params: z.strictObject({ recoveryId }),
+    replies: { 200: z.strictObject({ recovery, enrolmentUrl: z.string() }) },
+  },
   stepUp: {
     operation: 'access.step-up',
     service: 'issuer',
     method: 'POST',
     path: '/api/access/step-up',
     access: { kind: 'session', class: 'write' },
-    ids: {},
+    // Of every route that wants a step-up: what is not one's own is not confirmed either.
+    ids: {
+      'body.input.memberId': 'mem',
+      'body.input.person': 'mem',
+      'body.input.engagementId': 'eng',
+      'body.input.deletionId': 'del',
+      'body.input.recoveryId': 'rec',
+      'body.input.streamId': 'str',
+      'body.input.connectionId': 'con',
+      'body.input.certificateId': 'cer',
+    },
+    untagged: { 'body.input.*': 'hashed and signed, never looked up; the route it is for reads its ids again' },
     body: z.strictObject({
       operation: z
         .string()
@@ -104,6 +202,8 @@ export const routes = defineRoutes({
           tenant: z.uuid(),
           person: z.uuid(),
           input: z.record(z.string(), z.json()),
+          /** What the database says now about what will change; it must say so still when it is done. */
+          subject: z.record(z.string(), z.json()).optional(),
         }),
       }),
     },

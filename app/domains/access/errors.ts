@@ -4,8 +4,15 @@ export type AccessCode =
   | 'role_not_assignable'
   | 'own_membership'
   | 'member_suspended'
+  | 'member_not_suspended'
+  | 'erasure_name_differs'
   | 'step_up_not_offered'
-  | 'no_passkey_for_step_up';
+  | 'no_passkey_for_step_up'
+  | 'second_passkey_needed'
+  | 'recovery_refused'
+  | 'recovery_open'
+  | 'recovery_not_due'
+  | 'role_needs_second_passkey';
 
 /** Status of each code (RFC 9457); merged into the house's table by the composition root. */
 export const problems: Readonly<Record<AccessCode, { status: number; title: string }>> = {
@@ -13,9 +20,23 @@ export const problems: Readonly<Record<AccessCode, { status: number; title: stri
   role_not_assignable: { status: 400, title: 'This role does not exist here' },
   own_membership: { status: 409, title: 'You cannot change your own membership' },
   member_suspended: { status: 409, title: 'This person is suspended' },
+  member_not_suspended: { status: 409, title: 'Suspend this person first' },
+  erasure_name_differs: { status: 409, title: 'The name does not match' },
   step_up_not_offered: { status: 403, title: 'Your role does not include this' },
+  recovery_refused: { status: 409, title: 'This recovery cannot be opened or changed any more' },
+  recovery_open: { status: 409, title: 'A recovery of this person is open already' },
+  recovery_not_due: { status: 409, title: 'This recovery takes effect later' },
+  second_passkey_needed: {
+    status: 409,
+    title: 'Add a second passkey first: whoever leads or operates needs two before they approve anything',
+  },
+  role_needs_second_passkey: {
+    status: 409,
+    title: 'This person needs two passkeys before they can have this role',
+  },
   no_passkey_for_step_up: {
     status: 409,
-    title: 'This needs a passkey: a phone, a security key or this computer with a screen lock',
+    title:
+      'This needs a passkey, and single sign-on alone is none: ask an administrator for an enrolment link and make one',
   },
 };

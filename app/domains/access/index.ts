@@ -1,7 +1,10 @@
 export { problems } from './errors.ts';
 export { insertMember } from './queries.ts';
 export { loadRoutePolicy, readRoutePolicies, type RowPolicy } from './route-policy.ts';
+export { recoverySubjects } from './recovery.ts';
 export { accessRoutes } from './routes.ts';
+export { confirmer } from './step-up-confirm.ts';
 export { type AccessDeps, requireManager } from './service.ts';
 export { stepUpAction } from './step-up-action.ts';
+export { accessSubjects, type StepUpSubjects, type SubjectFacts } from './step-up-subject.ts';
 export { createStepUpVerifier } from './step-up-verifier.ts';

@@ -11,7 +11,8 @@ import { Failure } from '../../shell/failure.tsx';
 import { membersKey, useMembers } from '../../shell/names.ts';
 import { roleHelp, roleWords, useSession } from '../../shell/session.tsx';
 import { StepUpDialog } from '../../shell/step-up.tsx';
-import type { Invitation, Invited, Member, Role } from '../../shell/wire.ts';
+import { RecoverDialog, Recoveries } from './recoveries.page.tsx';
+import type { Erasure, Invitation, Invited, Member, Role } from '../../shell/wire.ts';
 
 const LABEL_CHARS_MAX = 120;
 const stateLook: Readonly<Record<Member['state'], string>> = {
@@ -231,7 +232,120 @@ function SuspendDialog({ member, onClose }: { member: Member; onClose: () => voi
   );
 }
 
-type Act = { readonly kind: 'role' | 'suspend'; readonly member: Member } | null;
+type Ground = 'request' | 'retention-over' | 'unlawful';
+const grounds: readonly { value: Ground; label: string; help: string }[] = [
+  { value: 'request', label: 'The person asked for it', help: 'A request for erasure that you have to follow.' },
+  { value: 'retention-over', label: 'The time to keep it is over', help: 'Nothing obliges you to keep it any longer.' },
+  { value: 'unlawful', label: 'It should never have been kept', help: 'There was no ground, or the ground is gone.' },
+];
+
+/** What goes and what stays, in the words that the approval repeats. */
+function ErasureEffects({ erasure }: { erasure: Erasure }) {
+  const { member, values, invitations, backupRetentionDays: kept, deadlineDays } = erasure;
+  return (
+    <>
+      <p>
+        <strong>Gone for good:</strong> the key of {values} {values === 1 ? 'value' : 'values'} that the audit trail
+        withholds about {member.label}, their name on the list and on {invitations}{' '}
+        {invitations === 1 ? 'invitation' : 'invitations'}, and their passkeys. Nobody can take this back.
+      </p>
+      <p>
+        <strong>Stays:</strong> every entry with its proof, and what this person did, under an id. The trail names each
+        erased value by its digest, so a verifier says “erased” and not “missing”. What people typed into engagements is
+        not searched for names.
+      </p>
+      <p>
+        <strong>Backups</strong> are kept {kept} days and hold the key until then.{' '}
+        {kept > deadlineDays
+          ? `That is longer than the ${deadlineDays} days that the law gives: ask your operator to remove older ones.`
+          : `That is within the ${deadlineDays} days that the law gives.`}
+      </p>
+    </>
+  );
+}
+
+function EraseForm({ erasure, onReady }: { erasure: Erasure; onReady: (ground: Ground) => void }) {
+  const { label } = erasure.member;
+  const [ground, setGround] = useState<Ground>('request');
+  const [name, setName] = useState('');
+  const [error, setError] = useState<string | undefined>();
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    setError(name === label ? undefined : `Write exactly “${label}”.`);
+    if (name === label) onReady(ground);
+  };
+  return (
+    <form className="form" onSubmit={submit} noValidate>
+      <ErasureEffects erasure={erasure} />
+      <ChoiceField label="Why" name="ground" value={ground} onChange={setGround} choices={grounds} />
+      <TextField
+        label={`Write “${label}” to confirm`}
+        value={name}
+        maxLength={LABEL_CHARS_MAX}
+        autoComplete="off"
+        onChange={(event) => setName(event.target.value)}
+        error={error}
+      />
+      <div className="form__actions">
+        <Button look="primary" type="submit">
+          Go on to approval
+        </Button>
+      </div>
+    </form>
+  );
+}
+
+function EraseDialog({ member, onClose }: { member: Member; onClose: () => void }) {
+  const client = useQueryClient();
+  const [ground, setGround] = useState<Ground | null>(null);
+  const path = `/api/access/members/${member.id}/erasure`;
+  const preview = useQuery({
+    queryKey: ['erasure', member.id],
+    queryFn: ({ signal }) => request<Erasure>(path, { signal }),
+    gcTime: 0,
+  });
+  const erasure = preview.data;
+  if (ground === null || erasure === undefined)
+    return (
+      <Dialog open onClose={onClose} title={`Erase ${member.label}`} foot={<Button onClick={onClose}>Cancel</Button>}>
+        {preview.error ? (
+          <Failure error={preview.error} />
+        ) : (
+          erasure && <EraseForm erasure={erasure} onReady={setGround} />
+        )}
+      </Dialog>
+    );
+  const body = { name: member.label, ground };
+  return (
+    <StepUpDialog
+      open
+      onClose={onClose}
+      operation="access.erase-member"
+      input={{ memberId: member.id, ...body }}
+      title={`Erase ${member.label}`}
+      confirm="Erase with passkey"
+      effects={<ErasureEffects erasure={erasure} />}
+      commit={(stepUp) => request<{ values: number; entries: number }>(path, { body, stepUp })}
+      onDone={({ values, entries }) => {
+        onClose();
+        toast(
+          'Erased',
+          `${values} ${values === 1 ? 'value' : 'values'}, told in ${entries} ${entries === 1 ? 'entry' : 'entries'}.`,
+        );
+        void client.invalidateQueries({ queryKey: membersKey });
+        void client.invalidateQueries({ queryKey: ['invitations'] });
+      }}
+    />
+  );
+}
+
+type Act = { readonly kind: 'role' | 'suspend' | 'recover' | 'erase'; readonly member: Member } | null;
+
+function ActDialog({ act, onClose }: { act: Act; onClose: () => void }) {
+  if (act === null) return null;
+  const Asked = { role: RoleDialog, suspend: SuspendDialog, recover: RecoverDialog, erase: EraseDialog }[act.kind];
+  return <Asked member={act.member} onClose={onClose} />;
+}
 
 function columnsFor(able: boolean, act: (next: Act) => void): readonly Column<Member>[] {
   return [
@@ -269,10 +383,22 @@ function columnsFor(able: boolean, act: (next: Act) => void): readonly Column<Me
                       disabled: row.state === 'suspended',
                     },
                     {
+                      label: 'Lost all passkeys…',
+                      icon: 'key',
+                      onSelect: () => act({ kind: 'recover', member: row }),
+                      disabled: row.state !== 'active',
+                    },
+                    {
                       label: 'Suspend…',
                       icon: 'cross',
                       onSelect: () => act({ kind: 'suspend', member: row }),
                       disabled: row.state === 'suspended',
+                    },
+                    {
+                      label: 'Erase by law…',
+                      icon: 'cross',
+                      onSelect: () => act({ kind: 'erase', member: row }),
+                      disabled: row.state !== 'suspended',
                     },
                   ]}
                 />
@@ -340,6 +466,7 @@ export function PeoplePage() {
       >
         Everybody of your organisation, and your clients’ contacts. Each change asks for your passkey and is recorded.
       </PageHead>
+      {able && <Recoveries />}
       {members.error ? (
         <Failure error={members.error} />
       ) : (
@@ -379,8 +506,7 @@ export function PeoplePage() {
         </Notice>
       )}
       <InviteDialogs open={inviting} onClose={() => setInviting(false)} />
-      {act?.kind === 'role' && <RoleDialog member={act.member} onClose={() => setAct(null)} />}
-      {act?.kind === 'suspend' && <SuspendDialog member={act.member} onClose={() => setAct(null)} />}
+      <ActDialog act={act} onClose={() => setAct(null)} />
     </>
   );
 }

@@ -16,6 +16,12 @@ access
   access.invite                    LO
   access.change-role               LO
   access.suspend-member            LO
+  access.erasure-preview           LO
+  access.erase-member              LO
+  access.list-recoveries           LACO
+  access.open-recovery             LO
+  access.cancel-recovery           LO
+  access.finish-recovery           LO
   access.step-up                   LACO
 audit-trail
   audit-trail.list                 LAO
@@ -23,7 +29,23 @@ audit-trail
   audit-trail.proof                LAO
   audit-trail.checkpoint           LAO
   audit-trail.consistency          LAO
+  audit-trail.leaves               LAO
+  audit-trail.range-proof          LAO
+  audit-trail.preview              LAO
   audit-trail.export               LO
+  audit-trail.export-lines         LO
+connections
+  connections.list                 L
+  connections.read                 L
+  connections.create               L
+  connections.change               L
+  connections.check                L
+  connections.turn                 L
+  connections.remove               L
+  connections.map-groups           L
+  connections.decide-certificate   L
+  connections.refresh              L
+  connections.describe             L
 engagements
   engagements.list                 LAC   LAC   LA
   engagements.read                 LAC   LAC   LA
@@ -69,10 +91,21 @@ oncall
 rules
   rules.read                       L
   rules.try                        L
+  rules.effect                     L
   rules.save                       L
   rules.add-office                 L
   rules.place-person               L
   rules.place-engagement           L
+siem
+  siem.list                        LO
+  siem.create                      LO
+  siem.change                      LO
+  siem.turn                        LO
+  siem.remove                      LO
+  siem.test                        LO
+sso
+  sso.connect                      LACO
+  sso.test                         LO
 tenants
   tenants.list                     O
   tenants.deletion-preview         O

@@ -18,6 +18,10 @@ export const listMembers = (tenantId: Uuid, limit: number): Statement<MemberRow>
   sql<MemberRow>`select m.id, m.role, m.state, m.label, m.created_at from identity.member m
     where m.tenant_id = ${tenantId} order by m.created_at, m.id limit ${limit}`;
 
+export const memberById = (tenantId: Uuid, id: Uuid): Statement<MemberRow> =>
+  sql<MemberRow>`select m.id, m.role, m.state, m.label, m.created_at from identity.member m
+    where m.tenant_id = ${tenantId} and m.id = ${id}`;
+
 /** Locks the people who can manage this tenant, so that two of them cannot remove each other at once. */
 export const lockManagers = (tenantId: Uuid): Statement<{ id: Uuid }> =>
   sql<{ id: Uuid }>`select m.id from identity.member m
@@ -25,6 +29,11 @@ export const lockManagers = (tenantId: Uuid): Statement<{ id: Uuid }> =>
 
 export const countMembers = (tenantId: Uuid): Statement<{ members: string | number }> =>
   sql<{ members: string | number }>`select count(*) as members from identity.member m where m.tenant_id = ${tenantId}`;
+
+/** Passkeys of a member that were not removed. */
+export const countPasskeys = (tenantId: Uuid, id: Uuid): Statement<{ passkeys: string | number }> =>
+  sql<{ passkeys: string | number }>`select count(*) as passkeys from identity.credential c
+    where c.tenant_id = ${tenantId} and c.member_id = ${id} and c.removed_at is null`;
 
 export const insertMember = (tenantId: Uuid, row: MemberRow): Statement =>
   sql`insert into identity.member (tenant_id, id, role, state, label, created_at)
@@ -42,3 +51,14 @@ export const insertInvitation = (tenantId: Uuid, row: InvitationRow & { readonly
 export const listInvitations = (tenantId: Uuid, limit: number): Statement<InvitationRow> =>
   sql<InvitationRow>`select i.id, i.member_id, i.role, i.label, i.name, i.created_at, i.expires_at, i.accepted_at
     from identity.invitation i where i.tenant_id = ${tenantId} order by i.created_at desc, i.id limit ${limit}`;
+
+/** Invitations of one person that still carry a name or a label of theirs. */
+export const invitationsOf = (tenantId: Uuid, memberId: Uuid, limit: number): Statement<{ id: Uuid }> =>
+  sql<{ id: Uuid }>`select i.id from identity.invitation i
+    where i.tenant_id = ${tenantId} and i.member_id = ${memberId} order by i.id limit ${limit}`;
+
+export const blankInvitation = (tenantId: Uuid, id: Uuid, label: Uint8Array): Statement =>
+  sql`update identity.invitation set label = ${label}, name = null where tenant_id = ${tenantId} and id = ${id}`;
+
+export const setMemberLabel = (tenantId: Uuid, id: Uuid, label: Uint8Array): Statement =>
+  sql`update identity.member set label = ${label} where tenant_id = ${tenantId} and id = ${id}`;

@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { isAppError, type RouteContract } from '@auditrax/base';
 import { afterAll, describe, expect, it } from 'vitest';
+import { auditFromCall } from '../../platform/audit/index.ts';
+import { decisionOf } from '../../platform/http/decisions.ts';
 import type { Caller, Role } from '../../platform/http/handler.ts';
 import { routes as identityRoutes } from '../identity/contract.ts';
 import { deletionRoutes } from '../tenants/deletion-contract.ts';
@@ -67,6 +69,23 @@ describe('the role gate', () => {
       if (access.kind === 'session') expect(policy.has(operation), operation).toBe(true);
     expect(policy.has('nothing.known')).toBe(false);
     expect(policy.allows('nothing.known', caller('lead'))).toBe(false);
+  });
+
+  it('notes for the call which rules let it through, under which revision, and nothing where none did', () => {
+    const who = caller('lead');
+    expect(decisionOf(who)).toBeUndefined();
+    policy.allows('access.invite', who);
+    expect(decisionOf(who)).toEqual({ policies: ['access/manage-members'], revision: policy.hash });
+    policy.allows('access.list-members', who);
+    expect(decisionOf(who)?.policies).toEqual(['access/manage-members', 'access/see-members']);
+    const denied = caller('client');
+    policy.allows('access.invite', denied);
+    expect(decisionOf(denied)).toBeUndefined();
+    // The same decision from memory is noted for the next call as well.
+    const next = caller('lead');
+    policy.allows('access.invite', next);
+    const { decision } = auditFromCall({ caller: next, requestId: 'r' });
+    expect(decision).toEqual({ policies: ['access/manage-members'], revision: policy.hash });
   });
 
   it.each([

@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { AppError } from '@auditrax/base';
 import {
+  type Decision,
   loadPolicies,
   namedIn,
   splitPolicies,
@@ -10,6 +11,7 @@ import {
   type PolicySource,
   type RowFilter,
 } from '@auditrax/policy';
+import { noteDecision } from '../../platform/http/decisions.ts';
 import type { Caller } from '../../platform/http/handler.ts';
 import type { RoutePolicy } from '../../platform/http/policy-gate.ts';
 
@@ -136,8 +138,8 @@ export function loadRoutePolicy(
 }
 
 /** A decision is a pure function of what it is asked about, so the same question gets the same answer once. */
-function remembered(decide: (key: string) => boolean): (key: string) => boolean {
-  const decisions = new Map<string, boolean>();
+function remembered(decide: (key: string) => Decision): (key: string) => Decision {
+  const decisions = new Map<string, Decision>();
   return (key) => {
     const known = decisions.get(key);
     if (known !== undefined) return known;
@@ -148,10 +150,16 @@ function remembered(decide: (key: string) => boolean): (key: string) => boolean 
   };
 }
 
+/** What let the call through goes into its audit entries. */
+function noted(set: Pick<PolicySet, 'hash'>, caller: Caller, { allowed, reasons }: Decision): boolean {
+  if (allowed) noteDecision(caller, { policies: reasons, revision: set.hash });
+  return allowed;
+}
+
 /** May the caller do the operation to this row? Deny by default, and for operations that no policy names. */
 export function rowGate(set: PolicySet): RowPolicy['decide'] {
   type Question = Parameters<PolicySet['decide']>[0];
-  const decide = remembered((key) => set.decide(JSON.parse(key) as Question).allowed);
+  const decide = remembered((key) => set.decide(JSON.parse(key) as Question));
   return (operation, caller, resource) => {
     if (!set.schema.actions.has(operation)) return false;
     const { type, id, attributes } = resource;
@@ -161,17 +169,18 @@ export function rowGate(set: PolicySet): RowPolicy['decide'] {
       resource: { type, id, attributes },
       context: {},
     };
-    return decide(JSON.stringify(question));
+    return noted(set, caller, decide(JSON.stringify(question)));
   };
 }
 
 /** May this role do the operation at all? Deny by default, and for operations that no policy names. */
 export function roleGate(set: PolicySet): RoutePolicy['allows'] {
   type Question = Parameters<PolicySet['decide']>[0];
-  const decide = remembered((key) => set.decide(JSON.parse(key) as Question).allowed);
+  const decide = remembered((key) => set.decide(JSON.parse(key) as Question));
   return (operation, caller) => {
     if (!set.schema.actions.has(operation)) return false;
     const resource = { type: 'Tenant', id: caller.tenant.tenantId, attributes: { kind: caller.tenantKind } };
-    return decide(JSON.stringify({ principal: personOf(caller), action: operation, resource, context: {} }));
+    const question = { principal: personOf(caller), action: operation, resource, context: {} };
+    return noted(set, caller, decide(JSON.stringify(question)));
   };
 }

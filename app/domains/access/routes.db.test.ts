@@ -9,6 +9,7 @@ import { createSealer } from '../keys/index.ts';
 import { tenantsRoutes } from '../tenants/index.ts';
 import { doors, type SeededIssuer, startSeededIssuer } from '../tenants/testing/seeded-issuer.ts';
 import { accessRoutes } from './routes.ts';
+import { CHANGED_SINCE } from './step-up-subject.ts';
 import { createStepUpVerifier } from './step-up-verifier.ts';
 
 /** The rooms of the issuer as the browser meets them: contract in, handler, contract out. */
@@ -82,7 +83,7 @@ async function shoot(operation: string, shot: Shot = {}): Promise<Reply> {
     body: contract.body === undefined ? undefined : (contract.body as ZodType).parse(shot.body),
     ids: shot.ids ?? {},
     headers: { [DOOR_HEADER]: 'edge', ...(cookie === '' ? {} : { [COOKIE_HEADER]: cookie }) },
-    stepUp: (action: never) => verify(claims!, shot.stepUp ?? '', action),
+    stepUp: (action: never, keeping?: never) => verify(claims!, { header: shot.stepUp ?? '', action, keeping }),
   };
   const reply = (await room.handlers[name]!(call as never)) as {
     status: number;
@@ -96,11 +97,19 @@ async function shoot(operation: string, shot: Shot = {}): Promise<Reply> {
   return { status: reply.status, body: checked.data as never, headers: reply.headers ?? {} };
 }
 
+const encoded = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url');
+
+async function invitee(): Promise<{ id: string }> {
+  return (await house.rows<{ id: string }>(`select member_id as id from identity.invitation`))[0]!;
+}
+
 async function confirm(operation: string, input: Record<string, unknown>): Promise<string> {
-  const { body } = await shoot('access.step-up', { body: { operation, input } });
+  const memberId = input['memberId'] === undefined ? undefined : (await invitee()).id;
+  const ids = memberId === undefined ? {} : { 'body.input.memberId': memberId };
+  const { body } = await shoot('access.step-up', { body: { operation, input }, ids });
   expect(body['action']).toMatchObject({ operation, input });
   const assertion = device.authenticate(body['options']);
-  return Buffer.from(JSON.stringify({ challengeId: body['challengeId'], assertion })).toString('base64url');
+  return encoded({ challengeId: body['challengeId'], assertion });
 }
 
 describe('the journey of a lead auditor, over the routes', () => {
@@ -138,6 +147,17 @@ describe('the journey of a lead auditor, over the routes', () => {
     await expect(house.callerOf(before)).rejects.toMatchObject({ code: 'session_required' });
   });
 
+  it('with one passkey reads and is told to add another; then approves', async () => {
+    const early = { operation: 'access.invite', input: { label: 'New auditor', role: 'auditor' } };
+    expect((await shoot('access.list-members')).status).toBe(200);
+    await expect(shoot('access.step-up', { body: early })).rejects.toMatchObject({ code: 'second_passkey_needed' });
+    const { body } = await shoot('identity.add-passkey-options');
+    const added = await shoot('identity.add-passkey', {
+      body: { challengeId: body['challengeId'], response: device.register(body['options']) },
+    });
+    expect(added.body).toEqual({ passkeys: 2 });
+  });
+
   it('invites with a confirmation, and the link of the reply enrols somebody', async () => {
     const input = { label: 'New auditor', role: 'auditor' };
     const reply = await shoot('access.invite', { body: input, stepUp: await confirm('access.invite', input) });
@@ -158,16 +178,16 @@ describe('the journey of a lead auditor, over the routes', () => {
   });
 
   it('changes a role and suspends; the gateway is told whose tokens to drop', async () => {
-    const [row] = await house.rows<{ id: string }>(`select member_id as id from identity.invitation`);
+    const row = await invitee();
     const change = { memberId: memberTag, role: 'client' };
-    const ids = { 'params.memberId': row!.id };
+    const ids = { 'params.memberId': row.id };
     const changed = await shoot('access.change-role', {
       params: { memberId: memberTag },
       body: { role: 'client' },
       ids,
       stepUp: await confirm('access.change-role', change),
     });
-    expect(changed.headers[REVOKE_HEADER]).toBe(row!.id);
+    expect(changed.headers[REVOKE_HEADER]).toBe(row.id);
     expect(changed.body).toMatchObject({ member: { id: memberTag, role: 'client' } });
     const suspended = await shoot('access.suspend-member', {
       params: { memberId: memberTag },
@@ -175,6 +195,35 @@ describe('the journey of a lead auditor, over the routes', () => {
       stepUp: await confirm('access.suspend-member', { memberId: memberTag }),
     });
     expect(suspended.body).toMatchObject({ member: { state: 'suspended' }, sessionsClosed: 0 });
+  });
+
+  it.each([
+    ['access.change-role', { role: 'auditor' }, 'role', 'client', 'lead'],
+    ['access.suspend-member', undefined, 'state', 'active', 'invited'],
+    ['access.erase-member', { name: 'New auditor', ground: 'request' }, 'state', 'suspended', 'active'],
+  ])('%s shows what the database says, and a row that changed since refuses it', async (...given) => {
+    const [operation, body, column, shown, meanwhile] = given;
+    const row = await invitee();
+    const set = async (value: string) => {
+      await house.rows('alter table identity.member disable trigger user');
+      await house.rows(`update identity.member set ${column} = $2 where id = $1`, [row.id, value]);
+      await house.rows('alter table identity.member enable trigger user');
+    };
+    await set(shown);
+    const input = { memberId: memberTag, ...body };
+    const begun = await shoot('access.step-up', {
+      body: { operation, input },
+      ids: { 'body.input.memberId': row.id },
+    });
+    expect(begun.body['action']).toMatchObject({ subject: { label: 'New auditor', [column]: shown } });
+    const assertion = device.authenticate(begun.body['options']);
+    const stepUp = encoded({ challengeId: begun.body['challengeId'], assertion });
+    await set(meanwhile);
+    const shot = { params: { memberId: memberTag }, ids: { 'params.memberId': row.id }, stepUp };
+    await expect(shoot(operation, body === undefined ? shot : { ...shot, body })).rejects.toMatchObject({
+      code: 'step_up_refused',
+      publicDetail: CHANGED_SINCE,
+    });
   });
 
   it('an answer for one role does not confirm another', async () => {
@@ -190,8 +239,8 @@ describe('the journey of a lead auditor, over the routes', () => {
     const added = await shoot('identity.add-passkey', {
       body: { challengeId: body['challengeId'], response: second.register(body['options']) },
     });
-    expect(added.body).toEqual({ passkeys: 2 });
-    expect((await shoot('identity.list-passkeys')).body['passkeys']).toHaveLength(2);
+    expect(added.body).toEqual({ passkeys: 3 });
+    expect((await shoot('identity.list-passkeys')).body['passkeys']).toHaveLength(3);
     const out = await shoot('identity.sign-out-everywhere');
     expect(out.headers[SESSION_HEADER]).toBe('clear');
     expect((await shoot('identity.session')).body).toEqual({ signedIn: false });

@@ -1,25 +1,29 @@
-import type { Json, Uuid } from '@auditrax/base';
+import type { Uuid } from '@auditrax/base';
 import { bindRoutes, type Call, type RoomRoutes } from '../../platform/http/handler.ts';
 import { REVOKE_HEADER, setSession } from '../../platform/http/headers.ts';
 import { routes } from './contract.ts';
-import type { AccessDeps, Asker, Invitation, Person } from './service.ts';
+import { eraseMember, previewErasure } from './erasing.ts';
+import {
+  cancelRecovery,
+  finishRecovery,
+  listRecoveries,
+  memberOfRecovery,
+  openRecovery,
+  type Recovery,
+} from './recovery.ts';
+import type { AccessDeps, Invitation, Person } from './service.ts';
 import * as service from './service.ts';
-import { stepUpAction } from './step-up-action.ts';
+import { confirmer } from './step-up-confirm.ts';
 
-type StepUpCall = Pick<Call, 'caller' | 'requestId' | 'stepUp'>;
+const INPUT = 'body.input.';
 
-/** Verifies the confirmation of exactly this operation with exactly this input, before anything is looked at. */
-async function confirmed(
-  call: StepUpCall,
-  operation: string,
-  input: Readonly<Record<string, Json | undefined>>,
-): Promise<Asker> {
-  const stepUp = await call.stepUp(stepUpAction(call.caller, operation, input));
-  return { caller: call.caller, requestId: call.requestId, stepUp };
+/** Ids by their name in the input. */
+function idsOf(ids: Readonly<Record<string, Uuid | undefined>>): Record<string, Uuid | undefined> {
+  return Object.fromEntries(Object.entries(ids).map(([place, id]) => [place.slice(INPUT.length), id]));
 }
 
-/** Members, invitations and confirmations, as routes of the issuer. */
-export function accessRoutes(deps: AccessDeps): RoomRoutes {
+/** How people and invitations are told. */
+function presenters(deps: AccessDeps) {
   const tag = (call: Pick<Call, 'caller'>, kind: string, id: Uuid) => deps.formatId(kind, call.caller.tenant, id);
   const person = (call: Pick<Call, 'caller'>, { id, label, role, state }: Person) => ({
     id: tag(call, 'mem', id),
@@ -38,7 +42,63 @@ export function accessRoutes(deps: AccessDeps): RoomRoutes {
     createdAt: found.created_at.toISOString(),
     expiresAt: found.expires_at.toISOString(),
   });
+  const recovery = (call: Pick<Call, 'caller'>, found: Recovery) => ({
+    id: tag(call, 'rec', found.id),
+    memberId: tag(call, 'mem', found.member_id),
+    label: found.label,
+    openedBy: found.openedByLabel,
+    openedAt: found.opened_at.toISOString(),
+    dueAt: found.due_at.toISOString(),
+    endedAt: found.ended_at?.toISOString() ?? null,
+    state: found.state,
+  });
+  return { person, invitation, recovery };
+}
+
+/** Ways back in for whoever lost every passkey. */
+function recoveryHandlers(deps: AccessDeps) {
+  const confirmed = confirmer(deps);
+  const { recovery } = presenters(deps);
+  type About<Place extends string> = Pick<Call, 'caller' | 'requestId' | 'stepUp'> & {
+    readonly ids: Readonly<Record<Place, Uuid>>;
+    readonly params: Readonly<Record<string, string>>;
+  };
+  const confirmedAbout = async (call: About<'params.recoveryId'>, operation: string) => {
+    const recoveryId = call.ids['params.recoveryId'];
+    const about = await memberOfRecovery(deps, call.caller, recoveryId);
+    return confirmed(call, operation, { input: { ...call.params }, ids: { recoveryId }, about });
+  };
+  return {
+    async listRecoveries(call: Pick<Call, 'caller'>) {
+      const found = await listRecoveries(deps, call.caller);
+      return { status: 200 as const, body: { recoveries: found.map((one) => recovery(call, one)) } };
+    },
+    async openRecovery(call: About<'params.memberId'>) {
+      const memberId = call.ids['params.memberId'];
+      const asked = { input: { ...call.params }, ids: { memberId }, about: memberId };
+      const who = await confirmed(call, 'access.open-recovery', asked);
+      return { status: 201 as const, body: { recovery: recovery(call, await openRecovery(deps, who, memberId)) } };
+    },
+    async cancelRecovery(call: About<'params.recoveryId'>) {
+      const who = await confirmedAbout(call, 'access.cancel-recovery');
+      const changed = await cancelRecovery(deps, who, call.ids['params.recoveryId']);
+      return { status: 200 as const, body: { recovery: recovery(call, changed) } };
+    },
+    async finishRecovery(call: About<'params.recoveryId'>) {
+      const who = await confirmedAbout(call, 'access.finish-recovery');
+      const done = await finishRecovery(deps, who, call.ids['params.recoveryId']);
+      const body = { recovery: recovery(call, done.recovery), enrolmentUrl: done.enrolmentPath };
+      return { status: 200 as const, body, headers: { [REVOKE_HEADER]: done.memberId } };
+    },
+  };
+}
+
+/** Members, invitations and confirmations, as routes of the issuer. */
+export function accessRoutes(deps: AccessDeps): RoomRoutes {
+  const confirmed = confirmer(deps);
+  const { person, invitation } = presenters(deps);
   return bindRoutes(routes, {
+    ...recoveryHandlers(deps),
     async listMembers(call) {
       const members = await service.listMembers(deps, call.caller);
       return { status: 200 as const, body: { members: members.map((member) => person(call, member)) } };
@@ -48,7 +108,7 @@ export function accessRoutes(deps: AccessDeps): RoomRoutes {
       return { status: 200 as const, body: { invitations: invitations.map((found) => invitation(call, found)) } };
     },
     async invite(call) {
-      const who = await confirmed(call, 'access.invite', call.body);
+      const who = await confirmed(call, 'access.invite', { input: call.body });
       const made = await service.invite(deps, who, call.body);
       return {
         status: 201 as const,
@@ -56,14 +116,17 @@ export function accessRoutes(deps: AccessDeps): RoomRoutes {
       };
     },
     async changeRole(call) {
-      const who = await confirmed(call, 'access.change-role', { ...call.params, ...call.body });
       const memberId = call.ids['params.memberId'];
+      const input = { ...call.params, ...call.body };
+      const who = await confirmed(call, 'access.change-role', { input, ids: { memberId }, about: memberId });
       const member = await service.changeRole(deps, who, { memberId, role: call.body.role });
       return { status: 200 as const, body: { member: person(call, member) }, headers: { [REVOKE_HEADER]: memberId } };
     },
     async suspend(call) {
-      const who = await confirmed(call, 'access.suspend-member', { ...call.params });
       const memberId = call.ids['params.memberId'];
+      const input = { ...call.params };
+      const keeping = { about: memberId };
+      const who = await confirmed(call, 'access.suspend-member', { input, ids: { memberId }, ...keeping });
       const { person: suspended, sessionsClosed } = await service.suspendMember(deps, who, memberId);
       return {
         status: 200 as const,
@@ -71,10 +134,29 @@ export function accessRoutes(deps: AccessDeps): RoomRoutes {
         headers: { [REVOKE_HEADER]: memberId },
       };
     },
+    async erasurePreview(call) {
+      const { person: found, ...rest } = await previewErasure(deps, call.caller, call.ids['params.memberId']);
+      return { status: 200 as const, body: { member: person(call, found), ...rest } };
+    },
+    async erase(call) {
+      // It repeats the name that is being erased, and nothing can be kept under that person's key any more.
+      const input = { ...call.params, ...call.body };
+      const memberId = call.ids['params.memberId'];
+      const who = await confirmed(call, 'access.erase-member', { input, ids: { memberId }, hashOnly: true });
+      const { person: found, ...rest } = await eraseMember(deps, who, { memberId, ...call.body });
+      return { status: 200 as const, body: { member: person(call, found), ...rest } };
+    },
     async stepUp(call) {
-      const { challengeId, options, action, opened } = await service.beginStepUp(deps, call.caller, call.body);
+      const { challengeId, options, action, opened } = await service.beginStepUp(deps, call.caller, {
+        ...call.body,
+        ids: idsOf(call.ids),
+      });
       const headers = opened === undefined ? {} : setSession(opened.token, opened.maxAgeSeconds);
-      return { status: 200 as const, body: { challengeId, options: { ...options }, action }, headers };
+      return {
+        status: 200 as const,
+        body: { challengeId, options: { ...options }, action: action },
+        headers,
+      };
     },
   });
 }

@@ -1,6 +1,6 @@
 import { AppError, uuidV7, type Json, type Uuid } from '@auditrax/base';
 import type { ScopedTransaction } from '@auditrax/tenancy';
-import { auditFromCall } from '../../platform/audit/index.ts';
+import { auditFromCall, changesOf, type AuditInput, type ErasureRegister } from '../../platform/audit/index.ts';
 import type { Caller, Role, StepUp } from '../../platform/http/handler.ts';
 import type { RoutePolicy } from '../../platform/http/policy-gate.ts';
 import {
@@ -11,17 +11,20 @@ import {
   type IdentityDeps,
   issueChallenge,
   issueLink,
+  mayStepUp,
   type MemberRow,
   memberForUpdate,
   passkeysOfMember,
   rotateSession,
   setMemberState,
 } from '../identity/index.ts';
-import type { AccessCode } from './errors.ts';
 import type { InvitationRow } from './queries.ts';
 import * as queries from './queries.ts';
-import { stepUpAction } from './step-up-action.ts';
+import { refuse } from './refusals.ts';
+import { requirePasskeysFor, requireSecondPasskey } from './second-passkey.ts';
+import { stepUpAction, withSubject } from './step-up-action.ts';
 import { actionHash, NONCE_BYTES, stepUpDigest } from './step-up-digest.ts';
+import { requireAsApproved, type StepUpSubjects, type SubjectFacts } from './step-up-subject.ts';
 
 /** One organisation's auditors and contacts; the list is read at once. */
 export const MEMBERS_MAX = 500;
@@ -29,6 +32,12 @@ const INVITATIONS_SHOWN_MAX = 200;
 
 export interface AccessDeps extends IdentityDeps {
   readonly policy: Pick<RoutePolicy, 'allows'>;
+  /** Days that backups are kept; said to whoever erases a person. */
+  readonly backupRetention_days?: number;
+  /** Outside the database, so that an erasure outlives a restore. */
+  readonly erasures: Pick<ErasureRegister, 'add'>;
+  /** What is read from the database and shown before something is confirmed, by operation: this room's and others'. */
+  readonly subjects: StepUpSubjects;
 }
 
 /** Who asks, and the confirmation that this service has verified. */
@@ -36,6 +45,8 @@ export interface Asker {
   readonly caller: Caller;
   readonly requestId: string;
   readonly stepUp: StepUp;
+  /** What the person saw of the row, which must stand there still under its lock. */
+  readonly approved?: SubjectFacts | undefined;
 }
 
 export interface Person {
@@ -43,10 +54,6 @@ export interface Person {
   readonly label: string;
   readonly role: Role;
   readonly state: MemberRow['state'];
-}
-
-function refuse(code: AccessCode, message: string): AppError<AccessCode> {
-  return new AppError<AccessCode>(code, message);
 }
 
 /** Which roles exist in a kind of tenant: an operator is never made inside a customer's tenant, nor the reverse. */
@@ -64,7 +71,7 @@ async function toPeople(deps: AccessDeps, caller: Caller, rows: readonly MemberR
   return rows.map(({ id, role, state }, index) => ({ id, label: labels[index]!, role, state }));
 }
 
-async function toPerson(deps: AccessDeps, caller: Caller, row: MemberRow): Promise<Person> {
+export async function toPerson(deps: AccessDeps, caller: Caller, row: MemberRow): Promise<Person> {
   const [person] = await toPeople(deps, caller, [row]);
   return person!;
 }
@@ -104,7 +111,10 @@ export async function listInvitations(deps: AccessDeps, caller: Caller): Promise
   return toInvitations(deps, caller, rows);
 }
 
-function auditOf(who: Asker) {
+/** Who changes something, as entries say it. */
+export type ChangeFacts = Pick<AuditInput, 'actor' | 'tokenHash' | 'stepUpHash' | 'requestId' | 'decision'>;
+
+export function auditOf(who: Asker) {
   return { ...auditFromCall(who), stepUpHash: who.stepUp.assertionHash, outcome: 'allowed' } as const;
 }
 
@@ -154,9 +164,18 @@ export async function invite(
     await tx.query(queries.insertMember(context.tenantId, member));
     await tx.query(queries.insertInvitation(context.tenantId, row));
     const facts = { ...auditOf(who), public: { role: input.role } };
-    await deps.recordAudit(tx, { ...facts, type: 'member.invited', resource: ['member', memberId] });
-    await deps.recordAudit(tx, { ...facts, type: 'invitation.created', resource: ['invitation', id] });
-    return (await issueLink(deps, tx, { kind: 'enrol', memberId, actor: facts.actor })).path;
+    const values = { 'new.label': input.label, ...(input.name === undefined ? {} : { 'new.name': input.name }) };
+    const personal = { subject: memberId, values };
+    await deps.recordAudit(tx, { ...facts, type: 'member.invited', resource: ['member', memberId], personal });
+    // No value of its own; but the approval names the person, and goes when they are erased.
+    const about = { subject: memberId, values: {} };
+    await deps.recordAudit(tx, {
+      ...facts,
+      type: 'invitation.created',
+      resource: ['invitation', id],
+      personal: about,
+    });
+    return (await issueLink(deps, tx, { kind: 'enrol', memberId, actor: facts.actor, decision: facts.decision })).path;
   });
   const [invitation] = await toInvitations(deps, caller, [row]);
   return { invitation: invitation!, enrolmentPath: path };
@@ -177,19 +196,24 @@ export async function requireManager(tx: ScopedTransaction, caller: Caller): Pro
  * The member that a change is about, locked. Nobody changes their own membership, and whoever changes another's is a
  * manager who stays: so a tenant never loses its last one.
  */
-async function memberToChange(tx: ScopedTransaction, caller: Caller, memberId: Uuid): Promise<MemberRow> {
+export async function memberToChange(
+  tx: ScopedTransaction,
+  { caller, approved }: Pick<Asker, 'caller' | 'approved'>,
+  memberId: Uuid,
+): Promise<MemberRow> {
   await requireManager(tx, caller);
   const row = (await tx.query(memberForUpdate(caller.tenant.tenantId, memberId)))[0];
   // The same answer as for a foreign or forged id: nothing tells whether such a person exists elsewhere.
   if (row === undefined) throw new AppError<'not_found'>('not_found', 'no such member');
   if (row.id === caller.personId) throw refuse('own_membership', 'nobody changes their own membership');
+  requireAsApproved(row, approved);
   return row;
 }
 
 /**
  * Gives a member another role; it holds from the next token on (the gateway is told to drop the cached ones). Throws
  * `not_found`, `own_membership`, `role_not_assignable`, `member_suspended`,
- * `operation_refused`.
+ * `operation_refused`, `role_needs_second_passkey`.
  */
 export async function changeRole(
   deps: AccessDeps,
@@ -199,18 +223,46 @@ export async function changeRole(
   const { caller } = who;
   if (!roleExistsIn(caller.tenantKind, input.role)) throw refuse('role_not_assignable', input.role);
   const changed = await deps.tenant.transaction(caller.tenant, async (tx) => {
-    const row = await memberToChange(tx, caller, input.memberId);
+    const row = await memberToChange(tx, who, input.memberId);
     if (row.state === 'suspended') throw refuse('member_suspended', 'a suspended member has no role to change');
+    const { passkeys } = (await tx.query(queries.countPasskeys(caller.tenant.tenantId, row.id)))[0]!;
+    requirePasskeysFor(input.role, Number(passkeys));
     await tx.query(queries.setMemberRole(caller.tenant.tenantId, row.id, input.role));
     await deps.recordAudit(tx, {
       ...auditOf(who),
       type: 'member.role-changed',
       resource: ['member', row.id],
       public: { from: row.role, to: input.role },
+      disclosures: changesOf({ role: row.role }, { role: input.role }),
     });
     return { ...row, role: input.role };
   });
   return toPerson(deps, caller, changed);
+}
+
+/**
+ * Suspends a member inside the caller's transaction: their links and sessions end with it. Returns how many sessions were
+ * closed.
+ */
+export async function suspendRow(
+  deps: Pick<AccessDeps, 'recordAudit' | 'clock'>,
+  tx: ScopedTransaction,
+  { row, facts }: { readonly row: MemberRow; readonly facts: ChangeFacts },
+): Promise<number> {
+  const { tenantId } = tx.context;
+  await tx.query(setMemberState(tenantId, row.id, 'suspended'));
+  await tx.query(deleteLinksOf(tenantId, row.id));
+  const { actor, decision } = facts;
+  const sessions = await closeSessionsOf(deps, tx, { memberId: row.id, reason: 'suspended', actor, decision });
+  await deps.recordAudit(tx, {
+    ...facts,
+    type: 'member.suspended',
+    resource: ['member', row.id],
+    outcome: 'allowed',
+    public: { sessions },
+    disclosures: changesOf({ state: row.state }, { state: 'suspended' }),
+  });
+  return sessions;
 }
 
 /**
@@ -224,38 +276,39 @@ export async function suspendMember(
 ): Promise<{ readonly person: Person; readonly sessionsClosed: number }> {
   const { caller } = who;
   const { row, closed } = await deps.tenant.transaction(caller.tenant, async (tx) => {
-    const found = await memberToChange(tx, caller, memberId);
-    await tx.query(setMemberState(caller.tenant.tenantId, found.id, 'suspended'));
-    await tx.query(deleteLinksOf(caller.tenant.tenantId, found.id));
-    const { actor } = auditFromCall(who);
-    const count = await closeSessionsOf(deps, tx, { memberId: found.id, reason: 'suspended', actor });
-    await deps.recordAudit(tx, {
-      ...auditOf(who),
-      type: 'member.suspended',
-      resource: ['member', found.id],
-      public: { sessions: count },
-    });
-    return { row: { ...found, state: 'suspended' as const }, closed: count };
+    const found = await memberToChange(tx, who, memberId);
+    const closed = await suspendRow(deps, tx, { row: found, facts: auditOf(who) });
+    return { row: { ...found, state: 'suspended' as const }, closed };
   });
   return { person: await toPerson(deps, caller, row), sessionsClosed: closed };
 }
 
 /**
  * Starts the confirmation of one action: options whose challenge is the digest of the action, stored for one use by
- * this session, and a new cookie for the session. Throws `step_up_not_offered`, `no_passkey_for_step_up`.
+ * this session, and a new cookie for the session. Throws `step_up_not_offered`, `no_passkey_for_step_up`,
+ * `second_passkey_needed`.
  */
 export async function beginStepUp<Input extends Readonly<Record<string, Json | undefined>>>(
   deps: AccessDeps,
   caller: Caller,
-  input: { readonly operation: string; readonly input: Input },
+  input: {
+    readonly operation: string;
+    readonly input: Input;
+    /** Ids in the input, as the gates have read them. */
+    readonly ids?: Readonly<Record<string, Uuid | undefined>>;
+  },
 ) {
   // Asking somebody to confirm what they may not do teaches them to confirm anything.
-  if (caller.method !== 'passkey' || !deps.policy.allows(input.operation, caller)) {
+  if (!mayStepUp(caller.method) || !deps.policy.allows(input.operation, caller)) {
     throw refuse('step_up_not_offered', `${input.operation} is not for ${caller.role} by ${caller.method}`);
   }
   const allowed = await passkeysOfMember(deps, caller.tenant.tenantId, caller.personId);
   if (allowed.length === 0) throw refuse('no_passkey_for_step_up', 'the person has no passkey');
-  const action = stepUpAction(caller, input.operation, input.input);
+  requireSecondPasskey(caller.role, allowed.length);
+  const { requestId } = caller.tenant;
+  const question = { caller, requestId, ids: input.ids ?? {}, input: input.input };
+  const subject = await deps.subjects[input.operation]?.(question);
+  const action = withSubject(stepUpAction(caller, input.operation, input.input), subject);
   const nonce = deps.random.bytes(NONCE_BYTES);
   const challenge = stepUpDigest(nonce, action);
   const { id } = await issueChallenge(deps, {

@@ -1,4 +1,5 @@
 import type { Json } from '@auditrax/base';
+import type { SubjectFacts } from './step-up-subject.ts';
 import type { Caller } from '../../platform/http/handler.ts';
 
 /**
@@ -12,4 +13,15 @@ export function stepUpAction<Input extends Readonly<Record<string, Json | undefi
   input: Input,
 ) {
   return { operation, tenant: caller.tenant.tenantId, person: caller.personId, input };
+}
+
+/**
+ * The same with what the database says at that moment about the row that will change (`step-up-subject.ts`): a fifth thing
+ * that the issuer shows and the service reads again. The action itself where the operation changes no row.
+ */
+export function withSubject<Action extends Readonly<Record<string, Json | undefined>>>(
+  action: Action,
+  subject: SubjectFacts | undefined,
+): Action & { readonly subject?: SubjectFacts } {
+  return subject === undefined ? action : { ...action, subject };
 }

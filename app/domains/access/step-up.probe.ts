@@ -93,6 +93,23 @@ async function atTheIssuer({ browser, rolePath, memberId, done }: Ground): Promi
   expectRefused(await browser.post(rolePath, { role: 'auditor' }, right), 'A confirmation used before');
 }
 
+/** A lead who has only one passkey reads, and approves nothing. */
+async function withOnePasskey(browser: Browser, { memberId, done }: Pick<Ground, 'memberId' | 'done'>): Promise<void> {
+  const input = { memberId, role: 'auditor' };
+  const reply = await browser.post('/api/access/step-up', { operation: 'access.change-role', input });
+  done.expect(
+    reply.status === 409 && reply.problem() === 'second_passkey_needed',
+    `A lead with one passkey was offered a confirmation (${reply.status} ${reply.problem() ?? ''}).`,
+  );
+}
+
+/** A member of another organisation is nobody to confirm anything about. */
+async function ofAnotherTenant(browser: Browser, { memberId, done }: Pick<Ground, 'memberId' | 'done'>): Promise<void> {
+  const input = { memberId, role: 'auditor' };
+  const reply = await browser.post('/api/access/step-up', { operation: 'access.change-role', input });
+  done.expect(reply.status === 404, `A confirmation about another organisation’s member was answered ${reply.status}.`);
+}
+
 /** At the workspace, which verifies for itself. */
 async function atTheWorkspace({ browser, done }: Ground): Promise<void> {
   const path = '/api/audit-trail/export';
@@ -121,11 +138,16 @@ export const stepUpProbe: Probe = {
     // then on is somebody else, and other probes would see doors open that are not.
     const [auditor] = await Promise.all([house.session('a', 'auditor'), house.session('a', 'client')]);
     const memberId = house.idOf('mem', 'a', auditor.personId);
-    const browser = new Browser(house, await house.enrol('a', 'lead', 1 + house.random.bytes(1)[0]!));
-    const ground = { browser, rolePath: `/api/access/members/${memberId}/role`, memberId, done };
+    const person = await house.enrol('a', 'lead', 1 + house.random.bytes(1)[0]!);
+    const browser = new Browser(house, person);
+    await withOnePasskey(browser, { memberId, done });
+    await person.addPasskey();
+    const ground: Ground = { browser, rolePath: `/api/access/members/${memberId}/role`, memberId, done };
     await withoutConfirmation(ground, house.canaries.a.ids['eng']!);
     await atTheIssuer(ground);
     await atTheWorkspace(ground);
+    const foreigner = await house.session('b', 'auditor');
+    await ofAnotherTenant(browser, { memberId: house.idOf('mem', 'b', foreigner.personId), done });
     const { cookie } = await house.session('a', 'lead');
     const input = { operation: 'access.change-role', input: { memberId, role: 'auditor' } };
     const noPasskey = await house.fetch('/api/access/step-up', { method: 'POST', json: input, cookie });
@@ -135,7 +157,7 @@ export const stepUpProbe: Probe = {
     );
     return verdict(done, {
       green:
-        'Four actions were refused without a passkey signature; one made for another input, for another action, or used before was refused at two services; the right one was accepted at both.',
+        'Four actions were refused without a passkey signature; one made for another input, for another action, or used before was refused at two services; the right one was accepted at both. A lead with one passkey was offered none, nor anybody about another organisation’s member.',
     });
   },
 };

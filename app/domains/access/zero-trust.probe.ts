@@ -57,7 +57,24 @@ async function tryPeer(house: ProbeHouse, route: (typeof OTHERS_ROUTES)[number],
   done.expect(refused, `${service} let a process call a route of another one (${told(reply)}).`);
 }
 
-async function tryTokens(house: ProbeHouse, service: 'workspace' | 'issuer', done: Checks): Promise<void> {
+type TokenService = 'workspace' | 'issuer';
+
+/** A route that asks for more than reading, and does nothing: a right token of the lower class is wrong there. */
+async function tryClass(house: ProbeHouse, service: TokenService, done: Checks): Promise<void> {
+  const request = { method: 'POST', path: '/internal/drills/knock-to-write', credential: 'own' } as const;
+  const right = await house.service(service, { ...request, token: 'valid' });
+  done.expect(right.status === 200, `${service} did not take a right token for writing (${told(right)}).`);
+  const tryOne = async (token: TokenFault): Promise<void> => {
+    const reply = await house.service(service, { ...request, token });
+    done.expect(
+      reply.status === 401,
+      `${service} ${told(reply)} on a route for writing with a token that is ${token}.`,
+    );
+  };
+  await Promise.all((['none', 'lower-class'] as const).map(tryOne));
+}
+
+async function tryTokens(house: ProbeHouse, service: TokenService, done: Checks): Promise<void> {
   const knock = '/internal/drills/knock';
   const path = service === 'issuer' ? knock : `${knock}/${house.canaries.a.ids['eng']}`;
   const right = await house.service(service, { method: 'GET', path, credential: 'own', token: 'valid' });
@@ -99,14 +116,16 @@ export const zeroTrustProbe: Probe = {
       ...OTHERS_ROUTES.map((route) => tryPeer(house, route, done)),
       tryTokens(house, 'workspace', done),
       tryTokens(house, 'issuer', done),
+      tryClass(house, 'workspace', done),
+      tryClass(house, 'issuer', done),
     ]);
     const separation =
       house.separation === 'users'
         ? ''
         : ' The processes share one user of this machine here, so their separation from each other on disk is asserted.';
     return verdict(done, {
-      green: `${INNER.length} services refused callers without a certificate and with a stranger’s; routes of others were refused, and so were ${WRONG_TOKENS.length} kinds of wrong token and another tenant’s right one; ${routes} routes of the edge gave nothing without a session.${separation}`,
-      evidence: { services: [...INNER], tokens: [...WRONG_TOKENS, 'other-tenant'], routes },
+      green: `${INNER.length} services refused callers without a certificate and with a stranger’s; routes of others were refused, and so were ${WRONG_TOKENS.length} kinds of wrong token, one made for reading where more was asked, and another tenant’s right one; ${routes} routes of the edge gave nothing without a session.${separation}`,
+      evidence: { services: [...INNER], tokens: [...WRONG_TOKENS, 'lower-class', 'other-tenant'], routes },
     });
   },
 };

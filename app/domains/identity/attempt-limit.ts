@@ -8,7 +8,7 @@ export const CLIENTS_REMEMBERED_MAX = 10_000;
 const WINDOW_MS = 60_000;
 
 /** Counts ceremonies by client address in fixed windows; throws `too_many_sign_in_attempts` above the limit. */
-export function createAttemptLimit(clock: Clock): (client: string) => void {
+export function createAttemptLimit(clock: Clock, perMinute_max = CEREMONIES_PER_MINUTE_MAX): (client: string) => void {
   const windows = new Map<string, { startMs: number; count: number }>();
   return (client) => {
     const now = clock.nowMs();
@@ -23,8 +23,8 @@ export function createAttemptLimit(clock: Clock): (client: string) => void {
       return;
     }
     current.count += 1;
-    if (current.count > CEREMONIES_PER_MINUTE_MAX) {
-      throw new AppError<IdentityCode>('too_many_sign_in_attempts', `more than ${CEREMONIES_PER_MINUTE_MAX} a minute`);
+    if (current.count > perMinute_max) {
+      throw new AppError<IdentityCode>('too_many_sign_in_attempts', `more than ${perMinute_max} a minute`);
     }
   };
 }

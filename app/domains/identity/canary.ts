@@ -5,7 +5,7 @@ import { doorAdmits } from './door-rules.ts';
 import type { IdentityCode } from './errors.ts';
 import { issueLink } from './links.ts';
 import { removePasskeysOf } from './passkeys.ts';
-import { deleteLinksOf, memberByRole } from './queries.ts';
+import { deleteLinksOf, memberByRole, memberForUpdate } from './queries.ts';
 import type { Arrival } from './service.ts';
 import { openSession } from './sessions.ts';
 import { findTenantBySlug } from './tenant-lookup.ts';
@@ -37,9 +37,11 @@ export async function openCanarySession(
   if (!doorAdmits(arrival.door, 'canary', tenant.kind) || member.state !== 'active') {
     throw new AppError<IdentityCode>('canary_tenant_required', 'not open at this door');
   }
-  const opened = await deps.tenant.transaction(tenant.context, (tx) =>
-    openSession(deps, tx, { memberId: member.id, door: arrival.door, method: 'canary' }),
-  );
+  const opened = await deps.tenant.transaction(tenant.context, async (tx) => {
+    // As every sign-in: whoever closes old sessions first and meets the person's row afterwards gets into its way.
+    await tx.query(memberForUpdate(tenant.context.tenantId, member.id));
+    return openSession(deps, tx, { memberId: member.id, door: arrival.door, method: 'canary' });
+  });
   return { opened, tenant, personId: member.id };
 }
 

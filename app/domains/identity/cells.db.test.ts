@@ -125,12 +125,12 @@ describe('people of a tenant with a database of its own', () => {
   it('sign in although somebody else registered a passkey with the same id elsewhere', async () => {
     const [row] = await asSuperuser<Record<string, unknown>>(
       cell,
-      'select * from identity.credential_index where member_id = $1',
+      'select * from identity.credential_index where member_id = $1 order by last_used_at nulls last limit 1',
       [inCell.personId],
     );
     await house.rows(
       `insert into identity.credential_index (credential_hash, tenant_id, credential_id, member_id, external_id, public_key, counter, transports)
-       select $1, c.tenant_id, c.credential_id, c.member_id, $2, c.public_key, 0, '{}' from identity.credential_index c where c.member_id = $3`,
+       select $1, c.tenant_id, c.credential_id, c.member_id, $2, c.public_key, 0, '{}' from identity.credential_index c where c.member_id = $3 limit 1`,
       [row!['credential_hash'], row!['external_id'], atHome.personId],
     );
     expect((await signIn(inCell)).session.personId).toBe(inCell.personId);

@@ -61,11 +61,15 @@ const signedIn = z.strictObject({
     name: z.string(),
     kind: z.enum(['sample', 'canary', 'operator', 'customer']),
   }),
-  method: z.enum(['passkey', 'link', 'canary']),
+  method: z.enum(['passkey', 'link', 'canary', 'sso']),
+  /** What the organisation calls its connection, where the session came by one. */
+  connection: z.string().nullable(),
   door: z.enum(['edge', 'tryout']),
   /** Absolute end, RFC 3339 in UTC. */
   expiresAt: z.iso.datetime(),
   passkeys: z.number().int().min(0),
+  /** When somebody opened a recovery of this person: it takes effect then, unless they sign in with a passkey. */
+  recoveryDueAt: z.iso.datetime().nullable(),
 });
 const session = z.discriminatedUnion('signedIn', [
   signedIn,
@@ -76,6 +80,14 @@ const session = z.discriminatedUnion('signedIn', [
   }),
 ]);
 const CEREMONY_BYTES_MAX = 65_536;
+
+/** A ceremony's answer comes before its tenant is known, or proves itself: no tag could say more. */
+const ceremonyAnswer = {
+  'body.challengeId': 'random, of one ceremony at one door, and used up by the first look',
+  'body.response.id': 'the passkey’s own id, believed only after its signature was verified',
+  'body.response.rawId': 'the same id once more',
+  'body.response.clientExtensionResults.*': 'what the browser says beside its answer; nothing is looked up by it',
+} as const;
 
 const publicRoute = { service: 'issuer', method: 'POST', access: { kind: 'public' }, ids: {} } as const;
 
@@ -97,6 +109,7 @@ export const routes = defineRoutes({
     ...publicRoute,
     operation: 'identity.sign-in',
     path: '/api/identity/passkey/sign-in',
+    untagged: ceremonyAnswer,
     body: z.strictObject({ challengeId: uuid, response: assertionResponse }),
     bodyBytesMax: CEREMONY_BYTES_MAX,
     replies: { 200: signedIn },
@@ -112,6 +125,7 @@ export const routes = defineRoutes({
     ...publicRoute,
     operation: 'identity.enrol',
     path: '/api/identity/enrolment',
+    untagged: ceremonyAnswer,
     body: z.strictObject({ token: oneTimeToken, challengeId: uuid, response: registrationResponse }),
     bodyBytesMax: CEREMONY_BYTES_MAX,
     replies: { 200: signedIn },
@@ -173,6 +187,7 @@ export const routes = defineRoutes({
     path: '/api/identity/passkey',
     access: { kind: 'session', class: 'privileged' },
     ids: {},
+    untagged: ceremonyAnswer,
     body: z.strictObject({ challengeId: uuid, response: registrationResponse }),
     bodyBytesMax: CEREMONY_BYTES_MAX,
     replies: { 200: z.strictObject({ passkeys: z.number().int().min(1) }) },

@@ -17,6 +17,8 @@ export interface IdentityDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly doors: Readonly<Record<EdgeDoor, DoorSettings>>;
+  /** What a tenant calls the connection that a session came by; undefined when there is none any more. */
+  connectionName?(context: TenantContext, connectionId: Uuid): Promise<string | undefined>;
   /** Tagged id of `kind` (`mem`, `inv`, …) for the tenant. */
   formatId(kind: string, context: TenantContext, id: Uuid): string;
 }
@@ -31,4 +33,7 @@ export const systemTables: readonly string[] = [
   'identity.credential_index',
   'identity.challenge',
   'identity.one_time_link',
+  'identity.sso_request',
+  'identity.seen_token',
+  'identity.connection_index',
 ];

@@ -1,4 +1,4 @@
-import { useMutation } from '@tanstack/react-query';
+import { useMutation, useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { Button, buttonClass } from '../../ui/button.tsx';
 import { Notice } from '../../ui/display.tsx';
@@ -6,7 +6,7 @@ import { request } from '../../shell/api.ts';
 import { Door } from '../../shell/door.tsx';
 import { Failure } from '../../shell/failure.tsx';
 import { createPasskey, passkeyObstacle } from '../../shell/passkey.ts';
-import type { Ceremony } from '../../shell/wire.ts';
+import type { InvitationOffersAnswer, Ceremony, Role } from '../../shell/wire.ts';
 import { useFragmentToken } from './fragment.page.tsx';
 import { Obstacle, useEnter } from './sign-in.page.tsx';
 
@@ -33,6 +33,39 @@ export function NoToken({ what }: { what: string }) {
   );
 }
 
+/** The other way to use an enrolment link: by the organisation's own provider, where it has one in use. */
+function InvitationOffers({ token }: { token: string }) {
+  const offers = useQuery({
+    queryKey: ['invitation-offers'],
+    queryFn: ({ signal }) => request<InvitationOffersAnswer>('/api/sso/invitation/offers', { body: { token }, signal }),
+    retry: false,
+    staleTime: Infinity,
+    gcTime: 0,
+  });
+  const leave = useMutation({
+    mutationFn: async (connection: string) => {
+      const { url } = await request<{ url: string }>('/api/sso/invitation', { body: { token, connection } });
+      window.location.assign(url);
+    },
+  });
+  // A link that is used up says so when a passkey is tried with it; here it offers nothing.
+  if (!offers.data || offers.data.offers.length === 0) return null;
+  return (
+    <div className="stack stack--tight">
+      <p className="muted">
+        Or come in through your organisation’s own sign-in. You can then look and work; for approving you will be asked
+        for a passkey, which takes another link.
+      </p>
+      {offers.data.offers.map(({ connection, name }) => (
+        <Button key={connection} wide busy={leave.isPending} onClick={() => leave.mutate(connection)}>
+          Come in with {name}
+        </Button>
+      ))}
+      <Failure error={leave.error} />
+    </div>
+  );
+}
+
 /** The first passkey, from a one-time enrolment link. */
 export function EnrolPage() {
   const token = useFragmentToken();
@@ -41,8 +74,10 @@ export function EnrolPage() {
     mutationFn: async () => {
       const { challengeId, options } = await request<Ceremony>('/api/identity/enrolment/options', { body: { token } });
       const response = await createPasskey(options);
-      await request('/api/identity/enrolment', { body: { token, challengeId, response } });
-      await enter();
+      const body = { token, challengeId, response };
+      const { role } = await request<{ role: Role }>('/api/identity/enrolment', { body });
+      // Who leads or operates approves nothing with one passkey: the second is made at once.
+      await enter(role === 'lead' || role === 'operator' ? '/passkeys' : undefined);
     },
   });
   return (
@@ -62,7 +97,10 @@ export function EnrolPage() {
           <ol className="steps-list">
             <li>Press the button; your browser asks where to keep the passkey.</li>
             <li>Confirm with your screen lock, fingerprint or security key.</li>
-            <li>You are signed in. Add a second passkey on another device soon, so that losing one is no trouble.</li>
+            <li>
+              You are signed in. Add a second passkey on another device at once: whoever leads or operates approves
+              nothing with one, and losing a device is then no trouble.
+            </li>
           </ol>
           <Button
             look="primary"
@@ -75,6 +113,7 @@ export function EnrolPage() {
             Make a passkey and sign in
           </Button>
           <Failure error={enrol.error} />
+          <InvitationOffers token={token} />
           <p className="muted">This link works once. It is used up when the passkey has been stored, not before.</p>
         </>
       )}

@@ -12,6 +12,7 @@ export type IdentityCode =
   | 'door_unknown'
   | 'too_many_sign_in_attempts'
   | 'canary_tenant_required'
+  | 'erasures_outstanding'
   | 'step_up_refused';
 
 /** Status of each code (RFC 9457) but those the floor defines; merged into the house's table by the composition root. */
@@ -30,5 +31,9 @@ export const problems: Readonly<
   fresh_sign_in_required: { status: 403, title: 'Sign in again with your passkey, then repeat this' },
   door_unknown: { status: 400, title: 'Unknown door' },
   too_many_sign_in_attempts: { status: 429, title: 'Too many attempts; wait a minute' },
+  erasures_outstanding: {
+    status: 503,
+    title: 'This workspace was restored and opens when erasures have been repeated',
+  },
   canary_tenant_required: { status: 404, title: 'Not found' },
 };

@@ -6,7 +6,7 @@ import { type Enrolled, type SeededIssuer, startSeededIssuer } from '../tenants/
 import { issueCanaryEnrolment, openCanarySession } from './canary.ts';
 import { CEREMONY_SECONDS_MAX } from './passkey.ts';
 import * as service from './service.ts';
-import { SESSION_IDLE_SECONDS_MAX, SESSION_SECONDS_MAX } from './session-rules.ts';
+import { SESSION_IDLE_SECONDS_MAX, SESSION_SECONDS_MAX, SESSIONS_PER_MEMBER_MAX } from './session-rules.ts';
 import { closeSession, findSession } from './sessions.ts';
 import { createSoftwareAuthenticator } from '../../probes/software-authenticator.ts';
 import { mintToken } from './token-mint.ts';
@@ -307,7 +307,7 @@ describe('further passkeys', () => {
         challengeId: again.challengeId,
         response: device.register(again.options),
       }),
-    ).toBe(2);
+    ).toBe(3);
     expect((await signIn({ ...lead, device })).session.personId).toBe(lead.personId);
     clock.advance(service.FRESH_SIGN_IN_SECONDS_MAX * 1000 + 1000);
     await expect(service.beginAddPasskey(house.deps, caller)).rejects.toEqual(withCode('fresh_sign_in_required'));
@@ -347,6 +347,25 @@ describe('tokens', () => {
 });
 
 describe('canaries', () => {
+  it('and sign-ins of the same person do not get into each other’s way, however many sessions there are', async () => {
+    const wanted = { tenant: 'canary-b', role: 'auditor' } as const;
+    const { token } = await issueCanaryEnrolment(house.deps, at(), wanted);
+    const device = createSoftwareAuthenticator({ origin: 'https://localhost:8443' });
+    const { challengeId, options } = await service.beginEnrolment(house.deps, at(), token);
+    await service.enrol(house.deps, at(), { token, challengeId, response: device.register(options) });
+    for (let n = 0; n < SESSIONS_PER_MEMBER_MAX; n += 1) await openCanarySession(house.deps, at(), wanted);
+    for (let round = 0; round < 8; round += 1) {
+      const begun = await service.beginSignIn(house.deps, at());
+      const answer = { challengeId: begun.challengeId, response: device.authenticate(begun.options) };
+      const outcomes = await Promise.allSettled([
+        openCanarySession(house.deps, at(), wanted),
+        service.signInWithPasskey(house.deps, at(), answer),
+        openCanarySession(house.deps, at(), wanted),
+      ]);
+      expect(outcomes.filter(({ status }) => status === 'rejected')).toEqual([]);
+    }
+  });
+
   it('get sessions without proof, at the edge only', async () => {
     const { opened } = await openCanarySession(house.deps, at(), { tenant: 'canary-a', role: 'lead' });
     expect(await house.callerOf(opened.token)).toMatchObject({ method: 'canary', tenantKind: 'canary' });

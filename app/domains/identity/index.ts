@@ -1,10 +1,13 @@
+export { arrive, providerHash, removeAccountsOf, type Arrived, type Newcomer } from './accounts.ts';
+export { createAttemptLimit } from './attempt-limit.ts';
 export { systemTables, type IdentityDeps } from './deps.ts';
+export { mayStepUp } from './door-rules.ts';
 export { problems } from './errors.ts';
 export { ENROL_LINK_SECONDS_MAX, issueLink } from './links.ts';
 export { issueChallenge } from './challenges.ts';
-export { sweepEverywhere } from './everywhere.ts';
-export { assertionOptions, CEREMONY_SECONDS_MAX, verifyAssertion, type DoorSettings } from './passkey.ts';
-export { passkeysOfMember } from './passkeys.ts';
+export { findBySecret, sweepEverywhere } from './everywhere.ts';
+export { assertionOptions, CEREMONY_SECONDS_MAX, verifyAssertion, type DoorSettings, spkiOf } from './passkey.ts';
+export { deletePasskeysOf, passkeysOfMember, removePasskeysOf } from './passkeys.ts';
 export {
   deleteCredentialIndexOf,
   deleteLinksOf,
@@ -14,8 +17,17 @@ export {
   type MemberRow,
 } from './queries.ts';
 export { canaryIdentityRoutes, identityRoutes } from './routes.ts';
-export { sweepIdentity } from './service.ts';
-export { closeSessionsOf, findSession, rotateSession } from './sessions.ts';
-export { readStepUpClaims, readStepUpHeader } from './step-up-header.ts';
-export { findTenantBySlug, type KnownTenant } from './tenant-lookup.ts';
+export { enrolmentOf, redeemLink, sweepIdentity } from './service.ts';
+export {
+  closeProviderSessions,
+  closeSession,
+  closeSessionsOf,
+  findSession,
+  liveSession,
+  openSession,
+  rotateSession,
+  type OpenedSession,
+} from './sessions.ts';
+export { readStepUpClaims, readStepUpHeader, type StepUpClaims } from './step-up-header.ts';
+export { findTenant, findTenantBySlug, type KnownTenant } from './tenant-lookup.ts';
 export { type MintDeps, tokenMintRoutes } from './token-mint.ts';

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { toBase64Url, type Uuid } from '@auditrax/base';
 import type { ScopedTransaction } from '@auditrax/tenancy';
-import type { AuditActor } from '../../platform/audit/index.ts';
+import type { AuditActor, AuditDecision } from '../../platform/audit/index.ts';
 import type { IdentityDeps } from './deps.ts';
 import { insertLink } from './queries.ts';
 import { SESSION_TOKEN_BYTES } from './sessions.ts';
@@ -18,7 +18,12 @@ export const SIGN_IN_LINK_SECONDS_MAX = 86_400;
 export async function issueLink(
   deps: Pick<IdentityDeps, 'random' | 'clock' | 'recordAudit'>,
   tx: ScopedTransaction,
-  input: { readonly kind: 'enrol' | 'sign-in'; readonly memberId: Uuid; readonly actor: AuditActor },
+  input: {
+    readonly kind: 'enrol' | 'sign-in';
+    readonly memberId: Uuid;
+    readonly actor: AuditActor;
+    readonly decision?: AuditDecision | undefined;
+  },
 ): Promise<{ readonly token: string; readonly path: string; readonly expiresAt: Date }> {
   const bytes = deps.random.bytes(SESSION_TOKEN_BYTES);
   const seconds = input.kind === 'enrol' ? ENROL_LINK_SECONDS_MAX : SIGN_IN_LINK_SECONDS_MAX;
@@ -39,6 +44,7 @@ export async function issueLink(
     resource: ['member', input.memberId],
     outcome: 'allowed',
     requestId,
+    decision: input.decision,
     public: { kind: input.kind },
   });
   const token = toBase64Url(bytes);

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, createPublicKey, type JsonWebKey } from 'node:crypto';
 import type {
   AuthenticationResponseJSON,
   PublicKeyCredentialCreationOptionsJSON,
@@ -11,6 +11,7 @@ import {
   verifyAuthenticationResponse,
   verifyRegistrationResponse,
 } from '@simplewebauthn/server';
+import { decodeCredentialPublicKey } from '@simplewebauthn/server/helpers';
 import { fromBase64Url, toBase64Url } from '@auditrax/base';
 
 /** Where passkeys of a door are valid. `origins` are exact (scheme, host, port). */
@@ -63,6 +64,32 @@ export function credentialHash(id: string): Buffer | undefined {
   const bytes = fromBase64Url(id);
   if (bytes === undefined || bytes.length === 0 || bytes.length > CREDENTIAL_ID_BYTES_MAX) return undefined;
   return createHash('sha256').update(bytes).digest();
+}
+
+/** Labels of COSE keys (RFC 9053); what they mean depends on the kind of key. */
+const COSE = { kind: 1, crvOrN: -1, xOrE: -2, y: -3 } as const;
+const COSE_OKP = 1;
+const COSE_EC2 = 2;
+
+/**
+ * A passkey's public key as SubjectPublicKeyInfo (DER), which every tool reads. Throws for a COSE key of another kind than
+ * P-256, RSA and Ed25519.
+ */
+export function spkiOf(coseKey: Uint8Array): Buffer {
+  // The library's type knows each kind by itself; the labels are numbers all the same.
+  const key = decodeCredentialPublicKey(Uint8Array.from(coseKey)) as unknown as ReadonlyMap<number, unknown>;
+  const part = (label: number) => toBase64Url(key.get(label) as Uint8Array);
+  const jwkOf = (): JsonWebKey => {
+    if (key.get(COSE.kind) === COSE_OKP) return { kty: 'OKP', crv: 'Ed25519', x: part(COSE.xOrE) };
+    if (key.get(COSE.kind) === COSE_EC2) return { kty: 'EC', crv: 'P-256', x: part(COSE.xOrE), y: part(COSE.y) };
+    return { kty: 'RSA', n: part(COSE.crvOrN), e: part(COSE.xOrE) };
+  };
+  return createPublicKey({ key: jwkOf(), format: 'jwk' }).export({ format: 'der', type: 'spki' });
+}
+
+/** base64url SHA-256 of a passkey's public key as SubjectPublicKeyInfo. */
+export function publicKeyHash(coseKey: Uint8Array): string {
+  return createHash('sha256').update(spkiOf(coseKey)).digest('base64url');
 }
 
 /** Options for making a passkey: discoverable, so that signing in needs no name, and with user verification. */

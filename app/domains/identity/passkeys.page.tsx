@@ -75,6 +75,7 @@ export function PasskeysPage() {
   });
   const list = keys.data?.passkeys;
   const canAdd = session.method === 'passkey';
+  const isPrivileged = session.role === 'lead' || session.role === 'operator';
   const button = (
     <Button
       look="primary"
@@ -99,7 +100,11 @@ export function PasskeysPage() {
       )}
       {list?.length === 1 && (
         <Notice kind="stale" title="You have one passkey">
-          <p>Add a second on another device. Without it a lost device means a new invitation by a lead auditor.</p>
+          <p>
+            {isPrivileged
+              ? 'Add a second on another device now: until then you can read, and approve nothing.'
+              : 'Add a second on another device. Without it a lost device means a recovery by a lead auditor, which takes a day.'}
+          </p>
         </Notice>
       )}
       <Failure error={add.error ?? keys.error} />

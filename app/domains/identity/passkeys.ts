@@ -1,14 +1,14 @@
 import { AppError, fromBase64Url, toBase64Url, uuidToBytes, uuidV7, type Uuid } from '@auditrax/base';
 import type { AuthenticationResponseJSON, RegistrationResponseJSON } from '@simplewebauthn/server';
 import type { ScopedTransaction, TenantContext } from '@auditrax/tenancy';
-import type { AuditActor } from '../../platform/audit/index.ts';
+import type { AuditActor, AuditDecision } from '../../platform/audit/index.ts';
 import type { EdgeDoor } from '../../platform/http/handler.ts';
 import { consumeChallenge, issueChallenge } from './challenges.ts';
 import type { IdentityDeps } from './deps.ts';
 import { findEverywhere } from './everywhere.ts';
 import type { IdentityCode } from './errors.ts';
 import type { PasskeyRecord, PasskeyRefusal } from './passkey.ts';
-import { credentialHash, registrationOptions, verifyAssertion, verifyRegistration } from './passkey.ts';
+import { credentialHash, publicKeyHash, registrationOptions, verifyAssertion, verifyRegistration } from './passkey.ts';
 import type { ChallengeRow, CredentialIndexRow } from './queries.ts';
 import * as queries from './queries.ts';
 import type { KnownTenant } from './tenant-lookup.ts';
@@ -33,6 +33,14 @@ export async function passkeysOfMember(
   memberId: Uuid,
 ): Promise<PasskeyRecord[]> {
   return (await deps.system.at(tenantId).system(queries.passkeysOf(tenantId, memberId))).map(toRecord);
+}
+
+/** Takes away what finds a member by their passkeys, and the public keys with it. */
+export async function deletePasskeysOf(
+  deps: Pick<IdentityDeps, 'system'>,
+  { tenantId, memberId }: { readonly tenantId: Uuid; readonly memberId: Uuid },
+): Promise<void> {
+  await deps.system.at(tenantId).system(queries.deleteCredentialIndexOfMember(tenantId, memberId));
 }
 
 /** Options and a stored challenge for adding a passkey to a member. Throws `passkey_limit_reached`. */
@@ -95,6 +103,7 @@ export async function storePasskey(
     readonly passkey: PasskeyRecord;
     readonly deviceType: string;
     readonly actor: AuditActor;
+    readonly decision?: AuditDecision | undefined;
   },
 ): Promise<Uuid> {
   const { tenantId, requestId } = tx.context;
@@ -131,7 +140,9 @@ export async function storePasskey(
     resource: ['credential', id],
     outcome: 'allowed',
     requestId,
-    public: { deviceType: input.deviceType },
+    decision: input.decision,
+    // Approvals that are looked at years later are compared with it; the key itself goes with the passkey.
+    public: { deviceType: input.deviceType, publicKey: publicKeyHash(input.passkey.publicKey) },
   });
   return id;
 }

@@ -11,7 +11,11 @@ export type ClosedReason =
   | 'suspended'
   | 'expired'
   | 'tenant-deleted'
-  | 'attempts';
+  | 'attempts'
+  /** Its identity provider said that the person has left. */
+  | 'provider'
+  /** Its connection is not in use any more. */
+  | 'connection';
 
 export interface TenantRow {
   readonly id: Uuid;
@@ -38,6 +42,15 @@ export interface SessionRow {
   readonly auth_time: Date;
   readonly expires_at: Date;
   readonly closed_at: Date | null;
+  /** Of sessions by an identity provider; null otherwise. */
+  readonly connection_id: Uuid | null;
+}
+
+/** Where a session by an identity provider came from. */
+export interface SessionOriginRow {
+  readonly account_id: Uuid | null;
+  readonly provider_session: Uint8Array | null;
+  readonly provider_subject: Uint8Array | null;
 }
 
 export interface SessionIndexRow {
@@ -159,6 +172,9 @@ export const insertCredentialIndex = (row: {
 export const deleteCredentialIndex = (tenantId: Uuid, credentialId: Uuid): Statement =>
   sql`delete from identity.credential_index where tenant_id = ${tenantId} and credential_id = ${credentialId}`;
 
+export const deleteCredentialIndexOfMember = (tenantId: Uuid, memberId: Uuid): Statement =>
+  sql`delete from identity.credential_index where tenant_id = ${tenantId} and member_id = ${memberId}`;
+
 /** Every passkey of a tenant that is deleted. */
 export const deleteCredentialIndexOf = (tenantId: Uuid): Statement =>
   sql`delete from identity.credential_index where tenant_id = ${tenantId}`;
@@ -207,6 +223,16 @@ export const memberForUpdate = (tenantId: Uuid, id: Uuid): Statement<MemberRow> 
   sql<MemberRow>`select m.id, m.role, m.state, m.label, m.created_at from identity.member m
     where m.tenant_id = ${tenantId} and m.id = ${id} for update`;
 
+/** A recovery of somebody who has just answered with a passkey has no ground any more. */
+export const endRecoveryOf = (tenantId: Uuid, memberId: Uuid, now: Date): Statement<{ id: Uuid }> =>
+  sql<{ id: Uuid }>`update identity.recovery set ended_at = ${now}, ended_by = ${memberId}, outcome = 'signed-in'
+    where tenant_id = ${tenantId} and member_id = ${memberId} and ended_at is null returning id`;
+
+/** When an open recovery of a person takes effect. */
+export const openRecoveryOf = (tenantId: Uuid, memberId: Uuid): Statement<{ due_at: Date }> =>
+  sql<{ due_at: Date }>`select r.due_at from identity.recovery r
+    where r.tenant_id = ${tenantId} and r.member_id = ${memberId} and r.ended_at is null`;
+
 /** The oldest with this role; `older` says how many older ones to pass over. */
 export const memberByRole = (tenantId: Uuid, role: Role, older = 0): Statement<MemberRow> =>
   sql<MemberRow>`select m.id, m.role, m.state, m.label, m.created_at from identity.member m
@@ -219,16 +245,19 @@ export const acceptInvitations = (tenantId: Uuid, memberId: Uuid, now: Date): St
   sql<{ id: Uuid }>`update identity.invitation set accepted_at = ${now}
     where tenant_id = ${tenantId} and member_id = ${memberId} and accepted_at is null returning id`;
 
-export const insertSession = (tenantId: Uuid, row: Omit<SessionRow, 'closed_at'>): Statement =>
-  sql`insert into identity.session (tenant_id, id, member_id, door, method, auth_time, expires_at)
-    values (${tenantId}, ${row.id}, ${row.member_id}, ${row.door}, ${row.method}, ${row.auth_time}, ${row.expires_at})`;
+export const insertSession = (tenantId: Uuid, row: Omit<SessionRow, 'closed_at'> & SessionOriginRow): Statement =>
+  sql`insert into identity.session (tenant_id, id, member_id, door, method, auth_time, expires_at, connection_id, account_id,
+      provider_session, provider_subject)
+    values (${tenantId}, ${row.id}, ${row.member_id}, ${row.door}, ${row.method}, ${row.auth_time}, ${row.expires_at},
+      ${row.connection_id}, ${row.account_id}, ${row.provider_session}, ${row.provider_subject})`;
 
 export const sessionWithMember = (
   tenantId: Uuid,
   sessionId: Uuid,
 ): Statement<SessionRow & { role: Role; state: MemberState; label: Uint8Array }> =>
   sql<SessionRow & { role: Role; state: MemberState; label: Uint8Array }>`
-    select s.id, s.member_id, s.door, s.method, s.auth_time, s.expires_at, s.closed_at, m.role, m.state, m.label
+    select s.id, s.member_id, s.door, s.method, s.auth_time, s.expires_at, s.closed_at, s.connection_id, m.role, m.state,
+      m.label
     from identity.session s
     join identity.member m on m.tenant_id = ${tenantId} and m.id = s.member_id
     where s.tenant_id = ${tenantId} and s.id = ${sessionId}`;

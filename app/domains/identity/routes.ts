@@ -17,7 +17,7 @@ import type { IdentityDeps } from './deps.ts';
 import { endIfUsedUp, wasEndedForAttempts } from './ended-session.ts';
 import type { IdentityCode } from './errors.ts';
 import { passkeysOfMember } from './passkeys.ts';
-import { credentialsOf } from './queries.ts';
+import { credentialsOf, openRecoveryOf } from './queries.ts';
 import type { Arrival, SignedIn } from './service.ts';
 import * as service from './service.ts';
 import type { LiveSession } from './sessions.ts';
@@ -37,6 +37,16 @@ function arrivalOf(call: PublicCall): Arrival {
   return { door: door satisfies EdgeDoor, requestId: call.requestId };
 }
 
+/** What people call the connection that a session came by; null for any other session, and while nobody can open the name. */
+async function nameOfConnection(deps: IdentityDeps, { tenant, connectionId }: LiveSession): Promise<string | null> {
+  if (connectionId === undefined || deps.connectionName === undefined) return null;
+  const name = await deps.connectionName(tenant.context, connectionId).catch((error: unknown) => {
+    if (!isKeyStoreFault(error)) throw error;
+    return undefined;
+  });
+  return name ?? null;
+}
+
 async function describe(deps: IdentityDeps, session: LiveSession) {
   const { context, slug, displayName, kind } = session.tenant;
   const place = { context, field: 'identity.member.label', rowId: session.personId } as const;
@@ -51,10 +61,21 @@ async function describe(deps: IdentityDeps, session: LiveSession) {
     role: session.role,
     tenant: { slug, name: displayName, kind },
     method: session.method,
+    connection: await nameOfConnection(deps, session),
     door: session.door,
     expiresAt: new Date(session.expiresAtMs).toISOString(),
+    recoveryDueAt: await recoveryDueAt(deps, session),
     passkeys: (await passkeysOfMember(deps, context.tenantId, session.personId)).length,
   };
+}
+
+/** A person whose recovery somebody opened is told wherever they are still signed in. */
+async function recoveryDueAt(
+  deps: IdentityDeps,
+  { tenant: { context }, personId }: LiveSession,
+): Promise<string | null> {
+  const [open] = await deps.tenant.scoped(context, openRecoveryOf(context.tenantId, personId));
+  return open?.due_at.toISOString() ?? null;
 }
 
 /** Who is signed in with this browser's cookie; to whoever holds the cookie of a session that was ended, that it was. */

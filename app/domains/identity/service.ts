@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { AppError, fromBase64Url, type Uuid } from '@auditrax/base';
 import type { AuthenticationResponseJSON, RegistrationResponseJSON } from '@simplewebauthn/server';
 import type { ScopedTransaction } from '@auditrax/tenancy';
+import { decisionOf } from '../../platform/http/decisions.ts';
 import type { Caller, EdgeDoor, SignInMethod } from '../../platform/http/handler.ts';
 import { consumeChallenge, issueChallenge } from './challenges.ts';
 import { findBySecret, sweepEverywhere } from './everywhere.ts';
@@ -74,7 +75,24 @@ async function openForActive(
   input: { readonly memberId: Uuid; readonly door: EdgeDoor; readonly method: SignInMethod },
 ): Promise<OpenedSession | undefined> {
   const member = (await tx.query(queries.memberForUpdate(tx.context.tenantId, input.memberId)))[0];
-  return member?.state === 'active' ? openSession(deps, tx, input) : undefined;
+  if (member?.state !== 'active') return undefined;
+  await endRecovery(deps, tx, member.id);
+  return openSession(deps, tx, input);
+}
+
+/** Whoever signs in with a passkey has not lost them all: a recovery that somebody opened ends here. */
+async function endRecovery(deps: IdentityDeps, tx: ScopedTransaction, memberId: Uuid): Promise<void> {
+  const { tenantId, requestId } = tx.context;
+  for (const { id } of await tx.query(queries.endRecoveryOf(tenantId, memberId, new Date(deps.clock.nowMs())))) {
+    await deps.recordAudit(tx, {
+      type: 'recovery.cancelled',
+      actor: { personId: memberId },
+      resource: ['recovery', id],
+      outcome: 'allowed',
+      requestId,
+      public: { member: memberId, reason: 'signed-in' },
+    });
+  }
 }
 
 /**
@@ -176,6 +194,28 @@ async function redeem(deps: IdentityDeps, tx: ScopedTransaction, link: LinkRow):
   }
 }
 
+/** The live enrolment link behind a token, and whose tenant it is of. Throws `link_unusable`, always the same. */
+export async function enrolmentOf(
+  deps: IdentityDeps,
+  arrival: Arrival,
+  token: string,
+): Promise<{ readonly tenant: KnownTenant; readonly linkHash: Uint8Array }> {
+  const { tenant, link } = await usableLink(deps, arrival, { token, kind: 'enrol' });
+  return { tenant, linkHash: link.token_hash };
+}
+
+/**
+ * Uses an enrolment link up in the transaction of what it opens; gives the member whom it is for, active from now on.
+ * Throws `link_unusable`.
+ */
+export async function redeemLink(deps: IdentityDeps, tx: ScopedTransaction, linkHash: Uint8Array): Promise<Uuid> {
+  const [link] = await deps.system.at(tx.context.tenantId).system(queries.linkByHash(linkHash));
+  if (link === undefined || link.tenant_id !== tx.context.tenantId || link.kind !== 'enrol')
+    throw refuse('link_unusable', 'no such link in this tenant');
+  await redeem(deps, tx, link);
+  return link.member_id;
+}
+
 /** Registers the first passkey and signs in: one transaction, one use of the link. */
 export async function enrol(
   deps: IdentityDeps,
@@ -226,6 +266,7 @@ export function signOutEverywhere(deps: IdentityDeps, caller: Caller): Promise<n
       memberId: caller.personId,
       reason: 'everywhere',
       actor: { personId: caller.personId, sessionId: caller.sessionId },
+      decision: decisionOf(caller),
     }),
   );
 }
@@ -275,7 +316,7 @@ export async function addPasskey(
   const verified = await checkRegistration(deps, challenge, input.response);
   const actor = { personId: caller.personId, sessionId: caller.sessionId };
   await deps.tenant.transaction(caller.tenant, (tx) =>
-    storePasskey(deps, tx, { memberId: caller.personId, ...verified, actor }),
+    storePasskey(deps, tx, { memberId: caller.personId, ...verified, actor, decision: decisionOf(caller) }),
   );
   return (await passkeysOfMember(deps, caller.tenant.tenantId, caller.personId)).length;
 }

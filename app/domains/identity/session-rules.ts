@@ -5,6 +5,7 @@ export const SESSION_SECONDS_MAX: Readonly<Record<SignInMethod, number>> = {
   passkey: 43_200,
   link: 14_400,
   canary: 3600,
+  sso: 43_200,
 };
 /** A browser left alone is signed out after half an hour. */
 export const SESSION_IDLE_SECONDS_MAX = 1800;

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import { fromBase64Url, toBase64Url, uuidV7, type Uuid } from '@auditrax/base';
-import type { ScopedTransaction } from '@auditrax/tenancy';
-import type { AuditActor } from '../../platform/audit/index.ts';
+import type { ScopedTransaction, TenantContext } from '@auditrax/tenancy';
+import type { AuditActor, AuditDecision } from '../../platform/audit/index.ts';
 import type { Caller, EdgeDoor, Role, SignInMethod } from '../../platform/http/handler.ts';
+import { providerSessions } from './account-queries.ts';
 import type { IdentityDeps } from './deps.ts';
 import { doorAdmits } from './door-rules.ts';
 import { findBySecret } from './everywhere.ts';
@@ -29,6 +30,8 @@ export interface LiveSession {
   readonly role: Role;
   readonly door: EdgeDoor;
   readonly method: SignInMethod;
+  /** The connection that opened it; undefined: no identity provider did. */
+  readonly connectionId: Uuid | undefined;
   readonly authTimeMs: number;
   readonly expiresAtMs: number;
   /** Sealed; opened only where it is shown. */
@@ -54,6 +57,25 @@ function newToken(deps: Pick<IdentityDeps, 'random'>): { token: string; hash: Bu
   return { token: toBase64Url(bytes), hash: createHash('sha256').update(bytes).digest() };
 }
 
+/** What a session keeps of the identity provider that vouched for it. */
+export interface SessionProvider {
+  readonly connectionId: Uuid;
+  readonly accountId: Uuid;
+  /** Hashes of what the provider calls its session and the person. */
+  readonly session: Uint8Array | null;
+  readonly subject: Uint8Array | null;
+  /** The provider's own end; the session has none later. */
+  readonly endsAtMs: number | undefined;
+}
+
+export interface SessionOpening {
+  readonly memberId: Uuid;
+  readonly door: EdgeDoor;
+  readonly method: SignInMethod;
+  /** With the method `sso`, and with no other. */
+  readonly provider?: SessionProvider;
+}
+
 /**
  * Opens a session inside the transaction of the sign-in, always under a fresh id and cookie: what an attacker planted
  * before sign-in (session fixation) is worth nothing afterwards.
@@ -61,11 +83,13 @@ function newToken(deps: Pick<IdentityDeps, 'random'>): { token: string; hash: Bu
 export async function openSession(
   deps: IdentityDeps,
   tx: ScopedTransaction,
-  input: { readonly memberId: Uuid; readonly door: EdgeDoor; readonly method: SignInMethod },
+  input: SessionOpening,
 ): Promise<OpenedSession> {
   const { tenantId, requestId } = tx.context;
+  const { provider } = input;
   const now = deps.clock.nowMs();
-  const maxAgeSeconds = SESSION_SECONDS_MAX[input.method];
+  const providers_seconds = Math.floor(((provider?.endsAtMs ?? Infinity) - now) / 1000);
+  const maxAgeSeconds = Math.max(1, Math.min(SESSION_SECONDS_MAX[input.method], providers_seconds));
   const expiresAt = new Date(now + maxAgeSeconds * 1000);
   const { token, hash } = newToken(deps);
   const sessionId = uuidV7(deps.clock, deps.random);
@@ -81,6 +105,10 @@ export async function openSession(
       method: input.method,
       auth_time: new Date(now),
       expires_at: expiresAt,
+      connection_id: provider?.connectionId ?? null,
+      account_id: provider?.accountId ?? null,
+      provider_session: provider?.session ?? null,
+      provider_subject: provider?.subject ?? null,
     }),
   );
   await tx.query(queries.insertSessionIndex({ tokenHash: hash, tenantId, sessionId, now: new Date(now), expiresAt }));
@@ -90,7 +118,11 @@ export async function openSession(
     resource: ['session', sessionId],
     outcome: 'allowed',
     requestId,
-    public: { door: input.door, method: input.method },
+    public: {
+      door: input.door,
+      method: input.method,
+      ...(provider === undefined ? {} : { connection: provider.connectionId }),
+    },
   });
   return { sessionId, token, maxAgeSeconds };
 }
@@ -98,7 +130,12 @@ export async function openSession(
 async function closeOne(
   deps: Pick<IdentityDeps, 'recordAudit' | 'clock'>,
   tx: ScopedTransaction,
-  input: { readonly sessionId: Uuid; readonly reason: ClosedReason; readonly actor: AuditActor },
+  input: {
+    readonly sessionId: Uuid;
+    readonly reason: ClosedReason;
+    readonly actor: AuditActor;
+    readonly decision?: AuditDecision | undefined;
+  },
 ): Promise<void> {
   const { tenantId, requestId } = tx.context;
   const at = new Date(deps.clock.nowMs());
@@ -112,6 +149,7 @@ async function closeOne(
     resource: ['session', input.sessionId],
     outcome: 'allowed',
     requestId,
+    decision: input.decision,
     public: { reason: input.reason },
   });
 }
@@ -135,11 +173,58 @@ export function closeSession(
 export async function closeSessionsOf(
   deps: Pick<IdentityDeps, 'recordAudit' | 'clock'>,
   tx: ScopedTransaction,
-  input: { readonly memberId: Uuid; readonly reason: ClosedReason; readonly actor: AuditActor },
+  input: {
+    readonly memberId: Uuid;
+    readonly reason: ClosedReason;
+    readonly actor: AuditActor;
+    readonly decision?: AuditDecision | undefined;
+  },
 ): Promise<number> {
   const open = await tx.query(queries.openSessionsOf(tx.context.tenantId, input.memberId));
-  for (const { id } of open) await closeOne(deps, tx, { sessionId: id, reason: input.reason, actor: input.actor });
+  const { reason, actor, decision } = input;
+  for (const { id } of open) await closeOne(deps, tx, { sessionId: id, reason, actor, decision });
   return open.length;
+}
+
+/**
+ * Ends the sessions that a connection has opened: of one session at the provider, of one person there, or all of them.
+ * Returns whose they were.
+ */
+export function closeProviderSessions(
+  deps: Pick<IdentityDeps, 'tenant' | 'recordAudit' | 'clock'>,
+  context: TenantContext,
+  of: {
+    readonly connectionId: Uuid;
+    readonly reason: 'provider' | 'connection';
+    readonly providerSession?: Uint8Array | undefined;
+    readonly providerSubject?: Uint8Array | undefined;
+  },
+): Promise<Uuid[]> {
+  return deps.tenant.transaction(context, async (tx) => {
+    const open = await tx.query(providerSessions(context, of));
+    const actor = { service: 'issuer' } as const;
+    for (const { id } of open) await closeOne(deps, tx, { sessionId: id, reason: of.reason, actor });
+    return [...new Set(open.map(({ member_id }) => member_id))];
+  });
+}
+
+/**
+ * Whether a session that began something is still open and its member active; by its id, for steps that come back without
+ * the session's cookie.
+ */
+export async function liveSession(
+  deps: Pick<IdentityDeps, 'tenant' | 'clock'>,
+  context: TenantContext,
+  { sessionId, memberId, tx }: { readonly sessionId: Uuid; readonly memberId: Uuid; readonly tx?: ScopedTransaction },
+): Promise<{ readonly authTimeMs: number } | undefined> {
+  const statement = queries.sessionWithMember(context.tenantId, sessionId);
+  const [row] = tx === undefined ? await deps.tenant.scoped(context, statement) : await tx.query(statement);
+  const isLive =
+    row?.closed_at === null &&
+    row.member_id === memberId &&
+    row.state === 'active' &&
+    row.expires_at.getTime() > deps.clock.nowMs();
+  return isLive ? { authTimeMs: row.auth_time.getTime() } : undefined;
 }
 
 /**
@@ -181,6 +266,7 @@ export async function findSession(
     role: row.role,
     door: row.door,
     method: row.method,
+    connectionId: row.connection_id ?? undefined,
     authTimeMs: row.auth_time.getTime(),
     expiresAtMs,
     label: row.label,

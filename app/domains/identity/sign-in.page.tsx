@@ -1,15 +1,14 @@
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
-import { getRouteApi, useRouter } from '@tanstack/react-router';
+import { useParams, useRouter, useSearch } from '@tanstack/react-router';
 import { Button } from '../../ui/button.tsx';
 import { Notice } from '../../ui/display.tsx';
 import { request } from '../../shell/api.ts';
 import { Door } from '../../shell/door.tsx';
 import { Failure } from '../../shell/failure.tsx';
 import { assertPasskey, passkeyObstacle } from '../../shell/passkey.ts';
+import { ProviderSignIn } from './providers.page.tsx';
 import { nameOfSelf, sessionQuery } from '../../shell/session.tsx';
 import type { Ceremony } from '../../shell/wire.ts';
-
-const route = getRouteApi('/sign-in');
 
 /** Why passkeys cannot work here, with the way out. Nothing when they can. */
 export function Obstacle() {
@@ -50,9 +49,29 @@ export function useEnter(): (to?: string) => Promise<void> {
   };
 }
 
+function FirstTime() {
+  return (
+    <details>
+      <summary>First time here, or without a passkey</summary>
+      <div className="prose muted">
+        <p>
+          Everybody comes in by an enrolment link from the lead auditor (or, in the sample organisations, from the lines
+          printed at start). It works once and makes the first passkey.
+        </p>
+        <p>
+          Your organisation’s own sign-in lets in whom it knows and your administrator allows. It approves nothing: for
+          that everybody has a passkey.
+        </p>
+        <p>Lost every device? A lead auditor of your organisation invites you again; the old passkeys end with it.</p>
+      </div>
+    </details>
+  );
+}
+
 /** Sign-in: one button, because a passkey knows who one is. */
 export function SignInPage() {
-  const { to } = route.useSearch();
+  const { to } = useSearch({ strict: false });
+  const { organisation } = useParams({ strict: false });
   const enter = useEnter();
   const session = useQuery(sessionQuery);
   const signIn = useMutation({
@@ -70,8 +89,8 @@ export function SignInPage() {
       <div className="stack stack--tight">
         <h1>Sign in</h1>
         <p className="muted">
-          Your device shows which passkeys it holds for this address. No name and no password is typed, so none can be
-          stolen.
+          With a passkey, no name and no password is typed, so none can be stolen: your device shows which it holds for
+          this address. Or go through your organisation’s own sign-in.
         </p>
       </div>
       <Obstacle />
@@ -102,17 +121,9 @@ export function SignInPage() {
       >
         Sign in with a passkey
       </Button>
+      <ProviderSignIn organisation={organisation} />
       <Failure error={signIn.error ?? (session.error && !session.data ? session.error : null)} />
-      <details>
-        <summary>First time here, or without a passkey</summary>
-        <div className="prose muted">
-          <p>
-            Everybody comes in by an enrolment link from the lead auditor (or, in the sample organisations, from the
-            lines printed at start). It works once and makes the first passkey.
-          </p>
-          <p>Lost every device? A lead auditor of your organisation invites you again; the old passkeys end with it.</p>
-        </div>
-      </details>
+      <FirstTime />
     </Door>
   );
 }

@@ -52,12 +52,14 @@ export interface StepUpClaims {
   readonly actionHash: string;
   /** base64url, as the authenticator names the passkey. */
   readonly credentialId: string;
+  /** Id of the passkey's record, which its registration's entry names. */
+  readonly credential: string;
   /** base64url COSE key. */
   readonly publicKey: string;
   readonly assertionHash: string;
 }
 
-const NAMES = ['operation', 'nonce', 'actionHash', 'credentialId', 'publicKey', 'assertionHash'] as const;
+const NAMES = ['operation', 'nonce', 'actionHash', 'credentialId', 'credential', 'publicKey', 'assertionHash'] as const;
 
 /** Reads the claims out of `tctx.stepUp`; undefined when they are not all there. */
 export function readStepUpClaims(value: Json | undefined): StepUpClaims | undefined {
@@ -72,6 +74,7 @@ export function stepUpClaims(input: {
   readonly nonce: Uint8Array;
   readonly actionHash: Uint8Array;
   readonly passkey: { readonly id: string; readonly publicKey: Uint8Array };
+  readonly credential: Uuid;
   readonly assertionHash: string;
 }): StepUpClaims {
   return {
@@ -79,6 +82,7 @@ export function stepUpClaims(input: {
     nonce: toBase64Url(input.nonce),
     actionHash: toBase64Url(input.actionHash),
     credentialId: input.passkey.id,
+    credential: input.credential,
     publicKey: toBase64Url(input.passkey.publicKey),
     assertionHash: input.assertionHash,
   };

@@ -1,10 +1,11 @@
-import { AppError, isAppError, uuidV7, type Json } from '@auditrax/base';
+import { AppError, isAppError, uuidV7, type Json, type Uuid } from '@auditrax/base';
 import type { TokenMinter } from '@auditrax/workload';
 import type { recordMint } from '../../platform/audit/index.ts';
 import { tokenRoutes } from '../../platform/edge/token-contract.ts';
 import { callerClaims } from '../../platform/http/caller.ts';
 import { bindRoutes, type EdgeDoor, type RoomRoutes } from '../../platform/http/handler.ts';
 import type { IdentityDeps } from './deps.ts';
+import { mayStepUp } from './door-rules.ts';
 import { endIfUsedUp, wasEndedForAttempts } from './ended-session.ts';
 import type { IdentityCode } from './errors.ts';
 import { acceptAssertion } from './passkeys.ts';
@@ -16,6 +17,8 @@ export interface MintDeps extends IdentityDeps {
   readonly minter: TokenMinter;
   /** The audit floor's `recordMint`: what the reconciler compares entries with. */
   readonly recordMint: typeof recordMint;
+  /** True while people who were erased may be readable again in this tenant: nobody gets a token for it. */
+  readonly heldBack: (tenantId: Uuid) => boolean;
 }
 
 interface MintRequest {
@@ -30,7 +33,7 @@ interface MintRequest {
 /**
  * Turns a session cookie into a transaction token of 30 seconds for one destination and class. The mint is recorded
  * before the token leaves. Throws `session_required` (whatever is wrong with the session), `session_ended`,
- * `step_up_refused`.
+ * `step_up_refused`, `erasures_outstanding`.
  */
 export async function mintToken(deps: MintDeps, request: MintRequest, requestId: string) {
   const session = await findSession(deps, request.cookie, { door: request.door, requestId });
@@ -43,6 +46,8 @@ export async function mintToken(deps: MintDeps, request: MintRequest, requestId:
   if (session === undefined || (session.superseded && request.routeClass !== 'read')) {
     throw new AppError<IdentityCode>('session_required', 'no live session behind this cookie');
   }
+  if (deps.heldBack(session.tenant.context.tenantId))
+    throw new AppError<IdentityCode>('erasures_outstanding', 'erasures are repeated in a restored database first');
   const stepUp =
     request.stepUp === undefined
       ? undefined
@@ -105,7 +110,7 @@ async function acceptStepUp(
 ): Promise<StepUpClaims> {
   const { operation } = request;
   const refuse = (reason: string) => refuseStepUp(deps, session, { operation, reason });
-  if (session.method !== 'passkey') return refuse('method');
+  if (!mayStepUp(session.method)) return refuse('method');
   const header = readStepUpHeader(request.stepUp);
   if (header === undefined) return refuse('malformed');
   const accepted = await acceptAssertion(deps, {
@@ -133,6 +138,7 @@ async function acceptStepUp(
     nonce: challenge.nonce,
     actionHash: challenge.action_hash,
     passkey: outcome.passkey,
+    credential: outcome.credentialId,
     assertionHash: header.hash,
   });
 }

@@ -1,0 +1,18 @@
+export { addressesOf } from './addresses.ts';
+export { recordAttempt, type Attempt } from './attempts.ts';
+export type { ConnectionDeps } from './deps.ts';
+export { problems as connectionsProblems } from './errors.ts';
+export { connectionsRoutes } from './routes.ts';
+export { tendConnections } from './refresh.ts';
+export { deleteIndexOf as deleteConnectionIndexOf } from './queries.ts';
+export { connectionSubjects } from './subjects.ts';
+export { roleOfGroups, type GroupMapping } from './groups.ts';
+export {
+  activeConnections,
+  connectionName,
+  findConnection,
+  loadConnection,
+  type LoadedConnection,
+  type OidcSettings,
+  type SamlSettings,
+} from './read.ts';

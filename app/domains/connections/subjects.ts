@@ -1,0 +1,43 @@
+import type { StepUpSubjects } from '../access/index.ts';
+import { hexOf } from './certificates.ts';
+import type { ReadDeps } from './deps.ts';
+import { notFound } from './errors.ts';
+import * as queries from './queries.ts';
+import { openSettings } from './read.ts';
+
+type Subject = StepUpSubjects[string];
+
+/**
+ * What stands in the database about a connection, or one of its certificates, when somebody approves a change of it: shown
+ * with the approval, and read again before anything is done.
+ */
+export function connectionSubjects(deps: ReadDeps): StepUpSubjects {
+  const connection: Subject = async ({ caller, ids }) => {
+    const { tenant: context } = caller;
+    const id = ids['connectionId'];
+    const [row] = id === undefined ? [] : await deps.tenant.scoped(context, queries.connectionById(context, id));
+    // The same answer as for a foreign or forged id.
+    if (row === undefined) throw notFound();
+    const { name } = await openSettings(deps, { context }, row);
+    return { name, kind: row.kind, profile: row.profile, state: row.state, version: row.version };
+  };
+  const certificate: Subject = async (question) => {
+    const { caller, ids } = question;
+    const facts = await connection(question);
+    const of = queries.certificatesOf(caller.tenant, ids['connectionId']!);
+    const found = (await deps.tenant.scoped(caller.tenant, of)).find(({ id }) => id === ids['certificateId']);
+    if (found === undefined) throw notFound();
+    return {
+      name: facts['name']!,
+      certificate: hexOf(found.fingerprint),
+      state: found.state,
+      endsAt: found.not_after.toISOString(),
+    };
+  };
+  return {
+    'connections.turn': connection,
+    'connections.remove': connection,
+    'connections.map-groups': connection,
+    'connections.decide-certificate': certificate,
+  };
+}

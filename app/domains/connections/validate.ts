@@ -1,0 +1,84 @@
+import { isAppError, type AppError } from '@auditrax/base';
+import { OIDC_CHECKS, parseOidcConnection, type OidcCode } from '@auditrax/oidc';
+import { parseConnection, SAML_CHECKS, type SamlCode } from '@auditrax/saml';
+import type { ConnectionAddresses } from './addresses.ts';
+import { refuse } from './errors.ts';
+import { oidcInput, samlInput } from './read.ts';
+import type { ConnectionValues, Profile } from './settings-contract.ts';
+
+export const NAME_CHARACTERS_MAX = 80;
+const ATTRIBUTE_CHARACTERS_MAX = 256;
+const URL_CHARACTERS_MAX = 2048;
+/** What the packages say behind their number and sentence, in brackets. */
+const REASON = /\((.*)\)$/s;
+
+/** Where the packages call a setting otherwise than the form does. */
+const FIELDS: Readonly<Record<string, string>> = {
+  'claims.groups': 'groupsClaim',
+  clientAuthentication: 'clientAuthentication',
+};
+
+/** A refusal of a package as one of ours: the field, the sentence of the check, and what it found. */
+function translated(error: AppError): AppError {
+  const [, sentence] = { ...OIDC_CHECKS, ...SAML_CHECKS }[error.code as OidcCode | SamlCode] ?? [];
+  if (sentence === undefined) return error;
+  const reason = REASON.exec(error.message)?.[1];
+  const field = error.field === undefined ? undefined : (FIELDS[error.field] ?? error.field);
+  return refuse('connection_setting_invalid', reason === undefined ? sentence : `${sentence} ${reason}`, field);
+}
+
+function plain(text: string | null, field: string): void {
+  if (text === null) return;
+  const isPlain = text !== '' && text === text.trim() && !/[\p{Cc}\p{Cs}]/u.test(text);
+  if (!isPlain || text.length > ATTRIBUTE_CHARACTERS_MAX)
+    throw refuse('connection_setting_invalid', 'Empty, padded, too long or with control characters.', field);
+}
+
+function httpsAddress(text: string | null, field: string): void {
+  if (text === null) return;
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  const isGood = url?.protocol === 'https:' && url.username === '' && url.password === '' && url.hash === '';
+  if (!isGood || text.length > URL_CHARACTERS_MAX || /\s/.test(text))
+    throw refuse(
+      'connection_setting_invalid',
+      'This has to be an https address without a user name or a fragment.',
+      field,
+    );
+}
+
+/** A name as people read it on the sign-in page. Throws `connection_setting_invalid`. */
+export function checkName(name: string): void {
+  const isPlain = name !== '' && name === name.trim() && !/[\p{Cc}\p{Cs}]/u.test(name);
+  if (!isPlain || name.length > NAME_CHARACTERS_MAX)
+    throw refuse(
+      'connection_setting_invalid',
+      `1 to ${NAME_CHARACTERS_MAX} characters, no blanks at the ends.`,
+      'name',
+    );
+}
+
+/**
+ * Whether a connection with these values could be used. Throws `connection_setting_invalid` with the form's `field`.
+ * `isRehearsal`: plain http to this machine is let pass, as packages/oidc has it.
+ */
+export function checkValues(
+  values: ConnectionValues,
+  given: { readonly profile: Profile; readonly addresses: ConnectionAddresses; readonly isRehearsal: boolean },
+): void {
+  try {
+    if (values.kind === 'oidc') {
+      const input = oidcInput(given.profile, values, given.addresses);
+      parseOidcConnection(input, { rehearsal: given.isRehearsal });
+      return;
+    }
+    parseConnection(samlInput(values, given.addresses, []));
+  } catch (error) {
+    if (isAppError(error)) throw translated(error);
+    throw error;
+  }
+  if (!given.isRehearsal) httpsAddress(values.ssoUrl, 'ssoUrl');
+  if (!given.isRehearsal) httpsAddress(values.metadataUrl, 'metadataUrl');
+  plain(values.groupsAttribute, 'groupsAttribute');
+  plain(values.emailAttribute, 'emailAttribute');
+  plain(values.nameAttribute, 'nameAttribute');
+}

@@ -1,0 +1,3 @@
+export { problems as ssoProblems } from './errors.ts';
+export { ssoRoutes } from './routes.ts';
+export { sweepSso } from './sweep.ts';
