@@ -28,7 +28,19 @@ const ANSWERS: Readonly<Record<string, Answer>> = {
   attack: (house, input) => house.supervisor.ask('sentinel', 'attack', input),
   'id-key': (house, input) => house.supervisor.ask('issuer', 'id-key', input),
   'log-keys': (house) => house.supervisor.ask('ledger', 'log-keys', null),
+  'log-key-entries': (house) => house.supervisor.ask('ledger', 'log-key-entries', null),
+  'change-key': (house, input) => house.supervisor.ask('ledger', 'change-key', input),
+  'new-generation': async (house, input) => {
+    const answer = await house.supervisor.ask('ledger', 'new-generation', input);
+    // Nobody hands a key over after a compromise: whoever gave the order vouches for the new one.
+    if (isNewKey(input)) await house.supervisor.ask('sentinel', 'trust-log-key', null);
+    return answer;
+  },
 };
+
+function isNewKey(input: Json): boolean {
+  return typeof input === 'object' && input !== null && (input as Record<string, Json>)['newKey'] === true;
+}
 
 /** Answers one question over the control socket. Throws `unknown_question`. */
 export function answerControl(

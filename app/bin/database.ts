@@ -8,7 +8,7 @@ import { launchPostgres, type Launched } from '../platform/db/postgres.ts';
 import type { DatabaseAddress } from '../platform/supervisor/messages.ts';
 import type { ServiceUser } from '../platform/supervisor/service-users.ts';
 import type { StateFolder } from '../platform/supervisor/state-folder.ts';
-import { OTHER_FOLDER, OWN_REGIONS, readRegions, UNNAMED_REGION } from './regions.ts';
+import { HOME_OBJECTS, OTHER_FOLDER, OTHER_OBJECTS, OWN_REGIONS, readRegions, UNNAMED_REGION } from './regions.ts';
 import { ROOT } from './root.ts';
 import type { Settings } from './settings.ts';
 
@@ -37,6 +37,8 @@ export interface HouseCluster {
   readonly address: DatabaseAddress;
   /** Who may create roles and databases, for the set-up process alone. */
   readonly creator: Creator;
+  /** Folder of the region's evidence files. */
+  readonly objects: string;
 }
 
 /** The database that the house stands on: its own server, kept alive, or one that others run. */
@@ -46,6 +48,8 @@ export interface HouseDatabase {
   readonly address: DatabaseAddress;
   /** Of every server, that of home first. */
   readonly regions: readonly string[];
+  /** Folder of evidence files by region, that of home first. */
+  readonly objectStores: Readonly<Record<string, string>>;
   /** Every server, that of home first. Waits for those that are being started. */
   readonly clusters: () => Promise<readonly HouseCluster[]>;
   /** `peer`: the kernel tells the server who calls. Else each role has a password in its process's folder. */
@@ -73,7 +77,12 @@ export interface DatabaseInput {
 export function openHouseDatabase(input: DatabaseInput): Promise<HouseDatabase> {
   const { databaseUrl, databaseMigrateUrl } = input.settings;
   if (databaseUrl === undefined || databaseMigrateUrl === undefined) return openEmbedded(input);
-  return Promise.resolve(externalDatabase(databaseUrl, databaseMigrateUrl, input.settings.regionsFile));
+  return Promise.resolve(
+    externalDatabase(databaseUrl, databaseMigrateUrl, {
+      regionsFile: input.settings.regionsFile,
+      homeObjects: join(input.state.path, HOME_OBJECTS),
+    }),
+  );
 }
 
 /** What an address says, in the form that travels to the processes. */
@@ -110,11 +119,19 @@ function isSameServer(one: DatabaseAddress, other: DatabaseAddress): boolean {
   return one.host === other.host && one.port === other.port;
 }
 
-/** The operator's servers by region. Throws `bad_setting` when none of them, or two, are that of home. */
-function externalClusters(file: string, home: DatabaseAddress): HouseCluster[] {
-  const clusters = Object.entries(readRegions(file)).map(([region, { url, migrateUrl }]) => {
+/**
+ * The operator's servers by region. Throws `bad_setting` when none of them, or two, are that of home, and when another
+ * region has no folder for evidence files: they would have to lie somewhere else.
+ */
+function externalClusters(file: string, home: DatabaseAddress, homeObjects: string): HouseCluster[] {
+  const clusters = Object.entries(readRegions(file)).map(([region, { url, migrateUrl, objects }]) => {
     const names = [`AUDITRAX_REGIONS_FILE ${region}.url`, `AUDITRAX_REGIONS_FILE ${region}.migrateUrl`] as const;
-    return { region, ...serverOf(url, migrateUrl, names) };
+    const server = serverOf(url, migrateUrl, names);
+    return {
+      region,
+      ...server,
+      objects: objectsOf({ region, objects }, isSameServer(server.address, home), homeObjects),
+    };
   });
   const own = clusters.filter(({ address }) => isSameServer(address, home));
   if (own.length !== 1) {
@@ -124,18 +141,38 @@ function externalClusters(file: string, home: DatabaseAddress): HouseCluster[] {
   return [...own, ...clusters.filter((cluster) => cluster !== own[0])];
 }
 
+function objectsOf(
+  { region, objects }: { readonly region: string; readonly objects: string | undefined },
+  isHome: boolean,
+  homeObjects: string,
+): string {
+  if (isHome && objects === undefined) return homeObjects;
+  if (!isHome && objects !== undefined) return objects;
+  const what = isHome
+    ? `is home, whose evidence files are in ${homeObjects}: leave ${region}.objects out`
+    : `needs a folder for evidence files on a disk of that region, which the workspace may write`;
+  throw new AppError('bad_setting', `AUDITRAX_REGIONS_FILE: ${region}.objects: region ${region} ${what}`);
+}
+
 /**
  * Databases of the operator's. The addresses are checked before anything is started: over TCP only with a verified
  * certificate.
  */
-function externalDatabase(url: string, migrateUrl: string, regionsFile: string | undefined): HouseDatabase {
+function externalDatabase(
+  url: string,
+  migrateUrl: string,
+  { regionsFile, homeObjects }: { readonly regionsFile: string | undefined; readonly homeObjects: string },
+): HouseDatabase {
   const { address, creator } = serverOf(url, migrateUrl, ['DATABASE_URL', 'DATABASE_MIGRATE_URL']);
   const clusters =
-    regionsFile === undefined ? [{ region: UNNAMED_REGION, address, creator }] : externalClusters(regionsFile, address);
+    regionsFile === undefined
+      ? [{ region: UNNAMED_REGION, address, creator, objects: homeObjects }]
+      : externalClusters(regionsFile, address, homeObjects);
   return {
     region: clusters[0]!.region,
     address,
     regions: clusters.map(({ region }) => region),
+    objectStores: Object.fromEntries(clusters.map(({ region, objects }) => [region, objects])),
     clusters: () => Promise.resolve(clusters),
     logins: 'password',
     launched: () => undefined,
@@ -189,13 +226,20 @@ async function openEmbedded(input: DatabaseInput): Promise<HouseDatabase> {
     await other?.keeper.stop();
   };
   const { keeper, authentication, address, creator } = home;
+  const objects = { home: join(input.state.path, HOME_OBJECTS), other: join(input.state.path, OTHER_OBJECTS) };
   return {
     region: OWN_REGIONS.home,
     address,
     regions: [OWN_REGIONS.home, OWN_REGIONS.other],
+    objectStores: { [OWN_REGIONS.home]: objects.home, [OWN_REGIONS.other]: objects.other },
     clusters: async () => [
-      { region: OWN_REGIONS.home, address, creator },
-      { region: OWN_REGIONS.other, address: (await opening).address, creator: (await opening).creator },
+      { region: OWN_REGIONS.home, address, creator, objects: objects.home },
+      {
+        region: OWN_REGIONS.other,
+        address: (await opening).address,
+        creator: (await opening).creator,
+        objects: objects.other,
+      },
     ],
     logins: authentication === 'peer' ? 'peer' : 'password',
     launched: keeper.launched,

@@ -1,4 +1,4 @@
-import { fork } from 'node:child_process';
+import { fork, type ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
 import { AppError } from '@auditrax/base';
 import { TLS_FLOOR_ARGUMENTS } from '@auditrax/workload';
@@ -12,7 +12,7 @@ import {
 } from '../platform/supervisor/messages.ts';
 import type { HouseDatabase } from './database.ts';
 import { ROOT } from './root.ts';
-import type { SetupAnswer, SetupMessage, SetupOrder } from './setup.ts';
+import type { Followed, SetupAnswer, SetupMessage, SetupOrder } from './setup.ts';
 
 export type SetupDone = SetupAnswer & { readonly ok: true };
 
@@ -32,6 +32,8 @@ export function openSetup(input: {
   readonly statePath: string;
   readonly compileCache: string;
   readonly progress: (line: string) => void;
+  /** Resolves when whoever follows a cell's log has seen everything up to the position. */
+  readonly followed: (cell: string, position: string) => Promise<unknown>;
 }): HouseSetup {
   const { database, folders } = input;
   let last: Promise<unknown> = Promise.resolve();
@@ -62,9 +64,17 @@ export function openSetup(input: {
   };
 }
 
+async function answer(child: ChildProcess, asked: Promise<unknown>): Promise<void> {
+  const reply: Followed = await asked.then(
+    () => ({ followed: true }),
+    (error: Error) => ({ followed: true, failure: error.message }),
+  );
+  child.send(reply, () => {}); // a process that is gone already is noticed by its exit
+}
+
 /** The process loads while the servers start; it is told what to do when they have. */
 async function runSetup(
-  { statePath, compileCache, progress }: Parameters<typeof openSetup>[0],
+  { statePath, compileCache, progress, followed }: Parameters<typeof openSetup>[0],
   order: Promise<SetupOrder>,
 ): Promise<SetupDone> {
   const child = fork(join(ROOT, 'app/bin/setup.ts'), [statePath], {
@@ -76,6 +86,7 @@ async function runSetup(
     child.on('message', (message) => {
       const said = message as SetupMessage;
       if ('progress' in said) progress(said.progress);
+      else if ('followed' in said) void answer(child, followed(said.followed.cell, said.followed.position));
       else resolve(said);
     });
     child.once('exit', (code, signal) =>

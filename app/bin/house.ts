@@ -1,5 +1,5 @@
 import { chmodSync, cpSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, isAbsolute, join, relative } from 'node:path';
 import { AppError, systemClock, type Json, type ServiceName } from '@auditrax/base';
 import { hasSoftToken } from '@auditrax/seal/soft-token';
 import { TLS_FLOOR_ARGUMENTS } from '@auditrax/workload';
@@ -109,6 +109,14 @@ function roleFolders(state: StateFolder, users: Users): SetupOrder['folders'] {
   };
 }
 
+/** Those of our own; a folder that the operator named is never made, for its disk may not be there. */
+function ownObjectStores(state: StateFolder, { objectStores }: HouseDatabase, users: Users): void {
+  for (const folder of Object.values(objectStores)) {
+    const name = relative(state.path, folder);
+    if (!name.startsWith('..') && !isAbsolute(name)) state.own(name, users?.['workspace']);
+  }
+}
+
 function databaseAccess(
   service: ServiceName,
   database: HouseDatabase,
@@ -145,6 +153,25 @@ function isOpenToOthers(path: string): boolean {
   return isOpen && (dirname(path) === path || isOpenToOthers(dirname(path)));
 }
 
+/** Read here: the user of a process need not be able to. Throws `bad_setting` for a file that cannot be read. */
+function readGiven(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new AppError('bad_setting', `${path} cannot be read: ${(error as Error).message}`);
+  }
+}
+
+/** Whom the ledger has sign what it keeps. */
+function outsideOptions({ witnessPolicyFile, timestamps }: Settings): Record<string, Json> {
+  const read = readGiven;
+  return {
+    witnessPolicy: witnessPolicyFile === undefined ? null : read(witnessPolicyFile),
+    timestamps:
+      timestamps === undefined ? null : { url: timestamps.url, certificates: read(timestamps.certificatesFile) },
+  };
+}
+
 /** What each process is told beyond its folder and its database. */
 function processOptions(service: ServiceName, parts: Parts): Record<string, Json> {
   const { settings } = parts.options;
@@ -155,7 +182,14 @@ function processOptions(service: ServiceName, parts: Parts): Record<string, Json
     tryoutPort: settings.tryoutPort ?? null,
   };
   const own: Partial<Record<ServiceName, Record<string, Json>>> = {
-    issuer: { doors, sample: !settings.production, regions: parts.database.regions },
+    issuer: {
+      doors,
+      sample: !settings.production,
+      regions: parts.database.regions,
+      backupRetention_days: settings.backupRetention_days,
+      identityNetworks: [...settings.identityNetworks],
+      identityAuthorities: settings.identityCaFile === undefined ? [] : [readGiven(settings.identityCaFile)],
+    },
     keys: {
       tryOut: !settings.production,
       create: parts.isNew,
@@ -177,9 +211,15 @@ function processOptions(service: ServiceName, parts: Parts): Record<string, Json
       doors,
       canaryWebhook: parts.deadMan.url,
       pageWebhook: settings.pageWebhook ?? null,
+      streamNetworks: [...settings.streamNetworks],
       separation: parts.users === undefined ? 'passwords' : 'users',
     },
-    workspace: { doors, backupRetention_days: settings.backupRetention_days },
+    ledger: outsideOptions(settings),
+    workspace: {
+      doors,
+      backupRetention_days: settings.backupRetention_days,
+      objectStores: parts.database.objectStores,
+    },
   };
   return { isNew: parts.isNew, ...own[service], ...parts.options.options?.[service] };
 }
@@ -308,12 +348,15 @@ async function openHouse(given: HouseOptions, opened: Opened): Promise<House> {
   const database = await openDatabase(options, state, users);
   opened.push(() => database.stop());
   signal?.throwIfAborted();
+  const folders = roleFolders(state, users);
+  ownObjectStores(state, database, users);
   const setups = openSetup({
     database,
-    folders: roleFolders(state, users),
+    folders,
     statePath: state.path,
     compileCache: state.own(COMPILE_CACHE),
     progress,
+    followed: (cell, position) => supervisor.ask('sentinel', 'followed', { cell, position }),
   });
   const setup = await setups.run();
   if (setup.applied.length > 0) progress(`schema: ${setup.applied.length} migrations applied`);

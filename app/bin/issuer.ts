@@ -1,11 +1,18 @@
 // The issuer: people, sessions, passkeys' public keys, the token key, the workload authority, the key ring of ids.
 import { generateKeyPairSync, randomUUID } from 'node:crypto';
 import { join } from 'node:path';
-import type { Json } from '@auditrax/base';
+import type { Clock, Json, Uuid } from '@auditrax/base';
+import type { TenantContext } from '@auditrax/tenancy';
 import { formatId, type IdKeys } from '@auditrax/tenancy/ids';
-import { createTokenMinter, openAuthority, type CertificateAuthority } from '@auditrax/workload';
+import { createTokenMinter, openAuthority, type CertificateAuthority, type TokenMinter } from '@auditrax/workload';
 import { drillsProblems, drillTokenRoutes } from '../domains/drills/index.ts';
-import { accessRoutes, createStepUpVerifier, problems as accessProblems } from '../domains/access/index.ts';
+import {
+  accessRoutes,
+  accessSubjects,
+  recoverySubjects,
+  createStepUpVerifier,
+  problems as accessProblems,
+} from '../domains/access/index.ts';
 import {
   canaryIdentityRoutes,
   identityRoutes,
@@ -15,8 +22,18 @@ import {
   systemTables,
   tokenMintRoutes,
 } from '../domains/identity/index.ts';
+import {
+  connectionName,
+  connectionsProblems,
+  connectionsRoutes,
+  connectionSubjects,
+  tendConnections,
+} from '../domains/connections/index.ts';
+import { ssoProblems, ssoRoutes, sweepSso } from '../domains/sso/index.ts';
 import { problems as keysProblems } from '../domains/keys/index.ts';
 import {
+  deletionSubjects,
+  moveSubjects,
   problems as tenantsProblems,
   recordIdKeyChange,
   seedFoundation,
@@ -26,8 +43,11 @@ import {
 import { recordMint, sweepMints } from '../platform/audit/index.ts';
 import { problems as auditProblems } from '../platform/audit/errors.ts';
 import { bindRoutes } from '../platform/http/handler.ts';
+import { createAddressGuard } from '../platform/outward/address-guard.ts';
+import { createGuardedFetch, type GuardedFetch } from '../platform/outward/guarded-fetch.ts';
 import { idKeysContract } from '../platform/http/id-keys-contract.ts';
 import { openDeletions } from './deletions.ts';
+import { openErasures } from './erasures.ts';
 import { doorSettings } from './doors.ts';
 import { openFloor, publicJwk, TOKEN_ISSUER, TRUST_DOMAIN } from './floor.ts';
 import { openPlacer, openPlaces } from './places.ts';
@@ -35,7 +55,7 @@ import { openIdKeys, type IdKeyHouse } from './id-keys.ts';
 import { openRecordedDatabase, recordAttemptWith } from './refusals.ts';
 import { startHousekeeping } from './housekeeping.ts';
 import { readHousePolicy } from './rooms.ts';
-import { openSealing, readSealedRegistry } from './sealing.ts';
+import { backupRetention, openSealing, readSealedRegistry } from './sealing.ts';
 import { serve } from './serve.ts';
 import { watchCells } from './watched-cells.ts';
 import { watchDatabase } from './watched-database.ts';
@@ -43,6 +63,8 @@ import { watchDatabase } from './watched-database.ts';
 const POOL_SIZE = 16;
 /** Expired challenges, links and sessions are swept this often. */
 const SWEEP_MS = 60_000;
+/** Connections that are due are looked at this often; each is due once a day. */
+const TEND_MS = 300_000;
 /** A rotation is ordered in the workspace; the names of people are here, and follow within a few minutes. */
 const RESEAL_ROUND_MS = 300_000;
 /** This process's key and those of its two predecessors, whose private halves died with them. */
@@ -62,10 +84,60 @@ const floor = await openFloor('issuer', (member) => async (csrPem) => {
   return authority.sign({ csrPem, service: 'issuer' });
 });
 
-/** Removes what has expired, now and then. */
-function startSweeping(deps: Parameters<typeof sweepIdentity>[0]): ReturnType<typeof setInterval> {
-  const sweep = () => Promise.all([sweepIdentity(deps), sweepEverywhere(deps.system, sweepMints(floor.clock.nowMs()))]);
-  return setInterval(() => void sweep().catch((error: unknown) => floor.log.warn('sweep-failed', { error })), SWEEP_MS);
+/** Removes what has expired, and looks at providers' metadata and certificates as they fall due. */
+function startSweeping(deps: Parameters<typeof sweepIdentity>[0] & Parameters<typeof tendConnections>[0]): () => void {
+  const sweep = () =>
+    Promise.all([sweepIdentity(deps), sweepSso(deps), sweepEverywhere(deps.system, sweepMints(floor.clock.nowMs()))]);
+  const tend = () => tendConnections(deps, randomUUID());
+  const every = (ms: number, work: () => Promise<unknown>, failed: string) =>
+    setInterval(() => void work().catch((error: unknown) => floor.log.warn(failed, { error })), ms);
+  const timers = [every(SWEEP_MS, sweep, 'sweep-failed'), every(TEND_MS, tend, 'tending-failed')];
+  return () => timers.forEach((timer) => clearInterval(timer));
+}
+
+const PROBLEMS = [
+  identityProblems,
+  accessProblems,
+  connectionsProblems,
+  ssoProblems,
+  tenantsProblems,
+  keysProblems,
+  auditProblems,
+  drillsProblems,
+];
+
+type AccessParts = Omit<Parameters<typeof accessRoutes>[0], 'subjects' | 'erasures'> &
+  Parameters<typeof moveSubjects>[0] &
+  Parameters<typeof connectionSubjects>[0];
+
+const tagWith =
+  (keys: IdKeys) =>
+  (kind: string, context: { tenantPart: number }, id: Parameters<typeof formatId>[2]): string =>
+    formatId(kind, context, id, keys);
+
+/** Members and confirmations, with what the database is asked before each is shown and done. */
+function accessRoom(deps: AccessParts, erasures: Parameters<typeof accessRoutes>[0]['erasures']) {
+  const subjects = {
+    ...accessSubjects(deps),
+    ...recoverySubjects(deps),
+    ...deletionSubjects(deps),
+    ...moveSubjects(deps),
+    ...connectionSubjects(deps),
+  };
+  return accessRoutes({ ...deps, subjects, erasures, ...backupRetention(floor.member.boot.options) });
+}
+
+/** Makes this process's key for tokens, tells everybody its public half, and mints with it. */
+function openMinter(): (at: Clock) => TokenMinter {
+  const tokenKey = generateKeyPairSync('ed25519');
+  const kid = randomUUID();
+  announceTokenKey(publicJwk(tokenKey.publicKey, kid));
+  return (at) => createTokenMinter({ key: tokenKey.privateKey, kid, issuer: TOKEN_ISSUER, clock: at });
+}
+
+/** What an organisation calls the connection that a session came by. */
+function nameWith(deps: Parameters<typeof connectionName>[0]) {
+  return (context: TenantContext, id: Uuid) => connectionName(deps, context, id);
 }
 
 async function start(): Promise<void> {
@@ -73,15 +145,8 @@ async function start(): Promise<void> {
   member.onSign((service, csrPem) => authority!.sign({ csrPem, service }));
   const idKeyHouse = openIdKeys(floor);
   const tagKeys = idKeyHouse.keys;
-  const tokenKey = generateKeyPairSync('ed25519');
-  const kid = randomUUID();
-  // Tokens of the issuer before a crash live on for their half minute: nobody is signed out by our restart.
-  const before = (member.peers().facts['tokenKeys'] ?? []) as Json[];
-  member.announce({ tokenKeys: [publicJwk(tokenKey.publicKey, kid), ...before].slice(0, TOKEN_KEYS_MAX) });
-  const recorded = openRecordedDatabase(floor, 'issuer', {
-    poolSize: POOL_SIZE,
-    systemTables,
-  });
+  const minterAt = openMinter();
+  const recorded = openRecordedDatabase(floor, 'issuer', { poolSize: POOL_SIZE, systemTables });
   const watched = watchDatabase(floor, recorded);
   const watchedCells = watchCells(floor);
   const { tenant, system } = watched;
@@ -97,46 +162,69 @@ async function start(): Promise<void> {
     clock,
     random,
     doors: doorSettings(member.boot.options),
-    formatId: (kind: string, context: { tenantPart: number }, id: Parameters<typeof formatId>[2]) =>
-      formatId(kind, context, id, tagKeys),
+    formatId: tagWith(tagKeys),
     policy,
+    fetch: identityFetch(member.boot.options),
   };
-  const minterAt = (at: typeof clock) =>
-    createTokenMinter({ key: tokenKey.privateKey, kid, issuer: TOKEN_ISSUER, clock: at });
-  const sweeping = startSweeping(deps);
+  const erasures = await openErasures(floor, deps);
+  const stopSweeping = startSweeping(deps);
   const deletions = openDeletions(floor, deps);
   const places = openPlaces(floor, deps);
-  const housekeeping = startHousekeeping(floor, system, { chores: [rotation.tend], round_ms: RESEAL_ROUND_MS });
+  const chores = [rotation.tend, erasures.complete];
+  const housekeeping = startHousekeeping(floor, system, { chores, round_ms: RESEAL_ROUND_MS });
   member.onAsk('seed', () => seed(deps));
   await serve(floor, 'issuer', {
     rooms: [
-      identityRoutes(deps),
+      identityRoutes({ ...deps, connectionName: nameWith(deps) }),
       canaryIdentityRoutes(deps),
-      tokenMintRoutes({ ...deps, minter: minterAt(clock), recordMint }),
+      tokenMintRoutes({ ...deps, minter: minterAt(clock), recordMint, heldBack: erasures.heldBack }),
       drillTokenRoutes({ ...deps, minterAt, recordMint }),
-      accessRoutes(deps),
+      connectionsRoutes(deps),
+      ssoRoutes(deps),
+      accessRoom(deps, erasures.register),
       tenantsRoutes(deps),
       deletions.routes,
       places.routes,
       idKeyRoutes(idKeyHouse, deps),
     ],
-    problems: [identityProblems, accessProblems, tenantsProblems, keysProblems, auditProblems, drillsProblems],
+    problems: PROBLEMS,
     tagKeys,
     policy,
     stepUp: createStepUpVerifier({ doors: deps.doors, clock }),
     onAttempt: recordAttemptWith(recorded.attempts),
-    readiness: async () => [...(await watched.readiness()), ...watchedCells.findings()],
-    release: async () => {
-      clearInterval(sweeping);
-      idKeyHouse.close();
-      await deletions.close();
-      places.close();
-      housekeeping.stop();
-      rotation.stop();
-      await watchedCells.close();
-      await watched.close();
-    },
+    readiness: async () => [...(await watched.readiness()), ...watchedCells.findings(), ...erasures.findings()],
+    release: () =>
+      closeInTurn([
+        stopSweeping,
+        idKeyHouse.close,
+        erasures.close,
+        deletions.close,
+        places.close,
+        housekeeping.stop,
+        rotation.stop,
+        watchedCells.close,
+        watched.close,
+      ]),
   });
+}
+
+/** The issuer's one way out: to identity providers of tenants (docs/adr/0021). */
+function identityFetch(options: Readonly<Record<string, Json>>): GuardedFetch {
+  const { identityNetworks: allowed, identityAuthorities: authorities } = options as {
+    identityNetworks: string[];
+    identityAuthorities: string[];
+  };
+  return createGuardedFetch({ guard: createAddressGuard({ allowed }), authorities });
+}
+
+/** Tokens of the issuer before a crash live on for their half minute: nobody is signed out by our restart. */
+function announceTokenKey(key: Json): void {
+  const before = (floor.member.peers().facts['tokenKeys'] ?? []) as Json[];
+  floor.member.announce({ tokenKeys: [key, ...before].slice(0, TOKEN_KEYS_MAX) });
+}
+
+async function closeInTurn(closers: readonly (() => unknown)[]): Promise<void> {
+  for (const close of closers) await close();
 }
 
 /** Answers whoever asks for the ring, and the operator's command that changes it. */

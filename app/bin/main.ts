@@ -21,7 +21,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   },
   verify: { summary: 'verify an exported proof bundle offline', load: () => import('./commands/verify.ts') },
   'log-keys': {
-    summary: 'print the public keys that outsiders verify the logs with',
+    summary: 'print the keys that outsiders verify the logs with; begin a new generation after a restore',
     load: () => import('./commands/log-keys.ts'),
   },
   'id-key': {
@@ -79,7 +79,16 @@ async function main(args: string[]): Promise<number> {
   return (await command.load()).run(rest);
 }
 
+/** `auditrax … | head` closes the pipe when it has enough: that is no fault, and nothing more is to be said. */
+function endQuietlyWithReader(): void {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+    process.exit(process.exitCode ?? 0);
+  });
+}
+
 preferHybridGroups();
+endQuietlyWithReader();
 try {
   process.exitCode = await main(process.argv.slice(2));
 } catch (error) {

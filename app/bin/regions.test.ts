@@ -25,13 +25,17 @@ function regionsFile(content: unknown, mode = 0o600): string {
 async function clustersWith(content: unknown): Promise<string[]> {
   const home = server('home');
   const settings = { databaseUrl: home.url, databaseMigrateUrl: home.migrateUrl, regionsFile: regionsFile(content) };
-  const database = await openHouseDatabase({ settings } as Parameters<typeof openHouseDatabase>[0]);
-  return (await database.clusters()).map(({ region }) => region);
+  const given = { settings, state: { path: '/var/lib/auditrax' } } as Parameters<typeof openHouseDatabase>[0];
+  const database = await openHouseDatabase(given);
+  return (await database.clusters()).map(({ region, objects }) => `${region} ${objects}`);
 }
 
 describe('the regions of an operator’s own servers', () => {
   test('are those of the file, that of home first', async () => {
-    expect(await clustersWith({ us: server('us'), eu: server('home') })).toEqual(['eu', 'us']);
+    expect(await clustersWith({ us: { ...server('us'), objects: '/mnt/us' }, eu: server('home') })).toEqual([
+      'eu /var/lib/auditrax/workspace/objects',
+      'us /mnt/us',
+    ]);
   });
 
   test.each([
@@ -39,8 +43,11 @@ describe('the regions of an operator’s own servers', () => {
     [{}, /names no region/],
     [{ 'EU west': server('home') }, /named in lower case letters/],
     [{ eu: { url: 'postgresql://x@y/z' } }, /eu\.migrateUrl/],
-    [{ us: server('us') }, /no region names the server of DATABASE_URL/],
+    [{ us: { ...server('us'), objects: '/mnt/us' } }, /no region names the server of DATABASE_URL/],
     [{ eu: server('home'), us: server('home') }, /two regions name the server of DATABASE_URL/],
+    [{ us: server('us'), eu: server('home') }, /us\.objects: region us needs a folder for evidence files/],
+    [{ us: { ...server('us'), objects: 'mnt' }, eu: server('home') }, /us\.objects: must be an absolute path/],
+    [{ eu: { ...server('home'), objects: '/mnt/eu' } }, /region eu is home, .*leave eu\.objects out/],
     [{ eu: { url: server('home').url, migrateUrl: server('us').migrateUrl } }, /must name the same host/],
     [Object.fromEntries(Array.from({ length: 33 }, (_, at) => [`r${at}`, server(`r${at}`)])), /more than 32 regions/],
   ])('are refused with the reason and without a password: %j', async (content, reason) => {

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import type { Json } from '@auditrax/base';
 import type { TenantDoor } from '@auditrax/tenancy';
 import {
   createKeysClient,
@@ -9,8 +10,9 @@ import {
   watchLeases,
   type Rotation,
   type Sealer,
+  isKeyStoreFault,
 } from '../domains/keys/index.ts';
-import { installRecorder, recordAudit, type RecordAudit } from '../platform/audit/index.ts';
+import { createSubjectKeys, installRecorder, recordAudit, type RecordAudit } from '../platform/audit/index.ts';
 import { discoverSealedColumns, discoverSealedFields, type SealedColumn } from '../platform/db/sealed-fields.ts';
 import type { Floor } from './floor.ts';
 import { ROOT } from './root.ts';
@@ -27,6 +29,12 @@ export interface SealedRegistry {
 export async function readSealedRegistry(): Promise<SealedRegistry> {
   const app = join(ROOT, 'app');
   return { fields: await discoverSealedFields(app), columns: await discoverSealedColumns(app) };
+}
+
+/** How long backups are kept, where the supervisor said it. */
+export function backupRetention(options: Readonly<Record<string, Json>>): { readonly backupRetention_days?: number } {
+  const days = options['backupRetention_days'];
+  return typeof days === 'number' ? { backupRetention_days: days } : {};
 }
 
 /** The sealer of a process, the rotation of its keys, and the recorder of its audit entries, whose withheld values it seals. */
@@ -47,9 +55,13 @@ export function openSealing(
   });
   const sealer = createSealer({ ...keys, fields: parts.fields, onForeignKey });
   const onFailure = (error: unknown): void => floor.log.error('rotation-failed', { error });
-  const days = floor.member.boot.options['backupRetention_days'];
-  const retention = typeof days === 'number' ? { backupRetention_days: days } : {};
-  const rotation = createRotation({ ...keys, columns: parts.columns, sealer, onFailure, ...retention });
+  const rotation = createRotation({
+    ...keys,
+    columns: parts.columns,
+    sealer,
+    onFailure,
+    ...backupRetention(floor.member.boot.options),
+  });
   // Ends with the process: a key that was withdrawn during a drain is wiped as well.
   watchLeases({
     sealer,
@@ -60,6 +72,9 @@ export function openSealing(
     clock,
     random,
     sealer: { seal: (input) => sealer.seal({ ...input, field: 'audit.disclosure.sealed' }) },
+    subjects: createSubjectKeys({ ring: sealer, random }),
+    needsApprovals: true,
+    isSealFault: isKeyStoreFault,
   });
   return { sealer, rotation, recordAudit: recorder };
 }

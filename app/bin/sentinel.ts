@@ -13,11 +13,20 @@ import { parsePolicy } from '../domains/disclosure/index.ts';
 import { issuerRoutes as drillIssuer, routes as drillContract } from '../domains/drills/index.ts';
 import { vaultSourceContract } from '../domains/keys/index.ts';
 import { attemptsBook, createPager } from '../domains/oncall/index.ts';
+import { createAddressGuard, createStreamer, siemMaterialContract, siemTryRoutes } from '../domains/siem/index.ts';
 import { parseOrganisation } from '../domains/trust/index.ts';
 import { parseRegistry } from '../domains/vendors/index.ts';
-import { createPlacements, HOME_CELL, observationRecorder, remoteLedger } from '../platform/audit/index.ts';
+import {
+  createPlacements,
+  HOME_CELL,
+  observationRecorder,
+  remoteLedger,
+  remoteOutsideLedger,
+  type OutsideLedgerClient,
+} from '../platform/audit/index.ts';
 import type { DatabaseAccess } from '../platform/supervisor/messages.ts';
 import { COUNT_WINDOW_MS, countsOver, createAttemptCounts } from '../probes/attempt-counts.ts';
+import { createErrands, witnessNote } from '../probes/errands.ts';
 import { createHeartbeats } from '../probes/heartbeats.ts';
 import { createAttemptLoop, type AttemptLoop } from '../probes/attempt-loop.ts';
 import { edgeAttempts, layerAttempts, type Attempt, type CorpusDeps } from '../probes/attempts.ts';
@@ -59,6 +68,10 @@ const TABLES = [
   'audit.log_index',
   'audit.mint',
   'audit.beat',
+  'audit.log',
+  'audit.checkpoint',
+  'audit.stream_cursor',
+  'platform.hold',
   'platform.placement',
   'platform.tenant',
 ];
@@ -86,6 +99,8 @@ interface Options {
   readonly canaryWebhook: string;
   readonly pageWebhook: string | null;
   readonly separation: 'users' | 'passwords';
+  /** Networks that are not public and may be streamed to. */
+  readonly streamNetworks: readonly string[];
   readonly attempt_ms: number;
   readonly publish_ms: number;
   /** Between two looks at which probe is due. */
@@ -98,6 +113,7 @@ function readOptions({ member }: Floor): Options {
     canaryWebhook: given.canaryWebhook!,
     pageWebhook: given.pageWebhook ?? null,
     separation: given.separation!,
+    streamNetworks: given.streamNetworks ?? [],
     attempt_ms: given.attempt_ms ?? MINUTE_MS,
     publish_ms: given.publish_ms ?? MINUTE_MS,
     schedule_ms: given.schedule_ms ?? SCHEDULE_MS,
@@ -141,6 +157,8 @@ interface Base {
   readonly cells: CellDatabases;
   readonly watch: Watch;
   readonly log: LogReader;
+  /** What the ledger wants carried outside, and who co-signs it. */
+  readonly outside: OutsideLedgerClient;
   readonly record: ReturnType<typeof observationRecorder>['record'];
   readonly options: Options;
   readonly pageKey: KeyObject;
@@ -193,6 +211,7 @@ function openBase(): Base {
       ledger: remoteLedger(postTo(floor, 'ledger')),
       pinFile: join(member.boot.stateDirectory, 'log-key'),
     }),
+    outside: remoteOutsideLedger(postTo(floor, 'ledger')),
     record: observationRecorder(door, { clock, random }).record,
     options: readOptions(floor),
     pageKey: ownKey(floor, 'page-key'),
@@ -235,13 +254,36 @@ function startDetection(base: Base): { readonly follower: LogFollower; stop(): P
   });
   base.cells.each(follower.follow);
   const heartbeats = createHeartbeats({ cells: base.cells.all, clock, record: base.record, onFailure: troubled });
-  for (const part of [pager, counts, heartbeats]) part.start();
+  const errands = createErrands({ ledger: base.outside, record: base.record, onFailure: troubled });
+  for (const part of [pager, counts, heartbeats, errands]) part.start();
   return {
     follower,
     stop: async () => {
-      await Promise.all([pager.stop(), counts.stop(), heartbeats.stop()]);
+      await Promise.all([pager.stop(), counts.stop(), heartbeats.stop(), errands.stop()]);
     },
   };
+}
+
+/** Streams the logs of tenants that want it to where they want it. */
+function startStreams(base: Base) {
+  const { clock, random, client } = floor;
+  const guard = createAddressGuard({ allowed: base.options.streamNetworks });
+  const placements = createPlacements(base.database.system);
+  const streamer = createStreamer({
+    cells: base.cells.all,
+    cellOf: (tenantId) => placements.cellOf(tenantId),
+    material: async (body) => {
+      const reply = await client.call(siemMaterialContract.material, { requestId: randomUUID(), body });
+      return reply.body.target;
+    },
+    guard,
+    clock,
+    random,
+    record: base.record,
+    onFailure: base.troubled,
+  });
+  streamer.start();
+  return { routes: siemTryRoutes({ guard, clock, random }), stop: () => streamer.stop() };
 }
 
 function processesOf(base: Base): () => HouseProcesses {
@@ -308,7 +350,7 @@ async function openGround(base: Base) {
   });
   const knock: CorpusDeps['knock'] = async (id) => {
     const requestId = randomUUID();
-    const presented = await token({ destination: 'workspace', presenter: 'sentinel', age_seconds: 0 });
+    const presented = await token({ destination: 'workspace', presenter: 'sentinel', age_seconds: 0, class: 'read' });
     const status = await client
       .call(drillContract.knock, { requestId, token: presented, params: { engagementId: id } })
       .then(
@@ -377,7 +419,16 @@ function makePublisher(base: Base, origin: string): Publisher {
     registry,
     policy,
     origin,
-    notes: notesOf(options, readDoors(member.boot.options).tryoutPort),
+    notes: async () => [
+      ...notesOf(options, readDoors(member.boot.options).tryoutPort),
+      await base.outside.status().then(witnessNote, () => 'Who co-signs the audit log could not be asked just now.'),
+    ],
+    // Those that have co-signed lately; unknown is none.
+    witnessesIndependent: () =>
+      base.outside.status().then(
+        ({ cosigning }) => cosigning,
+        () => 0,
+      ),
     dueSince_ms: base.startedAt_ms,
     interval_ms: options.publish_ms,
     onFailure: troubled,
@@ -392,8 +443,8 @@ async function begin(base: Base): Promise<Begun> {
   const ground = await openGround(base);
   const { edge, canaries, sessions, service, idKeys } = ground;
   const routes = EDGE_ROUTES.filter((route) => Object.keys(route.ids).length > 0);
-  const drill: CorpusDeps['drill'] = (name, rowId) =>
-    house.drill(name, { tenant: 'a', ...(rowId === undefined ? {} : { rowId }) });
+  const drill: CorpusDeps['drill'] = (name, rowId, tenant) =>
+    house.drill(name, { tenant, ...(rowId === undefined ? {} : { rowId }) });
   const corpus: CorpusDeps = { ...ground, routes, fetch: edge.fetch, drill, random };
   const [atEdge, below] = [edgeAttempts(corpus), layerAttempts(corpus)];
   const loop = startLoop(base, [...atEdge, ...below]);
@@ -498,6 +549,7 @@ async function start(): Promise<void> {
     pageWebhookKey: `whpk_${Buffer.from(rawPublic(base.webhookKey), 'base64url').toString('base64')}`,
   });
   const detection = startDetection(base);
+  const streams = startStreams(base);
   member.onAsk('followed', (input) => answerFollowed(detection.follower, input));
   const marker = join(member.boot.stateDirectory, 'begun');
   let beginning: Promise<Begun> | undefined;
@@ -519,20 +571,24 @@ async function start(): Promise<void> {
     const { claims, rehearse = true } = input as unknown as { claims: readonly string[]; rehearse?: boolean };
     return (await prove(base, await ensureBegun(), { claims, rehearse })) as unknown as Json;
   });
+  member.onAsk('trust-log-key', () => {
+    base.log.trustAnew();
+    return Promise.resolve(null);
+  });
   member.onAsk('attack', async (input) => {
     const { names } = input as unknown as { names: readonly string[] };
     const { corpus, attempts } = await ensureBegun();
     return (await playAttacks({ corpus, attempts, watch: base.watch, clock }, names)) as unknown as Json;
   });
   await serve(floor, 'sentinel', {
-    rooms: [],
+    rooms: [streams.routes],
     problems: [],
     beforeClose: async () => {
       await (await beginning?.catch(() => undefined))?.stop();
     },
     // The followers first, which write into home; home is closed with the other cells.
     release: async () => {
-      await detection.stop();
+      await Promise.all([detection.stop(), streams.stop()]);
       await base.cells.close();
     },
   });

@@ -4,6 +4,8 @@ import { isIP } from 'node:net';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { AppError } from '@auditrax/base';
+import { isDialable } from '../platform/audit/index.ts';
+import { parsePlace } from '../platform/outward/address-guard.ts';
 
 /** Every variable that the house reads, in one place; docs/reference/configuration.md is generated from it. */
 export const SETTINGS = {
@@ -21,6 +23,12 @@ export const SETTINGS = {
   AUDITRAX_TRYOUT_PORT: 'Port of the try-out listener (plain HTTP, loopback only). Default: 8080; "off" closes it.',
   AUDITRAX_LOG: 'info writes a line for every request; warn (the default) only what is out of the ordinary.',
   AUDITRAX_PAGE_WEBHOOK: 'https:// address that gets every page of the pager, signed as Standard Webhooks.',
+  AUDITRAX_STREAM_NETWORKS:
+    'Networks such as 10.20.0.0/16, with commas, that audit logs may be streamed to although they are not public. Default: none.',
+  AUDITRAX_IDENTITY_NETWORKS:
+    'Networks such as 10.20.0.0/16 and places such as adfs.example:443, with commas, where identity providers of tenants may be although they are not public. Default: none.',
+  AUDITRAX_IDENTITY_CA:
+    'Certificates (PEM) of authorities that identity providers may have theirs from, beside the public ones.',
   AUDITRAX_ROOT_KEY:
     'Where the root key of the key ring comes from: credential (the systemd credential auditrax-root-key), passphrase-file, or file (beside the ring; for development). Default: the first of them that is there.',
   AUDITRAX_PASSPHRASE_FILE: 'File with the passphrase that the root key is kept under, readable by its owner alone.',
@@ -42,6 +50,11 @@ export const SETTINGS = {
     'The same database as a superuser, who makes a role with a password of its own for each process; used for set-up only.',
   AUDITRAX_REGIONS_FILE:
     'File (JSON, its owner’s alone) that names the regions and their servers: {"eu": {"url": …, "migrateUrl": …}, …}, as superusers like DATABASE_MIGRATE_URL; the server of DATABASE_URL is one of them. Default: one region.',
+  AUDITRAX_WITNESS_POLICY:
+    'File (C2SP tlog-policy) with the witnesses of the audit log, each with its https address, and the quorum. Default: no witness.',
+  AUDITRAX_TIMESTAMP_URL:
+    'https:// address of a timestamping authority (RFC 3161) that stamps the audit log once a day. Needs _CA.',
+  AUDITRAX_TIMESTAMP_CA: 'Certificates (PEM) that the authority’s tokens are verified by.',
   NODE_ENV: 'production refuses the embedded database, the try-out listener and the sample.',
 } as const;
 
@@ -96,6 +109,12 @@ export interface Settings {
   readonly keyFile: string | undefined;
   readonly log: 'info' | 'warn';
   readonly pageWebhook: string | undefined;
+  /** Networks that are not public and may be streamed to. */
+  readonly streamNetworks: readonly string[];
+  /** Networks, and single places as `host:port`, where an identity provider may be although they are not public. */
+  readonly identityNetworks: readonly string[];
+  /** Undefined: the public authorities alone. */
+  readonly identityCaFile: string | undefined;
   readonly rootKey: RootKeySetting;
   /** `none`: nobody. Otherwise the variables that AWS's own chain reads, for the keys process alone. */
   readonly awsIdentity: AwsIdentity;
@@ -108,8 +127,18 @@ export interface Settings {
   readonly databaseMigrateUrl: string | undefined;
   /** Undefined: one region, or the two of the embedded database. */
   readonly regionsFile: string | undefined;
+  /** Undefined: no outside witness. */
+  readonly witnessPolicyFile: string | undefined;
+  /** Undefined: no timestamps. */
+  readonly timestamps: { readonly url: string; readonly certificatesFile: string } | undefined;
   readonly production: boolean;
   readonly hasDisplay: boolean;
+}
+
+function isNetwork(text: string): boolean {
+  const [network = '', length = '', more] = text.split('/');
+  const family = isIP(network);
+  return family !== 0 && more === undefined && /^\d{1,3}$/.test(length) && Number(length) <= (family === 6 ? 128 : 32);
 }
 
 const PORT = z.coerce.number().int().min(0).max(65_535);
@@ -133,8 +162,25 @@ const ENVIRONMENT = z.object({
     .optional(),
   AUDITRAX_TLS_CERT: PATH.optional(),
   AUDITRAX_TLS_KEY: PATH.optional(),
+  AUDITRAX_WITNESS_POLICY: PATH.optional(),
+  AUDITRAX_TIMESTAMP_URL: z.string().refine(isDialable, 'must be an https address').optional(),
+  AUDITRAX_TIMESTAMP_CA: PATH.optional(),
   AUDITRAX_LOG: z.enum(['info', 'warn']).default('warn'),
   AUDITRAX_PAGE_WEBHOOK: z.url({ protocol: /^https$/ }).optional(),
+  AUDITRAX_STREAM_NETWORKS: z
+    .string()
+    .transform((text) => text.split(',').map((one) => one.trim()))
+    .refine((all) => all.every(isNetwork), 'must be networks such as 10.20.0.0/16, separated by commas')
+    .optional(),
+  AUDITRAX_IDENTITY_NETWORKS: z
+    .string()
+    .transform((text) => text.split(',').map((one) => one.trim()))
+    .refine(
+      (all) => all.every((one) => isNetwork(one) || parsePlace(one) !== undefined),
+      'must be networks such as 10.20.0.0/16 or places such as adfs.example:443, separated by commas',
+    )
+    .optional(),
+  AUDITRAX_IDENTITY_CA: PATH.optional(),
   AUDITRAX_ROOT_KEY: z.enum(['credential', 'passphrase-file', 'file']).optional(),
   AUDITRAX_PASSPHRASE_FILE: PATH.optional(),
   CREDENTIALS_DIRECTORY: PATH.optional(),
@@ -209,6 +255,25 @@ function awsIdentity(value: Environment, environment: Readonly<Record<string, st
   return { kind: 'default-chain', environment: Object.fromEntries(given) };
 }
 
+function timestampSetting(value: Environment): Settings['timestamps'] {
+  const { AUDITRAX_TIMESTAMP_URL: url, AUDITRAX_TIMESTAMP_CA: certificatesFile } = value;
+  if (url === undefined && certificatesFile === undefined) return undefined;
+  if (url !== undefined && certificatesFile !== undefined) return { url, certificatesFile };
+  throw new AppError(
+    'bad_setting',
+    'AUDITRAX_TIMESTAMP_URL and AUDITRAX_TIMESTAMP_CA belong together: set both or neither',
+  );
+}
+
+/** Who may be dialled beyond the house, beside the public. */
+function outwardSettings(value: Environment): Pick<Settings, 'streamNetworks' | 'identityNetworks' | 'identityCaFile'> {
+  return {
+    streamNetworks: value.AUDITRAX_STREAM_NETWORKS ?? [],
+    identityNetworks: value.AUDITRAX_IDENTITY_NETWORKS ?? [],
+    identityCaFile: value.AUDITRAX_IDENTITY_CA,
+  };
+}
+
 /** Parses the environment once. Throws `bad_setting` naming the variable. */
 export function readSettings(environment: Readonly<Record<string, string | undefined>>): Settings {
   const parsed = ENVIRONMENT.safeParse(environment);
@@ -265,6 +330,7 @@ export function readSettings(environment: Readonly<Record<string, string | undef
     keyFile: value.AUDITRAX_TLS_KEY,
     log: value.AUDITRAX_LOG,
     pageWebhook: value.AUDITRAX_PAGE_WEBHOOK,
+    ...outwardSettings(value),
     rootKey: rootKeySetting(value),
     awsIdentity: awsIdentity(value, environment),
     backupRetention_days: value.AUDITRAX_BACKUP_RETENTION_DAYS,
@@ -273,6 +339,8 @@ export function readSettings(environment: Readonly<Record<string, string | undef
     databaseUrl: value.DATABASE_URL,
     databaseMigrateUrl: value.DATABASE_MIGRATE_URL,
     regionsFile: value.AUDITRAX_REGIONS_FILE,
+    witnessPolicyFile: value.AUDITRAX_WITNESS_POLICY,
+    timestamps: timestampSetting(value),
     production,
     hasDisplay: value.DISPLAY !== undefined || value.WAYLAND_DISPLAY !== undefined,
   };

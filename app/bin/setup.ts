@@ -1,6 +1,7 @@
 // One-shot process: brings roles and schema to what the program needs, then ends. It is the only one that ever holds
 // the database superuser's or the migration role's credentials.
 import { chownSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
 import { join } from 'node:path';
 import { AppError, systemRandom, toBase64Url } from '@auditrax/base';
 import { countHoldings, sumHoldings, type Holdings } from '../platform/db/holdings.ts';
@@ -35,7 +36,17 @@ export type SetupAnswer =
       readonly report?: RelocationReport;
     }
   | { readonly ok: false; readonly code: string; readonly message: string };
-export type SetupMessage = SetupAnswer | { readonly progress: string };
+export type SetupMessage =
+  | SetupAnswer
+  | { readonly progress: string }
+  /** Asked of the house: is everything in a cell's log up to this position followed? Answered by `Followed`. */
+  | { readonly followed: { readonly cell: string; readonly position: string } };
+
+/** The answer of the house; `failure` says why not. */
+export interface Followed {
+  readonly followed: true;
+  readonly failure?: string;
+}
 
 /** What the supervisor tells the set-up process. */
 export interface SetupOrder {
@@ -46,6 +57,8 @@ export interface SetupOrder {
     readonly address: DatabaseAddress;
     /** Who may create roles and databases. */
     readonly creator: { readonly user: string; readonly password?: string };
+    /** Folder of the region's evidence files. */
+    readonly objects: string;
   }[];
   /** `peer`: the kernel tells who calls. Else each role gets a password in the named folder. */
   readonly logins: 'peer' | 'password';
@@ -79,6 +92,12 @@ function serverOf({ host, port, tls }: DatabaseAddress) {
   return { host, port, ...(tls === undefined ? {} : { ssl: verifiedTls(tls) }) };
 }
 
+function objectStoresOf({ clusters, folders }: SetupOrder): Pick<PlacesInput, 'objectStores'> {
+  const { uid, gid } = folders.ax_workspace;
+  const owner = uid === undefined || gid === undefined ? {} : { owner: { uid, gid } };
+  return { objectStores: { folders: new Map(clusters.map(({ region, objects }) => [region, objects])), ...owner } };
+}
+
 function placesInput(order: SetupOrder, logins: PlacesInput['logins']): PlacesInput {
   return {
     clusters: new Map(
@@ -87,16 +106,25 @@ function placesInput(order: SetupOrder, logins: PlacesInput['logins']): PlacesIn
     home: { region: order.clusters[0]!.region, database: order.address.database },
     logins,
     dedicatedPassword: (role) => passwordIn(order.folders.ax_workspace, dedicatedPasswordFile(role)),
+    ...objectStoresOf(order),
     roots: [join(ROOT, 'app')],
     log: (progress) => process.send!({ progress }),
   };
+}
+
+/** One question at a time: a set-up process carries out one order. */
+async function followed(cell: string, position: bigint): Promise<void> {
+  const answered = once(process, 'message') as Promise<[Followed]>;
+  process.send!({ followed: { cell, position: position.toString() } });
+  const [{ failure }] = await answered;
+  if (failure !== undefined) throw new AppError('relocation_failed', `${failure}: nothing was moved`);
 }
 
 async function setUp(order: SetupOrder): Promise<SetupAnswer> {
   const logins = loginsOf(order);
   const places = placesInput(order, logins);
   const place = order.provision === undefined ? undefined : await makePlace(places, order.provision);
-  const report = order.relocate === undefined ? undefined : await moveTenant(places, order.relocate);
+  const report = order.relocate === undefined ? undefined : await moveTenant({ ...places, followed }, order.relocate);
   const isStart = place === undefined && report === undefined;
   const applied = isStart ? await setUpHome(order, logins) : [];
   const cells = await bringUpPlaces(places);

@@ -1,12 +1,17 @@
 // The workspace: every tenant room and the operator's rooms. Holds nothing lasting but sealed evidence files.
-import { join } from 'node:path';
+import { randomUUID } from 'node:crypto';
 import type { Uuid } from '@auditrax/base';
 import { formatId } from '@auditrax/tenancy/ids';
 import { sampleCatalogue } from '../claims/oscal-catalogue.ts';
 import { createStepUpVerifier } from '../domains/access/index.ts';
 import { auditTrailProblems, auditTrailRoutes } from '../domains/audit-trail/index.ts';
 import { type DrillDeps, drillRoutes, drillsProblems, openBareDoor, openPlacedDoors } from '../domains/drills/index.ts';
-import { engagementProblems, engagementRoutes } from '../domains/engagements/index.ts';
+import {
+  createListSampler,
+  engagementProblems,
+  engagementRoutes,
+  engagementsLeft,
+} from '../domains/engagements/index.ts';
 import { evidenceProblems, evidenceRoutes, evidenceService, refuseCardNumber } from '../domains/evidence/index.ts';
 import {
   createKeysClient,
@@ -21,10 +26,11 @@ import {
 } from '../domains/keys/index.ts';
 import { oncallProblems, oncallRooms } from '../domains/oncall/index.ts';
 import { createTenantRules, rulesProblems, rulesRoutes } from '../domains/rules/index.ts';
+import { siemProblems, siemRooms, siemTryContract } from '../domains/siem/index.ts';
 import { problems as auditProblems } from '../platform/audit/errors.ts';
 import { remoteLedger } from '../platform/audit/index.ts';
 import { attemptsRoutes } from '../platform/http/attempts-routes.ts';
-import { openObjectStore, problems as objectProblems } from '../platform/objects/index.ts';
+import { openRegionalStore, problems as objectProblems } from '../platform/objects/index.ts';
 import { doorSettings } from './doors.ts';
 import { fetchIdKeys, openFloor, postTo } from './floor.ts';
 import { openRecordedDatabase, recordAttemptWith, type RecordedDatabase } from './refusals.ts';
@@ -46,7 +52,7 @@ const floor = await openFloor('workspace');
 
 /** Attacks below HTTP run where the code runs: on canary tenants, for the sentinel alone. */
 function openDrills(
-  parts: Pick<DrillDeps, 'tenant' | 'system' | 'sealer' | 'objectsDirectory'> &
+  parts: Pick<DrillDeps, 'tenant' | 'system' | 'sealer' | 'objectStores'> &
     Pick<RecordedDatabase, 'attempts' | 'places'>,
 ) {
   const { clock, random, client, member } = floor;
@@ -83,11 +89,20 @@ function keyRooms(
   return { rooms, stop: () => withdrawals.stop() };
 }
 
+/** Where the log is streamed to; the sentinel dials, also when somebody tries a destination. */
+function streamRooms(deps: Omit<Parameters<typeof siemRooms>[0], 'attempt'>) {
+  return siemRooms({
+    ...deps,
+    attempt: async (body) => (await floor.client.call(siemTryContract.attempt, { requestId: randomUUID(), body })).body,
+  });
+}
+
 const PROBLEMS = [
   engagementProblems,
   evidenceProblems,
   rulesProblems,
   auditTrailProblems,
+  siemProblems,
   keysProblems,
   oncallProblems,
   objectProblems,
@@ -102,10 +117,11 @@ async function start(): Promise<void> {
   const watched = watchDatabase(floor, recorded);
   const { tenant, system } = watched;
   const { sealer, rotation, recordAudit } = openSealing(floor, 'workspace', { tenant, ...registry });
-  const objectsDirectory = join(member.boot.stateDirectory, 'objects');
-  const store = await openObjectStore({ directory: objectsDirectory, random, keys: sealer });
-  const ledger = remoteLedger(postTo(floor, 'ledger'));
   const { attempts, places } = recorded;
+  const objectStores = new Map(Object.entries(member.boot.options['objectStores'] as Record<string, string>));
+  const regionOf = async (tenantId: Uuid): Promise<string> => (await places.placeOf(tenantId)).region;
+  const store = await openRegionalStore({ stores: objectStores, regionOf, random, keys: sealer });
+  const ledger = remoteLedger(postTo(floor, 'ledger'));
   const deps = {
     door: tenant,
     sealer,
@@ -119,7 +135,7 @@ async function start(): Promise<void> {
     sampleCatalogue,
     formatId: (kind: string, context: { tenantPart: number }, id: Uuid) => formatId(kind, context, id, tagKeys),
   };
-  const drills = openDrills({ tenant, system, sealer, attempts, places, objectsDirectory });
+  const drills = openDrills({ tenant, system, sealer, attempts, places, objectStores });
   const evidence = evidenceService({ ...deps, store });
   const housekeeping = startHousekeeping(floor, system, { chores: [evidence.expireUploads, rotation.tend] });
   const keys = keyRooms({ tenant, system, sealer, rotation, recordAudit });
@@ -127,9 +143,10 @@ async function start(): Promise<void> {
   await serve(floor, 'workspace', {
     rooms: [
       engagementRoutes(deps),
-      rulesRoutes(deps),
+      rulesRoutes({ ...deps, look: createListSampler(deps).look }),
       evidenceRoutes(evidence),
-      auditTrailRoutes({ ...deps, ledger }),
+      auditTrailRoutes({ ...deps, ledger, engagementsLeft: engagementsLeft(deps, createListSampler(deps)) }),
+      ...streamRooms({ ...deps, system, ledger }),
       ...keys.rooms,
       ...oncallRooms({ tenant, system, clock, record: recordAudit, idKeys: () => tagKeys }),
       holderRoutes({ sealer }),

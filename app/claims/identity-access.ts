@@ -16,11 +16,12 @@ export const identityAccessClaims: readonly Claim[] = [
     enforcers: [
       { file: 'app/platform/http/peer-gate.ts', export: 'requirePeer', necessary: true },
       { file: 'app/platform/http/token-gate.ts', export: 'requireToken', necessary: true },
+      { file: 'app/platform/http/token-gate.ts', export: 'tokenClassOf', necessary: true },
       { file: 'packages/workload/src/tls.ts', export: 'serverTls', necessary: true },
     ],
     probe: 'access.zero-trust',
     wouldTurnRed:
-      'An inner service answers a caller with no certificate, a stranger’s certificate, or a missing, expired, altered or misaddressed token.',
+      'An inner service answers a caller with no certificate, a stranger’s certificate, or a missing, expired, altered or misaddressed token, or one that was made for less.',
   },
   {
     ...shared,
@@ -84,11 +85,13 @@ export const identityAccessClaims: readonly Claim[] = [
     enforcers: [
       { file: 'app/domains/access/step-up-verifier.ts', export: 'createStepUpVerifier', necessary: true },
       { file: 'app/domains/access/step-up-digest.ts', export: 'stepUpDigest', necessary: true },
-      { file: 'app/domains/identity/passkey.ts', export: 'verifyAssertion', necessary: true },
+      { file: 'app/domains/access/second-passkey.ts', export: 'requireSecondPasskey', necessary: true },
+      // What is kept for the auditor is checked by other code, which refuses what this one would let through.
+      { file: 'app/domains/identity/passkey.ts', export: 'verifyAssertion', necessary: false },
     ],
     probe: 'access.step-up',
     wouldTurnRed:
-      'One of these actions goes through with no fresh signature, with one made for another action, or with one used before.',
+      'One of these actions goes through with no fresh signature, with one made for another action, or with one used before; or a lead with a single passkey is offered a confirmation.',
   },
   {
     ...shared,
@@ -117,8 +120,8 @@ export const identityAccessClaims: readonly Claim[] = [
     module: 'app/platform/audit',
     enforcers: [
       {
-        file: 'app/domains/keys/migrations/20261123093100_keys_reseal.sql',
-        export: 'audit.guard_row',
+        file: 'app/platform/audit/migrations/20261123140000_guard_statements.sql',
+        export: 'audit.check_note',
         necessary: true,
       },
       { file: 'app/platform/audit/signer.ts', export: 'judgeGrowth', necessary: false },

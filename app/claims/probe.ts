@@ -168,6 +168,8 @@ export interface ProbeAuthenticator {
 /** A canary person who has just enrolled a passkey through the real ceremony at the edge, and is signed in by it. */
 export interface PasskeyPerson extends CanarySession {
   readonly authenticator: ProbeAuthenticator;
+  /** Makes another passkey, as the person would right after enrolling. Throws when it is refused. */
+  addPasskey(): Promise<void>;
 }
 
 /** What the house noticed about an attempt: found by request id, read by the sentinel's read-only role. */
@@ -250,6 +252,8 @@ export type TokenFault =
   | 'other-presenter'
   /** Right in every way, and of the other canary: another tenant's person. */
   | 'other-tenant'
+  /** Made for reading, where more is asked. */
+  | 'lower-class'
   | 'foreign-key'
   | 'tampered';
 

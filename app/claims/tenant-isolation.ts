@@ -49,14 +49,14 @@ export const tenantIsolationClaims: readonly Claim[] = [
       { file: 'packages/tenancy/src/placed.ts', export: 'openPlacedDatabase', necessary: true },
       { file: 'packages/tenancy/src/placing.ts', export: 'placeText', necessary: true },
       {
-        file: 'app/platform/db/migrations/20261123104000_scope.sql',
-        export: 'app.check_place',
+        file: 'app/platform/db/migrations/20261123141000_scope_marks.sql',
+        export: 'app.enter_place',
         necessary: true,
       },
     ],
     probe: 'tenancy.dedicated-schema',
     exceptions: [
-      'The directory of people and the log stay in shared tables behind the row walls, and sealed evidence files in the workspace’s own storage.',
+      'The directory of people and the log stay in shared tables behind the row walls, and sealed evidence files in the storage of the home region.',
     ],
     assertedBecause: 'No canary of this installation lives in a schema of its own yet, so nothing tries it.',
     wouldTurnRed: 'The role of one schema reads a table of another, or the role of all others reads that schema.',
@@ -71,7 +71,7 @@ export const tenantIsolationClaims: readonly Claim[] = [
     enforcers: [{ file: 'packages/tenancy/src/placed.ts', export: 'openPlacedDatabase', necessary: true }],
     probe: 'tenancy.dedicated-db',
     exceptions: [
-      'The list of tenants with their places, the list of issued tokens and the pages of on-call are kept in the shared database; sealed evidence files in the workspace’s own storage.',
+      'The list of tenants with their places, the list of issued tokens and the pages of on-call are kept in the shared database; sealed evidence files lie in the storage of the tenant’s region.',
     ],
     assertedBecause: 'No canary of this installation has a database of its own yet, so nothing tries it.',
     wouldTurnRed: 'The role of one tenant’s database can log in to another’s.',
@@ -83,9 +83,14 @@ export const tenantIsolationClaims: readonly Claim[] = [
     kind: 'enforced',
     freshness_seconds_max: FRESHNESS_SECONDS.hour,
     module: 'app/domains/tenants',
-    enforcers: [{ file: 'packages/tenancy/src/placed.ts', export: 'openPlacedDatabase', necessary: true }],
+    enforcers: [
+      { file: 'packages/tenancy/src/placed.ts', export: 'openPlacedDatabase', necessary: true },
+      { file: 'app/platform/objects/store.ts', export: 'openRegionalStore', necessary: true },
+    ],
     probe: 'tenancy.region',
-    exceptions: ['Sealed evidence files are kept in the workspace’s own storage, in the region of the shared tables.'],
+    exceptions: [
+      'The list of tenants with their places, the list of issued tokens and the pages of on-call are kept in the home region.',
+    ],
     assertedBecause: 'This installation has one region only, or no canary lives in another yet, so nothing tries it.',
     wouldTurnRed: 'A row, object or backup of the tenant is found outside its region.',
   },

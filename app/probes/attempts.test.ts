@@ -26,7 +26,7 @@ function tenant(slug: string, part: number): CanaryTenant {
   return { slug, context, ids, rows };
 }
 
-const canaries = { a: tenant('canary-a', 1), b: tenant('canary-b', 2) };
+const canaries = { a: tenant('canary-a', 1), b: tenant('canary-b', 2), c: tenant('canary-c', 3) };
 
 function reply(status: number, body: string): ProbeResponse {
   const requestId = randomUUID();
@@ -108,7 +108,7 @@ describe('the corpus of attempts', () => {
 
   it('attacks each layer below the gateway at its own door', () => {
     const layers = new Set(layerAttempts(corpus(() => reply(404, ''))).map((attempt) => attempt.layer));
-    expect([...layers].toSorted()).toEqual(['grant', 'guard', 'parser', 'scope', 'tripwire']);
+    expect([...layers].toSorted()).toEqual(['grant', 'guard', 'parser', 'role', 'scope', 'tripwire']);
   });
 
   it('does not take a refusal by another wall for a refusal', async () => {

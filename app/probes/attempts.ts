@@ -27,10 +27,12 @@ interface Answer {
 export interface CorpusDeps {
   readonly routes: readonly RouteContract[];
   readonly fetch: (path: string, request: ProbeRequest) => Promise<ProbeResponse>;
-  readonly drill: (name: string, rowId: Uuid | undefined) => Promise<DrillOutcome>;
+  /** Tried in the name of one canary on the other shared one. */
+  readonly drill: (name: string, rowId: Uuid | undefined, tenant: 'a' | 'c') => Promise<DrillOutcome>;
   /** Knocks at the workspace's id parser with a valid token. */
   readonly knock: (id: string) => Promise<{ readonly requestId: string; readonly status: number }>;
-  readonly canaries: { readonly a: CanaryTenant; readonly b: CanaryTenant };
+  /** `c` has a schema of its own; absent where there is none. */
+  readonly canaries: { readonly a: CanaryTenant; readonly b: CanaryTenant; readonly c?: CanaryTenant };
   readonly idOf: (kind: string, tenant: 'a' | 'b', uuid: Uuid) => string;
   readonly cookie: () => Promise<string>;
   readonly random: Random;
@@ -55,12 +57,38 @@ function wrongId(deps: CorpusDeps, kind: string, fault: IdFault): string {
   return fault === 'missing' ? deps.idOf(kind, 'a', nobody) : `${kind}_none`;
 }
 
+/** Settings of a connection as its room accepts them. */
+const CONNECTION = {
+  name: 'Provider',
+  values: {
+    kind: 'oidc',
+    issuer: 'https://idp.example',
+    clientId: 'a',
+    clientAuthentication: 'client_secret_basic',
+    secret: null,
+    algorithm: 'RS256',
+    groupsClaim: null,
+    hostedDomain: null,
+    authnAge_seconds_max: null,
+  },
+  certificates: [],
+} as const;
+
 /** Bodies that a room accepts, so that a wrong id in the address is the only thing wrong. */
 const BODIES: Readonly<Record<string, object>> = {
   'engagements.record-result': { outcome: 'satisfied', note: '', observedOn: '2026-01-02', revision: 0 },
   'engagements.move': { to: 'review', revision: 1 },
   'engagements.assign-contact': { revision: 1 },
   'engagements.remove-contact': { revision: 1 },
+  'access.step-up': { operation: 'engagements.finalise', input: {} },
+  'siem.change': { target: { kind: 'syslog-tls', host: 'siem.example', port: 6514 }, version: 1 },
+  'siem.turn': { on: false },
+  'connections.change': { version: 1, justInTime: { allowed: false, roleWithoutGroup: null }, ...CONNECTION },
+  'connections.check': CONNECTION,
+  'connections.turn': { to: 'disabled' },
+  'connections.map-groups': { groups: [] },
+  'connections.decide-certificate': { to: 'retired' },
+  'audit-trail.export-lines': { format: 'csv', upTo: 1 },
   'rules.place-person': { belongs: true },
   'rules.place-engagement': { belongs: true },
   'evidence.start-upload': {
@@ -72,6 +100,12 @@ const BODIES: Readonly<Record<string, object>> = {
 };
 const QUERIES: Readonly<Record<string, Record<string, string>>> = { 'evidence.write-part': { offset: '0' } };
 
+function setAt(body: Record<string, unknown>, names: readonly string[], id: string): void {
+  const [name, ...rest] = names;
+  if (rest.length === 0) body[name!] = id;
+  else setAt((body[name!] ??= {}) as Record<string, unknown>, rest, id);
+}
+
 /** The route's request with every id right but the one at `place`. */
 export function requestWith(
   deps: CorpusDeps,
@@ -80,15 +114,16 @@ export function requestWith(
 ): { path: string; request: ProbeRequest } {
   let path: string = route.path;
   const query = new URLSearchParams(QUERIES[route.operation]);
-  const body: Record<string, unknown> = { ...BODIES[route.operation] };
+  const body = structuredClone(BODIES[route.operation] ?? {}) as Record<string, unknown>;
   for (const [place, kind] of Object.entries(route.ids)) {
-    const [part, name] = place.split('.') as [string, string];
+    const [part, ...names] = place.split('.') as [string, ...string[]];
+    const name = names[0]!;
     const own = deps.canaries.a.ids[kind] ?? deps.idOf(kind, 'a', uuidV4(deps.random));
     const id = place === wrong.place ? wrong.id : own;
     if (part === 'params') path = path.replace(`:${name}`, id);
     else if (part === 'query') {
       if (place === wrong.place) query.set(name, id);
-    } else body[name] = id;
+    } else setAt(body, names, id);
   }
   const asked = query.size === 0 ? path : `${path}?${query.toString()}`;
   if (route.body === undefined) return { path: asked, request: { method: route.method } };
@@ -122,8 +157,16 @@ export function edgeAttempts(deps: CorpusDeps): Attempt[] {
   );
 }
 
+interface LayerDrill {
+  readonly drill: string;
+  readonly layer: string;
+  readonly code: string;
+  /** Kind of the row that is reached for. */
+  readonly row?: string;
+}
+
 /** Drills by the wall that must speak, with the code that this wall gives. */
-const LAYER_DRILLS: readonly { drill: string; layer: string; code: string; row?: string }[] = [
+const LAYER_DRILLS: readonly LayerDrill[] = [
   { drill: 'guard-foreign-parameter', layer: 'guard', code: 'tenant_foreign_parameter' },
   { drill: 'guard-unscoped-statement', layer: 'guard', code: 'tenant_statement_refused' },
   { drill: 'guard-unscoped-join', layer: 'guard', code: 'tenant_statement_refused' },
@@ -137,8 +180,15 @@ const LAYER_DRILLS: readonly { drill: string; layer: string; code: string; row?:
   { drill: 'grant-empty-log', layer: 'grant', code: 'tenant_grant_refused' },
 ];
 
+/** Of a tenant with a place of its own: its login with another tenant, and everybody else's login with its rows. */
+const ROLE_DRILLS: readonly LayerDrill[] = [
+  { drill: 'placed-role-elsewhere', layer: 'role', code: 'tenant_role_foreign', row: 'res' },
+  { drill: 'placed-shared-elsewhere', layer: 'role', code: 'tenant_grant_refused', row: 'res' },
+];
+
 /** Each layer below the gateway at its own door. */
 export function layerAttempts(deps: CorpusDeps): Attempt[] {
+  const { b, c } = deps.canaries;
   const parser = (['foreign', 'forged'] as const).map((fault) => ({
     name: `parser/${fault}`,
     layer: 'parser',
@@ -147,11 +197,15 @@ export function layerAttempts(deps: CorpusDeps): Attempt[] {
       return { requestId, refused: status === 404, answer: String(status) };
     },
   }));
-  const drills = LAYER_DRILLS.map(({ drill, layer, code, row }) => ({
+  const made = [
+    ...LAYER_DRILLS.map((drill) => ({ ...drill, rows: b.rows, tenant: 'a' as const })),
+    ...(c === undefined ? [] : ROLE_DRILLS.map((drill) => ({ ...drill, rows: c.rows, tenant: 'c' as const }))),
+  ];
+  const drills = made.map(({ drill, layer, code, row, rows, tenant }) => ({
     name: `${layer}/${drill}`,
     layer,
     make: async () => {
-      const outcome = await deps.drill(drill, row === undefined ? undefined : deps.canaries.b.rows[row]);
+      const outcome = await deps.drill(drill, row === undefined ? undefined : rows[row], tenant);
       const answer = outcome.kind === 'refused' ? outcome.code : 'happened';
       return { requestId: outcome.requestId, refused: answer === code, answer };
     },

@@ -15,7 +15,7 @@ import type {
 import type { Observation } from '../claims/grade.ts';
 import { routes as drillContract, type DrillName } from '../domains/drills/index.ts';
 import { canaryRoutes } from '../domains/identity/contract.ts';
-import { createSoftwareAuthenticator } from './software-authenticator.ts';
+import { createSoftwareAuthenticator, type SoftwareAuthenticator } from './software-authenticator.ts';
 import { WALL_ATTEMPTS_PER_SESSION_MAX } from '../platform/audit/index.ts';
 import type { InternalClient } from '../platform/http/client.ts';
 import { createDialControl, dial, plaintext } from './dial.ts';
@@ -125,7 +125,28 @@ async function enrolPerson(
   const done = await postOk(from, '/api/identity/enrolment', { token, challengeId: begun.body.challengeId, response });
   const cookie = sessionCookieOf(done.setCookie);
   if (cookie === undefined) throw new AppError('enrolment_failed', 'the enrolment opened no session');
-  return { authenticator, cookie, personId: link.personId as Uuid };
+  const person = { authenticator, cookie, personId: link.personId as Uuid };
+  return { ...person, addPasskey: () => addPasskey({ edge, source }, person) };
+}
+
+/** A further passkey of somebody who has just enrolled, by the same ceremony as anybody's. */
+async function addPasskey(
+  { edge, source }: { edge: EdgeClient; source: number },
+  { authenticator, cookie }: Pick<PasskeyPerson, 'cookie'> & { authenticator: SoftwareAuthenticator },
+): Promise<void> {
+  const post = async (path: string, json: object | undefined) => {
+    const reply = await edge.fetch(path, {
+      method: 'POST',
+      source,
+      cookie,
+      ...(json === undefined ? {} : { json: json as never }),
+    });
+    if (reply.status !== 200)
+      throw new AppError('enrolment_failed', `${path}: ${reply.status} ${reply.problem() ?? ''}`);
+    return reply.json() as { challengeId: string; options: never };
+  };
+  const { challengeId, options } = await post('/api/identity/passkey/options', undefined);
+  await post('/api/identity/passkey', { challengeId, response: authenticator.register(options) });
 }
 
 function canaryOf(canaries: Canaries, name: AnyCanaryName): CanaryTenant {

@@ -1,22 +1,29 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { AppError, type Uuid } from '@auditrax/base';
 import type { SystemDoor } from '@auditrax/tenancy';
 import {
+  followRotationWith,
   formatLogProof,
   fromBase64,
   leafHashWith,
+  nameKeyWith,
   nodePrimitives,
   openCheckpoint,
+  parseNote,
   parseVerifierKey,
+  SIGNATURE_ED25519,
+  toBase64,
   verifyInclusion,
   type VerifierKey,
 } from '@auditrax/tlog';
-import type { LedgerClient } from '../platform/audit/index.ts';
+import type { KeyChangeProof, LedgerClient } from '../platform/audit/index.ts';
 
 /** Waiting for a signed checkpoint over an entry. */
 const RECEIPT_MS = 4_000;
 
 export interface LogReader {
+  /** Forgets the pinned key, by the operator's order: the next one seen is trusted. */
+  trustAnew(): void;
   prove(tenantId: Uuid, entryId: Uuid): Promise<{ ok: boolean; reason: string; treeSize: number }>;
   /** Whole tlog-proofs of entries of one tenant; entries without a place or a checkpoint yet are left out. */
   proofsOf(tenantId: Uuid, entryIds: readonly Uuid[]): Promise<Map<string, { index: number; proof: string }>>;
@@ -28,17 +35,53 @@ interface LeafRow {
   readonly leaf: Buffer;
 }
 
+interface Pin {
+  /** Resolves when the key is trusted. Rejects with `log_key_changed`. */
+  check(key: VerifierKey): Promise<void>;
+  forget(): void;
+}
+
 /**
- * The log's public key as this process first saw it, kept in its own folder: a ledger or signer that was exchanged later
- * does not verify, whatever key it brings along. Throws `log_key_changed`.
+ * Public keys of the log in this process's own folder: the one that it saw first, and those that this one led to. A ledger
+ * or signer that was exchanged does not verify, whatever key it brings along; a key that the old one has handed over to,
+ * in an entry of the super-log, does.
  */
-function pinLogKey(file: string, key: VerifierKey): VerifierKey {
-  const raw = Buffer.from(key.publicKey).toString('base64');
-  if (!existsSync(file)) writeFileSync(file, raw, { mode: 0o600, flag: 'wx', flush: true });
-  if (readFileSync(file, 'utf8') !== raw) {
-    throw new AppError('log_key_changed', `the log is signed with another key than the one pinned in ${file}`);
-  }
-  return key;
+function pinLogKey(file: string, changes: () => Promise<KeyChangeProof[]>): Pin {
+  const read = (): string[] => (existsSync(file) ? readFileSync(file, 'utf8').split('\n').filter(Boolean) : []);
+  const write = (keys: readonly string[]): void => {
+    const temporary = `${file}.new`;
+    writeFileSync(temporary, `${keys.join('\n')}\n`, { mode: 0o600, flush: true });
+    renameSync(temporary, file);
+  };
+  const follow = async (): Promise<string[]> => {
+    const pinned = read();
+    for (const { note, leaf, index, proof } of await changes()) {
+      const name = parseNote(note)?.text.split('\n')[0] ?? '';
+      const trusted = pinned.map((raw) => {
+        return nameKeyWith(nodePrimitives, { name, type: SIGNATURE_ED25519, publicKey: Buffer.from(raw, 'base64') });
+      });
+      const rotation = await followRotationWith(nodePrimitives, await Promise.all(trusted), {
+        note,
+        leaf: Buffer.from(leaf, 'base64'),
+        index,
+        proof: proof.map((hash) => fromBase64(hash)!),
+      });
+      const raw = rotation && toBase64(rotation.newKey.publicKey);
+      if (raw !== undefined && !pinned.includes(raw)) pinned.push(raw);
+    }
+    write(pinned);
+    return pinned;
+  };
+  return {
+    check: async ({ publicKey }) => {
+      const raw = toBase64(publicKey);
+      const pinned = read();
+      if (pinned.length === 0) write([raw]);
+      if (pinned.length === 0 || pinned.includes(raw) || (await follow()).includes(raw)) return;
+      throw new AppError('log_key_changed', `the log is signed with another key than those pinned in ${file}`);
+    },
+    forget: () => rmSync(file, { force: true }),
+  };
 }
 
 function leavesOf(tenantId: Uuid, entryIds: readonly Uuid[]) {
@@ -58,15 +101,18 @@ export function createLogReader(deps: {
   pinFile: string;
 }): LogReader {
   const { doorOf, ledger, pinFile } = deps;
+  const pin = pinLogKey(pinFile, () => ledger.keyChanges(null));
   const open = async (tenantId: Uuid) => {
     const { note, verifierKey } = await ledger.checkpoint(tenantId);
     const key = await parseVerifierKey(verifierKey);
     if (key === undefined) throw new AppError('log_key_changed', 'the ledger names a key that is none');
-    const verdict = await openCheckpoint(note, [pinLogKey(pinFile, key)]);
+    await pin.check(key);
+    const verdict = await openCheckpoint(note, [key]);
     if (!verdict.ok) throw new AppError('log_checkpoint_refused', `the checkpoint is refused: ${verdict.reason}`);
     return { note, checkpoint: verdict.checkpoint };
   };
   return {
+    trustAnew: pin.forget,
     async prove(tenantId, entryId) {
       await ledger.receipt({ tenantId, entryId, waitMs: RECEIPT_MS });
       const { checkpoint } = await open(tenantId);

@@ -4,6 +4,7 @@ import {
   type DrillOutcome,
   type PlacedCanaryName,
   type Probe,
+  type ProbeRequest,
   type ProbeHouse,
 } from '../claims/probe.ts';
 import { checks, verdict, type Checks } from '../claims/verdict.ts';
@@ -111,6 +112,33 @@ export const dedicatedDatabaseProbe: Probe = {
   },
 };
 
+const FILE = 'A file of a canary.';
+
+/** A file sent through the edge, as a person of the tenant sends it; gives its id below the edge. */
+async function sendFile(house: ProbeHouse, name: PlacedCanaryName): Promise<Uuid> {
+  const { cookie } = await house.session(name, 'lead');
+  const { ids } = house.canary(name);
+  const about = {
+    criterionId: ids['crt']!,
+    fileName: 'place.txt',
+    mediaType: 'text/plain',
+    sizeBytes: FILE.length,
+    speaksAbout: { from: '2026-01-01', to: '2026-01-02' },
+  };
+  const send = async (path: string, request: ProbeRequest, status: number): Promise<unknown> => {
+    const reply = await house.fetch(path, { ...request, cookie });
+    if (reply.status !== status) throw new AppError('file_not_sent', `${reply.status} ${reply.problem() ?? ''}`);
+    return reply.json();
+  };
+  const uploads = `/api/engagements/${ids['eng']}/evidence/uploads`;
+  const { uploadId } = (await send(uploads, { method: 'POST', json: about }, 201)) as { uploadId: string };
+  const upload = `/api/evidence/uploads/${uploadId}`;
+  const headers = { 'content-type': 'application/octet-stream' };
+  await send(`${upload}?offset=0`, { method: 'PUT', headers, body: FILE }, 200);
+  await send(`${upload}/complete`, { method: 'POST' }, 201);
+  return house.uuidOf('upl', name, uploadId);
+}
+
 /** A canary whose customer chose another region than the house's own. */
 export const regionProbe: Probe = {
   id: 'tenancy.region',
@@ -127,9 +155,12 @@ export const regionProbe: Probe = {
       astray === 0 && loggedIn.length > 0,
       `${astray} databases of other regions hold log entries of the tenant.`,
     );
+    const files = await house.drill('object-regions', { tenant: 'd', rowId: await sendFile(house, 'd') });
+    const found = files.kind === 'happened' ? String(files.facts['regions']) : stateOf(files);
+    done.expect(found === region, `A fresh file of the tenant lies in: ${found === '' ? 'no store' : found}.`);
     return verdict(done, {
       green:
-        'A tenant pinned to another region than the house’s own has its database there; a fresh row was found in it and not in the shared tables, and no database of another region holds entries of its log.',
+        'A tenant pinned to another region than the house’s own has its database there; a fresh row was found in it and not in the shared tables, a fresh file in that region’s storage and in no other, and no database of another region holds entries of its log.',
     });
   },
 };

@@ -5,6 +5,7 @@ import { dedicatedDatabaseProbe, dedicatedSchemaProbe, regionProbe } from './pla
 
 const requestId = 'r';
 const found = (rows: number): DrillOutcome => ({ kind: 'happened', facts: { rows }, requestId });
+const lying = (regions: string): DrillOutcome => ({ kind: 'happened', facts: { regions }, requestId });
 const refused = (sqlState: string): DrillOutcome => ({ kind: 'refused', code: 'refused', sqlState, requestId });
 
 /** As a house answers whose walls stand. */
@@ -14,6 +15,7 @@ const STANDING: Readonly<Record<string, DrillOutcome>> = {
   'placed-shared-role': refused('42501'),
   'placed-role-at-home': refused('42501'),
   'placed-role-elsewhere': refused('AX004'),
+  'object-regions': { kind: 'happened', facts: { regions: 'south' }, requestId },
 };
 const OWN_CELL = 'south/ax_00000000000000aa';
 const PLACE: Readonly<Record<'c' | 'd', Whereabouts>> = {
@@ -49,7 +51,7 @@ function houseOf({ drills = {}, place = {} }: Bent): ProbeHouse {
     fetch: (_path, request) =>
       Promise.resolve({
         status: request?.method === 'POST' ? 201 : 200,
-        json: () => (request?.method === 'POST' ? { id: 'res_1' } : { result: null }),
+        json: () => (request?.method === 'POST' ? { id: 'res_1', uploadId: 'upl_1' } : { result: null }),
       } as ProbeResponse),
     uuidOf: () => uuidV4(systemRandom),
     drill: (name) => Promise.resolve({ ...STANDING, ...drills }[name]!),
@@ -113,6 +115,9 @@ describe('probes of tenants with a place of their own', () => {
       ['regionProbe'],
       { place: { regionOf: { home: 'north', [OWN_CELL]: 'east' } } },
     ],
+    ['its file is at home', ['regionProbe'], { drills: { 'object-regions': lying('north') } }],
+    ['its file is at home as well', ['regionProbe'], { drills: { 'object-regions': lying('north,south') } }],
+    ['its file is nowhere', ['regionProbe'], { drills: { 'object-regions': lying('') } }],
     ['it is in the house’s own region', ['regionProbe'], { place: { region: 'north' } }],
   ];
   it.each(each)('are red when %s', async (_what, names, bent) => {

@@ -36,7 +36,10 @@ export interface PublisherDeps {
   readonly registry: VendorRegistry;
   readonly policy: DisclosurePolicy;
   readonly origin: string;
-  readonly notes: readonly string[];
+  /** What is smaller here than in production, and who co-signs the log; asked for each revision. */
+  readonly notes: () => Promise<readonly string[]>;
+  /** Witnesses of the log that are not our own. */
+  readonly witnessesIndependent: () => Promise<number>;
   /** Since when the probes have been due. */
   readonly dueSince_ms: number;
   /** Between two revisions; a revision is valid for fifteen minutes. */
@@ -84,14 +87,14 @@ async function withProofs(deps: PublisherDeps, runs: readonly Observation[]): Pr
   }
 }
 
-function conditionsOf(deps: PublisherDeps): Conditions {
+async function conditionsOf(deps: PublisherDeps): Promise<Conditions> {
   const current = inForce(deps.registry, deps.clock.nowMs()).length;
   const figures: Partial<Record<ClaimId, string>> = { 'vendor.registry': `${current} today` };
   return {
     organisation: deps.organisation,
     origin: deps.origin,
-    witnessesIndependent: 0,
-    notes: deps.notes,
+    witnessesIndependent: await deps.witnessesIndependent(),
+    notes: await deps.notes(),
     figures,
     probesDueSince_ms: deps.dueSince_ms,
   };
@@ -106,7 +109,7 @@ export function createPublisher(deps: PublisherDeps): Publisher {
     buildPage({
       claims: allClaims,
       observations: await withProofs(deps, await storedRuns(deps)),
-      conditions: conditionsOf(deps),
+      conditions: await conditionsOf(deps),
       now_ms: clock.nowMs(),
       revision,
     });

@@ -29,6 +29,7 @@ export interface ServiceDoorDeps {
     destination: 'issuer' | 'workspace';
     presenter: 'sentinel' | 'gateway';
     age_seconds: number;
+    class: 'read' | 'write';
     /** Whose: the first canary's, unless told. */
     tenant?: 'b';
   }) => Promise<string>;
@@ -73,7 +74,7 @@ function payloadOf(compact: string): Record<string, unknown> {
 }
 
 async function forged(deps: ServiceDoorDeps, destination: 'issuer' | 'workspace'): Promise<string> {
-  const genuine = await deps.token({ destination, presenter: 'sentinel', age_seconds: 0 });
+  const genuine = await deps.token({ destination, presenter: 'sentinel', age_seconds: 0, class: 'write' });
   const { iss: _iss, iat: _iat, exp: _exp, ...claims } = payloadOf(genuine);
   const { privateKey } = generateKeyPairSync('ed25519');
   const { issuer, clock } = deps;
@@ -96,7 +97,9 @@ async function tokenFor(
   const other = destination === 'issuer' ? 'workspace' : 'issuer';
   const aud = fault === 'other-audience' ? other : destination;
   const whose = fault === 'other-tenant' ? ({ tenant: 'b' } as const) : {};
-  const token = await deps.token({ destination: aud, presenter, age_seconds, ...whose });
+  // Good for everything but what it is to be wrong in.
+  const scope = fault === 'lower-class' ? 'read' : 'write';
+  const token = await deps.token({ destination: aud, presenter, age_seconds, class: scope, ...whose });
   return fault === 'tampered' ? tampered(token) : token;
 }
 

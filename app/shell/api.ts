@@ -123,12 +123,38 @@ export function putBytes<T>(
   });
 }
 
-/** The same for an answer that is a file: it is handed over as a blob, named by the server. */
-export async function requestFile(path: string, input: RequestInput = {}): Promise<{ blob: Blob; name: string }> {
+/** Told as a file arrives. `total` is null when the server did not say. */
+type OnBytes = (done: number, total: number | null) => void;
+
+/** Reads a body to its end and tells how far it is. */
+async function readBody(response: Response, onBytes: OnBytes): Promise<Blob> {
+  const type = response.headers.get('content-type') ?? 'application/octet-stream';
+  if (response.body === null) return response.blob();
+  const length = Number(response.headers.get('content-length') ?? Number.NaN);
+  const parts: Uint8Array<ArrayBuffer>[] = [];
+  let done = 0;
+  for (const reader = response.body.getReader(); ;) {
+    const { value, done: ended } = await reader.read();
+    if (ended) return new Blob(parts, { type });
+    parts.push(value);
+    done += value.length;
+    onBytes(done, Number.isFinite(length) ? length : null);
+  }
+}
+
+/** A file that the server has begun to send; `signal` of its request ends it. */
+export interface Opened {
+  readonly name: string;
+  /** Reads it to its end. Throws the abort reason, or what the line says. */
+  readonly read: (onBytes: OnBytes) => Promise<Blob>;
+}
+
+/** The answer's head of a file: approved and under way, so that whoever asked can watch it arrive, and stop it. */
+export async function openFile(path: string, input: RequestInput = {}): Promise<Opened> {
   const response = await send(path, { answerMsMax: 15 * 60_000, ...input });
   if (!response.ok) throw await failed(response);
   const named = /filename="?([^";]+)"?/.exec(response.headers.get('content-disposition') ?? '');
-  return { blob: await response.blob(), name: named?.[1] ?? 'download' };
+  return { name: named?.[1] ?? 'download', read: (onBytes) => readBody(response, onBytes) };
 }
 
 /** Saves a blob through the browser's own download. */

@@ -5,7 +5,7 @@ import { Button, IconButton } from '../ui/button.tsx';
 import { SearchField } from '../ui/field.tsx';
 import { Icon, Mark, type IconName } from '../ui/icon.tsx';
 import { Dialog, Menu, toastError } from '../ui/overlay.tsx';
-import { Ago } from '../ui/time.tsx';
+import { Ago, Instant } from '../ui/time.tsx';
 import { request } from './api.ts';
 import { leaveForDoor, nameOfSelf, roleWords, sessionQuery } from './session.tsx';
 import { useTheme, type Theme } from './theme.ts';
@@ -16,7 +16,9 @@ interface NavEntry {
     | '/'
     | '/people'
     | '/rules'
+    | '/connections'
     | '/audit-trail'
+    | '/streams'
     | '/export'
     | '/passkeys'
     | '/oncall'
@@ -45,6 +47,7 @@ const nav: readonly { readonly label: string; readonly entries: readonly NavEntr
     entries: [
       { to: '/audit-trail', label: 'Audit trail', icon: 'list', roles: ['lead', 'auditor', 'operator'] },
       { to: '/export', label: 'Export bundle', icon: 'download', roles: ['lead', 'operator'] },
+      { to: '/streams', label: 'Streaming', icon: 'external', roles: ['lead', 'operator'] },
       { to: '/keys', label: 'Keys', icon: 'lock', roles: ['lead', 'operator'] },
     ],
   },
@@ -53,6 +56,7 @@ const nav: readonly { readonly label: string; readonly entries: readonly NavEntr
     entries: [
       { to: '/people', label: 'People', icon: 'people', roles: ['lead', 'auditor', 'operator'] },
       { to: '/rules', label: 'Access rules', icon: 'shield', roles: ['lead'] },
+      { to: '/connections', label: 'Single sign-on', icon: 'out', roles: ['lead'] },
       { to: '/passkeys', label: 'Your passkeys', icon: 'key', roles: ['lead', 'auditor', 'client', 'operator'] },
     ],
   },
@@ -131,6 +135,12 @@ export function ThemeMenu() {
   );
 }
 
+/** How the person came in, as the menu says it. */
+function wayIn({ method, connection }: Session): string {
+  if (method === 'sso') return `Signed in through ${connection ?? 'single sign-on'}`;
+  return `Signed in by ${method === 'passkey' ? 'passkey' : 'link'}`;
+}
+
 function PersonMenu({ session }: { session: Session }) {
   const navigate = useNavigate();
   const name = nameOfSelf(session);
@@ -155,7 +165,7 @@ function PersonMenu({ session }: { session: Session }) {
         <>
           {roleWords[session.role]}, {session.tenant.name}
           <br />
-          Signed in by {session.method === 'passkey' ? 'passkey' : 'link'}, until <Ago at={session.expiresAt} />
+          {wayIn(session)}, until <Ago at={session.expiresAt} />
         </>
       }
       entries={[
@@ -239,6 +249,16 @@ function Banners({ session }: { session: Session }) {
         <div className="banner">
           <b>Try-out door.</b>{' '}
           <span>Loopback only, without TLS, sample organisations only. Do not put real evidence here.</span>
+        </div>
+      )}
+      {session.recoveryDueAt !== null && (
+        <div className="banner banner--link">
+          <b>A recovery of your passkeys is open.</b>
+          <span>
+            A colleague says that you lost them all. Unless you stop it, all of them and this session end after{' '}
+            <Instant at={session.recoveryDueAt} />. If you have one: sign in with it anew, which ends the recovery.
+          </span>
+          <Link to="/sign-in">Sign in with a passkey</Link>
         </div>
       )}
       {session.method === 'link' && (

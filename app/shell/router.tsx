@@ -50,6 +50,13 @@ const signIn = createRoute({
   component: lazyRouteComponent(() => import('../domains/identity/sign-in.page.tsx'), 'SignInPage'),
   errorComponent: ErrorScreen,
 });
+/** An address that an organisation gives its people: its short name is in it. */
+const signInOf = createRoute({
+  getParentRoute: () => root,
+  path: '/sign-in/$organisation',
+  component: lazyRouteComponent(() => import('../domains/identity/sign-in.page.tsx'), 'SignInPage'),
+  errorComponent: ErrorScreen,
+});
 const enrol = createRoute({
   getParentRoute: () => root,
   path: '/enrol',
@@ -113,6 +120,16 @@ const rules = createRoute({
   path: '/rules',
   component: lazyRouteComponent(() => import('../domains/rules/rules.page.tsx'), 'RulesPage'),
 });
+const connections = createRoute({
+  getParentRoute: () => inside,
+  path: '/connections',
+  component: lazyRouteComponent(() => import('../domains/connections/connections.page.tsx'), 'ConnectionsPage'),
+});
+const connection = createRoute({
+  getParentRoute: () => inside,
+  path: '/connections/$connectionId',
+  component: lazyRouteComponent(() => import('../domains/connections/connection.page.tsx'), 'ConnectionPage'),
+});
 const passkeys = createRoute({
   getParentRoute: () => inside,
   path: '/passkeys',
@@ -121,13 +138,34 @@ const passkeys = createRoute({
 const auditTrail = createRoute({
   getParentRoute: () => inside,
   path: '/audit-trail',
-  validateSearch: (search: Record<string, unknown>) => pick(search, ['type', 'person', 'outcome', 'entry']),
+  validateSearch: (search: Record<string, unknown>) =>
+    pick(search, [
+      'type',
+      'person',
+      'outcome',
+      'kind',
+      'object',
+      'session',
+      'ai',
+      'period',
+      'from',
+      'to',
+      'text',
+      'entry',
+    ]),
   component: lazyRouteComponent(() => import('../domains/audit-trail/audit-trail.page.tsx'), 'AuditTrailPage'),
 });
 const exportBundle = createRoute({
   getParentRoute: () => inside,
   path: '/export',
+  validateSearch: (search: Record<string, unknown>) =>
+    pick(search, ['format', 'type', 'person', 'outcome', 'kind', 'object', 'session', 'ai', 'from', 'to', 'text']),
   component: lazyRouteComponent(() => import('../domains/audit-trail/export.page.tsx'), 'ExportPage'),
+});
+const streams = createRoute({
+  getParentRoute: () => inside,
+  path: '/streams',
+  component: lazyRouteComponent(() => import('../domains/siem/streams.page.tsx'), 'StreamsPage'),
 });
 const oncall = createRoute({
   getParentRoute: () => inside,
@@ -159,6 +197,7 @@ const tenants = createRoute({
 
 const tree = root.addChildren([
   signIn,
+  signInOf,
   enrol,
   link,
   gallery,
@@ -168,8 +207,11 @@ const tree = root.addChildren([
     engagement,
     people,
     rules,
+    connections,
+    connection,
     passkeys,
     auditTrail,
+    streams,
     exportBundle,
     oncall,
     attempts,

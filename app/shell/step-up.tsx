@@ -1,6 +1,7 @@
 import { useQuery } from '@tanstack/react-query';
 import { useState, type ReactNode } from 'react';
-import { Button } from '../ui/button.tsx';
+import { Link } from '@tanstack/react-router';
+import { Button, buttonClass } from '../ui/button.tsx';
 import { CodeBlock, Notice } from '../ui/display.tsx';
 import { Dialog } from '../ui/overlay.tsx';
 import { request } from './api.ts';
@@ -30,14 +31,14 @@ function flat(value: unknown, path = ''): readonly (readonly [string, string])[]
 }
 
 /** The action as the server wrote it down: this, and nothing else, is what the passkey signs. */
-export function ActionCard({ action }: { action: unknown }) {
+export function ActionCard({ action, title = 'What you approve' }: { action: unknown; title?: string }) {
   return (
-    <section className="card" aria-label="What you approve">
-      <h3>What you approve</h3>
+    <section className="card" aria-label={title}>
+      <h3>{title}</h3>
       <dl className="facts">
         {flat(action).map(([name, value]) => (
           <div key={name}>
-            <dt>{name.replace(/^input\./, '')}</dt>
+            <dt>{name.replace(/^input\./, '').replace(/^subject\./, 'now: ')}</dt>
             <dd className="hash">{value}</dd>
           </div>
         ))}
@@ -50,14 +51,35 @@ export function ActionCard({ action }: { action: unknown }) {
   );
 }
 
+/** Roles that approve nothing with one passkey; the server decides, this saves the way. */
+function needsSecond({ role, passkeys }: { role: string; passkeys: number }): boolean {
+  return (role === 'lead' || role === 'operator') && passkeys < 2;
+}
+
+function SecondPasskey() {
+  return (
+    <Notice kind="stale" title="Add a second passkey first">
+      <p>
+        Whoever leads or operates needs two before they approve anything, so that a lost device never leaves nobody to
+        act. Make one on another device, then come back.
+      </p>
+      <Link className={buttonClass()} to="/passkeys">
+        Your passkeys
+      </Link>
+    </Notice>
+  );
+}
+
 function CannotApprove() {
   return (
     <Notice kind="stale" title="This session cannot approve it">
       <p>
-        You came in by a sign-in link. Approving asks for a passkey: a phone or laptop with a screen lock, or a security
-        key, that is registered for you.
+        You came in by a sign-in link, or through your organisation’s sign-in without a passkey of your own. Approving
+        asks for one: a phone or laptop with a screen lock, or a security key, that is registered for you.
       </p>
-      <p>Enrol one with your enrolment link, sign in with it, and come back. Nothing is lost meanwhile.</p>
+      <p>
+        Make one with an enrolment link, which an administrator can give you, and come back. Nothing is lost meanwhile.
+      </p>
     </Notice>
   );
 }
@@ -68,7 +90,9 @@ function CannotApprove() {
  */
 export function StepUpDialog<T>(props: StepUpProps<T>) {
   const session = useSession();
-  const able = session.method === 'passkey' && passkeyObstacle() === null;
+  const mayConfirm = session.method === 'passkey' || (session.method === 'sso' && session.passkeys > 0);
+  const isOne = mayConfirm && needsSecond(session);
+  const able = mayConfirm && passkeyObstacle() === null && !isOne;
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<unknown>(null);
   const challenge = useQuery({
@@ -121,11 +145,13 @@ export function StepUpDialog<T>(props: StepUpProps<T>) {
         </>
       }
     >
-      {!able && <CannotApprove />}
+      {isOne ? <SecondPasskey /> : !able && <CannotApprove />}
       {able && challenge.isPending && <output className="muted">Preparing what you will approve…</output>}
       {challenge.data && <ActionCard action={challenge.data.action} />}
       <Failure error={error ?? challenge.error} />
-      {able && <p className="muted">It will be recorded in the audit trail with the hash of your assertion.</p>}
+      {able && (
+        <p className="muted">It will be kept in the audit trail, so that an auditor can verify what you approved.</p>
+      )}
     </Dialog>
   );
 }

@@ -1,11 +1,14 @@
 import type { output, ZodType } from 'zod';
 import type { EngagementSummary } from '../domains/engagements/contract.ts';
 import type { routes as access } from '../domains/access/contract.ts';
+import type { routes as connections } from '../domains/connections/contract.ts';
 import type { routes as trail } from '../domains/audit-trail/contract.ts';
 import type { routes as identity } from '../domains/identity/contract.ts';
 import type { consoleContract as keys } from '../domains/keys/contract.ts';
 import type { rotationContract as keyRotation } from '../domains/keys/rotation-contract.ts';
 import type { sourceContract as keySources } from '../domains/keys/source-contract.ts';
+import type { routes as sso } from '../domains/sso/contract.ts';
+import type { routes as siem } from '../domains/siem/contract.ts';
 import type { attemptsRoutes } from '../domains/oncall/attempts-contract.ts';
 import type { routes as oncall } from '../domains/oncall/contract.ts';
 import type { routes as tenants } from '../domains/tenants/contract.ts';
@@ -34,6 +37,8 @@ export type { CheckedSource, KeyHealth, KeySourceView, KeyUse, OwnKeySource } fr
 
 type Answer<Route extends { readonly replies: { readonly 200: ZodType } }> = output<Route['replies'][200]>;
 
+export type InvitationOffersAnswer = Answer<(typeof sso)['invitationOffers']>;
+export type SsoOffers = Answer<(typeof sso)['offers']>;
 export type SessionAnswer = Answer<(typeof identity)['session']>;
 export type Session = Extract<SessionAnswer, { signedIn: true }>;
 export type Role = Session['role'];
@@ -56,12 +61,25 @@ export type KeyRingsAnswer = Answer<(typeof keySources)['keyRings']>;
 
 export type Member = Answer<(typeof access)['listMembers']>['members'][number];
 export type Invitation = Answer<(typeof access)['listInvitations']>['invitations'][number];
+export type Erasure = Answer<(typeof access)['erasurePreview']>;
+export type RecoveryList = Answer<(typeof access)['listRecoveries']>;
+export type Recovery = RecoveryList['recoveries'][number];
 export type Invited = output<(typeof access)['invite']['replies'][201]>;
 /** What a step-up approves, made by the server from its own records; the passkey signs its hash. */
 export type StepUpChallenge = Answer<(typeof access)['stepUp']>;
 export type EngagementState = EngagementSummary['state'];
 
+export type { Stream, Tried } from '../domains/siem/contract.ts';
 export type { Entry } from '../domains/audit-trail/contract.ts';
 export type EntryPage = Answer<(typeof trail)['list']>;
 export type EntryDetail = Answer<(typeof trail)['entry']>;
+export type RangeLeaves = Answer<(typeof trail)['leaves']>;
+export type RangeProof = Answer<(typeof trail)['rangeProof']>;
+export type ExportPreview = Answer<(typeof trail)['preview']>;
 export type EntryProof = Answer<(typeof trail)['proof']>;
+export type StreamsAnswer = Answer<(typeof siem)['list']>;
+
+export type { ConnectionDetail as Connection, ConnectionSummary } from '../domains/connections/contract.ts';
+export type ConnectionsAnswer = Answer<(typeof connections)['list']>;
+export type MetadataDescription = Answer<(typeof connections)['describe']>;
+export type MetadataLook = Answer<(typeof connections)['refresh']>;

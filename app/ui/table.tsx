@@ -35,6 +35,8 @@ export interface DataTableProps<Row> {
   whole?: boolean;
   /** Show column choice. */
   choose?: boolean;
+  /** What stands between two rows, across all columns: a break in what they continue, for instance. */
+  between?: (above: Row, below: Row) => ReactNode;
 }
 
 interface Sorting {
@@ -71,7 +73,7 @@ function moveByKey(event: KeyboardEvent<HTMLElement>, box: HTMLElement | null): 
   const step =
     event.key === 'j' || event.key === 'ArrowDown' ? 1 : event.key === 'k' || event.key === 'ArrowUp' ? -1 : 0;
   if (step === 0 || !box) return;
-  const rows = [...box.querySelectorAll<HTMLElement>('tbody tr')];
+  const rows = [...box.querySelectorAll<HTMLElement>('tbody tr:has(.row-link)')];
   const next = rows[Math.min(rows.length - 1, Math.max(0, (row ? rows.indexOf(row) : -1) + step))];
   next?.querySelector<HTMLElement>('.row-link')?.focus();
   event.preventDefault();
@@ -160,10 +162,13 @@ interface RowsProps<Row> {
 }
 
 function Rows<Row>({ table, shown, ordered }: RowsProps<Row>) {
-  const { selected = new Set<string>(), onSelect, current, rowKey } = table;
-  return ordered.map((row) => {
+  const { selected = new Set<string>(), onSelect, current, rowKey, between } = table;
+  const width = shown.length + (onSelect ? 1 : 0);
+  return ordered.flatMap((row, index) => {
     const key = rowKey(row);
-    return (
+    const above = index === 0 ? undefined : ordered[index - 1];
+    const gap = above === undefined ? null : between?.(above, row);
+    const line = (
       <tr key={key} data-selected={selected.has(key) || current === key || undefined}>
         {onSelect && (
           <td className="fit">
@@ -182,6 +187,13 @@ function Rows<Row>({ table, shown, ordered }: RowsProps<Row>) {
         ))}
       </tr>
     );
+    if (!gap) return [line];
+    return [
+      <tr key={`${key}-gap`} className="grid__gap">
+        <td colSpan={width}>{gap}</td>
+      </tr>,
+      line,
+    ];
   });
 }
 

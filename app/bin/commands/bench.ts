@@ -8,6 +8,9 @@ const HELP = `Usage: npm run -s bench -- NAME [--json]
   policy    compiled decisions on the house's own policies against Cedar's, and how long compiling them takes
   seal      sealing of files and fields against OpenSSL's own rate and the AWS Encryption SDK: CPU-seconds, one core
   tenancy   the walls between tenants against the same work without them: point reads, five statements, lists, requests
+  ledger    the audit log: receipts at 300 actions a second, the sequencer against COPY and against a hash chain, the cost
+            of guard and entry, and what a full audit, a cold proof and an audit in the browser cost
+  identity  a whole acceptance of a SAML response against the library's verification of the same message alone
   start     seconds of a first and of a later start, on this machine with the packages installed
 `;
 
@@ -23,6 +26,8 @@ const BENCHES: Readonly<
   policy: () => import('../../../bench/policy.ts'),
   seal: () => import('../../../bench/seal.ts'),
   tenancy: () => import('../../../bench/tenancy.ts'),
+  ledger: () => import('../../../bench/ledger.ts'),
+  identity: () => import('../../../bench/identity.ts'),
   start: () => import('../../../bench/start.ts'),
 };
 

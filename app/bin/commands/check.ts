@@ -59,6 +59,7 @@ export const CHECKS: readonly Check[] = [
         '.dependency-cruiser.cjs',
         'packages',
         'xks-proxy',
+        'witness',
         'app',
         'tools',
         'bench',

@@ -48,6 +48,14 @@ function machine(settings: Settings): Line[] {
       ? []
       : [{ check: 'disk', ok: free_bytes >= DISK_BYTES_MIN, detail: `${(free_bytes / 1e9).toFixed(1)} GB free` }]),
     {
+      check: 'identity providers',
+      ok: true,
+      detail:
+        settings.identityNetworks.length === 0
+          ? 'at public addresses only'
+          : `also at ${settings.identityNetworks.join(', ')} (AUDITRAX_IDENTITY_NETWORKS)`,
+    },
+    {
       check: 'browser for tests',
       ok: true,
       detail: chromium ? 'chromium is there' : 'no chromium: only `npm test` needs it (apt-get install chromium)',

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { TestRun } from './test-run.ts';
+import { slowestLines, type TestRun } from './test-run.ts';
 
 let folder: string;
 beforeEach(() => {
@@ -34,6 +34,22 @@ async function runOf(files: Readonly<Record<string, string>>): Promise<TestRun> 
 }
 
 const GOOD = "test('good', () => {});";
+
+describe('the time of a run', () => {
+  it('is told for the ten slowest files and for every one over the budget of its kind', () => {
+    const files = Array.from({ length: 20 }, (_, at) => ({ name: `${at}`, kind: 'pure', duration_ms: at * 1000 }));
+    expect(slowestLines(files)).toEqual(Array.from({ length: 10 }, (_, at) => `${19 - at}.0 s ${19 - at}`));
+    const slow = files.map((file) => ({ ...file, duration_ms: file.duration_ms + 31_000 }));
+    expect(slowestLines(slow)).toHaveLength(20);
+    expect(slowestLines(slow)[19]).toBe('31.0 s 0: WARNING, more than the 30 s of its kind');
+  });
+
+  it('names each file and kind that ran', async () => {
+    const run = await runOf({ a: GOOD });
+    expect(run.slowest).toEqual([expect.stringMatching(/ s a\.test\.mjs$/)]);
+    expect(run.kinds).toEqual([expect.stringMatching(/1 files, 1 tests, [\d.]+ s \(the files together [\d.]+ s\)$/)]);
+  });
+});
 
 describe('the count of a run', () => {
   it('has what passed, failed and was skipped, with the reason', async () => {

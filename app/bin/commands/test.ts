@@ -1,3 +1,4 @@
+import { availableParallelism, loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 import { buildBrowser } from '../browser-build.ts';
 import { buildNative } from '../native-build.ts';
@@ -6,7 +7,7 @@ import { installSystemPackages } from '../system-packages.ts';
 import { runChecks } from './check.ts';
 import { runTests, type TestRun } from './test-run.ts';
 
-const NOTHING: TestRun = { passed: 0, failed: 0, skipped: 0, kinds: [], skips: [] };
+const NOTHING: TestRun = { passed: 0, failed: 0, skipped: 0, kinds: [], slowest: [], skips: [] };
 
 function print(line: string): void {
   process.stdout.write(`${line}\n`);
@@ -15,7 +16,10 @@ function print(line: string): void {
 async function runEveryTest(filters: readonly string[]): Promise<TestRun> {
   await Promise.all([buildBrowser(ROOT, print), buildNative(ROOT, print)]);
   const run = await runTests(ROOT, filters, print);
-  for (const line of run.kinds) print(line);
+  print('\nwhat took longest:');
+  for (const line of run.slowest) print(`  ${line}`);
+  print(`\ntime by kind, at a load of ${loadavg()[0]!.toFixed(1)} on ${availableParallelism()} cores:`);
+  for (const line of run.kinds) print(`  ${line}`);
   if (run.skips.length > 0) print('\nskipped:');
   for (const line of run.skips) print(`  ${line}`);
   return run;

@@ -50,6 +50,17 @@ describe('the detections', () => {
     expect(detect(event({})).map((alert) => alert.detection)).toEqual(['gateway.id-foreign']);
   });
 
+  it('raise a log that begins anew or changes its key: one page for all logs that one order concerns', () => {
+    const orders = ['log.generation.opened', 'log.key.rotated'].map((type) =>
+      ['t1', 't2'].map((tenantId) => detect(event({ type, tenantId, actor: 'service:ledger' }))),
+    );
+    expect(orders.map(([one]) => one!.map(({ severity }) => severity))).toEqual([['critical'], ['high']]);
+    for (const [one, other] of orders) expect(one![0]!.collapseKey).toBe(other![0]!.collapseKey);
+    expect(orders[0]![0]![0]!.collapseKey).not.toBe(orders[1]![0]![0]!.collapseKey);
+    const elsewhere = detect(event({ type: 'audit.cell.silent', tenantId: 't2' }))[0]!;
+    expect(elsewhere.collapseKey).not.toBe(detect(event({ type: 'audit.cell.silent' }))[0]!.collapseKey);
+  });
+
   it('raise a name that was not minted, a silent log, a copied passkey, a list at odds with Cedar and an ended session', () => {
     const ended = event({ type: 'session.closed', facts: { reason: 'attempts' } });
     const loud = ['audit.mint.mismatch', 'audit.cell.silent', 'passkey.clone-suspected', 'access.decision-differed'];

@@ -44,6 +44,8 @@ export interface Rule {
   readonly techniques: readonly string[];
   readonly says: string;
   readonly matches: (event: LogEvent) => boolean;
+  /** One order concerns every log of the house, and is one page. */
+  readonly isHouseWide?: true;
 }
 
 /** Counted attempts of one kind within a window that are worth a person's look; below it, it is the weather. */
@@ -132,6 +134,11 @@ function refusalRule(code: RefusalCode): Rule {
   };
 }
 
+/** Days before its end at which a certificate is no longer a matter for the inbox. */
+const URGENT_DAYS = 7;
+const isUrgent = ({ facts }: LogEvent): boolean =>
+  typeof facts['dueDays'] === 'number' && facts['dueDays'] <= URGENT_DAYS;
+
 const OTHER_RULES: readonly Rule[] = [
   {
     id: 'session.ended-for-attempts',
@@ -153,6 +160,57 @@ const OTHER_RULES: readonly Rule[] = [
     techniques: ['T1562'],
     says: 'The log of a database is not running: whoever lives there can change nothing until it is.',
     matches: (event) => event.type === 'audit.cell.silent',
+  },
+  {
+    id: 'audit.unwitnessed',
+    severity: 'high',
+    techniques: ['T1562'],
+    says: 'The witnesses of the audit log have not co-signed it for ten minutes: what is logged meanwhile rests on our own word.',
+    matches: (event) => event.type === 'audit.witness.missing',
+  },
+  {
+    id: 'audit.generation-opened',
+    severity: 'critical',
+    techniques: ['T1565.001', 'T1070'],
+    says: 'A log went on as a new generation: its database was put back, or its key stolen. Unless you gave the order, somebody did.',
+    matches: (event) => event.type === 'log.generation.opened',
+    isHouseWide: true,
+  },
+  {
+    id: 'audit.key-changed',
+    severity: 'high',
+    techniques: ['T1553'],
+    says: 'The key that signs the logs was changed. Unless you gave the order, look at who can reach the ledger and the signer.',
+    matches: (event) => event.type === 'log.key.rotated',
+    isHouseWide: true,
+  },
+  {
+    id: 'siem.stream-failing',
+    severity: 'high',
+    techniques: ['T1562'],
+    says: 'An organisation’s audit log has not reached its SIEM for a quarter of an hour. Nothing is lost: it waits.',
+    matches: (event) => event.type === 'stream.failing',
+  },
+  {
+    id: 'identity.certificate-ending',
+    severity: 'low',
+    techniques: ['T1556'],
+    says: 'A certificate of an organisation’s identity provider ends within 60 days, and no other one covers it.',
+    matches: (event) => event.type === 'connection.certificate-ending' && !isUrgent(event),
+  },
+  {
+    id: 'identity.certificate-ends',
+    severity: 'high',
+    techniques: ['T1556'],
+    says: 'A certificate of an organisation’s identity provider ends within a week or has ended: nobody comes in by it then.',
+    matches: (event) => event.type === 'connection.certificate-ending' && isUrgent(event),
+  },
+  {
+    id: 'identity.recovery-opened',
+    severity: 'high',
+    techniques: ['T1098', 'T1556'],
+    says: 'An administrator opened the recovery of a person who is said to have lost every passkey. It takes effect after a day: ask that person on another way.',
+    matches: (event) => event.type === 'recovery.opened',
   },
   {
     id: 'identity.passkey-cloned',
@@ -210,7 +268,8 @@ function collapseKey(rule: Rule, event: LogEvent): string {
   const what = code === undefined ? rule.id : REFUSALS[code].layer;
   const source =
     event.type === ATTEMPTS_COUNTED ? `${String(event.facts['service'])} ${String(event.facts['source'])}` : '';
-  const parts = [what, event.tenantId, actorOf(event), source, isCanary(event) ? event.entryId : ''];
+  const who = rule.isHouseWide ? [] : [event.tenantId, actorOf(event)];
+  const parts = [what, ...who, source, isCanary(event) ? event.entryId : ''];
   return createHash('sha256').update(parts.join('\0')).digest('base64url');
 }
 

@@ -27,6 +27,7 @@ export const DRILLS = [
   // At the keys and what they seal.
   'stored-field',
   'stored-object',
+  'object-regions',
   'overwrite-sealed',
   'field-changed-byte',
   'field-other-tenant',
@@ -42,6 +43,7 @@ export const DRILLS = [
   'placed-shared-tables',
   'placed-role-at-home',
   'placed-role-elsewhere',
+  'placed-shared-elsewhere',
 ] as const;
 export type DrillName = (typeof DRILLS)[number];
 
@@ -50,6 +52,8 @@ const fact = z.union([z.string(), z.number(), z.boolean()]);
 const REQUEST_BYTES_MAX = 4_096;
 /** A source with its certificates. */
 const SOURCE_BYTES_MAX = 64 * 1024;
+/** Whom the door took the caller for. */
+const knocked = z.strictObject({ role: z.string() });
 const engagementId = z.string().regex(idPattern('eng'));
 
 /** What the workspace serves to the sentinel, for canary tenants alone. */
@@ -110,6 +114,16 @@ export const routes = defineRoutes({
     params: z.strictObject({ engagementId }),
     replies: { 200: z.strictObject({ uuid: z.uuid() }) },
   },
+  /** The same door where it asks for more: a token made for reading is the wrong one. Changes nothing. */
+  knockToWrite: {
+    operation: 'drills.knock-to-write',
+    service: 'workspace',
+    method: 'POST',
+    path: '/internal/drills/knock-to-write',
+    access: { kind: 'internal', callers: ['sentinel'], token: 'write' },
+    ids: {},
+    replies: { 200: knocked },
+  },
 });
 
 /** What the issuer serves to the sentinel. */
@@ -127,6 +141,8 @@ export const issuerRoutes = defineRoutes({
       destination: z.enum(['issuer', 'workspace']),
       /** Whom the token says it may be presented by. */
       presenter: z.enum(['sentinel', 'gateway']),
+      /** What it is good for. Nothing privileged: no probe has a use for that. */
+      class: z.enum(['read', 'write']),
       /** Minted this long ago: past 30 seconds it is dead on arrival. */
       age_seconds: z.number().int().min(0).max(600),
     }),
@@ -141,6 +157,16 @@ export const issuerRoutes = defineRoutes({
     path: '/internal/drills/knock',
     access: { kind: 'internal', callers: ['sentinel'], token: true },
     ids: {},
-    replies: { 200: z.strictObject({ role: z.string() }) },
+    replies: { 200: knocked },
+  },
+  /** As the workspace's. */
+  knockToWrite: {
+    operation: 'drills.knock-to-write-issuer',
+    service: 'issuer',
+    method: 'POST',
+    path: '/internal/drills/knock-to-write',
+    access: { kind: 'internal', callers: ['sentinel'], token: 'write' },
+    ids: {},
+    replies: { 200: knocked },
   },
 });

@@ -1,8 +1,8 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { AppError, systemClock, systemRandom, type Uuid } from '@auditrax/base';
+import { AppError, systemClock, systemRandom, uuidV4, type Uuid } from '@auditrax/base';
 import { openDatabase, type Database } from '@auditrax/tenancy';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { sampleCatalogue } from '../../claims/oscal-catalogue.ts';
@@ -18,6 +18,7 @@ let database: Database;
 let bare: BareDoor;
 let deps: DrillDeps;
 let directory: string;
+let southern: string;
 let foreignRow: Uuid;
 let ownRow: Uuid;
 
@@ -42,6 +43,7 @@ beforeAll(async () => {
     attempts: attemptRecorder(database.tenant, { record: recordAudit }),
   });
   directory = mkdtempSync(join(tmpdir(), 'ax-drills-'));
+  southern = mkdtempSync(join(tmpdir(), 'ax-drills-south-'));
   deps = {
     tenant: database.tenant,
     system: database.system,
@@ -51,7 +53,10 @@ beforeAll(async () => {
     keysClient: { unwrap: () => Promise.reject(new AppError('unwrap_refused', 'not in this test')) } as never,
     fields: {},
     columns: await discoverSealedColumns(fileURLToPath(new URL('../..', import.meta.url))),
-    objectsDirectory: directory,
+    objectStores: new Map([
+      ['north', directory],
+      ['south', southern],
+    ]),
     clock: systemClock,
     random: systemRandom,
   };
@@ -73,7 +78,7 @@ afterAll(async () => {
   await bare?.close();
   await database?.close();
   await room?.close();
-  rmSync(directory, { recursive: true, force: true });
+  for (const folder of [directory, southern]) rmSync(folder, { recursive: true, force: true });
 });
 
 function drill(
@@ -129,6 +134,17 @@ describe('drills', () => {
       kind: 'happened',
       facts: { count: 4, tenants: 3, complete: true, values_on_old_keys: 0 },
     });
+  });
+
+  it('find the bytes of an object in every region’s store, wherever below the tenant they lie', async () => {
+    const { tenantId } = room.harbour.context;
+    const objectId = uuidV4(systemRandom);
+    const found = (regions: string) => ({ kind: 'happened', facts: { regions, stores: 2 } });
+    expect(await drill('object-regions', { rowId: objectId })).toEqual(found(''));
+    mkdirSync(join(southern, 'objects', tenantId, objectId), { recursive: true });
+    expect(await drill('object-regions', { rowId: objectId })).toEqual(found('south'));
+    mkdirSync(join(directory, 'leaving', tenantId, 'uploads', objectId), { recursive: true });
+    expect(await drill('object-regions', { rowId: objectId })).toEqual(found('north,south'));
   });
 
   it('notice a wall that is gone: without row-level security the foreign row comes back', async () => {

@@ -32,11 +32,11 @@ function cluster(region: string, server: TestDatabase): [string, Cluster] {
   ];
 }
 
-async function asAdmin(server: TestDatabase, database: string, text: string): Promise<void> {
+async function asAdmin(server: TestDatabase, database: string, text: string): Promise<{ rows: unknown[] }> {
   const client = new Client({ ...server.connectionFor('superuser'), database });
   await client.connect();
   try {
-    await client.query(text);
+    return await client.query(text);
   } finally {
     await client.end();
   }
@@ -161,6 +161,54 @@ describe('drills on tenants with a place of their own', () => {
       sqlState: expect.stringMatching(/^(28000|28P01)$/) as string,
     });
     expect(await drill('placed-role-elsewhere', 'canary-d')).toEqual(refused('AX004'));
+  });
+
+  /** One wall around a tenant with a place of its own taken away, and put back. */
+  const WALLS = {
+    role: [
+      `create or replace function app.enter_place(tenant uuid, place_version integer) returns text
+         language sql as 'select tenant::text'`,
+      undefined,
+    ],
+    grant: [
+      `grant usage on schema SCHEMA to ax_workspace; grant select on SCHEMA.result to ax_workspace`,
+      `revoke all on SCHEMA.result from ax_workspace; revoke usage on schema SCHEMA from ax_workspace`,
+    ],
+    tripwire: [
+      `alter table SCHEMA.result disable row level security`,
+      `alter table SCHEMA.result enable row level security`,
+    ],
+  } as const;
+  const ATTEMPTS = ['placed-role-elsewhere', 'placed-shared-elsewhere'] as const;
+
+  it('R6: with its role, its grants or its wall gone, one of the others still stops both logins, and tells', async () => {
+    const told = async (): Promise<string[]> => {
+      const states: string[] = [];
+      for (const attempt of ATTEMPTS) {
+        seen.length = 0;
+        const outcome = await drill(attempt, 'canary-c');
+        states.push(`${outcome.kind === 'refused' ? outcome.sqlState : 'happened'} ${seen.join()}`);
+      }
+      return states;
+    };
+    const measured: Record<string, string[]> = { none: await told() };
+    for (const [wall, [away, back]] of Object.entries(WALLS)) {
+      const { rows } = await asAdmin(
+        north,
+        HOME,
+        `select pg_get_functiondef('app.enter_place(uuid, integer)'::regprocedure) as source`,
+      );
+      await asAdmin(north, HOME, away.replaceAll('SCHEMA', schema.schema));
+      measured[wall] = await told();
+      await asAdmin(north, HOME, back?.replaceAll('SCHEMA', schema.schema) ?? (rows[0] as { source: string }).source);
+    }
+    expect(measured).toEqual({
+      none: ['AX004 role', '42501 grant'],
+      role: ['AX001 tripwire', '42501 grant'],
+      grant: ['AX004 role', 'AX001 tripwire'],
+      tripwire: ['AX004 role', '42501 grant'],
+    });
+    expect(await told()).toEqual(measured['none']);
   });
 
   it('notice a right too many, and a row that was left behind', async () => {

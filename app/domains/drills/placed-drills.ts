@@ -51,6 +51,9 @@ async function reach({ places, own, rowId }: PlacedGround, at: Reach): Promise<D
   }
 }
 
+/** Of a tenant that never had a place of its own. */
+const SHARED_VERSION = 0;
+
 /** Who reaches for the row, and where. */
 export const PLACED_REACHES = {
   /** The tenant's own role where the tenant lives: there the row is, so the other attempts reach for something. */
@@ -63,6 +66,13 @@ export const PLACED_REACHES = {
   'placed-role-at-home': ({ home, place, own }) => ({ ...place, ...home, role: place.role, scope: own.tenantId }),
   /** The tenant's own role in the scope of another tenant. */
   'placed-role-elsewhere': ({ place, other }) => ({ ...place, scope: other.tenantId }),
+  /** The role of everybody else, in the scope of one of them, where the tenant lives. */
+  'placed-shared-elsewhere': ({ home, place, other }) => ({
+    ...place,
+    role: home.role,
+    version: SHARED_VERSION,
+    scope: other.tenantId,
+  }),
 } as const satisfies Record<
   string,
   (ground: {

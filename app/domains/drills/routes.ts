@@ -36,6 +36,7 @@ export function drillRoutes(deps: DrillDeps & { readonly sourcesClient: KeySourc
       if (row === undefined) throw new AppError<CoreCode>('not_found', 'no such engagement');
       return { status: 200 as const, body: { uuid: row.id } };
     },
+    knockToWrite: (call) => Promise.resolve({ status: 200 as const, body: { role: call.caller.role } }),
   });
 }
 
@@ -51,7 +52,7 @@ export interface DrillTokenDeps extends Pick<IdentityDeps, 'system' | 'tenant'> 
 export function drillTokenRoutes(deps: DrillTokenDeps): RoomRoutes {
   return bindRoutes(issuerRoutes, {
     async token(call) {
-      const { cookie, destination, presenter, age_seconds } = call.body;
+      const { cookie, destination, presenter, age_seconds, class: scope } = call.body;
       const session = await findSession(deps, cookie, { door: 'edge', requestId: call.requestId });
       if (session?.tenant.kind !== 'canary') {
         throw new AppError<DrillsCode>('drill_canary_required', 'no canary session behind this cookie');
@@ -62,13 +63,12 @@ export function drillTokenRoutes(deps: DrillTokenDeps): RoomRoutes {
       const claims = callerClaims({ tenantId, tenantPart, tenantKind, personId, role, sessionId, method, door });
       const then: Clock = { nowMs: () => deps.clock.nowMs() - age_seconds * 1000 };
       const txn = uuidV7(deps.clock, deps.random);
-      const minted = await deps
-        .minterAt(then)
-        .mint({ ...claims, aud: destination, azp: presenter, txn, scope: 'read' });
+      const minted = await deps.minterAt(then).mint({ ...claims, aud: destination, azp: presenter, txn, scope });
       const mint = { tokenHash: minted.hash, tenantId, personId, sessionId, expiresAtMs: minted.expiresAtMs };
       await deps.recordMint({ query: (statement) => deps.system.at(tenantId).system(statement) }, mint);
       return { status: 200 as const, body: { token: minted.compact } };
     },
     knock: (call) => Promise.resolve({ status: 200 as const, body: { role: call.caller.role } }),
+    knockToWrite: (call) => Promise.resolve({ status: 200 as const, body: { role: call.caller.role } }),
   });
 }

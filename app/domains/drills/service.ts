@@ -1,4 +1,6 @@
-import { readFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { AppError, uuidV4, type Clock, type Random, type Uuid } from '@auditrax/base';
 import { TenancyError, type Statement, type SystemDoor, type TenantContext, type TenantDoor } from '@auditrax/tenancy';
 import { layoutOf, partFile } from '../../platform/objects/layout.ts';
@@ -33,7 +35,8 @@ export interface DrillDeps {
   readonly fields: Readonly<Record<string, number>>;
   /** Where sealed values are stored, in every room. */
   readonly columns: readonly SealedColumn[];
-  readonly objectsDirectory: string;
+  /** Folder of evidence files by region, that of home first. */
+  readonly objectStores: ReadonlyMap<string, string>;
   readonly clock: Clock;
   readonly random: Random;
 }
@@ -133,9 +136,35 @@ async function overwriteSealed(ground: Ground): Promise<DrillResult> {
 
 async function storedObject(ground: Ground): Promise<DrillResult> {
   const { deps, own } = ground;
-  const folder = layoutOf(deps.objectsDirectory).objects({ tenantId: own.tenantId, objectId: rowOf(ground) });
-  const bytes = await readFile(partFile(folder, 0));
+  const object = { tenantId: own.tenantId, objectId: rowOf(ground) };
+  const [home] = deps.objectStores.values();
+  if (home === undefined) throw new AppError<DrillsCode>('drill_row_required', 'this house has no store');
+  const bytes = await readFile(partFile(layoutOf(home).objects(object), 0));
   return { kind: 'happened', facts: { bytes: bytes.toString('base64'), size_bytes: bytes.length } };
+}
+
+/**
+ * Looks for the bytes of an object in the store of every region, by its number anywhere below the tenant's folders: not
+ * only where the store itself would look.
+ */
+async function objectRegions(ground: Ground): Promise<DrillResult> {
+  const { deps, own } = ground;
+  const objectId = rowOf(ground);
+  const regions: string[] = [];
+  for (const [region, store] of deps.objectStores) {
+    if ((await namesBelow(store, own.tenantId)).some((name) => name.includes(objectId))) regions.push(region);
+  }
+  return { kind: 'happened', facts: { regions: regions.join(), stores: deps.objectStores.size } };
+}
+
+/** Everything in a tenant's folders of one store. A store that cannot be read is no absence, and throws. */
+async function namesBelow(store: string, tenantId: Uuid): Promise<string[]> {
+  const names: string[] = [];
+  for (const kind of await readdir(store)) {
+    const folder = join(store, kind, tenantId);
+    if (existsSync(folder)) names.push(...(await readdir(folder, { recursive: true })));
+  }
+  return names;
 }
 
 /** Opens the stored note in a way that it was not sealed for. */
@@ -239,6 +268,7 @@ const DRILL: Readonly<Record<DrillName, Drill>> = {
   'unlogged-write': unloggedWrite,
   'stored-field': storedField,
   'stored-object': storedObject,
+  'object-regions': objectRegions,
   'overwrite-sealed': overwriteSealed,
   'field-changed-byte': openingDrill((ground) => ({ context: ground.own, rowId: rowOf(ground), flip: true })),
   'field-other-tenant': openingDrill((ground) => ({ context: ground.other, rowId: rowOf(ground), flip: false })),
@@ -253,6 +283,7 @@ const DRILL: Readonly<Record<DrillName, Drill>> = {
   'placed-shared-tables': placed('placed-shared-tables'),
   'placed-role-at-home': placed('placed-role-at-home'),
   'placed-role-elsewhere': placed('placed-role-elsewhere'),
+  'placed-shared-elsewhere': placed('placed-shared-elsewhere'),
 };
 
 /**

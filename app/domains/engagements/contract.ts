@@ -22,6 +22,8 @@ const engagementId = taggedId('eng');
 const criterionId = taggedId('crt');
 const resultId = taggedId('res');
 const memberId = taggedId('mem');
+const listCursor = taggedId('ecu');
+const criteriaCursor = taggedId('ccu');
 
 /** Calendar day, ISO 8601, without a time: what an auditor means by "as of". */
 const day = z.iso.date();
@@ -137,13 +139,13 @@ export const routes = defineRoutes({
     method: 'GET',
     path: '/api/engagements',
     access: { kind: 'session', class: 'read' },
-    ids: { 'query.cursor': 'eng' },
+    ids: { 'query.cursor': 'ecu' },
     query: z.strictObject({
-      /** The last id of the page before; newest engagements come first. */
-      cursor: engagementId.optional(),
+      /** `nextCursor` of the page before; newest engagements come first. */
+      cursor: listCursor.optional(),
       limit: z.coerce.number().int().min(1).max(PAGE_ENGAGEMENTS_MAX).default(PAGE_ENGAGEMENTS_MAX),
     }),
-    replies: { 200: z.object({ engagements: z.array(engagementSummary), nextCursor: engagementId.nullable() }) },
+    replies: { 200: z.object({ engagements: z.array(engagementSummary), nextCursor: listCursor.nullable() }) },
   },
   create: {
     operation: 'engagements.create',
@@ -152,6 +154,9 @@ export const routes = defineRoutes({
     path: '/api/engagements',
     access: { kind: 'session', class: 'write' },
     ids: {},
+    untagged: {
+      'body.catalogue': 'a catalogue from outside; the ids in it are its own, and no row is looked up by one',
+    },
     body: z.strictObject({
       title: oneLine(TITLE_CHARS_MAX),
       clientName: oneLine(TITLE_CHARS_MAX),
@@ -180,18 +185,18 @@ export const routes = defineRoutes({
     method: 'GET',
     path: '/api/engagements/:engagementId/criteria',
     access: { kind: 'session', class: 'read' },
-    ids: { 'params.engagementId': 'eng' },
+    ids: { 'params.engagementId': 'eng', 'query.cursor': 'ccu' },
     params,
     query: z.strictObject({
-      /** `nextCursor` of the page before: the position to go on from. */
-      cursor: z.coerce.number().int().min(0).max(1_000_000).default(0),
+      /** `nextCursor` of the page before; of this engagement only. */
+      cursor: criteriaCursor.optional(),
       limit: z.coerce.number().int().min(1).max(PAGE_CRITERIA_MAX).default(PAGE_CRITERIA_DEFAULT),
       /** `index` of a group. */
       group: z.coerce.number().int().min(0).max(100_000).optional(),
       /** Words that label, title, path and statement must all hold; case does not matter. */
       search: z.string().trim().min(1).max(SEARCH_CHARS_MAX).optional(),
     }),
-    replies: { 200: z.object({ criteria: z.array(criterion), nextCursor: z.number().int().nullable() }) },
+    replies: { 200: z.object({ criteria: z.array(criterion), nextCursor: criteriaCursor.nullable() }) },
   },
   criterion: {
     operation: 'engagements.criterion',

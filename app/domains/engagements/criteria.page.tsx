@@ -20,7 +20,7 @@ const route = getRouteApi('/inside/engagements/$engagementId');
 
 interface CriteriaPage {
   readonly criteria: readonly Criterion[];
-  readonly nextCursor: number | null;
+  readonly nextCursor: string | null;
 }
 
 type CriterionDetail = Criterion & { readonly history: readonly Result[] };
@@ -279,7 +279,7 @@ function CriteriaList({ engagement, group, current, onOpen }: CriteriaListProps)
         query: { cursor: pageParam, group, search: settled },
         signal,
       }),
-    initialPageParam: 0,
+    initialPageParam: null as string | null,
     getNextPageParam: (last) => last.nextCursor,
     placeholderData: (before) => before,
   });

@@ -194,7 +194,7 @@ describe('reading', () => {
     const second = await reader.list(other, { before: ids[1]!, limit: 2 });
     expect(second.engagements.map((item) => item.title)).toEqual(['One']);
     expect(second.nextCursor).toBeNull();
-    expect(first.nextCursor).toBe(first.engagements[1]!.id);
+    expect(first.nextCursor).toBe(room.deps.formatId('ecu', other.caller.tenant, ids[1]!));
   });
 
   test('pages through criteria in the order of the catalogue, by group and by words', async () => {
@@ -452,7 +452,8 @@ describe('a fault of the compiled policies is seen', () => {
   test('looks now and then only', async () => {
     let looks = 0;
     const sampler = createListSampler(room.deps);
-    const list = { before: uuidV7(room.clock, systemRandom), limit: 2, shown: async () => ((looks += 1), []) };
+    const page = { before: uuidV7(room.clock, systemRandom), limit: 2 };
+    const list = { operation: 'engagements.list', page, shown: async () => ((looks += 1), []) };
     room.clock.advance(60_000);
     for (let index = 0; index < 5; index += 1) sampler.look(lead, list);
     await sampler.idle();

@@ -1,6 +1,6 @@
 import { AppError, type Uuid } from '@auditrax/base';
 import type { ScopedTransaction, Statement, TenantContext } from '@auditrax/tenancy';
-import type { AuditInput } from '../../platform/audit/index.ts';
+import { auditFromCall, type AuditInput } from '../../platform/audit/index.ts';
 import type { EngagementCode } from './errors.ts';
 import type { Asker, CardOverride, EngagementDeps } from './ports.ts';
 import { readGate, readGateAlone, readGateShared, type EngagementGateRow, type GateKey } from './queries.ts';
@@ -16,15 +16,21 @@ const READ: Readonly<Record<Hold, (context: TenantContext, key: GateKey) => Stat
 };
 
 /** Thrown inside a transaction; becomes a recorded denial and the same 404 as a row that does not exist. */
-class RowDenied extends AppError<'not_found'> {}
+class RowDenied extends AppError<'not_found'> {
+  readonly engagementId: Uuid;
+  constructor(operation: string, engagementId: Uuid) {
+    super('not_found', `${operation} is not granted on this row`);
+    this.engagementId = engagementId;
+  }
+}
 
 export function notFound(what: string): AppError<'not_found'> {
   return new AppError('not_found', `no such ${what}`);
 }
 
 /** For rooms whose own rules withhold a row of this engagement; treated like a refusal of the policies. */
-export function rowDenied(operation: string): AppError<'not_found'> {
-  return new RowDenied('not_found', `${operation} is not granted on this row`);
+export function rowDenied(operation: string, engagementId: Uuid): AppError<'not_found'> {
+  return new RowDenied(operation, engagementId);
 }
 
 type GateDeps = Pick<EngagementDeps, 'policy' | 'rules'>;
@@ -49,7 +55,7 @@ export async function permitEngagement(
   about: { operation: string; row: EngagementGateRow },
 ): Promise<void> {
   if (!(await permits(deps, who, about))) {
-    throw new RowDenied('not_found', `${about.operation} is not granted on this engagement`);
+    throw rowDenied(about.operation, about.row.id);
   }
 }
 
@@ -85,7 +91,13 @@ export async function withRecordedDenials<T>(
         type: 'access.row-denied',
         resource: about.resource,
         outcome: 'denied',
-        public: { code: 'row.withheld', layer: 'row', operation: about.operation, role: about.who.caller.role },
+        public: {
+          code: 'row.withheld',
+          layer: 'row',
+          operation: about.operation,
+          role: about.who.caller.role,
+          engagement: error.engagementId,
+        },
       });
     }
     throw error;
@@ -93,12 +105,8 @@ export async function withRecordedDenials<T>(
 }
 
 /** The part of an audit entry that says who. */
-export function auditOf(who: Asker): Pick<AuditInput, 'actor' | 'tokenHash' | 'requestId'> {
-  return {
-    actor: { personId: who.caller.personId, sessionId: who.caller.sessionId },
-    tokenHash: who.caller.tokenHash,
-    requestId: who.requestId,
-  };
+export function auditOf(who: Asker): Pick<AuditInput, 'actor' | 'tokenHash' | 'requestId' | 'decision'> {
+  return auditFromCall(who);
 }
 
 /** Where `event` leads. Throws `engagement_state_forbids` with the machine's own words. */
@@ -125,7 +133,12 @@ export function requireRevision(stored: number, seen: number): void {
 export async function recordCardOverrides(
   deps: Pick<EngagementDeps, 'recordAudit'>,
   tx: ScopedTransaction,
-  about: { who: Asker; resource: readonly [kind: string, id: Uuid]; overrides: readonly CardOverride[] },
+  about: {
+    who: Asker;
+    resource: readonly [kind: string, id: Uuid];
+    engagementId: Uuid;
+    overrides: readonly CardOverride[];
+  },
 ): Promise<void> {
   for (const { field, network } of about.overrides) {
     await deps.recordAudit(tx, {
@@ -133,7 +146,7 @@ export async function recordCardOverrides(
       type: 'card-number.overridden',
       resource: about.resource,
       outcome: 'allowed',
-      public: { field, network },
+      public: { field, network, engagement: about.engagementId },
     });
   }
 }

@@ -12,3 +12,5 @@ export {
 export type { Hold } from './gate.ts';
 export type { Asker, EngagementDeps } from './ports.ts';
 export { engagementRoutes } from './routes.ts';
+export { createListSampler } from './sampler.ts';
+export { engagementsLeft, type EngagementsLeft } from './seeing.ts';

@@ -135,6 +135,32 @@ export function readGateAlone(context: TenantContext, { id, personId }: GateKey)
     from app.engagement e where e.tenant_id = ${context.tenantId} and e.id = ${id} for update`;
 }
 
+/** Above every id there is. */
+export const BEYOND_ALL_IDS = 'ffffffff-ffff-ffff-ffff-ffffffffffff' as Uuid;
+
+/** Named engagements, whoever may see them: what the sampler decides anew. */
+export function gatesAmong(
+  context: TenantContext,
+  asked: { readonly ids: readonly Uuid[]; readonly personId: Uuid },
+): Statement<EngagementGateRow> {
+  return sql<EngagementGateRow>`select e.id, e.state, e.revision, e.contact_ids, e.office_id,
+      ${standingColumns(context, asked.personId)}
+    from app.engagement e where e.tenant_id = ${context.tenantId} and e.id = any (${asked.ids}::uuid[])`;
+}
+
+/** Those of the named engagements that every filter lets through. */
+export function permittedAmong(
+  { tenantId }: TenantContext,
+  asked: { readonly ids: readonly Uuid[]; readonly filters: readonly Pick<RowFilter, 'strings' | 'values'>[] },
+): Statement<{ id: Uuid }> {
+  const conditions = asked.filters.map((filter) =>
+    sql(filter.strings as unknown as TemplateStringsArray, ...filter.values),
+  );
+  const permitted = conditions.reduce((all, one) => sql`${all} and ${one}`, sql`true`);
+  return sql<{ id: Uuid }>`select e.id from app.engagement e
+    where e.tenant_id = ${tenantId} and e.id = any (${asked.ids}::uuid[]) and ${permitted}`;
+}
+
 /** The newest engagements below a place, whoever may see them: what the sampler decides anew. */
 export function sampleEngagements(
   context: TenantContext,

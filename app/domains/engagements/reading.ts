@@ -7,6 +7,7 @@ import type { Catalogue, CatalogueCriterion } from './oscal.ts';
 import type { Asker, EngagementDeps } from './ports.ts';
 import {
   countProgress,
+  BEYOND_ALL_IDS,
   ENGAGEMENT_COLUMNS,
   listCriteria,
   listEngagements,
@@ -23,7 +24,6 @@ import { createListSampler, type ListSampler } from './sampler.ts';
 import type { SealedEngagementField } from './sealed-fields.ts';
 
 /** Above every UUID of version 7: where the first page of a newest-first list begins. */
-const BEYOND_ALL_IDS = 'ffffffff-ffff-ffff-ffff-ffffffffffff' as Uuid;
 /** Sealed criteria are opened this many at a time while searching, so that a search never holds all of them. */
 const SEARCH_BATCH_ROWS = 200;
 /** Results of one criterion that are shown at once; more than this many is a machine's doing. */
@@ -132,7 +132,8 @@ async function list(
   const asked = { before: page.before ?? BEYOND_ALL_IDS, limit: page.limit + 1 };
   const rows = await permittedRows(deps, who, asked);
   sampler.look(who, {
-    ...asked,
+    operation: 'engagements.list',
+    page: asked,
     shown: async () => (await permittedRows(deps, who, asked)).map(({ id }) => id),
   });
   const shown = rows.slice(0, page.limit);
@@ -148,7 +149,7 @@ async function list(
       progress: (cells.get(row.id) ?? []).map((item) => [0, item.outcome, item.criteria] as const),
     })),
   );
-  return { engagements, nextCursor: rows.length > page.limit ? engagements.at(-1)!.id : null };
+  return { engagements, nextCursor: rows.length > page.limit ? deps.formatId('ecu', context, shown.at(-1)!.id) : null };
 }
 
 async function read(deps: ReadDeps, who: Asker, engagementId: Uuid): Promise<EngagementDetail> {

@@ -89,7 +89,9 @@ describe('every route answers as its contract says', () => {
     const made = await call('engagements.create', { body });
     const params = { engagementId: made.id };
     expect((await call('engagements.list', { query: { limit: '5' } })).engagements).toHaveLength(1);
-    expect((await call('engagements.list', { query: { cursor: made.id } })).engagements).toEqual([]);
+    const cursorAt = (kind: string, id: string) =>
+      room.deps.formatId(kind, lead.caller.tenant, room.uuidOf(id.slice(0, id.indexOf('_')), id, lead.caller.tenant));
+    expect((await call('engagements.list', { query: { cursor: cursorAt('ecu', made.id) } })).engagements).toEqual([]);
     await call('engagements.move', { params, body: { to: 'fieldwork', revision: 1 } });
     const memberId = room.deps.formatId('mem', lead.caller.tenant, lead.caller.personId);
     expect((await call('engagements.assign-contact', { params, body: { memberId, revision: 2 } })).contacts).toEqual([
@@ -127,7 +129,9 @@ describe('every route answers as its contract says', () => {
     ).toMatchObject({ received: 5 });
     const evidence = await call('evidence.complete-upload', { params: { uploadId } });
     expect((await call('evidence.list', { params, query: { criterionId } })).evidence).toEqual([evidence]);
-    expect((await call('evidence.list', { params, query: { cursor: evidence.id } })).evidence).toEqual([]);
+    expect((await call('evidence.list', { params, query: { cursor: cursorAt('vcu', evidence.id) } })).evidence).toEqual(
+      [],
+    );
     const file = await call('evidence.download', { params: { evidenceId: evidence.id } });
     expect(file.headers).toMatchObject({ 'content-type': 'application/octet-stream', 'content-length': '5' });
     expect((await buffer(file.body)).toString()).toBe('hello');
@@ -146,6 +150,28 @@ describe('every route answers as its contract says', () => {
     expect(used).toEqual(
       new Set(rooms.flatMap((entry) => Object.values(entry.contract).map((contract) => contract.operation))),
     );
+  });
+
+  test('a cursor of criteria goes on where the page ended, and only in its engagement', async () => {
+    const controls = [
+      { id: 'c-1', title: 'Locks' },
+      { id: 'c-2', title: 'Keys' },
+    ];
+    const body = {
+      title: 'Paged',
+      clientName: 'Mills',
+      periodStart: '2026-01-01',
+      periodEnd: '2026-12-31',
+      catalogue: { catalog: { ...CATALOGUE.catalog, controls } },
+    };
+    const [one, other] = [await call('engagements.create', { body }), await call('engagements.create', { body })];
+    const page = (engagementId: string, query: Record<string, string>) =>
+      call('engagements.criteria', { params: { engagementId }, query: { limit: '1', ...query } });
+    const first = await page(one.id, {});
+    const second = await page(one.id, { cursor: first.nextCursor });
+    expect([first, second].map(({ criteria }) => criteria[0].key)).toEqual(['c-1', 'c-2']);
+    expect(second.nextCursor).toBeNull();
+    await expect(page(other.id, { cursor: first.nextCursor })).rejects.toMatchObject({ code: 'not_found' });
   });
 
   test.each([

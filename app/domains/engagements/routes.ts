@@ -1,8 +1,9 @@
-import type { Uuid } from '@auditrax/base';
+import { AppError, type Uuid } from '@auditrax/base';
 import { bindRoutes, type Call, type RoomRoutes } from '../../platform/http/handler.ts';
+import { placeFromUuid, placeToUuid } from '../../platform/http/list-place.ts';
 import { routes } from './contract.ts';
 import type { EngagementDeps } from './ports.ts';
-import { engagementReader } from './reading.ts';
+import { engagementReader, type EngagementReader } from './reading.ts';
 import { engagementService, type ContactInput } from './service.ts';
 
 /** The room's handlers: request parts in, reply out; every rule is in the service and in the reader. */
@@ -22,11 +23,7 @@ export function engagementRoutes(deps: EngagementDeps): RoomRoutes {
       return { status: 201, body: { ...made, id: formatId('eng', call.caller.tenant, made.id) } };
     },
     read: async (call) => ({ status: 200, body: await reader.read(call, call.ids['params.engagementId']) }),
-    criteria: async (call) => {
-      const { cursor, limit, group, search } = call.query;
-      const engagementId = call.ids['params.engagementId'];
-      return { status: 200, body: await reader.criteria(call, { engagementId, from: cursor, limit, group, search }) };
-    },
+    criteria: async (call) => ({ status: 200, body: await criteriaPage(deps, reader, call) }),
     criterion: async (call) => {
       const key = { engagementId: call.ids['params.engagementId'], criterionId: call.ids['params.criterionId'] };
       return { status: 200, body: await reader.criterion(call, key) };
@@ -89,4 +86,17 @@ function contactsReply(
 ): { contacts: string[]; revision: number } {
   const contacts = changed.contacts.map((id) => formatId('mem', call.caller.tenant, id));
   return { contacts, revision: changed.revision };
+}
+
+async function criteriaPage(deps: EngagementDeps, reader: EngagementReader, call: Call<typeof routes.criteria>) {
+  const { limit, group, search } = call.query;
+  const engagementId = call.ids['params.engagementId'];
+  // The id gate leaves an absent place out.
+  const cursor = call.ids['query.cursor'] as (typeof call.ids)['query.cursor'] | undefined;
+  const place = cursor === undefined ? { minor: 0 } : placeFromUuid(engagementId, cursor);
+  if (place === undefined) throw new AppError('not_found', 'cursor of another engagement');
+  const page = await reader.criteria(call, { engagementId, from: place.minor, limit, group, search });
+  const at = (minor: number) =>
+    deps.formatId('ccu', call.caller.tenant, placeToUuid(engagementId, { major: 0, minor }));
+  return { ...page, nextCursor: page.nextCursor === null ? null : at(page.nextCursor) };
 }

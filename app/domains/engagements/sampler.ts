@@ -1,7 +1,8 @@
 import type { Uuid } from '@auditrax/base';
+import type { Statement } from '@auditrax/tenancy';
 import type { Asker, EngagementDeps } from './ports.ts';
 import { permits } from './gate.ts';
-import { sampleEngagements, type EngagementGateRow } from './queries.ts';
+import { BEYOND_ALL_IDS, gatesAmong, sampleEngagements, type EngagementGateRow } from './queries.ts';
 
 /** Enough to meet a wrong filter within minutes of use; too seldom to be felt. */
 const SAMPLE_INTERVAL_MS = 5_000;
@@ -12,13 +13,13 @@ const LOOKS_MAX = 3;
 /** Entries of one sample: the first ones say everything. */
 const ENTRIES_MAX = 3;
 
-const OPERATION = 'engagements.list';
-
 /** What a list was asked, and what the very same question gives now. */
 export interface SampledList {
-  readonly before: Uuid;
-  readonly limit: number;
-  /** Ids that the list shows, newest first. */
+  /** What the list decides on: its action in the policies. */
+  readonly operation: string;
+  /** A page of the newest engagements, below `before` when it is given; or a choice among named ones. */
+  readonly page: { readonly before?: Uuid; readonly limit: number } | { readonly among: readonly Uuid[] };
+  /** Ids that the list shows; of a page, newest first. */
   shown(): Promise<readonly Uuid[]>;
 }
 
@@ -36,24 +37,35 @@ interface Difference {
   readonly shown: boolean;
 }
 
-/** The rows that the page had to decide on: below its start, and not below its end when it was cut. */
-function inPage(rows: readonly EngagementGateRow[], shown: readonly Uuid[], limit: number): EngagementGateRow[] {
+type Query = <Row>(statement: Statement<Row>) => Promise<Row[]>;
+
+/** The rows that the list had to decide on: of a page, below its start, and not below its end when it was cut. */
+async function decidedRows(
+  query: Query,
+  who: Asker,
+  { page, shown }: { readonly page: SampledList['page']; readonly shown: readonly Uuid[] },
+): Promise<EngagementGateRow[]> {
+  const { tenant: context, personId } = who.caller;
+  if ('among' in page) {
+    return query(gatesAmong(context, { ids: page.among.slice(0, SAMPLE_ROWS_MAX), personId }));
+  }
+  const { before = BEYOND_ALL_IDS, limit } = page;
+  const rows = await query(sampleEngagements(context, { before, limit: SAMPLE_ROWS_MAX, personId }));
   const last = shown.at(-1);
-  if (shown.length < limit || last === undefined) return [...rows];
-  return rows.filter(({ id }) => id >= last);
+  return shown.length < limit || last === undefined ? rows : rows.filter(({ id }) => id >= last);
 }
 
 /** Rows on which Cedar and the list do not agree at this moment. */
 async function differences(deps: SamplerDeps, who: Asker, list: SampledList): Promise<Difference[]> {
   const context = who.caller.tenant;
-  const query = <Row>(statement: Parameters<typeof deps.door.scoped<Row>>[1]) => deps.door.scoped(context, statement);
+  const query: Query = (statement) => deps.door.scoped(context, statement);
+  const { operation, page } = list;
   const shown = await list.shown();
-  const asked = { before: list.before, limit: SAMPLE_ROWS_MAX, personId: who.caller.personId };
-  const rows = inPage(await query(sampleEngagements(context, asked)), shown, list.limit);
+  const rows = await decidedRows(query, who, { page, shown });
   const ids = new Set(shown);
   const found: Difference[] = [];
   for (const row of rows) {
-    const allowed = await permits({ ...deps, query }, who, { operation: OPERATION, row });
+    const allowed = await permits({ ...deps, query }, who, { operation, row });
     if (ids.has(row.id) !== allowed) found.push({ id: row.id, shown: ids.has(row.id) });
   }
   return found;
@@ -72,7 +84,7 @@ async function inspect(deps: SamplerDeps, who: Asker, list: SampledList): Promis
       resource: ['engagement', id],
       outcome: 'failed',
       requestId: who.requestId,
-      public: { operation: OPERATION, role: who.caller.role, shown },
+      public: { operation: list.operation, role: who.caller.role, shown },
     });
   }
 }

@@ -169,7 +169,7 @@ async function create(
       public: { criteria: catalogue.criteria.length, periodStart: input.periodStart, periodEnd: input.periodEnd },
       disclosures: { title, clientName, catalogue: catalogue.title, catalogueSha256: catalogue.sha256 },
     });
-    await recordCardOverrides(deps, tx, { who, resource: ['engagement', id], overrides });
+    await recordCardOverrides(deps, tx, { who, resource: ['engagement', id], engagementId: id, overrides });
   });
   return { id, revision: 1, criteria: catalogue.criteria.length };
 }
@@ -230,7 +230,7 @@ async function recordResult(deps: EngagementDeps, who: Asker, input: ResultInput
           observedOn: input.observedOn,
         },
       });
-      await recordCardOverrides(deps, tx, { who, resource: ['result', id], overrides });
+      await recordCardOverrides(deps, tx, { who, resource: ['result', id], engagementId: gate.id, overrides });
       return { id, revision, recordedAt: at };
     }),
   );

@@ -17,6 +17,7 @@ const criterionId = taggedId('crt');
 const uploadId = taggedId('upl');
 const evidenceId = taggedId('ev');
 const memberId = taggedId('mem');
+const listCursor = taggedId('vcu');
 const day = z.iso.date();
 const instant = z.iso.datetime();
 const bytes = z.number().int().min(0).max(FILE_BYTES_MAX);
@@ -127,15 +128,15 @@ export const routes = defineRoutes({
     method: 'GET',
     path: '/api/engagements/:engagementId/evidence',
     access: { kind: 'session', class: 'read' },
-    ids: { 'params.engagementId': 'eng', 'query.criterionId': 'crt', 'query.cursor': 'ev' },
+    ids: { 'params.engagementId': 'eng', 'query.criterionId': 'crt', 'query.cursor': 'vcu' },
     params: z.strictObject({ engagementId }),
     query: z.strictObject({
       criterionId: criterionId.optional(),
-      /** The last id of the page before; newest first. */
-      cursor: evidenceId.optional(),
+      /** `nextCursor` of the page before; newest first. */
+      cursor: listCursor.optional(),
       limit: z.coerce.number().int().min(1).max(PAGE_EVIDENCE_MAX).default(PAGE_EVIDENCE_MAX),
     }),
-    replies: { 200: z.object({ evidence: z.array(evidence), nextCursor: evidenceId.nullable() }) },
+    replies: { 200: z.object({ evidence: z.array(evidence), nextCursor: listCursor.nullable() }) },
   },
   download: {
     operation: 'evidence.download',

@@ -110,6 +110,16 @@ async function deliver(
   return { evidence, evidenceId: room.uuidOf('ev', evidence.id, who.caller.tenant), uploadId };
 }
 
+/** Entries of a file that do not say which engagement they are about: no rule could keep those from anybody. */
+async function unnamedIn(resourceId: Uuid): Promise<string[]> {
+  const rows = await room.rows<{ type: string }>(
+    `select type from audit.entry where resource_id = $1
+       and convert_from(leaf, 'UTF8')::jsonb #>> '{public,engagement}' is distinct from $2`,
+    [resourceId, engagementId],
+  );
+  return rows.map(({ type }) => type);
+}
+
 describe('a file comes in and goes out', () => {
   test('byte for byte, over several parts, with its two dates apart and each step on record', async () => {
     const bytes = Buffer.concat([systemRandom.bytes(PART_BYTES), Buffer.from('the end')]);
@@ -134,6 +144,7 @@ describe('a file comes in and goes out', () => {
       new Set(['evidence.upload-started', 'evidence.upload-completed']),
     );
     expect(new Set(await room.entries(evidenceId))).toEqual(new Set(['evidence.received', 'evidence.downloaded']));
+    expect([...(await unnamedIn(uploadId)), ...(await unnamedIn(evidenceId))]).toEqual([]);
     const listed = await service.list(auditor, { engagementId, criterionId: undefined, before: undefined, limit: 10 });
     expect(listed.evidence).toEqual([evidence]);
   });
@@ -159,7 +170,8 @@ describe('a file comes in and goes out', () => {
     const page = { engagementId, criterionId: undefined, before: undefined, limit: 2 };
     const first = await service.list(auditor, page);
     expect(first.evidence.map((item) => item.id)).toEqual([ids[2], ids[1]]);
-    expect(first.nextCursor).toBe(ids[1]);
+    expect(first.nextCursor).toMatch(/^vcu_/);
+    expect(first.nextCursor!.slice(4, 30)).toBe(ids[1]!.slice(3, 29)); // tenant and row; the tag is another
     const only = await service.list(auditor, { ...page, criterionId });
     expect(only.evidence.map((item) => item.id)).toEqual([ids[1], ids[0]]);
     expect(only.nextCursor).toBeNull();
@@ -346,6 +358,7 @@ describe('who may', () => {
       await expect(attempt()).rejects.toThrow(withCode('not_found'));
     }
     expect((await room.entries(uploadId)).filter((type) => type === 'access.row-denied')).toHaveLength(4);
+    expect(await unnamedIn(uploadId)).toEqual([]);
   });
 
   test('another tenant sees nothing of any of it', async () => {
@@ -402,6 +415,7 @@ describe('what nobody finishes goes away', () => {
     await service.abort(auditor, uploadId);
     await expect(service.complete(auditor, uploadId)).rejects.toThrow(withCode('upload_closed'));
     expect(await room.entries(uploadId)).toContain('evidence.upload-aborted');
+    expect(await unnamedIn(uploadId)).toEqual([]);
   });
 
   test('after a day an upload is over, the sweep removes it once and leaves finished ones alone', async () => {
@@ -420,6 +434,7 @@ describe('what nobody finishes goes away', () => {
     expect(await service.expireUploads(context)).toBeGreaterThan(0);
     expect(await service.expireUploads(context)).toBe(0);
     expect(await room.entries(uploadId)).toContain('evidence.upload-expired');
+    expect(await unnamedIn(uploadId)).toEqual([]);
     expect((await buffer((await service.download(auditor, evidenceId)).content)).equals(bytes)).toBe(true);
   });
 });

@@ -123,7 +123,7 @@ type Target = Pick<Criterion, 'id' | 'label'>;
 
 interface CriteriaPage {
   readonly criteria: readonly Criterion[];
-  readonly nextCursor: number | null;
+  readonly nextCursor: string | null;
 }
 
 /** All criteria of an engagement, page by page; for choosing one and for naming those that evidence belongs to. */
@@ -132,7 +132,7 @@ function useAllCriteria(engagementId: string, enabled = true) {
     queryKey: ['engagement', engagementId, 'criteria-all'],
     queryFn: async ({ signal }) => {
       const all: Criterion[] = [];
-      for (let cursor: number | null = 0; cursor !== null;) {
+      for (let cursor: string | null | undefined; cursor !== null;) {
         const page: CriteriaPage = await request(`/api/engagements/${engagementId}/criteria`, {
           query: { cursor, limit: 200 },
           signal,

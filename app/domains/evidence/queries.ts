@@ -70,13 +70,13 @@ export function readUpload({ tenantId }: TenantContext, id: Uuid): Statement<Upl
     from app.evidence_upload u where u.tenant_id = ${tenantId} and u.id = ${id}`;
 }
 
-/** One way only, and once: an upload that is over stays over. No row back: it was over already. */
+/** One way only, and once: an upload that is over stays over. No row back: it was over already. Says what it was for. */
 export function closeUpload(
   { tenantId }: TenantContext,
   change: { id: Uuid; state: Exclude<UploadState, 'open'> },
-): Statement<{ id: Uuid }> {
-  return sql<{ id: Uuid }>`update app.evidence_upload set state = ${change.state}
-    where tenant_id = ${tenantId} and id = ${change.id} and state = 'open' returning id`;
+): Statement<{ engagement_id: Uuid }> {
+  return sql<{ engagement_id: Uuid }>`update app.evidence_upload set state = ${change.state}
+    where tenant_id = ${tenantId} and id = ${change.id} and state = 'open' returning engagement_id`;
 }
 
 /** Uploads that nobody finished in time, oldest first. */

@@ -193,7 +193,8 @@ async function start({ deps }: Room, who: Asker, input: StartInput): Promise<Upl
           public: { engagement: input.engagementId, criterion: input.criterionId, sizeBytes: input.sizeBytes },
           disclosures: { fileName },
         });
-        await recordCardOverrides(deps, tx, { who, resource: ['upload', id], overrides });
+        const { engagementId } = input;
+        await recordCardOverrides(deps, tx, { who, resource: ['upload', id], engagementId, overrides });
       });
     } catch (error) {
       await deps.store.remove({ context, objectId: id });
@@ -232,7 +233,7 @@ async function enterUpload(
   const [row] = await runner.query(readUpload(runner.context, about.uploadId));
   if (row === undefined) throw notFound('upload');
   const gate = await enterEngagement(deps, runner, { ...about, engagementId: row.engagement_id });
-  if (row.started_by !== about.who.caller.personId) throw rowDenied(about.operation);
+  if (row.started_by !== about.who.caller.personId) throw rowDenied(about.operation, row.engagement_id);
   if (row.state !== 'received') requireEvent(gate.state, 'collect');
   return row;
 }
@@ -424,7 +425,7 @@ async function receive(
       type: 'evidence.upload-completed',
       resource: ['upload', row.id],
       outcome: 'allowed',
-      public: { evidence: id },
+      public: { engagement: row.engagement_id, evidence: id },
     });
     await deps.recordAudit(tx, {
       ...auditOf(who),
@@ -461,12 +462,13 @@ type Closing = {
 /** The row first: while it is open, a completion could still win, and its bytes must not be gone by then. */
 async function closeAndRemove(deps: EvidenceDeps, context: TenantContext, closing: Closing): Promise<boolean> {
   const closed = await deps.door.transaction(context, async (tx) => {
-    if ((await tx.query(closeUpload(context, { id: closing.id, state: closing.state }))).length === 0) return false;
+    const [over] = await tx.query(closeUpload(context, { id: closing.id, state: closing.state }));
+    if (over === undefined) return false;
     await deps.recordAudit(tx, {
       ...closing.audit,
       resource: ['upload', closing.id],
       outcome: 'allowed',
-      public: { state: closing.state },
+      public: { engagement: over.engagement_id, state: closing.state },
     });
     return true;
   });
@@ -514,8 +516,10 @@ async function list(
     context,
     listEvidence(context, { engagementId, criterionId, before, limit: limit + 1 }),
   );
-  const evidence = await evidenceOf(deps, context, rows.slice(0, limit));
-  return { evidence, nextCursor: rows.length > limit ? evidence.at(-1)!.id : null };
+  const shown = rows.slice(0, limit);
+  const evidence = await evidenceOf(deps, context, shown);
+  const last = rows.length > limit ? shown.at(-1) : undefined;
+  return { evidence, nextCursor: last === undefined ? null : deps.formatId('vcu', context, last.id) };
 }
 
 async function download({ deps }: Room, who: Asker, evidenceId: Uuid): Promise<Download> {

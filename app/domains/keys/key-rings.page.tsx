@@ -82,6 +82,9 @@ function columnsFor(open: (key: string) => void): readonly Column<Ring>[] {
   ];
 }
 
+const notCounted = ({ unseen }: Pick<Ring, 'unseen'>): string =>
+  `${unseen} ${unseen === 1 ? 'organisation, whose database does' : 'organisations, whose databases do'} not answer`;
+
 function RingDrawer({ ring, onClose }: { ring: Ring | undefined; onClose: () => void }) {
   return (
     <Drawer
@@ -103,6 +106,7 @@ function RingDrawer({ ring, onClose }: { ring: Ring | undefined; onClose: () => 
               ['Promise', <AssuranceChip key="assurance" assurance={ring.assurance} />],
               ...(ring.kekRef ? [['Key', <Hash key="ref" text={ring.kekRef} />] as const] : []),
               ['Fingerprint', <Hash key="print" text={ring.fingerprint} />],
+              ...(ring.unseen > 0 ? [['Not counted', notCounted(ring)] as const] : []),
               [
                 'Data keys',
                 `${ring.dataKeys} of ${ring.tenants} ${ring.tenants === 1 ? 'organisation' : 'organisations'}`,
@@ -137,6 +141,7 @@ export function KeyRingsPage() {
     refetchInterval: REFRESH_MS,
   });
   const rings = data?.rings ?? [];
+  const unseen = rings.reduce((sum, ring) => sum + ring.unseen, 0);
   const ill = rings.filter(({ health }) => health.state !== 'usable' && health.state !== 'unknown');
   return (
     <>
@@ -154,6 +159,11 @@ export function KeyRingsPage() {
             ['refused uses', rings.reduce((sum, ring) => sum + ring.refused, 0)],
           ]}
         />
+      )}
+      {unseen > 0 && (
+        <Notice kind="stale" title={`Not counted: ${notCounted({ unseen })}`}>
+          <p>Their data keys are missing from the numbers below. Everybody else’s are complete.</p>
+        </Notice>
       )}
       {ill.map((ring) => (
         <Notice

@@ -1,4 +1,4 @@
-import type { Clock, Uuid } from '@auditrax/base';
+import { isAppError, type Clock, type Uuid } from '@auditrax/base';
 import type { SystemDoor, TenantContext, TenantDoor } from '@auditrax/tenancy';
 import { underFormerStore } from './installation.ts';
 import { KEY_TENANTS_MAX, listKeys, selectTenants } from './queries.ts';
@@ -27,6 +27,8 @@ export interface KeyRing {
   readonly details: KeySourceView['details'];
   readonly health: KeyHealth;
   readonly tenants: number;
+  /** Of them, those whose database does not answer: what follows says nothing of theirs. */
+  readonly unseen: number;
   readonly dataKeys: number;
   /** Of them, wrapped by a store that this one has replaced: the rotation's rounds move them. */
   readonly left: number;
@@ -42,9 +44,13 @@ interface Holding {
   readonly dataKeys: number;
   readonly kekRefs: readonly string[];
   readonly oldestActiveDays: number;
+  readonly isUnseen: boolean;
 }
 
-/** Health of every key store that is in use, and what hangs on each. No tenant content, no key. */
+/**
+ * Health of every key store that is in use, and what hangs on each. No tenant content, no key. A cell that is away
+ * takes nothing else along: its tenants are counted as unseen, because an outage is when an operator looks here.
+ */
 export async function keyRings(deps: KeyRingsDeps, requestId: string): Promise<KeyRing[]> {
   const [rings, holdings] = await Promise.all([deps.sourcesClient.rings(requestId), holdingsOf(deps, requestId)]);
   const own = new Set(rings.map(({ tenantId }) => tenantId));
@@ -61,6 +67,7 @@ export async function keyRings(deps: KeyRingsDeps, requestId: string): Promise<K
       health,
       ...uses,
       tenants: held.length,
+      unseen: held.filter((one) => one.isUnseen).length,
       dataKeys: held.reduce((sum, one) => sum + one.dataKeys, 0),
       left: held.flatMap((one) => one.kekRefs).filter((ref) => isLeft(ref, { kekRef, provider })).length,
       oldestActiveDays: Math.max(0, ...held.map((one) => one.oldestActiveDays)),
@@ -86,11 +93,19 @@ async function holdingsOf(deps: KeyRingsDeps, requestId: string): Promise<Holdin
   return found;
 }
 
+/** What a cell that is away, or does not come to an end, looks like from here. */
+const NO_ANSWER = ['database_unavailable', 'database_timeout'];
+const UNSEEN = { dataKeys: 0, kekRefs: [], oldestActiveDays: 0, isUnseen: true } as const;
+
 async function holdingOf(deps: KeyRingsDeps, context: TenantContext) {
-  const rows = await deps.tenantDoor.scoped(context, listKeys(context.tenantId));
+  const rows = await deps.tenantDoor.scoped(context, listKeys(context.tenantId)).catch((error: unknown) => {
+    if (NO_ANSWER.some((code) => isAppError(error, code))) return undefined;
+    throw error;
+  });
+  if (rows === undefined) return UNSEEN;
   const ages = rows
     .filter(({ state }) => state === 'ACTIVE')
     .map((row) => (deps.clock.nowMs() - new Date(row.created_at).getTime()) / DAY_MS);
   const kekRefs = rows.filter(({ state }) => state !== 'DESTROYED').map((row) => row.kek_ref);
-  return { dataKeys: kekRefs.length, kekRefs, oldestActiveDays: Math.max(0, ...ages) };
+  return { dataKeys: kekRefs.length, kekRefs, oldestActiveDays: Math.max(0, ...ages), isUnseen: false };
 }

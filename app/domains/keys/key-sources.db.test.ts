@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { manualClock, systemRandom, uuidV4 } from '@auditrax/base';
 import type { Json, Uuid } from '@auditrax/base';
-import { openDatabase } from '@auditrax/tenancy';
+import { openDatabase, TenancyError } from '@auditrax/tenancy';
 import type { Database, TenantContext } from '@auditrax/tenancy';
 import { Client } from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -499,5 +499,25 @@ describe('a tenant’s own key source', () => {
     });
     expect(own).toMatchObject({ provider: 'aws-kms', tenants: 1, dataKeys: 2, health: { state: 'withdrawn' } });
     expect(own!.health.advice).toContain('access key');
+  });
+
+  it('a tenant whose database is away is said to be unseen, and takes nobody else along', async () => {
+    const [away, here] = [await newTenant(), await newTenant()];
+    await away.write();
+    await here.write();
+    const before = (await keyRings(deps, 'r'))[0]!;
+    const failing = (fault: Error): typeof deps.tenantDoor => ({
+      ...deps.tenantDoor,
+      scoped: (context, statement) =>
+        context.tenantId === away.context.tenantId ? Promise.reject(fault) : deps.tenantDoor.scoped(context, statement),
+    });
+    expect(before.unseen).toBe(0);
+    const gone = new TenancyError('database_unavailable', 'no answer');
+    const after = (await keyRings({ ...deps, tenantDoor: failing(gone) }, 'r'))[0]!;
+    expect(after).toMatchObject({ tenant: null, unseen: 1, tenants: before.tenants });
+    expect(after.dataKeys).toBeLessThan(before.dataKeys);
+    expect(after.dataKeys).toBeGreaterThan(0);
+    const broken = keyRings({ ...deps, tenantDoor: failing(new Error('a fault of ours')) }, 'r');
+    await expect(broken).rejects.toThrow('a fault of ours');
   });
 });

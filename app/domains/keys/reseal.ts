@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto';
 import { isAppError, parseUuid } from '@auditrax/base';
 import type { ServiceName, Uuid } from '@auditrax/base';
-import type { TenantContext } from '@auditrax/tenancy';
+import type { ScopedTransaction, TenantContext } from '@auditrax/tenancy';
 import { recordAudit } from '../../platform/audit/index.ts';
 import type { SealedColumn } from '../../platform/db/sealed-fields.ts';
 import { keysError } from './errors.ts';
 import { selectActive } from './queries.ts';
-import { countVersions, listProgress, noteProgress, selectSealed, swapSealed } from './rotation-queries.ts';
+import { countVersions, listProgress, lockSealed, noteProgress, selectSealed, swapSealed } from './rotation-queries.ts';
 import type { Resealed } from './reseal-values.ts';
 import type { Sealer } from './sealer.ts';
 import type { KeyDeps } from './service.ts';
@@ -125,16 +125,7 @@ async function moveBatch(
   if (last === undefined) return undefined;
   const fresh = await deps.sealer.resealMany({ context, column, rows });
   const moved = await deps.tenantDoor.transaction(context, async (tx) => {
-    const swapped =
-      fresh.moved.length === 0
-        ? []
-        : await tx.query(
-            swapSealed(tenantId, column, {
-              keys: fresh.moved.map((one) => one.key),
-              from: fresh.moved.map((one) => one.from),
-              to: fresh.moved.map((one) => one.to),
-            }),
-          );
+    const swapped = fresh.moved.length === 0 ? [] : await swapBatch(tx, { tenantId, column, moved: fresh.moved });
     if (swapped.length > 0) {
       const stored = new Set(swapped.map((row) => row.sealed.toString('hex')));
       const kept = fresh.moved.filter((one) => stored.has(one.to.toString('hex')));
@@ -146,6 +137,18 @@ async function moveBatch(
     return swapped.length;
   });
   return { read: rows.length, moved, unreadable: fresh.unreadable, last };
+}
+
+/** What of the batch was swapped: the rest has been changed by others meanwhile. */
+async function swapBatch(
+  tx: ScopedTransaction,
+  { tenantId, column, moved }: { tenantId: Uuid; column: SealedColumn; moved: Resealed['moved'] },
+): Promise<{ sealed: Buffer }[]> {
+  const keys = moved.map((one) => one.key);
+  await tx.query(lockSealed(tenantId, column, keys));
+  return tx.query(
+    swapSealed(tenantId, column, { keys, from: moved.map((one) => one.from), to: moved.map((one) => one.to) }),
+  );
 }
 
 /** One entry for a batch. Its digest fixes which bytes became which: with a backup at hand, each exchange can be checked. */

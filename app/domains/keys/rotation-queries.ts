@@ -45,6 +45,19 @@ export function selectSealed(
   };
 }
 
+/**
+ * Locks the rows of a batch in the order of their keys. The swap alone would take them in whatever order its plan meets
+ * them, and two jobs with different plans would each wait for the other until the database ends one.
+ */
+export function lockSealed(tenantId: Uuid, column: SealedColumn, keys: readonly Uuid[]): Statement<{ key: Uuid }> {
+  const { table } = placeOf(column);
+  return {
+    sql: `select ${column.key} as key from ${table} where tenant_id = $1 and ${column.key} = any($2::uuid[])
+          order by ${column.key} for no key update`,
+    parameters: [tenantId, keys],
+  };
+}
+
 /** Compare-and-swap of a batch: a value that somebody has changed meanwhile stays as they left it. */
 export function swapSealed(
   tenantId: Uuid,

@@ -96,7 +96,12 @@ function Moved({ rotation }: { rotation: RotationAnswer }) {
   const current = rotation.columns.reduce((sum, column) => sum + column.current, 0);
   const all = current + rotation.left;
   if (rotation.left === 0)
-    return <p className="grade grade--proven">all {current} sealed values stand under the present keys</p>;
+    return (
+      <p>
+        <span className="grade grade--proven">up to date</span> All {current} sealed values stand under the present
+        keys.
+      </p>
+    );
   return <Progress label="Encrypting anew" value={current / all} detail={`${current} of ${all} values`} />;
 }
 

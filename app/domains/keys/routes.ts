@@ -101,9 +101,14 @@ export function rotationRoutes(rotation: Pick<Rotation, 'progress' | 'rotateNow'
     },
     async rotate(call) {
       const { assertionHash } = await call.stepUp(stepUpAction(call.caller, 'keys.rotate', {}));
-      const { actor, tokenHash } = auditFromCall(call);
+      const { actor, tokenHash, decision } = auditFromCall(call);
       const context = { ...call.caller.tenant, requestId: call.requestId };
-      const versions = await rotation.rotateNow(context, { actor, tokenHash, stepUpHash: assertionHash });
+      const versions = await rotation.rotateNow(context, {
+        actor,
+        tokenHash,
+        decision,
+        stepUpHash: assertionHash,
+      });
       return { status: 202 as const, body: { versions } };
     },
   });

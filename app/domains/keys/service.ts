@@ -54,7 +54,7 @@ async function mustBeActive(deps: KeyDeps, request: KeyRequest): Promise<DekRow>
 }
 
 /** Who had a key replaced; stands in the audit entries. */
-export type KeyActor = Pick<AuditInput, 'actor' | 'tokenHash' | 'stepUpHash'>;
+export type KeyActor = Pick<AuditInput, 'actor' | 'tokenHash' | 'stepUpHash' | 'decision'>;
 
 /** When the job replaces a key: the same instant whenever it is asked for, spread by the random bits of the key's id. */
 export function rotatesAtMs(key: { readonly id: Uuid; readonly createdAtMs: number }): number {

@@ -185,6 +185,10 @@ const importBody = z.strictObject({
   validTo: z.iso.datetime().nullable(),
 });
 
+const THEIRS = 'of the tenant’s own key store, which is asked with it; nothing of ours is looked up by it';
+const storeOfKms = { 'body.source.externalId': THEIRS, 'body.source.accessKeyId': THEIRS } as const;
+const storeOfAny = { ...storeOfKms, 'body.source.keyId': THEIRS } as const;
+
 const read = { kind: 'session', class: 'read' } as const;
 const write = { kind: 'session', class: 'write' } as const;
 const privileged = { kind: 'session', class: 'privileged', stepUp: true } as const;
@@ -208,6 +212,7 @@ export const sourceContract = defineRoutes({
     path: '/api/keys/source/check',
     access: write,
     ids: {},
+    untagged: storeOfAny,
     body: z.strictObject({ source: ownKeySource }),
     bodyBytesMax: SOURCE_BODY_BYTES_MAX,
     replies: { 200: checked },
@@ -223,6 +228,7 @@ export const sourceContract = defineRoutes({
     path: '/api/keys/source',
     access: privileged,
     ids: {},
+    untagged: storeOfAny,
     body: z.strictObject({ source: ownKeySource }),
     bodyBytesMax: SOURCE_BODY_BYTES_MAX,
     replies: { 200: z.object({ active: sourceView, moving }) },
@@ -257,6 +263,7 @@ export const sourceContract = defineRoutes({
     path: '/api/keys/source/import-parameters',
     access: write,
     ids: {},
+    untagged: storeOfKms,
     body: z.strictObject({ source: awsKms }),
     bodyBytesMax: SOURCE_BODY_BYTES_MAX,
     replies: { 200: importParameters },
@@ -269,6 +276,7 @@ export const sourceContract = defineRoutes({
     path: '/api/keys/source/import',
     access: privileged,
     ids: {},
+    untagged: storeOfKms,
     body: importBody.extend({ source: awsKms }),
     bodyBytesMax: SOURCE_BODY_BYTES_MAX,
     replies: { 200: z.object({ keyArn: z.string(), validTo: z.iso.datetime().nullable() }) },
@@ -293,6 +301,8 @@ export const sourceContract = defineRoutes({
             details: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])),
             health: keyHealth,
             tenants: z.number().int(),
+            /** Of them, those whose database does not answer now: the numbers below say nothing of theirs. */
+            unseen: z.number().int(),
             dataKeys: z.number().int(),
             /** Of them, still wrapped by the store before; the hourly round moves them. */
             left: z.number().int(),

@@ -1,7 +1,7 @@
 import { isAppError } from '@auditrax/base';
 import type { Clock, Json } from '@auditrax/base';
 import type { SystemDoor, TenantContext } from '@auditrax/tenancy';
-import type { RecordAudit } from '../../platform/audit/index.ts';
+import { auditFromCall, type RecordAudit } from '../../platform/audit/index.ts';
 import type { Caller, StepUp } from '../../platform/http/handler.ts';
 import { stepUpAction } from '../access/index.ts';
 import { diagnose } from './diagnosis.ts';
@@ -128,12 +128,14 @@ async function activate(
   order: { readonly sourceId: string | null; readonly stepUpHash: string; readonly reason: RewrapReason },
 ): Promise<Switched> {
   const context = contextOf(asker);
+  const { active: before } = await deps.sourcesClient.read(context);
   const active = await deps.sourcesClient.activate(context, order.sourceId);
   await record(deps, asker, {
     type: order.sourceId === null ? 'key-source.returned' : 'key-source.activated',
     sourceId: order.sourceId,
     stepUpHash: order.stepUpHash,
-    facts: factsOf(active),
+    // Public, since a switch away from a store that is out of reach must be writable: nothing can be sealed then.
+    facts: { ...factsOf(active), from: shownRef(before), to: shownRef(active) },
   });
   return moveKeys(deps, context, order.reason);
 }
@@ -199,12 +201,10 @@ async function record(
   await deps.tenantDoor.transaction(context, (tx) =>
     deps.recordAudit(tx, {
       type: event.type,
-      actor: { personId: caller.personId, sessionId: caller.sessionId },
+      ...auditFromCall({ caller, requestId }),
       resource: ['key-source', (event.sourceId ?? context.tenantId) as typeof context.tenantId],
       outcome: 'allowed',
-      tokenHash: caller.tokenHash,
       ...(event.stepUpHash === undefined ? {} : { stepUpHash: event.stepUpHash }),
-      requestId,
       public: event.facts,
     }),
   );
@@ -213,9 +213,13 @@ async function record(
 /** A fact of an audit entry has at most 400 characters. */
 const FACT_CHARACTERS_MAX = 400;
 
+function shownRef({ kekRef }: KeySourceView): string {
+  return (kekRef ?? 'installation').slice(0, FACT_CHARACTERS_MAX);
+}
+
 function factsOf(view: KeySourceView): Record<string, string> {
-  const { provider, assurance, fingerprint, kekRef } = view;
-  return { provider, assurance, fingerprint, kekRef: (kekRef ?? 'installation').slice(0, FACT_CHARACTERS_MAX) };
+  const { provider, assurance, fingerprint } = view;
+  return { provider, assurance, fingerprint, kekRef: shownRef(view) };
 }
 
 function contextOf(asker: SourceAsker): TenantContext {

@@ -29,6 +29,11 @@ export function vaultSuiteRoutes({ suites }: { readonly suites: SuiteBook }): Ro
   });
 }
 
+/** As an entry says it. */
+function spelled(allowed: readonly number[] | null): string {
+  return allowed === null ? 'all' : allowed.join(',');
+}
+
 export interface SuiteDeps extends Pick<KeyDeps, 'tenantDoor'> {
   readonly client: InternalClient;
   readonly sealer: Pick<Sealer, 'purge'>;
@@ -58,6 +63,7 @@ export function suiteRoutes(deps: SuiteDeps): RoomRoutes {
       const { assertionHash } = await call.stepUp(stepUpAction(call.caller, 'keys.set-suites', { allowed }));
       const context = { ...call.caller.tenant, requestId: call.requestId };
       const { tenantId } = context;
+      const before = await ask(vaultSuiteContract.read, { body: { tenantId }, requestId: call.requestId });
       await ask(vaultSuiteContract.set, { body: { tenantId, allowed }, requestId: call.requestId });
       await deps.tenantDoor.transaction(context, (tx) =>
         deps.recordAudit(tx, {
@@ -66,7 +72,7 @@ export function suiteRoutes(deps: SuiteDeps): RoomRoutes {
           resource: ['key-source', tenantId],
           outcome: 'allowed',
           stepUpHash: assertionHash,
-          public: { allowed: allowed === null ? 'all' : allowed.join(',') },
+          public: { from: spelled(before), to: spelled(allowed), allowed: spelled(allowed) },
         }),
       );
       // Keys in use carry the list they came with.

@@ -21,6 +21,8 @@ export const attemptLayer = z.enum([
   'step-up',
 ]);
 
+const listCursor = z.string().regex(idPattern('acu'));
+
 const attempt = z.object({
   /** Id of the log entry. */
   entryId: z.uuid(),
@@ -66,7 +68,7 @@ export const attemptsRoutes = defineRoutes({
     method: 'GET',
     path: '/api/oncall/attempts',
     access: { kind: 'session', class: 'read', operatorOnly: true },
-    ids: {},
+    ids: { 'query.before': 'acu' },
     query: z.object({
       layer: attemptLayer.optional(),
       /** Slug of a tenant. */
@@ -75,8 +77,8 @@ export const attemptsRoutes = defineRoutes({
         .regex(/^[a-z0-9][a-z0-9-]{0,62}$/)
         .optional(),
       canary: z.enum(['shown', 'hidden']).default('hidden'),
-      /** Where the last page ended. */
-      before: z.uuid().optional(),
+      /** `next` of the page before. */
+      before: listCursor.optional(),
     }),
     replies: {
       200: z.object({
@@ -84,7 +86,7 @@ export const attemptsRoutes = defineRoutes({
         /** The house's own exercise, made all day; counted here also while it is hidden. */
         canaryLastHour: z.number().int(),
         tenants: z.array(z.string()),
-        next: z.string().nullable(),
+        next: listCursor.nullable(),
       }),
     },
   },

@@ -1,5 +1,5 @@
 import { manualClock, systemRandom, uuidV4, uuidV7 } from '@auditrax/base';
-import { idKeys, openDatabase, type Database } from '@auditrax/tenancy';
+import { idKeys, openDatabase, parseId, type Database } from '@auditrax/tenancy';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { asSuperuser } from '../../platform/audit/testing.ts';
 import { startTestDatabase, type TestDatabase } from '../../platform/db/testing.ts';
@@ -102,7 +102,9 @@ async function list(query: Record<string, string> = {}) {
     body: { attempts: Attempt[]; canaryLastHour: number; tenants: string[]; next: string | null };
   }>;
   const caller = { tenant: { tenantId: OPERATOR, tenantPart: 4, requestId: 'r' } };
-  const call = { caller, query: { canary: 'hidden', ...query } } as unknown as Call<
+  const before = query['before'] === undefined ? undefined : parseId('acu', query['before'], caller.tenant, keys);
+  const ids = before?.ok ? { 'query.before': before.uuid } : {};
+  const call = { caller, ids, query: { canary: 'hidden', ...query } } as unknown as Call<
     (typeof attemptsRoutes)['attempts']
   >;
   return (await handler(call)).body;

@@ -62,7 +62,7 @@ export async function listInbox(deps: OncallDeps, caller: Caller, before: Date) 
 export async function acknowledgePage(
   deps: OncallDeps,
   caller: Caller,
-  page: { readonly id: Uuid; readonly audit: Pick<AuditInput, 'actor' | 'tokenHash' | 'requestId'> },
+  page: { readonly id: Uuid; readonly audit: Pick<AuditInput, 'actor' | 'tokenHash' | 'requestId' | 'decision'> },
 ): Promise<Date> {
   const [row] = await deps.system.system(pageById(page.id));
   if (row === undefined) throw new AppError('not_found', 'there is no such page');

@@ -12,6 +12,8 @@ export const OFFICES_MAX = 200;
 export const VERSIONS_SHOWN_MAX = 20;
 /** Engagements that a trial looks at, newest first. */
 export const TRIED_MAX = 100;
+/** Engagements that are counted for one person, newest first: a statement that ends in fractions of a second. */
+export const COUNTED_MAX = 20_000;
 
 const officeId = z.string().regex(idPattern('off'));
 const memberId = z.string().regex(idPattern('mem'));
@@ -71,6 +73,25 @@ const trial = z.object({
 export type Trial = z.output<typeof trial>;
 export type TriedRow = z.output<typeof triedRow>;
 
+/** What a text does to one person, in numbers. */
+const effect = z.object({
+  /** Engagements that were looked at: those that the asker sees. */
+  counted: z.number().int(),
+  /** True when there are more than that, older ones. */
+  cut: z.boolean(),
+  before: z.number().int(),
+  after: z.number().int(),
+  loses: z.number().int(),
+  gains: z.number().int(),
+});
+const effectReply = z.object({
+  problems: z.array(problem),
+  /** Null when there are problems. */
+  effect: effect.nullable(),
+});
+export type RulesEffect = z.output<typeof effect>;
+export type EffectReply = z.output<typeof effectReply>;
+
 const session = (kind: 'read' | 'write') => ({ kind: 'session', class: kind }) as const;
 
 export const routes = defineRoutes({
@@ -94,6 +115,18 @@ export const routes = defineRoutes({
     body: z.strictObject({ text, memberId, role }),
     bodyBytesMax: 131_072,
     replies: { 200: trial },
+  },
+  /** Changes nothing: how many engagements one person would lose, gain and keep. */
+  effect: {
+    operation: 'rules.effect',
+    service: 'workspace',
+    method: 'POST',
+    path: '/api/rules/effect',
+    access: session('write'),
+    ids: { 'body.memberId': 'mem' },
+    body: z.strictObject({ text, memberId, role }),
+    bodyBytesMax: 131_072,
+    replies: { 200: effectReply },
   },
   save: {
     operation: 'rules.save',

@@ -125,15 +125,36 @@ export interface RuledRow {
 /** Where the policies' attributes of an Engagement stand in `listRuled`. */
 export const RULED_COLUMNS = { state: 'e.state', contacts: 'e.contact_ids', office: 'e.office_id' } as const;
 
-/** The newest engagements that both filters let through. */
-export function listRuled(
+type Filters = readonly Pick<RowFilter, 'strings' | 'values'>[];
+
+function all(filters: Filters): Statement {
+  return filters
+    .map((filter) => sql(filter.strings as unknown as TemplateStringsArray, ...filter.values))
+    .reduce((both, one) => sql`${both} and ${one}`, sql`true`);
+}
+
+export interface EffectRow {
+  readonly counted: string;
+  readonly before: string;
+  readonly after: string;
+  readonly loses: string;
+  readonly gains: string;
+}
+
+/** Counts, over the newest engagements that `seen` lets through, those that `before` and `after` let through. */
+export function countEffect(
   { tenantId }: TenantContext,
-  page: { filters: readonly Pick<RowFilter, 'strings' | 'values'>[]; limit: number },
-): Statement<RuledRow> {
-  const conditions = page.filters.map((filter) =>
-    sql(filter.strings as unknown as TemplateStringsArray, ...filter.values),
-  );
-  const permitted = conditions.reduce((all, one) => sql`${all} and ${one}`, sql`true`);
+  asked: { readonly seen: Filters; readonly before: Filters; readonly after: Filters; readonly limit: number },
+): Statement<EffectRow> {
+  return sql<EffectRow>`select count(*) as counted, count(*) filter (where s.before) as before,
+      count(*) filter (where s.after) as after, count(*) filter (where s.before and not s.after) as loses,
+      count(*) filter (where s.after and not s.before) as gains
+    from (select (${all(asked.before)}) as before, (${all(asked.after)}) as after from app.engagement e
+      where e.tenant_id = ${tenantId} and ${all(asked.seen)} order by e.id desc limit ${asked.limit}) s`;
+}
+
+/** The newest engagements that both filters let through. */
+export function listRuled({ tenantId }: TenantContext, page: { filters: Filters; limit: number }): Statement<RuledRow> {
   return sql<RuledRow>`select e.id, e.title, e.state, e.contact_ids, e.office_id from app.engagement e
-    where e.tenant_id = ${tenantId} and ${permitted} order by e.id desc limit ${page.limit}`;
+    where e.tenant_id = ${tenantId} and ${all(page.filters)} order by e.id desc limit ${page.limit}`;
 }

@@ -1,5 +1,6 @@
 import { bindRoutes, type RoomRoutes } from '../../platform/http/handler.ts';
 import { routes } from './contract.ts';
+import { effectOf } from './effect.ts';
 import { addOffice, placeEngagement, placePerson, readAll, saveRules, tryRules, type RulesDeps } from './service.ts';
 
 /** The room's handlers: request parts in, reply out. */
@@ -10,6 +11,10 @@ export function rulesRoutes(deps: RulesDeps): RoomRoutes {
     attempt: async (call) => {
       const { text, role } = call.body;
       return { status: 200, body: await tryRules(deps, call, { text, role, personId: call.ids['body.memberId'] }) };
+    },
+    effect: async (call) => {
+      const { text, role } = call.body;
+      return { status: 200, body: await effectOf(deps, call, { text, role, personId: call.ids['body.memberId'] }) };
     },
     save: async (call) => ({ status: 201, body: await saveRules(deps, call, call.body) }),
     addOffice: async (call) => {

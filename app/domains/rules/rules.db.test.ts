@@ -2,8 +2,12 @@ import { uuidV7, systemRandom, type Uuid } from '@auditrax/base';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { engagementReader } from '../engagements/reading.ts';
 import { engagementService, type CreateInput } from '../engagements/service.ts';
+import { createListSampler } from '../engagements/sampler.ts';
+import { engagementsLeft } from '../engagements/seeing.ts';
 import { openTestRoom, type TestPerson, type TestRoom } from '../engagements/testing/room.ts';
 import { evidenceService } from '../evidence/index.ts';
+import { effectOf } from './effect.ts';
+import type { TenantRules } from './narrowing.ts';
 import { insertRules } from './queries.ts';
 import { addOffice, placeEngagement, placePerson, readAll, saveRules, tryRules } from './service.ts';
 
@@ -176,6 +180,77 @@ describe('trying', () => {
   test('names the line of a fault', async () => {
     const asked = { text: '\n\nforbid (principal;', personId: auditor.caller.personId, role: 'auditor' as const };
     expect(await tryRules(room.deps, lead, asked)).toMatchObject({ problems: [{ line: 3 }], rows: [] });
+  });
+});
+
+describe('who loses what', () => {
+  const effect = (text: string, who = auditor) =>
+    effectOf(room.deps, lead, { text, personId: who.caller.personId, role: who.caller.role });
+
+  test('is counted for each person before a text is saved, and changes nothing', async () => {
+    await save('');
+    const client = room.harbour.person('client');
+    expect(await effect(OWN_OFFICE)).toEqual({
+      problems: [],
+      effect: { counted: 2, cut: false, before: 2, after: 1, loses: 1, gains: 0 },
+    });
+    expect((await effect(OWN_OFFICE, lead)).effect).toMatchObject({ before: 2, after: 2, loses: 0 });
+    expect((await effect(OWN_OFFICE, client)).effect).toMatchObject({ before: 0, after: 0, loses: 0 });
+    await save(OWN_OFFICE);
+    expect((await effect('')).effect).toMatchObject({ before: 1, after: 2, loses: 0, gains: 1 });
+    expect(await effect('forbid (')).toMatchObject({ problems: [{ line: 1 }], effect: null });
+    expect(await titles(auditor)).toEqual(['Ours']);
+    await save('');
+  });
+
+  test('agrees with the trial, row by row, for every text', async () => {
+    for (const text of [OWN_OFFICE, NOBODY, NO_LISTING, '']) {
+      const asked = { text, personId: auditor.caller.personId, role: 'auditor' as const };
+      const { rows } = await tryRules(room.deps, lead, asked);
+      const { effect: counted } = await effectOf(room.deps, lead, asked);
+      expect(counted).toMatchObject({
+        before: rows.filter(({ before }) => before).length,
+        after: rows.filter(({ after }) => after).length,
+        loses: rows.filter(({ before, after }) => before && !after).length,
+      });
+    }
+  });
+});
+
+describe('every list that goes by a compiled condition', () => {
+  /** A compiler that lets everything through, in place of the right one: for the engagements that a rule keeps. */
+  const broken = {
+    narrowing: async (about: Parameters<TenantRules['narrowing']>[0]) => {
+      const right = await room.deps.rules.narrowing(about);
+      const filter = () => ({ sql: 'true', parameters: [], strings: ['true'], values: [] });
+      return right && { ...right, filter };
+    },
+  };
+  const differed = () =>
+    room.rows<{ operation: string }>(
+      `select convert_from(leaf, 'UTF8')::jsonb #>> '{public,operation}' as operation from audit.entry
+       where type = 'access.decision-differed' and resource_id = '${theirs}'`,
+    );
+
+  test('is decided again by Cedar: what shows too much is seen, in the trail and on the page of the rules', async () => {
+    await save(OWN_OFFICE);
+    for (const [rules, count] of [
+      [room.deps.rules, 0],
+      [broken, 1],
+    ] as const) {
+      const deps = { ...room.deps, rules };
+      const trail = createListSampler(deps);
+      const left = await engagementsLeft(deps, trail)(auditor, [ours, theirs]);
+      await trail.idle();
+      expect([...left!].toSorted()).toEqual(count === 0 ? [ours] : [ours, theirs].toSorted());
+      expect(await differed()).toHaveLength(count);
+      const page = createListSampler(deps);
+      await readAll({ ...deps, look: page.look }, auditor);
+      await page.idle();
+      expect(await differed()).toHaveLength(2 * count);
+    }
+    await save('');
+    expect(await engagementsLeft(room.deps, createListSampler(room.deps))(auditor, [theirs])).toBeUndefined();
   });
 });
 

@@ -6,12 +6,13 @@ import { useMembers, useNames } from '../../shell/names.ts';
 import { roleWords } from '../../shell/session.tsx';
 import { StepUpDialog } from '../../shell/step-up.tsx';
 import { Button } from '../../ui/button.tsx';
-import { Empty, Notice, PageHead } from '../../ui/display.tsx';
+import { Empty, PageHead } from '../../ui/display.tsx';
 import { SelectField } from '../../ui/field.tsx';
 import { toast } from '../../ui/overlay.tsx';
 import { DataTable, type Column } from '../../ui/table.tsx';
 import { Ago } from '../../ui/time.tsx';
 import type { RuleProblem, RulesView, Trial } from './contract.ts';
+import { EffectOnAll } from './effect.page.tsx';
 import { Offices, rulesKey } from './offices.page.tsx';
 import { RuleEditor } from './rule-editor.page.tsx';
 import { TrialResult } from './trial.page.tsx';
@@ -83,11 +84,18 @@ function useTrial(text: string, onProblems: (problems: readonly RuleProblem[]) =
   return { result, error, busy, run, forget: () => setResult(null) };
 }
 
+type Asked = Parameters<typeof EffectOnAll>[0]['people'][number];
+
+/** Whom rules can be about: who is suspended sees nothing, and operators are no people of an organisation. */
+function peopleOf(members: ReturnType<typeof useMembers>): Asked[] {
+  return (members.data?.members ?? []).flatMap(({ id, label, role, state }) =>
+    role === 'operator' || state === 'suspended' ? [] : [{ id, label, role }],
+  );
+}
+
 function Try({ text, onProblems }: { text: string; onProblems: (problems: readonly RuleProblem[]) => void }) {
   const members = useMembers();
-  const people = (members.data?.members ?? []).filter(
-    ({ role, state }) => role !== 'operator' && state !== 'suspended',
-  );
+  const people = peopleOf(members);
   const [picked, setPicked] = useState<string | null>(null);
   const member = people.find(({ id }) => id === picked) ?? people.find(({ role }) => role === 'auditor') ?? people[0];
   const { result, error, busy, run } = useTrial(text, onProblems);
@@ -110,6 +118,7 @@ function Try({ text, onProblems }: { text: string; onProblems: (problems: readon
       </div>
       <Failure error={error} />
       {result && <TrialResult {...result} />}
+      <EffectOnAll key={text} text={text} people={people} onProblems={onProblems} />
     </section>
   );
 }
@@ -134,7 +143,7 @@ function versionColumns(
         </>
       ),
     },
-    { key: 'by', header: 'By', fit: true, cell: (row) => nameOf(row.writtenBy) },
+    { key: 'by', header: 'By', fit: true, priority: 2, cell: (row) => nameOf(row.writtenBy) },
     { key: 'at', header: 'Saved', fit: true, priority: 2, cell: (row) => <Ago at={row.writtenAt} /> },
     {
       key: 'take',
@@ -194,6 +203,21 @@ function SaveDialog(props: { text: string; view: RulesView; onClose: () => void 
   );
 }
 
+/** Beside the words that it helps to write. */
+function Vocabulary() {
+  return (
+    <details>
+      <summary>What a rule may speak of</summary>
+      <p className="prose muted">
+        <code>principal.role</code> (lead, auditor, client), <code>principal.office</code>, <code>resource.state</code>{' '}
+        (draft, fieldwork, review, final), <code>resource.contacts</code>, <code>resource.office</code>. Actions are{' '}
+        <code>Action::"see"</code> and <code>Action::"work"</code>, or any single one of them such as{' '}
+        <code>Action::"evidence.download"</code>.
+      </p>
+    </details>
+  );
+}
+
 function Rules({ view }: { view: RulesView }) {
   const [text, setText] = useState(view.text);
   const [problems, setProblems] = useState<readonly RuleProblem[]>([]);
@@ -207,6 +231,7 @@ function Rules({ view }: { view: RulesView }) {
     <>
       {text.trim() === '' && <Examples insert={write} />}
       <RuleEditor value={text} onChange={write} problems={problems} />
+      <Vocabulary />
       <div className="form__actions">
         <Button look="primary" disabled={!changed || problems.length > 0} onClick={() => setSaving(true)}>
           Save…
@@ -240,14 +265,6 @@ export function RulesPage() {
         <>
           <Rules key={rules.data.version} view={rules.data} />
           <Offices view={rules.data} />
-          <Notice title="What a rule may speak of">
-            <p>
-              <code>principal.role</code> (lead, auditor, client), <code>principal.office</code>,{' '}
-              <code>resource.state</code> (draft, fieldwork, review, final), <code>resource.contacts</code>,{' '}
-              <code>resource.office</code>. Actions are <code>Action::"see"</code> and <code>Action::"work"</code>, or
-              any single one of them such as <code>Action::"evidence.download"</code>.
-            </p>
-          </Notice>
         </>
       )}
     </>

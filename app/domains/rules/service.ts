@@ -1,7 +1,7 @@
 import { AppError, uuidV7, type Clock, type Json, type Random, type Uuid } from '@auditrax/base';
-import type { Explanation } from '@auditrax/policy';
+import type { Explanation, RowFilter } from '@auditrax/policy';
 import type { ScopedTransaction, TenantContext, TenantDoor } from '@auditrax/tenancy';
-import { auditFromCall, type AuditInput } from '../../platform/audit/index.ts';
+import { auditFromCall, changesOf, type AuditInput } from '../../platform/audit/index.ts';
 import type { Caller, StepUp } from '../../platform/http/handler.ts';
 import { stepUpAction, type RowPolicy } from '../access/index.ts';
 import type { Sealer } from '../keys/index.ts';
@@ -27,7 +27,18 @@ import {
 } from './queries.ts';
 import { readTenantRules, requireTenantRules } from './sandbox.ts';
 
+/** Decides some of what a list returned and withheld once more, see the sampler of the engagements. */
+export type LookAgain = (
+  who: { readonly caller: Caller; readonly requestId: string },
+  list: {
+    readonly operation: string;
+    readonly page: { readonly limit: number };
+    shown(): Promise<readonly Uuid[]>;
+  },
+) => void;
+
 export interface RulesDeps {
+  readonly look?: LookAgain;
   readonly door: TenantDoor;
   readonly sealer: Pick<Sealer, 'seal' | 'openText'>;
   readonly policy: RowPolicy;
@@ -44,20 +55,36 @@ export interface Asker {
   stepUp(action: Json): Promise<StepUp>;
 }
 
-const READ = 'engagements.read';
+/** What seeing an engagement is called. */
+export const READ = 'engagements.read';
 
-/** The newest engagements that the asker may see themselves: a trial must not show a lead more than the house does. */
-async function visibleRows(deps: RulesDeps, who: Asker): Promise<RuledRow[]> {
-  const context = who.caller.tenant;
+/** What the asker may see themselves: a trial must not show a lead more than the house does. */
+export async function visibleFilters(deps: RulesDeps, who: Asker): Promise<RowFilter[]> {
   const narrowing = await inForce(deps, who, who.caller);
-  const filters = [
-    deps.policy.filter(READ, who.caller, { type: 'Engagement', columns: RULED_COLUMNS, idColumn: 'e.id' }),
-  ];
-  if (narrowing !== undefined) filters.push(narrowing.filter(READ, RULED_COLUMNS));
-  return deps.door.scoped(context, listRuled(context, { filters, limit: TRIED_MAX }));
+  const product = deps.policy.filter(READ, who.caller, {
+    type: 'Engagement',
+    columns: RULED_COLUMNS,
+    idColumn: 'e.id',
+  });
+  return narrowing === undefined ? [product] : [product, narrowing.filter(READ, RULED_COLUMNS)];
 }
 
-async function inForce(deps: RulesDeps, who: Asker, caller: Caller): Promise<Narrowing | undefined> {
+/** The newest engagements that the asker may see. */
+async function visibleRows(deps: RulesDeps, who: Asker): Promise<RuledRow[]> {
+  const context = who.caller.tenant;
+  const rows = async (): Promise<RuledRow[]> =>
+    deps.door.scoped(context, listRuled(context, { filters: await visibleFilters(deps, who), limit: TRIED_MAX }));
+  const found = await rows();
+  deps.look?.(who, {
+    operation: READ,
+    page: { limit: TRIED_MAX },
+    shown: async () => (await rows()).map(({ id }) => id),
+  });
+  return found;
+}
+
+/** The rules in force for a person of the asker's organisation. */
+export async function inForce(deps: RulesDeps, who: Asker, caller: Caller): Promise<Narrowing | undefined> {
   const context = who.caller.tenant;
   const [standing] = await deps.door.scoped(context, readStanding(context, caller.personId));
   return deps.rules.narrowing({
@@ -198,6 +225,7 @@ export async function saveRules(
   const id = uuidV7(deps.clock, deps.random);
   const version = stored + 1;
   const restores = await restoredVersion(deps, context, { rows: rows.slice(1), text: input.text });
+  const before = rows[0] === undefined ? null : await openRules(deps, context, rows[0]);
   const text = await deps.sealer.seal({ context, field: 'app.access_rules.text', rowId: id, value: input.text });
   const writtenAt = new Date(deps.clock.nowMs());
   await deps.door.transaction(context, async (tx) => {
@@ -210,7 +238,7 @@ export async function saveRules(
       outcome: 'allowed',
       stepUpHash: stepUp.assertionHash,
       public: { version, restores: restores ?? 0, characters: input.text.length },
-      disclosures: { text: input.text },
+      disclosures: changesOf({ text: before }, { text: input.text }),
     });
   });
   return { version };

@@ -9,13 +9,26 @@ function verdictOf({ before, after }: TriedRow): string {
 
 const look = (row: TriedRow): string => (row.before === row.after ? 'asserted' : row.after ? 'proven' : 'failing');
 
+/** Of an exception, which begins so: it is what holds that keeps the rule away. */
+const EXCEPTION = 'not: ';
+
+function Because({ text }: { text: string }) {
+  const isException = text.startsWith(EXCEPTION);
+  return (
+    <>
+      , {isException ? 'as this holds' : 'as this does not hold'}:{' '}
+      <code>{isException ? text.slice(EXCEPTION.length) : text}</code>
+    </>
+  );
+}
+
 function Why({ why }: { why: TriedRow['why'] }) {
   return (
     <ul className="ruled__why">
       {why.map(({ id, effect, applied, failed }) => (
         <li key={`${id} ${effect}`}>
-          <code>{id}</code> {applied ? (effect === 'permit' ? 'allows it' : 'takes it away') : 'does not apply: '}
-          {!applied && failed.map((text) => <code key={text}>{text}</code>)}
+          <code>{id}</code> {applied ? (effect === 'permit' ? 'allows it' : 'takes it away') : 'does not apply'}
+          {!applied && failed.map((text) => <Because key={text} text={text} />)}
         </li>
       ))}
       {why.length === 0 && <li>No rule comes near.</li>}
@@ -29,7 +42,14 @@ const columns: readonly Column<TriedRow>[] = [
     header: 'Engagement',
     main: true,
     sort: (row) => row.title,
-    cell: (row) => row.title,
+    cell: (row) => (
+      <>
+        {row.title}
+        <div className="ruled__under">
+          <Why why={row.why} />
+        </div>
+      </>
+    ),
   },
   {
     key: 'verdict',
@@ -45,6 +65,7 @@ const columns: readonly Column<TriedRow>[] = [
 export function TrialResult({ trial, label }: { trial: Trial; label: string }) {
   const lost = trial.rows.filter(({ before, after }) => before && !after).length;
   const won = trial.rows.filter(({ before, after }) => !before && after).length;
+  const changes = [...(lost > 0 ? [`loses ${lost}`] : []), ...(won > 0 ? [`gains ${won}`] : [])];
   return (
     <>
       <Notice
@@ -52,7 +73,7 @@ export function TrialResult({ trial, label }: { trial: Trial; label: string }) {
         title={
           lost + won === 0
             ? `Nothing changes for ${label}`
-            : `${label} loses ${lost} and gains ${won} of ${trial.rows.length} engagements`
+            : `${label} ${changes.join(' and ')} of ${trial.rows.length} engagements`
         }
       >
         <p>Tried on the newest engagements that you see yourself. Nothing was changed.</p>

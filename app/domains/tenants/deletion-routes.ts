@@ -1,26 +1,16 @@
-import type { Json, Uuid } from '@auditrax/base';
+import type { Uuid } from '@auditrax/base';
 import { bindRoutes, type Call, type RoomRoutes } from '../../platform/http/handler.ts';
-import { stepUpAction } from '../access/index.ts';
+import { confirmer } from '../access/index.ts';
 import { certificateDigest } from './certificate.ts';
 import { deletionRoutes as contract, inventoryShape, type ShownDeletion } from './deletion-contract.ts';
 import * as service from './deletion.ts';
-import type { DeletionDeps, KnownDeletion, Operator } from './deletion.ts';
+import type { DeletionDeps, KnownDeletion } from './deletion.ts';
 import { DELETION_MACHINE } from './states.ts';
-
-type Asked = Pick<Call, 'caller' | 'requestId' | 'stepUp'>;
-
-/** Verifies the passkey's confirmation of exactly this, before anything is looked at. */
-async function confirmed(
-  call: Asked,
-  operation: string,
-  input: Readonly<Record<string, Json | undefined>>,
-): Promise<Operator> {
-  const stepUp = await call.stepUp(stepUpAction(call.caller, operation, input));
-  return { caller: call.caller, requestId: call.requestId, stepUp };
-}
+import { deletionSubjects } from './step-up-subjects.ts';
 
 /** Deleting a tenant, as routes of the issuer. */
 export function deletionRoutes(deps: DeletionDeps): RoomRoutes {
+  const confirmed = confirmer({ subjects: deletionSubjects(deps) });
   const delay = {
     seconds: Math.max(1, Math.round(deps.delayMs / 1000)),
     isShortened: deps.delayMs < service.DELETION_DELAY_MS,
@@ -37,13 +27,14 @@ export function deletionRoutes(deps: DeletionDeps): RoomRoutes {
       return { status: 200 as const, body: { deletions: known.map((one) => present(call, one)), delay } };
     },
     async propose(call) {
-      const who = await confirmed(call, 'tenants.propose-deletion', call.body);
+      const who = await confirmed(call, 'tenants.propose-deletion', { input: call.body });
       const made = await service.proposeDeletion(deps, who, call.body.slug);
       return { status: 201 as const, body: { deletion: present(call, made) } };
     },
     async confirm(call) {
-      const who = await confirmed(call, 'tenants.confirm-deletion', { ...call.params, ...call.body });
       const id = call.ids['params.deletionId'];
+      const input = { ...call.params, ...call.body };
+      const who = await confirmed(call, 'tenants.confirm-deletion', { input, ids: { deletionId: id } });
       const changed = await service.confirmDeletion(deps, who, { id, slug: call.body.slug });
       return { status: 200 as const, body: { deletion: present(call, changed) } };
     },

@@ -1,5 +1,6 @@
 import { AppError, uuidV4, type Json } from '@auditrax/base';
 import type { TenantContext } from '@auditrax/tenancy';
+import { deleteConnectionIndexOf } from '../connections/index.ts';
 import { closeSessionsOf, deleteCredentialIndexOf, deleteLinksOf, type IdentityDeps } from '../identity/index.ts';
 import {
   kekRefsOf,
@@ -141,6 +142,7 @@ async function endAccess(deps: DestructionDeps, { subject, context }: Run): Prom
       await closeSessionsOf(deps, tx, { memberId: id, reason: 'tenant-deleted', actor: ISSUER });
     }
     await tx.query(deleteCredentialIndexOf(subject.id));
+    await tx.query(deleteConnectionIndexOf(subject.id));
   });
 }
 

@@ -13,6 +13,7 @@ import type { DeletionDeps } from './deletion.ts';
 import { FAILED_RETRY_MS, runDueDeletions, type DestructionDeps } from './deletion-run.ts';
 import { everyTenant } from './queries.ts';
 import { createTenant } from './service.ts';
+import { deletionSubjects, moveSubjects } from './step-up-subjects.ts';
 import { DELETION_EVENTS, DELETION_MACHINE, DELETION_STATES } from './states.ts';
 import { type Enrolled, type SeededIssuer, startSeededIssuer } from './testing/seeded-issuer.ts';
 
@@ -99,6 +100,32 @@ describe('T1: two different operators, and a delay', () => {
     );
     await expect(forged).rejects.toThrow(/deletion_two_people/);
     expect((await stateOf('same-person')).state).toBe('proposed');
+  });
+
+  it('what is confirmed with the passkey holds the proposal as the database has it, and changes with it', async () => {
+    const { id } = await proposed('shown');
+    const facts = () => {
+      const question = { ...asks(second), ids: { deletionId: id }, input: {} };
+      return deletionSubjects(deps)['tenants.confirm-deletion']!(question);
+    };
+    const before = await facts();
+    expect(before).toMatchObject({
+      name: 'The shown',
+      state: 'proposed',
+      proposedBy: first.personId,
+      'destroys people': 0,
+    });
+    await deletion.confirmDeletion(deps, asks(second), { id, slug: 'shown' });
+    expect(await facts()).toMatchObject({ state: 'confirmed' });
+    await deletion.cancelDeletion(deps, asks(first), id);
+    expect(await facts()).toEqual({ ...before, state: 'cancelled' });
+    const unknown = { ...asks(second), ids: { deletionId: first.personId }, input: {} };
+    await expect(deletionSubjects(deps)['tenants.confirm-deletion']!(unknown)).rejects.toThrow(withCode('not_found'));
+    const moves = moveSubjects({ system: house.deps.system, placer: { regions: () => [] } as never });
+    expect(await moves['tenants.move']!({ ...asks(first), ids: {}, input: { slug: 'shown' } })).toMatchObject({
+      name: 'The shown',
+      from: 'shared/home',
+    });
   });
 
   it('another name typed, an unknown deletion, a second proposal and an old one are refused', async () => {

@@ -8,5 +8,6 @@ export { placementRoutes } from './placement-routes.ts';
 export type { Placer, Region } from './placer.ts';
 export { problems } from './errors.ts';
 export { tenantsRoutes } from './routes.ts';
+export { deletionSubjects, moveSubjects } from './step-up-subjects.ts';
 export { seedFoundation, seedSample, type SeedResult } from './seed.ts';
 export { everyTenant } from './queries.ts';

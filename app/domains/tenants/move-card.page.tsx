@@ -2,7 +2,7 @@ import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { Button } from '../../ui/button.tsx';
 import { Facts, Notice, Stages } from '../../ui/display.tsx';
 import { toast } from '../../ui/overlay.tsx';
-import { Progress } from '../../ui/progress.tsx';
+import { bytesText, Progress } from '../../ui/progress.tsx';
 import { Ago, utcText } from '../../ui/time.tsx';
 import { request, saveFile } from '../../shell/api.ts';
 import { Failure } from '../../shell/failure.tsx';
@@ -59,9 +59,18 @@ function Proof({ move }: { move: Move }) {
   const rows = move.proof.reduce((sum, table) => sum + table.rows, 0);
   const save = () =>
     saveFile({
-      blob: new Blob([JSON.stringify({ move: move.id, from: move.from, to: move.to, tables: move.proof }, null, 2)], {
-        type: 'application/json',
-      }),
+      blob: new Blob(
+        [
+          JSON.stringify(
+            { move: move.id, from: move.from, to: move.to, tables: move.proof, files: move.files },
+            null,
+            2,
+          ),
+        ],
+        {
+          type: 'application/json',
+        },
+      ),
       name: `move-${move.tenant.slug}.json`,
     });
   return (
@@ -72,6 +81,14 @@ function Proof({ move }: { move: Move }) {
             'Rows that arrived',
             `${new Intl.NumberFormat('en').format(rows)} in ${move.proof.length} tables, each the same on both sides`,
           ],
+          ...(move.files === null
+            ? []
+            : [
+                [
+                  'Evidence files that arrived',
+                  `${new Intl.NumberFormat('en').format(move.files.count)}, ${bytesText(move.files.bytes)} as stored, each the same on both sides`,
+                ] as const,
+              ]),
           ['Read-only for', durationText(move.frozenMs)],
         ]}
       />

@@ -2,6 +2,7 @@ import type { Json, Uuid } from '@auditrax/base';
 import { sql, type Statement } from '@auditrax/tenancy';
 import type { MoveState } from './move-states.ts';
 import type { PlaceKind } from './placement-contract.ts';
+import type { ProofRow } from './placer.ts';
 
 export interface MoveRow {
   readonly id: Uuid;
@@ -14,7 +15,7 @@ export interface MoveRow {
   readonly requested_by: Uuid;
   readonly requested_at: Date;
   readonly ended_at: Date | null;
-  readonly proof: Readonly<Record<string, { readonly rows: number; readonly sha256: string }>> | null;
+  readonly proof: Readonly<Record<string, ProofRow>> | null;
   readonly frozen_ms: number | null;
   readonly failure: string | null;
 }

@@ -61,13 +61,20 @@ async function runMove(deps: MoveRunDeps, operator: SubjectRow, row: MoveRow): P
     return;
   }
   const proofSha256 = certificateDigest(report.proof);
-  const told = { ...facts, rows: rowsOf(report), frozenMs: report.frozenMs, proofSha256 };
+  const told = {
+    ...facts,
+    rows: rowsOf(report),
+    files: report.proof['files']?.rows ?? 0,
+    frozenMs: report.frozenMs,
+    proofSha256,
+  };
   // First where the tenant's own people read it, in the new place: it is the proof that the place takes entries.
   await tellTenant(deps, subject, told);
   await step('finish', { type: 'tenant.moved', facts: told, report });
 }
 
-const rowsOf = (report: MoveReport): number => Object.values(report.proof).reduce((sum, { rows }) => sum + rows, 0);
+const rowsOf = ({ proof: { files: _files, ...tables } }: MoveReport): number =>
+  Object.values(tables).reduce((sum, { rows }) => sum + rows, 0);
 
 interface Step {
   readonly type: 'tenant.move-begun' | 'tenant.move-stopped' | 'tenant.move-failed' | 'tenant.moved';

@@ -75,6 +75,7 @@ export async function openTenant(deps: OpeningDeps, who: Operator, input: Openin
       outcome: 'allowed',
       requestId: who.requestId,
       public: { role: 'lead' },
+      personal: { subject: id, values: { 'new.label': input.leadLabel } },
     });
     return issueLink(deps, tx, { kind: 'enrol', memberId: id, actor: { service: 'issuer' } });
   });

@@ -30,7 +30,7 @@ export function PlaceField({
       {choices.length > 1 ? (
         <SelectField
           label="Region"
-          help="As the customer chose it. Sealed evidence files stay with the house; rows live there and nowhere else."
+          help="As the customer chose it. Rows, files of evidence and the log live there and nowhere else."
           value={value.region}
           choices={choices}
           onChange={(region) => onChange({ ...value, region })}

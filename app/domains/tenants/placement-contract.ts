@@ -40,6 +40,8 @@ const move = z.strictObject({
   frozenMs: count.nullable(),
   /** Rows and SHA-256 of each table, the same on both sides before the place was switched. */
   proof: z.array(z.strictObject({ table: z.string(), rows: count, sha256: z.string() })).nullable(),
+  /** The same of evidence files, when they changed their region: how many, their length as stored, and SHA-256. */
+  files: z.strictObject({ count, bytes: count, sha256: z.string() }).nullable(),
   failure: z.string().nullable(),
   mayCancel: z.boolean(),
 });

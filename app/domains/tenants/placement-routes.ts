@@ -1,25 +1,17 @@
-import type { Json } from '@auditrax/base';
 import { bindRoutes, type Call, type RoomRoutes } from '../../platform/http/handler.ts';
-import { stepUpAction } from '../access/index.ts';
-import type { Operator } from './deletion.ts';
+import { confirmer } from '../access/index.ts';
 import { MOVE_MACHINE } from './move-states.ts';
 import * as moving from './moving.ts';
 import type { KnownMove, MovingDeps } from './moving.ts';
 import { openTenant, type OpeningDeps } from './opening.ts';
 import { PLACE_KINDS, placementRoutes as contract, type ShownMove } from './placement-contract.ts';
+import { moveSubjects } from './step-up-subjects.ts';
 
 export type PlacementDeps = MovingDeps & OpeningDeps;
 
-type Asked = Pick<Call, 'caller' | 'requestId' | 'stepUp'>;
-
-/** Verifies the passkey's confirmation of exactly this, before anything is looked at. */
-async function confirmed(call: Asked, operation: string, input: Readonly<Record<string, Json>>): Promise<Operator> {
-  const stepUp = await call.stepUp(stepUpAction(call.caller, operation, input));
-  return { caller: call.caller, requestId: call.requestId, stepUp };
-}
-
 /** Creating and moving tenants, as routes of the issuer. `onMove` is called when a move waits to be carried out. */
 export function placementRoutes(deps: PlacementDeps & { readonly onMove: () => void }): RoomRoutes {
+  const confirmed = confirmer({ subjects: moveSubjects(deps) });
   const present = (call: Pick<Call, 'caller'>, known: KnownMove) => shown(deps, call, known);
   return bindRoutes(contract, {
     async places() {
@@ -31,7 +23,8 @@ export function placementRoutes(deps: PlacementDeps & { readonly onMove: () => v
       return { status: 200 as const, body: { regions } };
     },
     async create(call) {
-      const who = await confirmed(call, 'tenants.create', call.body);
+      // It names the first lead, whose name is kept in their own organisation alone.
+      const who = await confirmed(call, 'tenants.create', { input: call.body, hashOnly: true });
       const opened = await openTenant(deps, who, call.body);
       const { slug, name, place } = call.body;
       return { status: 201 as const, body: { tenant: { slug, name }, place, ...opened } };
@@ -41,7 +34,7 @@ export function placementRoutes(deps: PlacementDeps & { readonly onMove: () => v
       return { status: 200 as const, body: { moves: known.map((one) => present(call, one)) } };
     },
     async move(call) {
-      const who = await confirmed(call, 'tenants.move', call.body);
+      const who = await confirmed(call, 'tenants.move', { input: call.body });
       const made = await moving.requestMove(deps, who, call.body);
       deps.onMove();
       return { status: 201 as const, body: { move: present(call, made) } };
@@ -52,6 +45,15 @@ export function placementRoutes(deps: PlacementDeps & { readonly onMove: () => v
       return { status: 200 as const, body: { move: present(call, changed) } };
     },
   });
+}
+
+function shownProof(proof: KnownMove['row']['proof']): Pick<ShownMove, 'proof' | 'files'> {
+  if (proof === null) return { proof: null, files: null };
+  const { files, ...tables } = proof;
+  return {
+    proof: Object.entries(tables).map(([table, { rows, sha256 }]) => ({ table, rows, sha256 })),
+    files: files === undefined ? null : { count: files.rows, bytes: files.bytes ?? 0, sha256: files.sha256 },
+  };
 }
 
 function shown(deps: PlacementDeps, call: Pick<Call, 'caller'>, { row, subject, progress }: KnownMove): ShownMove {
@@ -75,10 +77,7 @@ function shown(deps: PlacementDeps, call: Pick<Call, 'caller'>, { row, subject, 
             updatedAt: progress.updated_at.toISOString(),
           },
     frozenMs: row.frozen_ms,
-    proof:
-      row.proof === null
-        ? null
-        : Object.entries(row.proof).map(([table, { rows, sha256 }]) => ({ table, rows, sha256 })),
+    ...shownProof(row.proof),
     failure: row.failure,
     mayCancel: 'to' in MOVE_MACHINE[row.state].cancel,
   };

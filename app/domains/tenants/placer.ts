@@ -8,9 +8,12 @@ export interface Region {
   readonly isHome: boolean;
 }
 
+/** What is the same on both sides: a table's rows, or the tenant's files with their length. */
+export type ProofRow = { readonly rows: number; readonly sha256: string; readonly bytes?: number };
+
 /** What a finished move has shown. */
 export interface MoveReport {
-  readonly proof: Readonly<Record<string, { rows: number; sha256: string }>>;
+  readonly proof: Readonly<Record<string, ProofRow>>;
   /** How long nothing could be written for the tenant, in milliseconds. */
   readonly frozenMs: number;
 }

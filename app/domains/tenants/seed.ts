@@ -113,6 +113,7 @@ async function findOrMakePerson(
     outcome: 'allowed',
     requestId: context.requestId,
     public: { role: wanted.role },
+    personal: { subject: id, values: { 'new.label': wanted.label } },
   });
   return { id, made: true };
 }

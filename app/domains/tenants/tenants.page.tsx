@@ -126,6 +126,7 @@ function columnsFor(under: UnderWayNow, ask: (asked: Asked) => void): readonly C
     {
       key: 'deletion',
       header: 'Deletion',
+      priority: 2,
       fit: true,
       cell: (row) => {
         const deletion = running.get(row.slug);
@@ -230,18 +231,21 @@ export function TenantsPage() {
       <Failure error={tenants.error ?? deletions.error ?? moves.error} />
       <UnderWay moves={moving} deletions={deletions.data} />
       {!tenants.error && (
-        <DataTable
-          label="Organisations hosted here"
-          columns={columnsFor(under, setAsked)}
-          rows={tenants.data?.tenants}
-          rowKey={(row) => row.slug}
-          whole
-          empty={
-            <Empty title="No organisation yet">
-              <p>Create the first one: you choose where it lives, its first lead gets a link.</p>
-            </Empty>
-          }
-        />
+        <section className="section" aria-labelledby="everybody">
+          <h2 id="everybody">Everybody here</h2>
+          <DataTable
+            label="Organisations hosted here"
+            columns={columnsFor(under, setAsked)}
+            rows={tenants.data?.tenants}
+            rowKey={(row) => row.slug}
+            whole
+            empty={
+              <Empty title="No organisation yet">
+                <p>Create the first one: you choose where it lives, its first lead gets a link.</p>
+              </Empty>
+            }
+          />
+        </section>
       )}
       <Ended moves={ended} deletions={all.filter(({ state }) => OVER.has(state))} />
       {asked?.kind === 'delete' && <ProposeDeletion slug={asked.tenant.slug} onClose={close} />}

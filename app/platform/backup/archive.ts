@@ -1,6 +1,15 @@
 import { spawn } from 'node:child_process';
 import { hkdfSync } from 'node:crypto';
-import { createReadStream, createWriteStream, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  createReadStream,
+  createWriteStream,
+  existsSync,
+  openSync,
+  readFileSync,
+  readSync,
+  writeFileSync,
+} from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -34,10 +43,10 @@ const LEFT_OUT = [
 
 /** Of the file that holds one region's part. */
 const PART_MAGIC = Buffer.from('AXR1');
-/** In the archive: which regions have a file of their own. */
+/** In the archive: which regions have a file of their own, as `Part`. */
 const PARTS_FILE = 'supervisor/backup-regions.json';
 
-export type BackupCode = 'backup_malformed' | 'backup_failed' | 'restore_not_empty';
+export type BackupCode = 'backup_malformed' | 'backup_failed' | 'restore_not_empty' | 'restore_place_missing';
 
 export interface BackupPlace {
   readonly statePath: string;
@@ -45,15 +54,35 @@ export interface BackupPlace {
 }
 
 /** What lies in another region, and is kept in a file of its own so that it need never leave it. */
-export interface RegionFolder {
+export interface RegionFolders {
   readonly region: string;
-  /** Below the state folder. */
-  readonly folder: string;
+  /** Below the state folder; that of the database server first. */
+  readonly folders: readonly string[];
+  /** In their place: one folder elsewhere, on a disk of that region, whole. */
+  readonly outside?: string;
 }
+
+/** Where the folders outside the state folder lie, by region. */
+export type OutsideFolders = ReadonlyMap<string, string>;
+
+/** A region with a file of its own; `outside` when its folder is not one of the state folder's. */
+type Part = string | { readonly region: string; readonly outside: true };
 
 /** The file of one region's part, beside the backup's own when it is written and when it is restored. */
 export function partFile(file: string, region: string): string {
   return `${file}.${region}`;
+}
+
+/** True for a file that begins as a backup or as a part of one; nothing else of it is looked at. */
+export function isBackupFile(path: string): boolean {
+  const handle = openSync(path, 'r');
+  try {
+    const front = Buffer.alloc(MAGIC.length);
+    readSync(handle, front, 0, front.length, 0);
+    return front.equals(MAGIC) || front.equals(PART_MAGIC);
+  } finally {
+    closeSync(handle);
+  }
 }
 
 function archiveKey(rootKey: Uint8Array, salt: Uint8Array): Buffer {
@@ -115,28 +144,36 @@ function partSeal(rootKey: Uint8Array, region: string, whole: Buffer): { key: Bu
 
 /**
  * Writes the whole state folder of a stopped house to one file: `AXB1 | u32 length | key ring | salt | chunked message`,
- * and the folder of each other region to a file of its own (`partFile`). The archives are encrypted under the ring's root
+ * and the folders of each other region to a file of its own (`partFile`). The archives are encrypted under the ring's root
  * key, which only the recovery key can give back; the root key itself is not in them. The backup's own file appears last,
  * when everything is on disk. Throws `backup_failed`.
  */
 export async function writeBackup(
-  place: BackupPlace & { readonly rootKey: Uint8Array; readonly regions?: readonly RegionFolder[] },
+  place: BackupPlace & { readonly rootKey: Uint8Array; readonly regions?: readonly RegionFolders[] },
   random: Random,
 ): Promise<void> {
   const { statePath, file, rootKey, regions = [] } = place;
+  if (new Set(regions.map(({ region }) => region)).size !== regions.length)
+    throw new AppError<BackupCode>('backup_failed', 'two regions have one name: their parts would be one file');
   const ring = readFileSync(join(statePath, 'keys/key-ring'));
   const salt = Buffer.from(random.bytes(SALT_BYTES));
   const length = Buffer.alloc(RING_LENGTH_BYTES);
   length.writeUInt32BE(ring.length);
-  writeFileSync(join(statePath, PARTS_FILE), JSON.stringify(regions.map(({ region }) => region)), { mode: 0o600 });
+  const parts = regions.map(({ region, outside }): Part =>
+    outside === undefined ? region : { region, outside: true },
+  );
+  writeFileSync(join(statePath, PARTS_FILE), JSON.stringify(parts), { mode: 0o600 });
   try {
-    for (const { region, folder } of regions) {
+    for (const { region, folders, outside } of regions) {
       const seal = { ...partSeal(rootKey, region, salt), salt: Buffer.from(random.bytes(SALT_BYTES)) };
-      const content = { names: [`./${folder}`], leftOut: serverLeavings(`./${folder}`) };
-      await writeArchive({ statePath, file: partFile(file, region) }, seal, content);
+      const content = {
+        names: outside === undefined ? folders.map((folder) => `./${folder}`) : ['.'],
+        leftOut: folders.flatMap((folder) => serverLeavings(`./${folder}`)),
+      };
+      await writeArchive({ statePath: outside ?? statePath, file: partFile(file, region) }, seal, content);
     }
     const seal = { key: archiveKey(rootKey, salt), salt, context: Buffer.concat([MAGIC, length, ring]) };
-    const elsewhere = regions.map(({ folder }) => `./${folder}`);
+    const elsewhere = regions.flatMap(({ folders }) => folders.map((folder) => `./${folder}`));
     await writeArchive(place, seal, { names: ['.'], leftOut: [...LEFT_OUT, ...elsewhere] });
   } catch (error) {
     for (const { region } of regions) await rm(partFile(file, region), { force: true });
@@ -215,6 +252,17 @@ async function unpackArchive(statePath: string, { file, key, context, offset }: 
   }
 }
 
+/** Where a part is unpacked to. Throws `restore_place_missing` for one that nobody has named a folder for. */
+function placeOf(part: Part, statePath: string, outside: OutsideFolders): { region: string; statePath: string } {
+  if (typeof part === 'string') return { region: part, statePath };
+  const folder = outside.get(part.region);
+  if (folder !== undefined) return { region: part.region, statePath: folder };
+  throw new AppError<BackupCode>(
+    'restore_place_missing',
+    `region ${part.region} keeps its evidence files outside the state folder: name it with its folder in AUDITRAX_REGIONS_FILE; nothing was restored`,
+  );
+}
+
 /** The part of another region, which has to lie beside the backup. */
 async function unpackPart(
   place: BackupPlace,
@@ -249,17 +297,24 @@ async function unpackPart(
 /**
  * Unpacks a backup, and the parts of other regions beside it, into an empty state folder and returns the sealed ring,
  * which the caller opens under a new root key. Every byte is authenticated before it is unpacked; on any fault the folder
- * holds nothing usable. Throws `backup_malformed`, and what the recovery key can throw (`recovery_key_malformed`,
+ * holds nothing usable. `outside` names the empty folders of regions that keep theirs elsewhere; on a fault whoever
+ * called empties them. Throws `backup_malformed`, `restore_place_missing`, and what the recovery key can throw (`recovery_key_malformed`,
  * `recovery_key_mismatch`).
  */
-export async function unpackBackup(place: BackupPlace, recoveryKey: string): Promise<Buffer> {
+export async function unpackBackup(
+  place: BackupPlace & { readonly outside?: OutsideFolders },
+  recoveryKey: string,
+): Promise<Buffer> {
   const head = await readHead(place.file);
   const rootKey = recoverRootKey(head.ring, recoveryKey);
   try {
     await unpackArchive(place.statePath, { file: place.file, key: archiveKey(rootKey, head.salt), ...head });
     const list = join(place.statePath, PARTS_FILE);
-    const regions = existsSync(list) ? (JSON.parse(readFileSync(list, 'utf8')) as string[]) : [];
-    for (const region of regions) await unpackPart(place, region, { rootKey, whole: head.salt });
+    const parts = existsSync(list) ? (JSON.parse(readFileSync(list, 'utf8')) as Part[]) : [];
+    for (const part of parts) {
+      const { region, statePath } = placeOf(part, place.statePath, place.outside ?? new Map());
+      await unpackPart({ statePath, file: place.file }, region, { rootKey, whole: head.salt });
+    }
     await rm(list, { force: true });
   } finally {
     rootKey.fill(0);

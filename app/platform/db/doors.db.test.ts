@@ -37,6 +37,30 @@ describe('T7: the tenant door', () => {
     expect(rows).toEqual([{ n: 1, body: 'note 1/1', data: { a: 1 }, at: new Date(5), bytes: Buffer.from([1, 2]) }]);
   });
 
+  test('reads a statement that comes again by the columns it was described with, or not at all', async () => {
+    const alone = openAsWorkspace(database, { poolSize: 1 });
+    await admin.query(`create table app.wide (tenant_id uuid not null, id uuid not null, a text, primary key (tenant_id, id));
+      grant select, insert on app.wide to ax_workspace; select platform.protect_tenant_table('app.wide')`);
+    const read = () => alone.doors.tenant.scoped(one, sql`select * from app.wide where tenant_id = ${one.tenantId}`);
+    const write = (id: number) =>
+      alone.doors.tenant.scoped(
+        one,
+        sql`insert into app.wide (tenant_id, id, a) values (${one.tenantId}, ${numberedUuid(id)}, ${'x'})`,
+      );
+    try {
+      expect([await write(1), await write(2), await write(3)]).toEqual([[], [], []]);
+      const row = { tenant_id: one.tenantId, id: numberedUuid(1), a: 'x' };
+      for (let round = 0; round < 3; round += 1) expect((await read())[0]).toEqual(row);
+      await admin.query(`alter table app.wide add column b integer default 7`);
+      await expect(read()).rejects.toThrow(code('database_failed'));
+      for (let round = 0; round < 3; round += 1) expect((await read())[0]).toEqual({ ...row, b: 7 });
+    } finally {
+      await alone.doors.close();
+      await admin.query('drop table app.wide');
+      await admin.query(`delete from platform.table_rule where table_name = 'app.wide'`);
+    }
+  });
+
   test('T8: a foreign parameter is refused before the database is asked, and recorded before the error', async () => {
     const log: string[] = [];
     const slow = openAsWorkspace(database, {
@@ -200,6 +224,78 @@ describe('T10: a transaction', () => {
 
   test('without a statement does nothing', async () => {
     expect(await doors.tenant.transaction(one, () => Promise.resolve(5))).toBe(5);
+  });
+});
+
+describe('T36: a deferred statement', () => {
+  afterAll(() => admin.query(`delete from app.note where body like 'late %'`));
+
+  const put = (id: number, n: number) =>
+    sql`insert into app.note (tenant_id, id, n, body) values (${one.tenantId}, ${numberedUuid(id)}, ${n}, ${`late ${n}`})`;
+  const late = () =>
+    doors.tenant.scoped(
+      one,
+      sql<{ n: number }>`select n from app.note where tenant_id = ${one.tenantId} and body like ${'late %'}`,
+    );
+
+  test('travels with the next statement, in its order, and with the commit', async () => {
+    const seen = await doors.tenant.transaction(one, async (tx) => {
+      await tx.defer(put(900_001, 1));
+      await tx.defer(put(900_002, 2));
+      await tx.defer(put(900_003, 3));
+      const rows = await tx.query(
+        sql<{
+          n: number;
+        }>`select n from app.note where tenant_id = ${one.tenantId} and body like ${'late %'} order by n`,
+      );
+      await tx.defer(put(900_004, 4));
+      return rows.map(({ n }) => n);
+    });
+    expect(seen).toEqual([1, 2, 3]);
+    expect(await late()).toHaveLength(4);
+  });
+
+  test('alone is committed like any other', async () => {
+    const before = await late();
+    await doors.tenant.transaction(one, (tx) => tx.defer(put(900_005, 5)));
+    expect(await late()).toHaveLength(before.length + 1);
+  });
+
+  test('that fails takes everything with it, at the commit or at the next statement, and leaves a clean connection', async () => {
+    const alone = openAsWorkspace(database, { poolSize: 1 });
+    try {
+      const before = await late();
+      const twice = (after: boolean) =>
+        alone.doors.tenant.transaction(one, async (tx) => {
+          await tx.query(put(900_010, 10));
+          await tx.defer(put(900_010, 11));
+          if (after)
+            await tx.query(sql`select n from app.note where tenant_id = ${one.tenantId}`).catch(() => undefined);
+        });
+      for (const after of [false, true, false]) {
+        await expect(twice(after)).rejects.toThrow(code('database_unique'));
+        expect(
+          await alone.doors.tenant.scoped(
+            one,
+            sql`select n from app.note where tenant_id = ${one.tenantId} and id = ${note}`,
+          ),
+        ).toHaveLength(1);
+      }
+      expect(await late()).toEqual(before);
+    } finally {
+      await alone.doors.close();
+    }
+  });
+
+  test('of another tenant is refused and recorded before anything is sent', async () => {
+    const before = await late();
+    const foreign = doors.tenant.transaction(one, async (tx) => {
+      await tx.query(put(900_020, 20));
+      await tx.defer(sql`delete from app.note where tenant_id = ${two.tenantId}`);
+    });
+    await expect(foreign).rejects.toThrow(code('tenant_foreign_parameter'));
+    expect(refusals.map((refusal) => refusal.code)).toEqual(['tenant_foreign_parameter']);
+    expect(await late()).toEqual(before);
   });
 });
 

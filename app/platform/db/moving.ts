@@ -1,16 +1,28 @@
 import { Client, type ClientConfig } from 'pg';
 import { AppError, type Uuid } from '@auditrax/base';
+import { openCarrier } from '../objects/index.ts';
 import { HOME_CELL, type RelocationOrder, type RelocationReport } from '../supervisor/messages.ts';
 import { databaseError } from './errors.ts';
 import { asCreator, clusterOf, makePlace, type MadePlace, type PlacesInput } from './places.ts';
-import { clearSource, relocate, type RelocationInput, type RelocationProgress } from './relocation.ts';
+import {
+  clearSource,
+  relocate,
+  type RelocationInput,
+  type RelocationProgress,
+  type RelocationProof,
+} from './relocation.ts';
 import { WORKSPACE_ROLE } from './roles.ts';
 
 /** Between two notes of how far a move has come: people look about once a second. */
 const NOTE_MS = 250;
-/** Ledger and sentinel work many times a second; when one is away this long, the move is taken back. */
+/** The ledger works many times a second; when it is away this long, the move is taken back. */
 const PEER_MS_MAX = 20_000;
 const PEER_POLL_MS = 50;
+
+export interface MovingInput extends PlacesInput {
+  /** Resolves when whoever follows the log of a cell has seen everything up to the position, and no entry is missed. */
+  readonly followed: (cell: string, position: bigint) => Promise<void>;
+}
 
 interface Spot {
   readonly kind: RelocationOrder['kind'];
@@ -28,7 +40,7 @@ interface Spot {
  * Throws `move_stopped` when the move was cancelled before the switch, `relocation_failed`, and what making a place
  * throws; the tenant is then where it was, and nothing is lost.
  */
-export async function moveTenant(input: PlacesInput, order: RelocationOrder): Promise<RelocationReport> {
+export async function moveTenant(input: MovingInput, order: RelocationOrder): Promise<RelocationReport> {
   const home = new Client(asCreator(clusterOf(input, input.home.region), input.home.database));
   await home.connect();
   home.on('error', () => undefined); // a lost connection also fails the query that is running
@@ -52,10 +64,14 @@ export async function moveTenant(input: PlacesInput, order: RelocationOrder): Pr
     const both = sides(input, order, { from, to, home });
     await untilBeating(both.target.connection);
     const proof = await relocate(both);
-    return { proof: { ...proof.tables }, frozenMs: proof.frozenMs };
+    return { proof: shownProof(proof), frozenMs: proof.frozenMs };
   } finally {
     await home.end();
   }
+}
+
+function shownProof({ tables, files }: RelocationProof): RelocationReport['proof'] {
+  return { ...tables, ...(files === undefined ? {} : { files }) };
 }
 
 function databaseFault(): never {
@@ -111,7 +127,7 @@ async function spotOf(
 }
 
 function sides(
-  input: PlacesInput,
+  input: MovingInput,
   order: RelocationOrder,
   { from, to, home }: { readonly from: Spot; readonly to: Spot; readonly home: Client },
 ): RelocationInput {
@@ -139,12 +155,30 @@ function sides(
         [order.tenantId],
       );
     },
-    followed: (position) => untilFollowed(home, from.cell, position),
+    followed: (position) => input.followed(from.cell, position),
+    ...carrier(input, order, { from: from.region, to: to.region }),
     switchOver: async (proof) => {
-      const report = JSON.stringify({ proof: proof.tables, frozenMs: proof.frozenMs });
+      const report = JSON.stringify({ proof: shownProof(proof), frozenMs: proof.frozenMs });
       await switchOver(home, order, { from: sideOf(from).connection, isHome: from.cell === HOME_CELL, to, report });
     },
   };
+}
+
+/** Evidence files go along when the region changes: each region has a store of its own. */
+function carrier(
+  { objectStores }: PlacesInput,
+  order: RelocationOrder,
+  regions: { readonly from: string; readonly to: string },
+): Pick<RelocationInput, 'files'> {
+  if (objectStores === undefined || regions.from === regions.to) return {};
+  const folderOf = (region: string): string => {
+    const folder = objectStores.folders.get(region);
+    if (folder === undefined) throw databaseError('region_unknown', `region ${region} has no store for evidence files`);
+    return folder;
+  };
+  const { owner } = objectStores;
+  const folders = { from: folderOf(regions.from), to: folderOf(regions.to) };
+  return { files: openCarrier({ tenantId: order.tenantId as Uuid, ...folders, ...(owner && { owner }) }) };
 }
 
 /** Writes down how far it is, not oftener than people look, and stops when somebody has cancelled. */
@@ -191,15 +225,6 @@ async function until(what: string, isSo: () => Promise<boolean>): Promise<void> 
     if (Date.now() > end) throw databaseError('relocation_failed', `${what}: nothing was moved`);
     await new Promise((resolve) => setTimeout(resolve, PEER_POLL_MS));
   }
-}
-
-function untilFollowed(home: Client, cell: string, position: bigint): Promise<void> {
-  return until('the detections have not read the last entries', async () => {
-    const { rows } = await home.query<{ position: string }>('select position from oncall.cursor where cell = $1', [
-      cell,
-    ]);
-    return BigInt(rows[0]?.position ?? 0) >= position;
-  });
 }
 
 /**

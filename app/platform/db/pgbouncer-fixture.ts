@@ -14,6 +14,12 @@ const POLL_MS = 20;
 /** PgBouncer refuses to run as root; this is whom PostgreSQL's identity map must let in for it. */
 export const PGBOUNCER_USER = 'nobody';
 
+/** A role beside the workspace's that may come through; each has server connections of its own. */
+export interface PooledRole {
+  readonly name: string;
+  readonly password?: string;
+}
+
 export interface Pooler {
   readonly version: string;
   readonly connection: TestConnection & { readonly namedStatements: false };
@@ -50,14 +56,20 @@ function reachable(path: string): Promise<boolean> {
 
 /**
  * Debian's PgBouncer in transaction mode in front of `database`, over Unix sockets: many clients on few server
- * connections, each transaction on whichever is free. Dies with `stop`. `database` must have been started with
+ * connections of its role, each transaction on whichever is free. Dies with `stop`. `database` must have been started with
  * `peers: [PGBOUNCER_USER]`.
  */
-export async function startPgBouncer(database: TestDatabase, serverConnections: number): Promise<Pooler> {
+export async function startPgBouncer(
+  database: TestDatabase,
+  serverConnections: number,
+  roles: readonly PooledRole[] = [],
+): Promise<Pooler> {
   const origin = database.connectionFor('ax_workspace');
+  const users = [{ name: origin.user, password: origin.password }, ...roles];
   const folder = mkdtempSync(join(tmpdir(), 'axp-'));
   const runAs = process.getuid!() === 0 ? { uid: 65_534, gid: 65_534 } : undefined;
-  writeFileSync(join(folder, 'users'), `"${origin.user}" "${origin.password ?? ''}"\n`);
+  const lines = users.map(({ name, password = '' }) => `"${name}" "${password}"`);
+  writeFileSync(join(folder, 'users'), `${lines.join('\n')}\n`);
   writeFileSync(join(folder, 'pgbouncer.ini'), configuration(folder, origin, serverConnections));
   if (runAs !== undefined) execFileSync('chown', ['-R', `${runAs.uid}:${runAs.gid}`, folder]);
   const server = spawn(PGBOUNCER, ['-q', join(folder, 'pgbouncer.ini')], { stdio: 'pipe', cwd: '/', ...runAs });

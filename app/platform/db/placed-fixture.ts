@@ -2,8 +2,15 @@ import { randomBytes } from 'node:crypto';
 import { appendFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { AppError, type Uuid } from '@auditrax/base';
-import { openPlacedDatabase, type Place, type Database, type Refusal } from '@auditrax/tenancy';
+import {
+  openPlacedDatabase,
+  type Place,
+  type PlacedDatabaseOptions,
+  type Database,
+  type Refusal,
+} from '@auditrax/tenancy';
 import { Pool, type Client } from 'pg';
+import { startPgBouncer, type Pooler } from './pgbouncer-fixture.ts';
 import { createNotes, numberedUuid, superuser } from './tenancy-fixture.ts';
 import { startTestDatabase, type TestDatabase } from './testing.ts';
 
@@ -26,6 +33,16 @@ export interface PlacedFixture {
   move(tenant: number, to: 'shared' | 'schema' | 'database'): Promise<number>;
   /** Doors of another process, with limits of its own. */
   open(limits?: { poolsMax?: number; poolSize?: number }): Database;
+  /** The same doors with a PgBouncer in front of each cell; the roles that there are by now come through. */
+  pooled(serverConnections: number, poolSize: number): Promise<PooledDoors>;
+  /** A further superuser's client. */
+  connect(cell: string): Promise<Client>;
+  stop(): Promise<void>;
+}
+
+export interface PooledDoors {
+  readonly doors: Database;
+  readonly poolers: Readonly<Record<string, Pooler>>;
   stop(): Promise<void>;
 }
 
@@ -40,8 +57,8 @@ async function admitDedicatedRoles({ database, admin }: Cluster): Promise<void> 
   await admin.query('select pg_reload_conf()');
 }
 
-async function startCluster(tenants: number): Promise<Cluster> {
-  const database = await startTestDatabase();
+async function startCluster(tenants: number, peers: readonly string[]): Promise<Cluster> {
+  const database = await startTestDatabase({ peers });
   const admin = await superuser(database);
   await createNotes(admin, { tenants, rows: 10 });
   await admin.query(`insert into platform.tenant (id, part, kind, slug, display_name)
@@ -91,26 +108,35 @@ function connectionsOf(clusters: Readonly<Record<string, Cluster>>, opened: stri
   };
 }
 
+function openReaders(database: TestDatabase): Pool {
+  const readers = new Pool({ ...database.connectionFor('superuser'), max: 2 });
+  readers.on('error', () => undefined);
+  readers.on('connect', (client) => client.on('error', () => undefined));
+  return readers;
+}
+
+async function stopCluster({ admin, database }: Cluster): Promise<void> {
+  await admin.end();
+  await database.stop();
+}
+
 /** Starts both clusters; tenants 1 to `tenants` are in home's shared tables and have ten notes each. */
-export async function startPlaced(tenants: number): Promise<PlacedFixture> {
+export async function startPlaced(tenants: number, peers: readonly string[] = []): Promise<PlacedFixture> {
   const clusters: Record<string, Cluster> = {
-    home: await startCluster(tenants),
-    [OTHER_CELL]: await startCluster(0),
+    home: await startCluster(tenants, peers),
+    [OTHER_CELL]: await startCluster(0, peers),
   };
   const home = clusters['home']!;
   const refusals: Refusal[] = [];
   const opened: string[] = [];
   const names = new Map<string, string>();
   await home.admin.query(`create table public.test_place (tenant_id uuid primary key, place jsonb not null)`);
-  const readers = new Pool({ ...home.database.connectionFor('superuser'), max: 2 });
-  readers.on('error', () => undefined);
-  readers.on('connect', (client) => client.on('error', () => undefined));
+  const readers = openReaders(home.database);
   const placeOf = (tenantId: Uuid): Promise<Place> => readPlace(readers, tenantId);
   const connectionOf = connectionsOf(clusters, opened);
-  const open: PlacedFixture['open'] = (limits) =>
+  const openVia = (via: Via): Database =>
     openPlacedDatabase({
-      connection: home.database.connectionFor('ax_workspace'),
-      poolSize: 4,
+      ...via,
       clock: { nowMs: () => 1_000 },
       onRefusal: (event) => {
         refusals.push(event);
@@ -123,8 +149,13 @@ export async function startPlaced(tenants: number): Promise<PlacedFixture> {
         { cell: 'home', region: 'north' },
         { cell: OTHER_CELL, region: 'south' },
       ],
-      connectionOf,
       roleAt: (place) => place.role,
+    });
+  const open: PlacedFixture['open'] = (limits) =>
+    openVia({
+      connection: home.database.connectionFor('ax_workspace'),
+      poolSize: 4,
+      connectionOf,
       ...(limits === undefined ? {} : { limits }),
     });
   const doors = open();
@@ -143,6 +174,11 @@ export async function startPlaced(tenants: number): Promise<PlacedFixture> {
     refusals,
     opened,
     open,
+    connect: (cell) => superuser(clusters[cell]!.database),
+    pooled: (serverConnections, poolSize) => {
+      const roles = [...names.values()].map((name) => `ax_t_${name}`);
+      return putPoolers({ clusters, roles, connectionOf, openVia }, { serverConnections, poolSize });
+    },
     placeOf: (tenant) => placeOf(numberedUuid(tenant)),
     move: async (tenant, to) => {
       const name = to === 'shared' ? undefined : await placeFor(tenant, to);
@@ -151,12 +187,40 @@ export async function startPlaced(tenants: number): Promise<PlacedFixture> {
     stop: async () => {
       await doors.close();
       await readers.end();
-      for (const { admin, database } of Object.values(clusters)) {
-        await admin.end();
-        await database.stop();
-      }
+      await Promise.all(Object.values(clusters).map(stopCluster));
     },
   };
+}
+
+type Via = Pick<PlacedDatabaseOptions, 'connection' | 'connectionOf' | 'poolSize' | 'limits'>;
+
+async function putPoolers(
+  fixture: {
+    readonly clusters: Readonly<Record<string, Cluster>>;
+    readonly roles: readonly string[];
+    readonly connectionOf: ReturnType<typeof connectionsOf>;
+    readonly openVia: (via: Via) => Database;
+  },
+  { serverConnections, poolSize }: { readonly serverConnections: number; readonly poolSize: number },
+): Promise<PooledDoors> {
+  const roles = fixture.roles.map((name) => ({ name, password: `test-${name}` }));
+  const poolers: Record<string, Pooler> = {};
+  for (const [cell, { database }] of Object.entries(fixture.clusters))
+    poolers[cell] = await startPgBouncer(database, serverConnections, roles);
+  const doors = fixture.openVia({
+    connection: poolers['home']!.connection,
+    poolSize,
+    limits: { poolsMax: roles.length + 1, poolSize },
+    connectionOf: (cell, role) => {
+      const { host, socketDirectory, port, namedStatements } = poolers[cell]!.connection;
+      return { ...fixture.connectionOf(cell, role), host, socketDirectory, port, namedStatements };
+    },
+  });
+  const stop = async (): Promise<void> => {
+    await doors.close();
+    await Promise.all(Object.values(poolers).map((pooler) => pooler.stop()));
+  };
+  return { doors, poolers, stop };
 }
 
 type Target = Omit<Place, 'version'> & { readonly kind: string };

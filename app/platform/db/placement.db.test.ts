@@ -80,6 +80,68 @@ describe('a tenant on hold', () => {
   });
 });
 
+describe('T32 a connection that has entered a tenant before', () => {
+  const enter = (client: Client) => client.query('select app.enter($1)', [TWO]);
+  const writable = async (client: Client) => {
+    await client.query('begin');
+    await enter(client);
+    const { rows } = await client.query<{ off: string }>(`select current_setting('transaction_read_only') as off`);
+    await client.query('rollback');
+    return rows[0]!.off === 'off';
+  };
+
+  test('meets the first hold of its tenant also when whoever holds it carries rows as a replica does', async () => {
+    const client = new Client(database.connectionFor('ax_workspace'));
+    await client.connect();
+    try {
+      expect(await writable(client)).toBe(true);
+      await superuser.query('set session_replication_role = replica');
+      await superuser.query(`insert into platform.hold (tenant_id, reason) values ($1, 'test')`, [TWO]);
+      expect(await writable(client)).toBe(false);
+    } finally {
+      await client.end();
+      await superuser.query('delete from platform.hold; set session_replication_role = origin');
+      // As it was: no mark yet.
+      await superuser.query(`drop schema if exists "moved_${TWO}"`);
+    }
+  });
+
+  test('meets a hold and a departure with the first transaction after their commit, and neither if they were taken back', async () => {
+    const client = new Client(database.connectionFor('ax_workspace'));
+    await client.connect();
+    try {
+      expect(await writable(client)).toBe(true);
+      await superuser.query('begin');
+      await superuser.query(`insert into platform.hold (tenant_id, reason) values ($1, 'test')`, [TWO]);
+      await superuser.query('insert into platform.departure (tenant_id, version) values ($1, 1)', [TWO]);
+      expect(await writable(client)).toBe(true);
+      await superuser.query('rollback');
+      expect(await writable(client)).toBe(true);
+      await superuser.query(`insert into platform.hold (tenant_id, reason) values ($1, 'test')`, [TWO]);
+      expect(await writable(client)).toBe(false);
+      await superuser.query('delete from platform.hold');
+      expect(await writable(client)).toBe(true);
+      await superuser.query('insert into platform.departure (tenant_id, version) values ($1, 1)', [TWO]);
+      await expect(enter(client)).rejects.toMatchObject({ code: 'AX005' });
+      await client.query('select app.enter($1, 1)', [TWO]);
+      await superuser.query('update platform.departure set version = 2');
+      await expect(client.query('select app.enter($1, 1)', [TWO])).rejects.toMatchObject({ code: 'AX005' });
+    } finally {
+      await client.end();
+      await superuser.query('delete from platform.hold; delete from platform.departure');
+    }
+  });
+
+  test('D9 the mark stays and decides nothing: with the tables empty the tenant is as free as any', async () => {
+    const { rows } = await superuser.query<{ marked: boolean }>(
+      'select to_regnamespace(platform.mark_of($1)) is not null as marked',
+      [TWO],
+    );
+    expect(rows).toEqual([{ marked: true }]);
+    await doors.tenant.scoped(context(TWO), progress(TWO));
+  });
+});
+
 describe('a role made for one tenant', () => {
   test('D10 enters that tenant and no other', async () => {
     await superuser.query(`create role ${DEDICATED} login noinherit`);

@@ -265,7 +265,7 @@ describe('an interrupted order', () => {
 const IN_SCHEMA: readonly [name: string, sabotage: string, seen: FindingCode, undo: string][] = [
   ['a policy dropped', 'drop policy tenant_wall on @s.dek', 'table_wall_changed', ''],
   ['row security not forced', 'alter table @s.dek no force row level security', 'table_unwalled', ''],
-  ['a trigger dropped', 'drop trigger audit_guard on @s.dek', 'copy_changed', ''],
+  ['a trigger dropped', 'drop trigger audit_guard_update on @s.dek', 'copy_changed', ''],
   ['a key dropped', 'alter table @s.evidence drop constraint evidence_tenant_id_upload_id_fkey', 'copy_changed', ''],
   [
     'the shared role let in',

@@ -42,6 +42,11 @@ export interface PlacesInput {
   readonly logins: 'peer' | Readonly<Record<LoginRole, string>>;
   /** The password of a dedicated role, made and kept where the workspace finds it; asked only without peer. */
   readonly dedicatedPassword: (role: string) => string;
+  /** Where evidence files lie, by region, and whose they are. Absent: a house without any. */
+  readonly objectStores?: {
+    readonly folders: ReadonlyMap<string, string>;
+    readonly owner?: { readonly uid: number; readonly gid: number };
+  };
   /** Folders that are searched for folders named `migrations`. */
   readonly roots: readonly string[];
   readonly log: (line: string) => void;

@@ -1,54 +1,76 @@
 // AUDITRAX_FUZZ=whole sends 100,000 requests through the pooler.
-import { sql, TenancyError, type Database, type Refusal } from '@auditrax/tenancy';
+import { sql, TenancyError, type Database } from '@auditrax/tenancy';
 import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { hasPgBouncer, PGBOUNCER_USER, startPgBouncer, type Pooler } from './pgbouncer-fixture.ts';
-import { contextOf, createNotes, numberedUuid, openAsWorkspace, superuser } from './tenancy-fixture.ts';
-import { startTestDatabase, type TestDatabase } from './testing.ts';
+import { hasPgBouncer, PGBOUNCER_USER } from './pgbouncer-fixture.ts';
+import { OTHER_CELL, startPlaced, type PlacedFixture, type PooledDoors } from './placed-fixture.ts';
+import { contextOf, numberedUuid } from './tenancy-fixture.ts';
 
 const REQUESTS = process.env['AUDITRAX_FUZZ'] === 'whole' ? 100_000 : 6_000;
 const TENANTS = 50;
+/** Of them in the shared tables; of the rest one half has schemas, the other half databases, each a role of its own. */
+const SHARED = 40;
+const WITH_SCHEMA = 45;
 const ROWS = 10;
 const CLIENTS = 20;
 const SERVER_CONNECTIONS = 2;
 /** Short, so that time-outs happen often; only the test's database has them. */
 const [STATEMENT_MS, LOCK_MS] = [120, 30];
 
-let database: TestDatabase;
-let admin: Client;
-let pooler: Pooler;
+let placed: PlacedFixture;
+let pooled: PooledDoors;
 let doors: Database;
-let refusals: Refusal[];
-const raw: Client[] = [];
+/** Connections that nobody uses just now, by the login. */
+const raw = new Map<string, Client[]>();
 
-async function rawClient(): Promise<Client> {
-  const client = new Client(pooler.connection);
+interface Login {
+  readonly cell: string;
+  readonly role: string;
+}
+const WORKSPACE: Login = { cell: 'home', role: 'ax_workspace' };
+const ownRoles = new Map<number, Login & { readonly schema: string; readonly version: number }>();
+const isPlaced = (tenant: number): boolean => tenant > SHARED;
+
+async function rawClient({ cell, role }: Login = WORKSPACE): Promise<Client> {
+  const { connection } = pooled.poolers[cell]!;
+  const secret = role === WORKSPACE.role ? connection.password : `test-${role}`;
+  const login = connection.password === undefined ? { user: role } : { user: role, password: secret };
+  const client = new Client({ ...connection, ...login });
   client.on('error', () => undefined);
   await client.connect();
   return client;
 }
 
+/** Time limits are the roles': a pooler cannot keep a session's. */
+async function limit({ cell, role }: Login): Promise<void> {
+  await placed.admin[cell]!.query(`alter role ${role} set statement_timeout = ${STATEMENT_MS}`);
+  await placed.admin[cell]!.query(`alter role ${role} set lock_timeout = ${LOCK_MS}`);
+}
+
 beforeAll(async () => {
   if (!hasPgBouncer()) return;
-  database = await startTestDatabase({ peers: [PGBOUNCER_USER] });
-  admin = await superuser(database);
-  await createNotes(admin, { tenants: TENANTS, rows: ROWS });
-  await admin.query(`alter role ax_workspace set statement_timeout = ${STATEMENT_MS}`);
-  await admin.query(`alter role ax_workspace set lock_timeout = ${LOCK_MS}`);
-  pooler = await startPgBouncer(database, SERVER_CONNECTIONS);
-  ({ doors, refusals } = openAsWorkspace(database, { poolSize: CLIENTS, connection: pooler.connection }));
+  placed = await startPlaced(TENANTS, [PGBOUNCER_USER]);
+  await limit(WORKSPACE);
+  for (let tenant = SHARED + 1; tenant <= TENANTS; tenant += 1) {
+    await placed.move(tenant, tenant <= WITH_SCHEMA ? 'schema' : 'database');
+    const place = await placed.placeOf(tenant);
+    ownRoles.set(tenant, place);
+    await limit(place);
+  }
+  pooled = await placed.pooled(SERVER_CONNECTIONS, CLIENTS);
+  ({ doors } = pooled);
 });
 afterAll(async () => {
-  await Promise.all(raw.map((client) => client.end().catch(() => undefined)));
-  await doors?.close();
-  await pooler?.stop();
-  await admin?.end();
-  await database?.stop();
+  await Promise.all([...raw.values()].flat().map((client) => client.end().catch(() => undefined)));
+  await pooled?.stop();
+  await placed?.stop();
 });
 
 interface Tally {
   asked: number;
   answered: number;
+  /** Of them from a schema or a database of the tenant's own. */
+  placed: number;
   wrong: string[];
   /** Errors by code; each kind of request names the ones it may get. */
   readonly errors: Map<string, number>;
@@ -61,6 +83,7 @@ const checker =
   (expected: number) =>
   (rows: readonly Row[], tenant: number, tally: Tally): void => {
     tally.answered += 1;
+    tally.placed += isPlaced(tenant) ? 1 : 0;
     const own = contextOf(tenant).tenantId;
     const right = rows.every((row) => row.tenant_id === own && row.id === numberedUuid(tenant * 1000 + row.n));
     if (!right || rows.length !== expected)
@@ -87,14 +110,23 @@ async function mustFail(work: Promise<unknown>, codes: readonly string[], tally:
 const all = (tenant: number) =>
   sql<Row>`select tenant_id, id, n from app.note where tenant_id = ${contextOf(tenant).tenantId}`;
 const other = (tenant: number): string => contextOf((tenant % TENANTS) + 1).tenantId;
+/** For what is tried below the doors in the shared tables: somebody whose rows are there. */
+const inShared = (tenant: number): number => 1 + (tenant % SHARED);
+const otherInShared = (tenant: number): string => contextOf(inShared(tenant + 1)).tenantId;
+/** One of the tenants with a schema of its own. */
+const inSchema = (tenant: number): number => SHARED + 1 + (tenant % (WITH_SCHEMA - SHARED));
+const inPlace = (tenant: number): number => SHARED + 1 + (tenant % (TENANTS - SHARED));
 
 let hazards: Promise<unknown> = Promise.resolve();
 
 /** What an operator does to other people's statements, one after the other. */
-async function hazard(text: string): Promise<void> {
-  hazards = hazards.then(() => admin.query(text));
+async function hazard(text: string, tenant: number): Promise<void> {
+  const cell = tenant % 3 === 0 ? OTHER_CELL : 'home';
+  hazards = hazards.then(() => placed.admin[cell]!.query(text));
   await hazards;
 }
+/** Server connections of any tenant's. */
+const ANY_SERVER = `(usename = 'ax_workspace' or starts_with(usename, 'ax_t_'))`;
 
 const REQUEST_KINDS: readonly (readonly [weight: number, Request])[] = [
   [400, async (tenant, tally) => check(await doors.tenant.scoped(contextOf(tenant), all(tenant)), tenant, tally)],
@@ -102,7 +134,11 @@ const REQUEST_KINDS: readonly (readonly [weight: number, Request])[] = [
     200,
     async (tenant, tally) => {
       const context = contextOf(tenant);
-      const point = sql<Row>`select tenant_id, id, n from app.note_initplan where tenant_id = ${context.tenantId} and id = ${numberedUuid(tenant * 1000 + 3)}`;
+      const id = numberedUuid(tenant * 1000 + 3);
+      // Places of this test have one of the two tables.
+      const point = isPlaced(tenant)
+        ? sql<Row>`select tenant_id, id, n from app.note where tenant_id = ${context.tenantId} and id = ${id}`
+        : sql<Row>`select tenant_id, id, n from app.note_initplan where tenant_id = ${context.tenantId} and id = ${id}`;
       checkOne(await doors.tenant.scoped(context, point), tenant, tally);
     },
   ],
@@ -163,7 +199,7 @@ const REQUEST_KINDS: readonly (readonly [weight: number, Request])[] = [
     (tenant, tally) =>
       mustFail(
         rawQuery(
-          `begin; select app.enter('${contextOf(tenant).tenantId}'); select * from app.note where tenant_id = '${other(tenant)}'; commit`,
+          `begin; select app.enter('${contextOf(inShared(tenant)).tenantId}'); select * from app.note where tenant_id = '${otherInShared(tenant)}'; commit`,
         ),
         ['AX001', ...HAZARDS],
         tally,
@@ -174,9 +210,37 @@ const REQUEST_KINDS: readonly (readonly [weight: number, Request])[] = [
     (tenant, tally) =>
       mustFail(
         rawQuery(
-          `begin; select app.enter('${contextOf(tenant).tenantId}'); select app.enter('${other(tenant)}'); commit`,
+          `begin; select app.enter('${contextOf(inShared(tenant)).tenantId}'); select app.enter('${otherInShared(tenant)}'); commit`,
         ),
         ['AX002', ...HAZARDS],
+        tally,
+      ),
+  ],
+  // The login of one tenant: in another's scope, and in the tables of everybody else; and everybody else's login at it.
+  [
+    20,
+    (tenant, tally) =>
+      mustFail(
+        rawQuery(`begin; select app.enter('${otherInShared(tenant)}', 0); commit`, ownRoles.get(inPlace(tenant))!),
+        ['AX004', ...HAZARDS],
+        tally,
+      ),
+  ],
+  [
+    15,
+    (tenant, tally) =>
+      mustFail(
+        rawQuery(enterOwn(inSchema(tenant), 'app'), ownRoles.get(inSchema(tenant))!),
+        ['42501', ...HAZARDS],
+        tally,
+      ),
+  ],
+  [
+    15,
+    (tenant, tally) =>
+      mustFail(
+        rawQuery(enterOwn(inSchema(tenant), ownRoles.get(inSchema(tenant))!.schema)),
+        ['42501', ...HAZARDS],
         tally,
       ),
   ],
@@ -204,18 +268,27 @@ const REQUEST_KINDS: readonly (readonly [weight: number, Request])[] = [
   ],
   [
     10,
-    () =>
+    (tenant) =>
       hazard(
-        `select pg_cancel_backend(pid) from pg_stat_activity where usename = 'ax_workspace' and state = 'active' limit 1`,
+        `select pg_cancel_backend(pid) from pg_stat_activity where ${ANY_SERVER} and state = 'active' order by random() limit 1`,
+        tenant,
       ),
   ],
-  [2, () => hazard(`select pg_terminate_backend(pid) from pg_stat_activity where usename = 'ax_workspace' limit 1`)],
+  [
+    4,
+    (tenant) =>
+      hazard(
+        // One that is at work, if any is: the pooler replaces an idle one before anybody notices.
+        `select pg_terminate_backend(pid) from pg_stat_activity where ${ANY_SERVER} order by state = 'idle', random() limit 1`,
+        tenant,
+      ),
+  ],
   // A client that vanishes in the middle of its transaction, with its tenant set.
   [
     3,
     async (tenant) => {
       const client = await rawClient();
-      const begun = client.query(`begin; select app.enter('${contextOf(tenant).tenantId}')`);
+      const begun = client.query(`begin; select app.enter('${contextOf(inShared(tenant)).tenantId}')`);
       // A cancel may hit it first; it is gone either way.
       await begun.catch(() => undefined);
       (client as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy();
@@ -223,12 +296,20 @@ const REQUEST_KINDS: readonly (readonly [weight: number, Request])[] = [
   ],
 ];
 
+/** Reads the notes of a schema in the scope of a tenant with a place. */
+function enterOwn(tenant: number, schema: string): string {
+  const { version } = ownRoles.get(tenant)!;
+  return `begin; select app.enter('${contextOf(tenant).tenantId}', ${version}); select * from ${schema}.note; commit`;
+}
+
 /** On a raw connection that nobody else uses meanwhile; one that was lost is not used again. */
-async function rawQuery(text: string): Promise<unknown> {
-  const client = raw.pop() ?? (await rawClient());
+async function rawQuery(text: string, login: Login = WORKSPACE): Promise<unknown> {
+  const free = raw.get(login.role) ?? [];
+  raw.set(login.role, free);
+  const client = free.pop() ?? (await rawClient(login));
   try {
     const answer = (await client.query(text)) as unknown as { rows?: unknown } | { rows?: unknown }[];
-    raw.push(client);
+    free.push(client);
     return Array.isArray(answer) ? answer.map((one) => one.rows) : answer.rows;
   } catch (error) {
     const code = (error as { code?: string }).code;
@@ -237,14 +318,14 @@ async function rawQuery(text: string): Promise<unknown> {
       throw Object.assign(new Error('ended'), { code: 'ended' });
     }
     await client.query('rollback').catch(() => undefined);
-    raw.push(client);
+    free.push(client);
     throw error;
   }
 }
 
 /** Reads that a cancel or a lost connection hit are no answers; everything else that was not expected is a fault. */
 async function crowd(requests: number): Promise<Tally> {
-  const tally: Tally = { asked: 0, answered: 0, wrong: [], errors: new Map() };
+  const tally: Tally = { asked: 0, answered: 0, placed: 0, wrong: [], errors: new Map() };
   const weights = REQUEST_KINDS.reduce((sum, [weight]) => sum + weight, 0);
   let seed = 2_026;
   const random = (below: number): number => (seed = (seed * 1_103_515_245 + 12_345) % 2_147_483_648) % below;
@@ -270,9 +351,9 @@ async function crowd(requests: number): Promise<Tally> {
 
 describe.runIf(hasPgBouncer())('T18: behind PgBouncer in transaction mode', () => {
   test(
-    `${REQUESTS} requests of ${TENANTS} tenants on ${SERVER_CONNECTIONS} server connections, among errors, cancels, time-outs, lost servers and clients: no wrong answer`,
+    `${REQUESTS} requests of ${TENANTS} tenants, ${TENANTS - SHARED} of them in places of their own, on ${SERVER_CONNECTIONS} server connections a role, among errors, cancels, time-outs, lost servers and clients: no wrong answer`,
     async () => {
-      const holder = await superuser(database);
+      const holder = await placed.connect('home');
       await holder.query('begin');
       await holder.query('select 1 from app.note where tenant_id = $1 and n = 9 for update', [contextOf(1).tenantId]);
       const started = performance.now();
@@ -281,14 +362,15 @@ describe.runIf(hasPgBouncer())('T18: behind PgBouncer in transaction mode', () =
       const took_s = (performance.now() - started) / 1000;
       const errors = [...tally.errors].map(([code, count]) => `${code} ${count}`).join(', ');
       process.stderr.write(
-        `pooler: ${pooler.version}, ${tally.asked} requests, ${tally.answered} answers, ${tally.wrong.length} wrong, ${took_s.toFixed(1)} s; ${errors}\n`,
+        `pooler: ${pooled.poolers['home']!.version}, ${tally.asked} requests, ${tally.answered} answers, ${tally.placed} of them from places of their own, ${tally.wrong.length} wrong, ${took_s.toFixed(1)} s; ${errors}\n`,
       );
       expect(tally.wrong.slice(0, 5)).toEqual([]);
       expect(tally.answered).toBeGreaterThan(REQUESTS * 0.6);
       const guarded =
         (tally.errors.get('tenant_foreign_parameter') ?? 0) + (tally.errors.get('tenant_statement_refused') ?? 0);
-      expect(guarded).toBe(refusals.filter((event) => event.layer === 'guard').length);
-      for (const code of ['AX001', 'AX002', 'database_timeout', 'database_unavailable', 'ended'])
+      expect(guarded).toBe(placed.refusals.filter((event) => event.layer === 'guard').length);
+      expect(tally.placed).toBeGreaterThan(REQUESTS * 0.1);
+      for (const code of ['AX001', 'AX002', 'AX004', '42501', 'database_timeout', 'database_unavailable', 'ended'])
         expect(tally.errors.get(code) ?? 0, code).toBeGreaterThan(0);
     },
     Math.max(60_000, REQUESTS * 5),
@@ -306,7 +388,8 @@ describe.runIf(hasPgBouncer())('T18: behind PgBouncer in transaction mode', () =
     await Promise.all(clients.map((client) => client.end()));
     // And a scope that found somebody's leavings refuses to begin: it would rather fail than answer for another tenant.
     await expect(doors.tenant.scoped(contextOf(1), all(1))).rejects.toMatchObject({ code: 'tenant_scope_twice' });
-    await admin.query(`select pg_terminate_backend(pid) from pg_stat_activity where usename = 'ax_workspace'`);
+    const end = `select pg_terminate_backend(pid) from pg_stat_activity where usename = 'ax_workspace'`;
+    await placed.admin['home']!.query(end);
   });
 
   test('leaves no statement by name on a server connection', async () => {

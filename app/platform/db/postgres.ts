@@ -355,25 +355,43 @@ function lastLogLine(path: string, from_bytes: number): string {
   return lines.at(0) ?? (text.split('\n').at(-1) || 'it ended without a word');
 }
 
-function isAlive(pid: number, layout: Layout): boolean {
-  return isOurServer(pid, layout);
+/**
+ * What the operating system says of a process. While it dies it loses its working folder before it is gone, so its end
+ * is told by its state, and by its start: the number may be given to a stranger at once.
+ */
+function lifeOf(pid: number): { readonly state: string; readonly started: string } | undefined {
+  try {
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
+      .replace(/^.*\) /s, '')
+      .split(' ');
+    return { state: fields[0] ?? '', started: fields[19] ?? '' };
+  } catch {
+    return undefined;
+  }
 }
+
+const ENDED_STATES: readonly string[] = ['Z', 'X', 'x'];
 
 async function stop(layout: Layout, pid: number): Promise<void> {
   const steps: readonly [NodeJS.Signals, number][] = [
     ['SIGINT', STOP_FAST_TIMEOUT_MS], // fast: ends sessions, writes a checkpoint
     ['SIGQUIT', STOP_IMMEDIATE_TIMEOUT_MS], // immediate: the next start replays the log
   ];
+  const started = lifeOf(pid)?.started;
+  if (!isOurServer(pid, layout)) return;
+  const isAlive = (): boolean => {
+    const life = lifeOf(pid);
+    return life !== undefined && life.started === started && !ENDED_STATES.includes(life.state);
+  };
   for (const [signal, patience_ms] of steps) {
-    if (!isAlive(pid, layout)) return;
+    if (!isAlive()) return;
     try {
       process.kill(pid, signal);
     } catch {
       return; // gone between the look and the signal
     }
     const deadline = performance.now() + patience_ms;
-    while (isAlive(pid, layout) && performance.now() < deadline) await sleep(POLL_INTERVAL_MS);
+    while (isAlive() && performance.now() < deadline) await sleep(POLL_INTERVAL_MS);
   }
-  if (isAlive(pid, layout))
-    throw databaseError('postgres_stop_failed', `the database server (pid ${pid}) does not end`);
+  if (isAlive()) throw databaseError('postgres_stop_failed', `the database server (pid ${pid}) does not end`);
 }

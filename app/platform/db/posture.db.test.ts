@@ -22,6 +22,9 @@ afterAll(async () => {
 });
 
 const expectations = postureExpectations({ durable: false });
+const MARKED = numberedUuid(77);
+const ADD_MARKED = `insert into platform.tenant (id, part, kind, slug, display_name) values ('${MARKED}', 77, 'customer', 'marked', 'Marked')`;
+const DROP_MARK = `drop schema "moved_${MARKED}"`;
 
 /** What is done, what must be seen, and how it is undone. */
 const SABOTAGES: readonly [name: string, sabotage: string, seen: FindingCode, undo: string][] = [
@@ -30,6 +33,18 @@ const SABOTAGES: readonly [name: string, sabotage: string, seen: FindingCode, un
     'alter table app.note disable row level security',
     'table_unwalled',
     'alter table app.note enable row level security',
+  ],
+  [
+    'the mark of a held tenant dropped',
+    `${ADD_MARKED}; insert into platform.hold (tenant_id, reason) values ('${MARKED}', 'moved by a test'); ${DROP_MARK}`,
+    'scope_mark_missing',
+    `delete from platform.hold; delete from platform.tenant where id = '${MARKED}'`,
+  ],
+  [
+    'the mark of a tenant that has left dropped',
+    `${ADD_MARKED}; insert into platform.departure (tenant_id, version) values ('${MARKED}', 1); ${DROP_MARK}`,
+    'scope_mark_missing',
+    `delete from platform.departure; delete from platform.tenant where id = '${MARKED}'`,
   ],
   [
     'not forced on the owner',
@@ -193,6 +208,12 @@ const SABOTAGES: readonly [name: string, sabotage: string, seen: FindingCode, un
     'alter table audit.entry disable trigger enqueue_entry',
     'trigger_disabled',
     'alter table audit.entry enable trigger enqueue_entry',
+  ],
+  [
+    'a mark that movers would not make',
+    'alter table platform.hold enable trigger mark_tenant',
+    'object_changed',
+    'alter table platform.hold enable always trigger mark_tenant',
   ],
   [
     'temporary tables',

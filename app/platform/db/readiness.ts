@@ -22,6 +22,9 @@ export function postureExpectations(options: { durable: boolean } = { durable: t
     globalTables: Object.keys(globalTables),
     globalTablesQuery: `select table_name as name from platform.table_rule where kind = 'global'`,
     pinnedQuery: 'select identity, sha256 from platform.pinned_object',
+    // As platform.mark_of names them, which only the database itself may call.
+    marksQuery: `select 'moved_' || tenant_id as schema from platform.hold
+      union select 'moved_' || tenant_id from platform.departure`,
     copies: {
       model: { schema: 'app', role: WORKSPACE_ROLE },
       schemaPattern: COPY_SCHEMAS,

@@ -1,7 +1,13 @@
 import { Client } from 'pg';
 import type { Uuid } from '@auditrax/base';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { clearSource, relocate, type RelocationInput, type RelocationStage } from './relocation.ts';
+import {
+  clearSource,
+  relocate,
+  type RelocationInput,
+  type RelocationProof,
+  type RelocationStage,
+} from './relocation.ts';
 import { startTestDatabase, type TestDatabase } from './testing.ts';
 
 const TENANT = '11111111-1111-4111-8111-111111111111' as Uuid;
@@ -193,6 +199,45 @@ test('D22 a row that did not arrive as it was stops the move before the switch',
   expect(await count(here, 'app.dek', TENANT)).toBe(ROWS);
 });
 
+test('D22 what was found equal before the freeze and changes after it is compared again', async () => {
+  const bend = async (text: string) => {
+    const failing = relocate(
+      input({ hold: async (_client, isHeld) => void (isHeld && (await there.query(text, [TENANT]))) }),
+    );
+    await expect(failing).rejects.toMatchObject({ code: 'relocation_failed' });
+    expect([await count(here, 'app.dek', TENANT), await count(there, 'app.dek', TENANT)]).toEqual([ROWS, 0]);
+  };
+  await bend(`update app.dek set wrapped = decode(repeat('0b', 60), 'hex') where tenant_id = $1 and version = 7`);
+  await bend('delete from app.dek where tenant_id = $1 and version = 8');
+});
+
+test('D22 evidence files go along, frozen with the rows, gone with them, or taken back', async () => {
+  const told: string[] = [];
+  const tell = (what: string) => (told.push(what), Promise.resolve());
+  const files = {
+    copy: async (onFile: () => Promise<void>) => {
+      await tell('copy');
+      await onFile();
+    },
+    freeze: async () => (await tell('freeze'), { rows: 1, bytes: 9, sha256: 'f'.repeat(64) }),
+    clear: () => tell('clear'),
+    takeBack: () => tell('take back'),
+  };
+  const hold = (_client: Client, isHeld: boolean) => tell(isHeld ? 'hold' : 'thaw');
+  const switchOver = ({ files: proven }: RelocationProof) => tell(`switch ${proven?.rows}`);
+  await relocate(input({ files, hold, switchOver }));
+  expect(told).toEqual(['copy', 'hold', 'freeze', 'switch 1', 'clear', 'thaw']);
+  told.length = 0;
+  const failing = relocate({
+    ...input({ hold }),
+    source: input().target,
+    target: input().source,
+    files: { ...files, freeze: () => Promise.reject(new Error('the disk is full')) },
+  });
+  await expect(failing).rejects.toThrow('the disk is full');
+  expect(told).toEqual(['copy', 'hold', 'take back', 'thaw']);
+});
+
 test('D22 a move that was cut off after its switch is finished by emptying the source', async () => {
   const cut = relocate(input({ switchOver: () => Promise.reject(new Error('killed')) }));
   await expect(cut).rejects.toMatchObject({ code: 'relocation_unfinished' });
@@ -205,20 +250,15 @@ test('D22 a move that was cut off after its switch is finished by emptying the s
 
 test('D22 the log is open in one place only: closed before the switch, arrived there, and open again when it is not reached', async () => {
   const logs = (client: Client) =>
-    client
-      .query('select moved_to, arrived_size from audit.log where tenant_id = $1', [TENANT])
-      .then(({ rows }) => rows);
+    client.query('select moved_to from audit.log where tenant_id = $1', [TENANT]).then(({ rows }) => rows);
   let atSwitch: unknown;
   await relocate(input({ switchOver: async () => void (atSwitch = [await logs(here), await logs(there)]) }));
-  expect(atSwitch).toEqual([
-    [{ moved_to: 'south/ax_0000000000000001', arrived_size: '0' }],
-    [{ moved_to: null, arrived_size: '5' }],
-  ]);
+  expect(atSwitch).toEqual([[{ moved_to: 'south/ax_0000000000000001' }], [{ moved_to: null }]]);
   await relocate({
     ...input(),
     source: input().target,
     target: input().source,
     followed: () => Promise.reject(new Error('away')),
   }).catch(() => undefined);
-  expect([await logs(here), await logs(there)]).toEqual([[], [{ moved_to: null, arrived_size: '5' }]]);
+  expect([await logs(here), await logs(there)]).toEqual([[], [{ moved_to: null }]]);
 });

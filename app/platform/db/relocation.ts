@@ -1,6 +1,17 @@
+import { createHash } from 'node:crypto';
 import { escapeIdentifier, Client, type ClientConfig } from 'pg';
 import { isAppError, type Uuid } from '@auditrax/base';
+import type { FilesProof, ObjectCarrier } from '../objects/index.ts';
 import { databaseError } from './errors.ts';
+import {
+  changedBuckets,
+  countIn,
+  digestBuckets,
+  readVersions,
+  type BucketDigests,
+  type BucketVersions,
+  type TableProof,
+} from './relocation-proof.ts';
 
 /** Rows carried in one statement: enough that round trips do not count, few enough that large values fit in memory. */
 const BATCH_ROWS_MAX = 200;
@@ -12,8 +23,6 @@ const SETTLE_POLL_MS = 50;
 const POSITION_HEADROOM = 2n ** 40n;
 /** SQLSTATE of `audit.close_log`: entries still wait for their place or signature. */
 const LOG_NOT_YET = 'AX104';
-/** A row that changes between two looks is carried after; one that differs this often is a fault. */
-const PROOF_ATTEMPTS_MAX = 5;
 /** Schemas whose tables hold rows of tenants beside the content schema. */
 const SHARED_SCHEMAS = ['audit', 'identity', 'oncall'] as const;
 
@@ -33,14 +42,10 @@ export interface RelocationProgress {
   readonly rowsTotal: number;
 }
 
-/** Count and SHA-256 (hex) over the rows of a table in the order of their key, equal on both sides. */
-export interface TableProof {
-  readonly rows: number;
-  readonly sha256: string;
-}
-
 export interface RelocationProof {
   readonly tables: Readonly<Record<string, TableProof>>;
+  /** Of evidence files, when they changed their store. */
+  readonly files?: FilesProof;
   /** How long nothing could be written for the tenant, in milliseconds. */
   readonly frozenMs: number;
 }
@@ -54,6 +59,8 @@ export interface RelocationInput {
   /** True when both sides are the same database: people and the log then stay where they are. */
   readonly sameDatabase: boolean;
   readonly progress: (progress: RelocationProgress) => Promise<void>;
+  /** Carries evidence files. Absent: they stay in the store where they are. */
+  readonly files?: ObjectCarrier;
   /** Freezes the tenant's writes in the source (`platform.hold`), and thaws them. */
   readonly hold: (client: Client, isHeld: boolean) => Promise<void>;
   /** Resolves when whoever follows the source's log has seen everything up to this position. */
@@ -83,7 +90,7 @@ interface Table {
 const REPLACED: Readonly<Record<string, Readonly<Record<string, (shift: bigint) => string>>>> = {
   'audit.entry': { xid: () => `'0'::xid8` },
   'audit.log_index': { position: (shift) => `r.position + (${shift})` },
-  'audit.log': { moved_to: () => `'on its way here'`, arrived_size: () => '0' },
+  'audit.log': { moved_to: () => `'on its way here'` },
 };
 /** The source's queue: drained before the switch. Rows of it at the target would be taken in there a second time. */
 const LEFT_BEHIND: ReadonlySet<string> = new Set(['audit.pending']);
@@ -95,14 +102,24 @@ interface Work {
   readonly tables: readonly Table[];
   /** Added to a position of the source: below every position of the target, in the same order. */
   readonly positionShift: bigint;
+  /** What was compared last, table by table. */
+  readonly known: Map<string, Known>;
+  stage: RelocationStage;
   done: number;
   total: number;
 }
 
+/** Content of both sides when they were last found equal, and what shows that a bucket has changed since. */
+interface Known {
+  readonly digests: BucketDigests;
+  readonly here: BucketVersions;
+  readonly there: BucketVersions;
+}
+
 /**
- * Moves every row of one tenant from one place to another. First everything is copied while people work; then writes are
- * frozen, what changed meanwhile is carried after, both sides are compared row by row, and the place is switched; at
- * last the source is emptied. Whatever fails before the switch leaves the source as it was, thawed, and the target empty.
+ * Moves every row of one tenant from one place to another. First everything is copied and compared row by row while
+ * people work; then writes are frozen, what changed meanwhile is carried after and compared, and the place is switched:
+ * the freeze is as long as what changed, not as what there is. At last the source is emptied. Whatever fails before the switch leaves the source as it was, thawed, and the target empty.
  * Asking again after a crash starts anew and ends in the same state.
  *
  * Throws `relocation_failed` with the table and what differed; then everything is as before. `relocation_unfinished`: a
@@ -142,7 +159,9 @@ async function moveRows(input: RelocationInput, from: Client, to: Client): Promi
     to,
     tables,
     positionShift: input.sameDatabase ? 0n : await positionShift(from, to),
+    stage: 'copying',
     done: 0,
+    known: new Map(),
     total: await countRows(from, tables, input.tenantId),
   };
   let isSwitched = false;
@@ -153,16 +172,26 @@ async function moveRows(input: RelocationInput, from: Client, to: Client): Promi
       input.tenantId,
     );
     await report(work, 'copying');
-    const snapshot = await copyAll(work);
+    const copied = await copyAll(work);
+    await input.files?.copy(() => {
+      work.done += 1;
+      return report(work, 'copying');
+    });
+    const compared = await catchUp(work, copied);
     const frozenAt = Date.now();
     await input.hold(from, true);
     await report(work, 'frozen');
     await untilOldersEnd(from);
     if (!input.sameDatabase) await closeLog(work);
-    for (const table of tables) await carryAfter(work, table, snapshot);
+    await catchUp(work, compared);
     if (!input.sameDatabase) await to.query('select audit.log_arrived($1)', [input.tenantId]);
+    const files = await input.files?.freeze();
     await report(work, 'proving');
-    const proof: RelocationProof = { tables: await prove(work, snapshot), frozenMs: Date.now() - frozenAt };
+    const proof: RelocationProof = {
+      tables: tableProofs(work),
+      ...(files === undefined ? {} : { files }),
+      frozenMs: Date.now() - frozenAt,
+    };
     isSwitched = true; // from here on the answer of the switch may be lost, its effect not
     await input.switchOver(proof);
     await report(work, 'switched');
@@ -173,6 +202,7 @@ async function moveRows(input: RelocationInput, from: Client, to: Client): Promi
       tables.map((table) => table.sourceName),
       input.tenantId,
     );
+    await input.files?.clear();
     await input.hold(from, false);
     await report(work, 'cleared');
     return proof;
@@ -192,6 +222,7 @@ async function takeBack({ input, from, to, tables }: Work): Promise<void> {
       tables.map((table) => table.targetName),
       input.tenantId,
     );
+    await input.files?.takeBack();
     await from.query('rollback');
     if (!input.sameDatabase) await from.query('select audit.reopen_log($1)', [input.tenantId]);
     await input.hold(from, false);
@@ -206,7 +237,7 @@ function unfinished(what: string, cause: unknown): Error {
 
 /** Empties the source of a move that was switched and then cut off. Safe to call again. */
 export async function clearSource(
-  input: Pick<RelocationInput, 'tenantId' | 'source' | 'sameDatabase' | 'hold'>,
+  input: Pick<RelocationInput, 'tenantId' | 'source' | 'sameDatabase' | 'files' | 'hold'>,
 ): Promise<void> {
   const from = await connect(input.source.connection);
   try {
@@ -215,6 +246,7 @@ export async function clearSource(
     );
     await untilOldersEnd(from);
     await empty(from, names, input.tenantId);
+    await input.files?.clear();
     await input.hold(from, false);
   } finally {
     await from.end();
@@ -222,6 +254,7 @@ export async function clearSource(
 }
 
 function report(work: Work, stage: RelocationStage): Promise<void> {
+  work.stage = stage;
   return work.input.progress({ stage, rowsDone: work.done, rowsTotal: Math.max(work.total, work.done) });
 }
 
@@ -302,22 +335,39 @@ async function positionShift(from: Client, to: Client): Promise<bigint> {
 
 /** Copies everything as one snapshot shows it, and returns that snapshot. */
 async function copyAll(work: Work): Promise<string> {
-  const { from, tables } = work;
+  return atOneInstant(work.from, async () => {
+    for (const table of work.tables) await copyRows(work, table);
+  });
+}
+
+/** Runs reads of the source as one snapshot shows it, and returns that snapshot. */
+async function atOneInstant(from: Client, work: () => Promise<void>): Promise<string> {
   await from.query('begin isolation level repeatable read read only');
   const { rows } = await from.query<{ snapshot: string }>('select pg_current_snapshot()::text as snapshot');
-  for (const table of tables) await copyRows(work, table, 'true');
+  await work();
   await from.query('commit');
   return rows[0]!.snapshot;
 }
 
-/** Carries the tenant's rows that fulfil `condition`, replacing what the target has under the same key. */
-async function copyRows(work: Work, table: Table, condition: string): Promise<void> {
+/**
+ * Carries after what changed since `since`, as one snapshot of the source shows it, compares both sides with it, and
+ * returns that snapshot. Rows that were compared before and have not changed are not read again.
+ */
+async function catchUp(work: Work, since: string): Promise<string> {
+  return atOneInstant(work.from, async () => {
+    for (const table of work.tables) {
+      await carryAfter(work, table, since);
+      await compare(work, table);
+    }
+  });
+}
+
+/** Carries the tenant's rows that fulfil `changed`, replacing what the target has under the same key; without it, all. */
+async function copyRows(work: Work, table: Table, changed?: string): Promise<void> {
   const { from, to, input } = work;
-  const isInside = condition === 'true';
-  if (!isInside) await from.query('begin read only');
   await from.query(
     `declare carried no scroll cursor for select to_jsonb(row_of.*)::text as line
-     from (select ${list(table.columns)} from ${table.sourceName} where tenant_id = '${input.tenantId}' and ${condition}) row_of`,
+     from (select ${list(table.columns)} from ${table.sourceName} where tenant_id = '${input.tenantId}' and ${changed ?? 'true'}) row_of`,
   );
   const insert = insertOf(work, table);
   const deletion = `delete from ${table.targetName} t using jsonb_populate_recordset(null::${table.targetName}, $1::jsonb) k
@@ -327,14 +377,13 @@ async function copyRows(work: Work, table: Table, condition: string): Promise<vo
     if (rows.length === 0) break;
     const lines = [`[${rows.map((row) => row.line).join(',')}]`];
     await to.query('begin');
-    if (!isInside) await to.query(deletion, lines);
+    if (changed !== undefined) await to.query(deletion, lines);
     await to.query(insert, lines);
     await to.query('commit');
     work.done += rows.length;
-    await report(work, isInside ? 'copying' : 'frozen');
+    await report(work, work.stage);
   }
   await from.query('close carried');
-  if (!isInside) await from.query('commit');
 }
 
 function insertOf(work: Work, table: Table): string {
@@ -344,17 +393,15 @@ function insertOf(work: Work, table: Table): string {
     select ${table.columns.map(value).join(', ')} from jsonb_populate_recordset(null::${table.targetName}, $1::jsonb) r`;
 }
 
-/** What was written after the snapshot, by the number of the writing transaction; and what is gone since. */
-async function carryAfter(work: Work, table: Table, snapshot: string): Promise<void> {
-  // `xmin` has 32 bits; the full number is the youngest one at or below now that ends in them.
-  const writer = `greatest(3, pg_snapshot_xmax(pg_current_snapshot())::text::numeric
-    - mod(pg_snapshot_xmax(pg_current_snapshot())::text::numeric - xmin::text::numeric + 4294967296, 4294967296))`;
-  await copyRows(work, table, `not pg_visible_in_snapshot((${writer})::text::xid8, '${snapshot}'::pg_snapshot)`);
-  const [here, there] = await Promise.all([
-    countRows(work.from, [table], work.input.tenantId),
-    countRows(work.to, [{ ...table, sourceName: table.targetName }], work.input.tenantId),
-  ]);
-  if (here !== there) await dropGone(work, table);
+/** What was written after the snapshot, by the number of the writing transaction. */
+async function carryAfter(work: Work, table: Table, since: string): Promise<void> {
+  const { rows } = await work.from.query<{ next: string }>(
+    'select pg_snapshot_xmax(pg_current_snapshot())::text as next',
+  );
+  const next = rows[0]!.next;
+  // `xmin` has 32 bits; the full number is the youngest one below the next that ends in them.
+  const writer = `greatest(3, ${next} - mod(${next} - xmin::text::bigint + 4294967296, 4294967296))`;
+  await copyRows(work, table, `not pg_visible_in_snapshot((${writer})::text::xid8, '${since}'::pg_snapshot)`);
 }
 
 async function dropGone(work: Work, table: Table): Promise<void> {
@@ -391,11 +438,12 @@ async function closeLog({ from, input }: Work): Promise<void> {
 
 /** Waits until no transaction that began before now still runs: its writes, or its reads, belong to the time before. */
 async function untilOldersEnd(client: Client): Promise<void> {
-  const { rows: clock } = await client.query<{ at: Date }>('select clock_timestamp() as at');
+  // As text: a Date would lose the microseconds, and with them whoever began in the same millisecond.
+  const { rows: clock } = await client.query<{ at: string }>('select clock_timestamp()::text as at');
   await until('a transaction that began before still runs', async () => {
     const { rows } = await client.query(
       `select from pg_stat_activity a where a.datname = current_database() and a.pid <> pg_backend_pid()
-       and a.backend_type = 'client backend' and a.xact_start < $1 limit 1`,
+       and a.backend_type = 'client backend' and a.xact_start <= $1::timestamptz limit 1`,
       [clock[0]!.at],
     );
     return rows.length === 0;
@@ -410,48 +458,68 @@ async function until(what: string, isSo: () => Promise<boolean>): Promise<void> 
   }
 }
 
-/** Compares both sides table by table; throws `relocation_failed` on a difference that stays. */
-async function prove(work: Work, snapshot: string): Promise<Record<string, TableProof>> {
+/**
+ * Drops what is gone since, and compares a table on both sides: at first every row, later the buckets of which one side holds other versions of rows
+ * than when they were compared. Throws `relocation_failed` on a difference.
+ */
+async function compare(work: Work, table: Table): Promise<void> {
+  const { tenantId } = work.input;
+  const columns = table.columns.filter((column) => REPLACED[table.name]?.[column] === undefined);
+  const [source, target] = [
+    { name: table.sourceName, key: table.key, columns },
+    { name: table.targetName, key: table.key, columns },
+  ];
+  const [here, found] = await Promise.all([
+    readVersions(work.from, source, tenantId),
+    readVersions(work.to, target, tenantId),
+  ]);
+  let there = found;
+  if (countIn(here) !== countIn(there)) {
+    await dropGone(work, table);
+    there = await readVersions(work.to, target, tenantId);
+  }
+  const before = work.known.get(table.name);
+  const buckets = before && [
+    ...new Set([...changedBuckets(before.here, here), ...changedBuckets(before.there, there)]),
+  ];
+  const part = { tenantId, ...(buckets && { buckets }) };
+  const [ours, theirs] = await Promise.all([
+    digestBuckets(work.from, source, part),
+    digestBuckets(work.to, target, part),
+  ]);
+  requireSame(table.name, ours, theirs);
+  const digests = new Map(before?.digests);
+  for (const bucket of buckets ?? []) digests.delete(bucket);
+  for (const [bucket, digest] of ours) digests.set(bucket, digest);
+  work.known.set(table.name, { digests, here, there });
+}
+
+function requireSame(name: string, ours: BucketDigests, theirs: BucketDigests): void {
+  const isSame =
+    ours.size === theirs.size &&
+    [...ours].every(([bucket, { rows, digest }]) => {
+      const twin = theirs.get(bucket);
+      return twin?.rows === rows && twin.digest === digest;
+    });
+  if (isSame) return;
+  const [here, there] = [countIn(ours), countIn(theirs)];
+  const how = here === there ? ', but not the same ones' : '';
+  throw databaseError('relocation_failed', `${name}: ${there} of ${here} rows arrived${how}`);
+}
+
+/** What was compared, of every table that holds a row. */
+function tableProofs(work: Work): Record<string, TableProof> {
   const proofs: Record<string, TableProof> = {};
-  for (const table of work.tables) {
-    const proof = await proveTable(work, table, snapshot);
-    if (proof.rows > 0) proofs[table.name] = proof;
+  for (const { name } of work.tables) {
+    const digests = work.known.get(name)!.digests;
+    if (digests.size === 0) continue;
+    const whole = createHash('sha256');
+    for (const [bucket, { rows, digest }] of [...digests].sort(([one], [other]) => one - other)) {
+      whole.update(`${bucket} ${rows} ${digest}\n`);
+    }
+    proofs[name] = { rows: countIn(digests), sha256: whole.digest('hex') };
   }
   return proofs;
-}
-
-/**
- * Counters of sessions and passkeys move without a tenant's scope, so no freeze holds them: such a table is carried
- * after once more before a difference is believed.
- */
-async function proveTable(work: Work, table: Table, snapshot: string): Promise<TableProof> {
-  const { tenantId } = work.input;
-  for (let attempt = 1; ; attempt += 1) {
-    const [here, there] = await Promise.all([
-      digest(work.from, table, { name: table.sourceName, tenantId }),
-      digest(work.to, table, { name: table.targetName, tenantId }),
-    ]);
-    if (here.rows === there.rows && here.sha256 === there.sha256) return here;
-    if (attempt >= PROOF_ATTEMPTS_MAX) {
-      throw databaseError(
-        'relocation_failed',
-        `${table.name}: ${there.rows} of ${here.rows} rows arrived${here.rows === there.rows ? ', but not the same ones' : ''}`,
-      );
-    }
-    await carryAfter(work, table, snapshot);
-  }
-}
-
-async function digest(client: Client, table: Table, of: { name: string; tenantId: Uuid }): Promise<TableProof> {
-  const compared = table.columns.filter((column) => REPLACED[table.name]?.[column] === undefined);
-  const { rows } = await client.query<{ n: string; sha256: string }>(
-    `select count(*) as n, encode(sha256(coalesce(string_agg(
-       sha256(convert_to(row(${compared.map((column) => `t.${escapeIdentifier(column)}`).join(', ')})::text, 'UTF8')),
-       ''::bytea order by ${table.key.map((column) => `t.${escapeIdentifier(column)}`).join(', ')}), ''::bytea)), 'hex') as sha256
-     from ${of.name} t where t.tenant_id = $1`,
-    [of.tenantId],
-  );
-  return { rows: Number(rows[0]!.n), sha256: rows[0]!.sha256 };
 }
 
 async function empty(client: Client, names: readonly string[], tenantId: Uuid): Promise<void> {

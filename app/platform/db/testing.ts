@@ -6,6 +6,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   renameSync,
   rmSync,
   statSync,
@@ -13,6 +14,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { ClientConfig } from 'pg';
 import { DEDICATED_ROLES } from './cluster.ts';
@@ -62,22 +64,46 @@ export interface TestDatabase {
   /** Applies further migrations (default: every one in `app/`, which is already done). */
   migrate(roots?: readonly string[]): Promise<{ applied: string[] }>;
   readonly launched: Launched;
+  /** Immediate stop (SIGQUIT): no checkpoint, and what was only in the server's memory is gone. */
+  crash(): Promise<void>;
+  /** The same data folder again, after `crash`. Connections have the same address as before. */
+  startAgain(): Promise<void>;
   stop(): Promise<void>;
+}
+
+/** For a test whose subject is what survives a crash: as an operator's server has it, but for the small buffers. */
+export const DURABLE_SETTINGS = { fsync: 'on', synchronous_commit: 'on', full_page_writes: 'on' } as const;
+/** An immediate stop ends within a moment; this long means that it does not. */
+const CRASH_MS_MAX = 20_000;
+const POLL_MS = 5;
+
+export interface TestDatabaseOptions {
+  /** Folders that are searched for migrations (default: `app/`); an empty list leaves the database empty. */
+  readonly roots?: readonly string[];
+  /** Users of the system that may log in as any service, beside root. */
+  readonly peers?: readonly string[];
+  /** Settings of the server over those of throw-away data. */
+  readonly settings?: Readonly<Record<string, string>>;
+}
+
+/**
+ * The folder of this user for what test runs make: `run-<pid>-*` goes when that process has ended, `tpl-*` when nobody has
+ * changed it for a day. Throws when somebody else holds the name.
+ */
+export function throwAwayHome(): string {
+  const home = join(tmpdir(), `axt-${process.getuid!()}`);
+  mkdirSync(home, { recursive: true, mode: process.getuid!() === 0 ? 0o711 : 0o700 });
+  if (statSync(home).uid !== process.getuid!()) throw new Error(`${home} belongs to another user`);
+  sweep(home);
+  return home;
 }
 
 /**
  * A throw-away PostgreSQL with all roles and every migration below `app/` applied. It dies with this process. The first
  * call for a given set of migrations builds a template below the temporary folder (about a second); later ones copy it.
- * `roots` narrows which folders are searched for migrations; an empty list leaves the database empty. `peers`: users of the
- * system that may log in as any service, beside root.
  */
-export async function startTestDatabase(
-  options: { roots?: readonly string[]; peers?: readonly string[] } = {},
-): Promise<TestDatabase> {
-  const home = join(tmpdir(), `axt-${process.getuid!()}`);
-  mkdirSync(home, { recursive: true, mode: process.getuid!() === 0 ? 0o711 : 0o700 });
-  if (statSync(home).uid !== process.getuid!()) throw new Error(`${home} belongs to another user`);
-  sweep(home);
+export async function startTestDatabase(options: TestDatabaseOptions = {}): Promise<TestDatabase> {
+  const home = throwAwayHome();
   const roots = options.roots ?? [APP_ROOT];
   const template = await templateFor(home, roots);
   const run = mkdtempSync(join(home, `run-${process.pid}-`));
@@ -86,13 +112,12 @@ export async function startTestDatabase(
   writeFileSync(join(run, 'superuser.secret'), passwords.superuser, { mode: 0o600 });
   // The template is a whole data folder; copying it must not discard the secret that fits to it.
   execFileSync('cp', ['-a', '--reflink=auto', join(template, 'data'), join(run, 'data')]);
-  const launched = await launch(run, pdeathsig(), options.peers);
-  return describe(launched, run, passwords);
+  return describe(await launch(run, options), run, { passwords, options });
 }
 
 type Passwords = Readonly<Record<TestRole, string>>;
 
-function launch(state: string, commandPrefix: readonly string[], peers: readonly string[] = []): Promise<Launched> {
+function launch(state: string, { peers = [], settings = {} }: TestDatabaseOptions): Promise<Launched> {
   return launchPostgres({
     stateDirectory: state,
     packageDirectory: embeddedPackageDirectory(REPOSITORY_ROOT),
@@ -100,13 +125,18 @@ function launch(state: string, commandPrefix: readonly string[], peers: readonly
     peerMap: ['root', ...peers].flatMap((osUser) =>
       [...LOGIN_ROLES, DEDICATED_ROLES].map((role) => ({ osUser, role })),
     ),
-    settings: TEST_SETTINGS,
-    commandPrefix,
+    settings: { ...TEST_SETTINGS, ...settings },
+    commandPrefix: pdeathsig(),
     log: () => undefined,
   });
 }
 
-function describe(launched: Launched, run: string, passwords: Passwords): TestDatabase {
+function describe(
+  first: Launched,
+  run: string,
+  { passwords, options }: { passwords: Passwords; options: TestDatabaseOptions },
+): TestDatabase {
+  let launched = first;
   const connectionFor = (role: TestRole): TestConnection => ({
     host: launched.socketDirectory,
     socketDirectory: launched.socketDirectory,
@@ -118,15 +148,38 @@ function describe(launched: Launched, run: string, passwords: Passwords): TestDa
   return {
     socketDirectory: launched.socketDirectory,
     port: launched.port,
-    launched,
+    get launched() {
+      return launched;
+    },
     connectionFor,
     logins: launched.authentication === 'peer' ? 'peer' : passwords,
     migrate: (roots = [APP_ROOT]) => migrate({ connection: connectionFor('ax_migrate'), roots, log: () => undefined }),
+    crash: () => crash(launched),
+    startAgain: async () => {
+      launched = await launch(run, options);
+    },
     stop: async () => {
       await launched.stop();
       rmSync(run, { recursive: true, force: true });
     },
   };
+}
+
+async function crash({ pid, dataDirectory }: Launched): Promise<void> {
+  const isThere = (): boolean => {
+    try {
+      return readlinkSync(`/proc/${pid}/cwd`) === dataDirectory;
+    } catch {
+      return false;
+    }
+  };
+  if (!isThere()) throw new Error('the server of this test is not there');
+  process.kill(pid, 'SIGQUIT');
+  const end = performance.now() + CRASH_MS_MAX;
+  while (isThere()) {
+    if (performance.now() > end) throw new Error(`the server of this test (pid ${pid}) does not end`);
+    await sleep(POLL_MS);
+  }
 }
 
 /** Without a template of this exact content, builds one; whoever is second finds it or throws theirs away. */
@@ -135,7 +188,7 @@ async function templateFor(home: string, roots: readonly string[]): Promise<stri
   if (existsSync(join(target, 'complete'))) return target;
   const building = mkdtempSync(join(home, `run-${process.pid}-tpl-`));
   execFileSync('chmod', ['711', building]);
-  const launched = await launch(building, pdeathsig());
+  const launched = await launch(building, {});
   const passwords = Object.fromEntries([...LOGIN_ROLES].map((role) => [role, `test-${role}-${process.pid}`])) as Record<
     LoginRole,
     string

@@ -175,6 +175,9 @@ describe('T13: the tripwire', () => {
           }
         }
       }
+      process.stderr.write(
+        `tripwire: ${TABLES.length} forms, ${SHAPES.length} shapes, ${rounds.length} mixtures of planner settings, ${tally.runs} runs, ${tally.misses.length} misses, ${tally.alarms.length} false alarms\n`,
+      );
       expect(tally.alarms).toEqual([]);
       expect(tally.misses).toEqual([]);
       expect(tally.runs).toBe(TABLES.length * SHAPES.length * rounds.length * 2);
@@ -199,6 +202,7 @@ describe('T13: the tripwire', () => {
           }
         }
       }
+      process.stderr.write(`tripwire: ${CARELESS.length} careless statements, ${runs} runs, ${raised} raised\n`);
       expect(raised).toBeGreaterThan(runs * 0.9);
     },
     FUZZ_MS_MAX,

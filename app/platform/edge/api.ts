@@ -6,7 +6,9 @@ import type { z } from 'zod';
 import type { AttemptCounter } from '../http/attempt-counter.ts';
 import { attemptsContract } from '../http/attempts-contract.ts';
 import type { InternalClient } from '../http/client.ts';
+import { bodyType } from '../http/body-forms.ts';
 import {
+  BROWSER_HEADER,
   CLIENT_HEADER,
   COOKIE_HEADER,
   DOOR_HEADER,
@@ -19,10 +21,10 @@ import type { Log } from '../http/request-log.ts';
 import { BODY_BYTES_MAX } from '../http/route-check.ts';
 import { limitStream } from '../http/stream-limit.ts';
 import { addressKind } from './client-address.ts';
-import { readCookie } from './cookies.ts';
+import { BROWSER_COOKIE, readCookie } from './cookies.ts';
 import { type Exchange, sendNotFound, sendProblem } from './exchange.ts';
 import type { Buckets } from './limits.ts';
-import { checkOrigin } from './origin.ts';
+import { checkForeign, checkOrigin } from './origin.ts';
 import { relay, type Upstream } from './relay.ts';
 import { readBody } from './request-body.ts';
 import type { Match } from './router.ts';
@@ -54,12 +56,13 @@ interface Journey {
 
 const TOKEN_HEADER_CHARACTERS_MAX = 8192;
 
-/** Answers `/api/…`: origin, session, tenant tags, then on to the service, which checks everything again. */
+/** Answers `/api/…` and `/sso/…`: origin, session, tenant tags, then on to the service, which checks everything again. */
 export function handleApi(parts: ApiParts, exchange: Exchange): void {
   const match = parts.route(exchange.method, exchange.path);
   if (match === undefined) return sendNotFound(exchange);
   const { contract } = match;
   exchange.operation = contract.operation;
+  if (contract.foreign !== undefined) return handleForeign(parts, exchange, match);
   if (!checkOrigin(exchange.method, exchange.request.headers, parts.origins[exchange.door]))
     return sendProblem(exchange, 'origin_refused');
   const cookie = readCookie(exchange.request.headers.cookie, exchange.cookieName);
@@ -81,6 +84,22 @@ export function handleApi(parts: ApiParts, exchange: Exchange): void {
   };
   if (session instanceof Promise) session.then(go).catch((error: unknown) => fail(parts, exchange, error));
   else go(session);
+}
+
+/**
+ * A route that others reach (`RouteContract.foreign`). It acts for no session, whatever cookies come along; what it is
+ * told counts only with what the issuer has kept of this browser.
+ */
+function handleForeign(parts: ApiParts, exchange: Exchange, match: Match): void {
+  const { caller } = match.contract.foreign!;
+  // The try-out door is for sample data by passkey and link; nobody's provider sends anybody there.
+  if (exchange.door !== 'edge') return sendNotFound(exchange);
+  exchange.answersPages = caller === 'navigation';
+  if (!checkForeign(caller, exchange.request.headers)) return sendProblem(exchange, 'origin_refused');
+  return handlePublic(parts, exchange, {
+    match,
+    cookie: readCookie(exchange.request.headers.cookie, exchange.cookieName),
+  });
 }
 
 /** What anybody may do as often as they like is counted by the kind of place it came from, and not written singly. */
@@ -112,10 +131,17 @@ function handlePublic(
   { match, cookie }: { match: Match; cookie: string | undefined },
 ): void {
   const address = exchange.clientAddress ?? 'unknown';
-  if (exchange.method !== 'GET' && !parts.signInBuckets.take(address))
+  // A provider that signs a thousand people out at once speaks from one address, and each of its words is verified.
+  const isPerson = match.contract.foreign?.caller !== 'server';
+  if (exchange.method !== 'GET' && isPerson && !parts.signInBuckets.take(address))
     return sendProblem(exchange, 'rate_limited', { retryAfter_seconds: 5 });
   const headers: Record<string, string> =
     cookie !== undefined && match.contract.service === 'issuer' ? { [COOKIE_HEADER]: cookie } : {};
+  const browser =
+    match.contract.foreign?.caller === 'navigation'
+      ? readCookie(exchange.request.headers.cookie, BROWSER_COOKIE)
+      : undefined;
+  if (browser !== undefined) headers[BROWSER_HEADER] = browser;
   withBody({ parts, exchange, contract: match.contract }, (body) =>
     send(parts, exchange, {
       contract: match.contract,
@@ -133,12 +159,7 @@ function handleSession(parts: ApiParts, journey: Journey): void {
   const { access } = match.contract;
   if (access.kind !== 'session' || access.stepUp !== true) return carry(parts, journey);
   const header = exchange.request.headers[STEP_UP_HEADER];
-  if (typeof header !== 'string' || header === '') {
-    return refuseRecorded(parts, journey, {
-      event: { kind: 'step-up', reason: 'missing', operation: exchange.operation },
-      answer: () => sendProblem(exchange, 'step_up_required'),
-    });
-  }
+  if (typeof header !== 'string' || header === '') return refuseUnconfirmed(parts, journey);
   if (header.length > TOKEN_HEADER_CHARACTERS_MAX) return sendProblem(exchange, 'step_up_refused');
   parts.tokens
     .stepUp({ ...journey.question, routeClass: 'privileged', stepUp: header })
@@ -148,17 +169,23 @@ function handleSession(parts: ApiParts, journey: Journey): void {
     .catch((error: unknown) => fail(parts, exchange, error));
 }
 
+/** An id of somebody else in the body is told as such, confirmed or not: otherwise whoever asks unconfirmed tries ids unseen. */
+function refuseUnconfirmed(parts: ApiParts, journey: Journey): void {
+  const { exchange, match } = journey;
+  const refuse = (): void =>
+    refuseRecorded(parts, journey, {
+      event: { kind: 'step-up', reason: 'missing', operation: exchange.operation },
+      answer: () => sendProblem(exchange, 'step_up_required'),
+    });
+  if (bodyPlaces(match.contract) === undefined) return refuse();
+  withCheckedBody(parts, journey, refuse);
+}
+
 /** Body, its ids, and off to the service. */
 function carry(parts: ApiParts, journey: Journey): void {
   const { exchange, match, session, question } = journey;
   const { contract } = match;
-  withBody({ parts, exchange, contract }, (body) => {
-    const places = bodyPlaces(contract);
-    if (places !== undefined && Buffer.isBuffer(body)) {
-      const verdict = checkBodyTags(parts, journey, body);
-      if (verdict === 'unreadable') return sendProblem(exchange, 'body_unreadable');
-      if (!verdict.ok) return refuseId(parts, journey, verdict);
-    }
+  withCheckedBody(parts, journey, (body) => {
     const header = exchange.request.headers[STEP_UP_HEADER];
     const stepUp: Record<string, string> =
       contract.access.kind === 'session' && contract.access.stepUp === true && typeof header === 'string'
@@ -172,6 +199,20 @@ function carry(parts: ApiParts, journey: Journey): void {
       cookieHash: question.cookieHash,
       personId: session.personId,
     });
+  });
+}
+
+/** Gives `use` the body once its ids are those of the session's tenant. */
+function withCheckedBody(parts: ApiParts, journey: Journey, use: (body: Upstream['body']) => void): void {
+  const { exchange, match } = journey;
+  const { contract } = match;
+  withBody({ parts, exchange, contract }, (body) => {
+    if (bodyPlaces(contract) !== undefined && Buffer.isBuffer(body)) {
+      const verdict = checkBodyTags(parts, journey, body);
+      if (verdict === 'unreadable') return sendProblem(exchange, 'body_unreadable');
+      if (!verdict.ok) return refuseId(parts, journey, verdict);
+    }
+    return use(body);
   });
 }
 
@@ -299,7 +340,7 @@ function withBody(
     return use(null);
   }
   const bytes_max = contract.bodyBytesMax ?? BODY_BYTES_MAX;
-  const wanted = contract.body === 'stream' ? 'application/octet-stream' : 'application/json';
+  const wanted = bodyType(contract);
   if (request.headers['content-type']?.split(';', 1)[0]?.trim().toLowerCase() !== wanted)
     return sendProblem(exchange, 'content_type_refused', { detail: `send ${wanted}` });
   if (length !== undefined && Number(length) > bytes_max)
@@ -329,7 +370,7 @@ function send(parts: ApiParts, exchange: Exchange, { contract, headers, body, co
   headers[DOOR_HEADER] = exchange.door;
   headers[CLIENT_HEADER] = exchange.clientAddress ?? 'unknown';
   if (body !== null) {
-    headers['content-type'] = contract.body === 'stream' ? 'application/octet-stream' : 'application/json';
+    headers['content-type'] = bodyType(contract);
     const length = Buffer.isBuffer(body) ? String(body.length) : exchange.request.headers['content-length'];
     if (length !== undefined) headers['content-length'] = length;
   }

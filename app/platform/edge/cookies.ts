@@ -19,6 +19,23 @@ function sessionCookie(name: string, value: string, maxAge_seconds: number): str
   return `${name}=${value}; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=${maxAge_seconds}`;
 }
 
+/** Name of the cookie by which a sign-in under way knows its browser. */
+export const BROWSER_COOKIE = '__Host-auditrax-sso';
+/** A sign-in is over in minutes; what the issuer asks for beyond it is a mistake. */
+const BROWSER_SECONDS_MAX = 3600;
+
+/**
+ * Turns the issuer's `x-auditrax-browser` reply header into a cookie; undefined when it has another form. SameSite=None:
+ * SAML's answer is a form that the provider's page posts, and no other kind of cookie comes along with it.
+ */
+export function browserCookie(header: string): string | undefined {
+  const [verb, value, seconds, ...rest] = header.split(';');
+  const maxAge_seconds = Number(seconds);
+  if (verb !== 'set' || value === undefined || !VALUE.test(value) || rest.length > 0) return undefined;
+  if (!Number.isInteger(maxAge_seconds) || maxAge_seconds < 1 || maxAge_seconds > BROWSER_SECONDS_MAX) return undefined;
+  return `${BROWSER_COOKIE}=${value}; Path=/; Secure; HttpOnly; SameSite=None; Max-Age=${maxAge_seconds}`;
+}
+
 export type SessionChange =
   | { readonly kind: 'set'; readonly cookie: string }
   | { readonly kind: 'clear'; readonly cookie: string };

@@ -24,10 +24,12 @@ import type { AttemptEvent } from '../http/attempts.ts';
 import { attemptsRoutes } from '../http/attempts-routes.ts';
 import { bindRoutes } from '../http/handler.ts';
 import {
+  BROWSER_HEADER,
   COOKIE_HEADER,
   DOOR_HEADER,
   REVOKE_HEADER,
   SESSION_HEADER,
+  bindBrowser,
   clearSession,
   setSession,
 } from '../http/headers.ts';
@@ -146,6 +148,49 @@ const people = defineRoutes({
   },
 });
 
+const sso = defineRoutes({
+  start: {
+    operation: 'sso.start',
+    service: 'issuer',
+    method: 'GET',
+    path: '/sso/:connection/start',
+    access: { kind: 'public' },
+    foreign: { caller: 'navigation', reason: 'a link in a mail' },
+    ids: {},
+    params: z.strictObject({ connection: z.string().max(40) }),
+    query: z.strictObject({ to: z.string().max(200).optional() }),
+    replies: { 303: z.undefined(), 200: 'stream' },
+  },
+  acs: {
+    operation: 'sso.acs',
+    service: 'issuer',
+    method: 'POST',
+    path: '/sso/:connection/acs',
+    access: { kind: 'public' },
+    foreign: { caller: 'navigation', reason: 'SAML answers by a form' },
+    ids: {},
+    params: z.strictObject({ connection: z.string().max(40) }),
+    body: z.strictObject({ answer: z.string().max(1000) }),
+    bodyForm: 'form',
+    bodyBytesMax: 2000,
+    replies: { 303: z.undefined() },
+  },
+  logout: {
+    operation: 'sso.logout',
+    service: 'issuer',
+    method: 'POST',
+    path: '/sso/:connection/logout',
+    access: { kind: 'public' },
+    foreign: { caller: 'server', reason: 'the provider says who has left' },
+    ids: {},
+    params: z.strictObject({ connection: z.string().max(40) }),
+    body: z.strictObject({ token: z.string().max(1000) }),
+    bodyForm: 'form',
+    bodyBytesMax: 2000,
+    replies: { 200: z.strictObject({ token: z.string() }) },
+  },
+});
+
 const GOOD = 'good-cookie-good-cookie-1';
 const OTHER = 'good-cookie-good-cookie-2';
 let house: TestHouse;
@@ -206,7 +251,7 @@ async function startRooms(): Promise<void> {
     readiness: async () => [],
     onAttempt: async (event: AttemptEvent) => void attempts.push(event),
     counter: createAttemptCounter(),
-    stepUp: async (_claims: unknown, header: string) => ({ assertionHash: header, credentialId: 'c' }),
+    stepUp: async (_claims: unknown, { header }: { header: string }) => ({ assertionHash: header, credentialId: 'c' }),
   };
   const recorder = attemptsRoutes(async (event) => {
     if (recordFails) throw new AppError('database_unavailable', 'gone');
@@ -253,6 +298,30 @@ async function startRooms(): Promise<void> {
       return { status: 200, body: {}, headers: { [REVOKE_HEADER]: person } };
     },
   });
+  const ssoRoom = bindRoutes(sso, {
+    start: async (call) => {
+      if (call.query.to === 'page')
+        return { status: 200, body: '<md/>', headers: { 'content-type': 'application/samlmetadata+xml' } };
+      if (call.query.to === 'refused') throw new AppError('sso_refused', 'the nonce', { publicDetail: 'the nonce' });
+      return {
+        status: 303,
+        body: undefined,
+        headers: {
+          location: call.query.to ?? 'https://provider.example/authorize?a=b',
+          ...bindBrowser(call.headers[BROWSER_HEADER] ?? 'browser-browser-browser', 600),
+        },
+      };
+    },
+    acs: async (call) => ({
+      status: 303,
+      body: undefined,
+      headers: {
+        location: `/app/?${encodeURIComponent(`${call.body.answer} ${call.headers[BROWSER_HEADER] ?? 'none'}`)}`,
+        ...setSession(GOOD, 3600),
+      },
+    }),
+    logout: async (call) => ({ status: 200, body: { token: call.body.token } }),
+  });
   const workspace = await startService({
     ...base,
     name: 'workspace',
@@ -265,7 +334,8 @@ async function startRooms(): Promise<void> {
     name: 'issuer',
     identity: await house.identity('issuer'),
     tokenVerifier: house.verifier('issuer'),
-    rooms: [minting, peopleRoom],
+    rooms: [minting, peopleRoom, ssoRoom],
+    problems: [{ sso_refused: { status: 401, title: 'Refused' } }],
   });
   services.push(workspace, issuer);
   house.ports.set('workspace', workspace.port);
@@ -293,7 +363,7 @@ beforeAll(async () => {
     pools: house.pools(identity),
     tagKeys: house.keys,
     counter,
-    contracts: [...Object.values(work), ...Object.values(people), ...Object.values(tokenRoutes)],
+    contracts: [...Object.values(work), ...Object.values(people), ...Object.values(sso), ...Object.values(tokenRoutes)],
     edge: { port: 0, hostNames: ['127.0.0.1', 'localhost'], ...certificate },
     tryout: { port: 0 },
     staticFolder: staticFolder(),
@@ -528,6 +598,14 @@ describe('ids of other tenants', () => {
     const { formatId } = await import('@auditrax/tenancy/ids');
     return formatId('eng', { tenantPart: TENANT_PART }, '00000000-0000-7000-8000-000000000001' as Uuid, house.keys);
   }
+  it('E8 does not start with a route whose ids it would not look at', async () => {
+    const { ids: _forgotten, ...list } = work.list;
+    const contracts = [{ ...list, ids: {} }];
+    await expect(startEdge({ ...options, contracts })).rejects.toMatchObject({
+      code: 'routes_not_declared',
+      faults: ['work.list: query.after looks like an id and is in neither ids nor untagged'],
+    });
+  });
   it('E8 finds them in queries and bodies, for every destination', async () => {
     const mine = idOf(house, 'eng');
     expect((await shoot(`/api/work?after=${idOf(house, 'eng', OTHER_PART)}`)).status).toBe(404);
@@ -849,5 +927,146 @@ describe('pages', () => {
     await expect(
       startEdge({ ...options, staticFolder: join(tmpdir(), randomBytes(8).toString('hex')), tryout: false }),
     ).rejects.toMatchObject({ code: 'static_missing' });
+  });
+});
+
+describe('routes that others reach', () => {
+  const elsewhere = { origin: 'https://provider.example', 'sec-fetch-site': 'cross-site' };
+  const navigation = { 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'document' };
+  const form = { 'content-type': 'application/x-www-form-urlencoded' };
+  const post = (path: string, body: string, headers: Shot['headers'] = {}) =>
+    shoot(path, { method: 'POST', body, cookie: null, headers: { ...elsewhere, ...navigation, ...form, ...headers } });
+
+  it('E20 exactly those that say so are open to another site, by navigation and with a form', async () => {
+    const answer = await post('/sso/c-1/acs', 'answer=a%2Bb+c');
+    expect([answer.status, answer.headers['location']]).toEqual([303, '/app/?a%2Bb%20c%20none']);
+    const opened = await shoot('/sso/c-1/start', {
+      cookie: null,
+      headers: { 'sec-fetch-site': 'cross-site', ...navigation },
+    });
+    expect([opened.status, opened.headers['location'], opened.text]).toEqual([
+      303,
+      'https://provider.example/authorize?a=b',
+      '',
+    ]);
+    for (const contract of [...Object.values(work), ...Object.values(people)]) {
+      const path = contract.path.replaceAll(/:\w+/g, idOf(house, 'eng'));
+      const refused = await shoot(path, {
+        method: contract.method,
+        headers: { ...elsewhere, ...navigation, ...form },
+        ...(contract.method === 'GET' ? {} : { body: 'answer=1' }),
+      });
+      expect([refused.status, refused.json['code']], contract.operation).toEqual([403, 'origin_refused']);
+    }
+  });
+
+  it('E20 no other route takes a form, from nobody', async () => {
+    for (const contract of [...Object.values(work), ...Object.values(people)].filter(
+      ({ method }) => method !== 'GET',
+    )) {
+      const path = contract.path.replaceAll(/:\w+/g, idOf(house, 'eng'));
+      const refused = await shoot(path, { method: contract.method, headers: form, body: 'who=me' });
+      expect([400, 403, 415], contract.operation).toContain(refused.status);
+      expect(['content_type_refused', 'input_invalid', 'step_up_required'], contract.operation).toContain(
+        refused.json['code'],
+      );
+    }
+  });
+
+  it('E20 another site’s script, image or frame reaches none of them', async () => {
+    for (const [mode, dest] of [
+      ['cors', 'empty'],
+      ['no-cors', 'image'],
+      ['navigate', 'iframe'],
+      ['navigate', 'frame'],
+      ['no-cors', 'script'],
+    ] as const) {
+      const headers = { 'sec-fetch-mode': mode, 'sec-fetch-dest': dest };
+      expect((await post('/sso/c-1/acs', 'answer=1', headers)).status, dest).toBe(403);
+      expect((await shoot('/sso/c-1/start', { cookie: null, headers })).status, dest).toBe(403);
+    }
+  });
+
+  it('E20 what a server sends is refused from a browser', async () => {
+    const plain = { ...form, origin: undefined, 'sec-fetch-site': undefined };
+    const call = (headers: Shot['headers'], cookie: string | null = null) =>
+      shoot('/sso/c-1/logout', { method: 'POST', body: 'token=t', cookie, headers: { ...plain, ...headers } });
+    expect(await call({})).toMatchObject({ status: 200, json: { token: 't' } });
+    for (const headers of [
+      { origin: 'https://provider.example' },
+      { 'sec-fetch-site': 'cross-site' },
+      { 'sec-fetch-mode': 'no-cors' },
+    ])
+      expect(await call(headers)).toMatchObject({ status: 403, json: { code: 'origin_refused' } });
+    expect((await call({}, GOOD)).status).toBe(403);
+  });
+
+  it('E20 the sign-in’s cookie is bound to the host, unreadable for scripts, and comes along from elsewhere', async () => {
+    const first = await shoot('/sso/c-1/start', { cookie: null });
+    expect(first.headers['set-cookie']).toEqual([
+      '__Host-auditrax-sso=browser-browser-browser; Path=/; Secure; HttpOnly; SameSite=None; Max-Age=600',
+    ]);
+    const seen = await post('/sso/c-1/acs', 'answer=1', { cookie: '__Host-auditrax-sso=another-another-another' });
+    expect(seen.headers['location']).toBe('/app/?1%20another-another-another');
+    expect(seen.headers['set-cookie']).toEqual([expect.stringContaining(`__Host-auditrax=${GOOD}; `)]);
+    expect(seen.headers['set-cookie']![0]).toContain('SameSite=Strict');
+    const twice = await post('/sso/c-1/acs', 'answer=1', {
+      cookie: '__Host-auditrax-sso=another-another-another; __Host-auditrax-sso=second-second-second',
+    });
+    expect(twice.headers['location']).toBe('/app/?1%20none');
+  });
+
+  it('E20 leads to pages of the app and to https, and nowhere else', async () => {
+    for (const to of ['/app/', '/app/connections/con_1?x=1', 'https://provider.example:8443/a?b=c&d=%2F'])
+      expect((await shoot(`/sso/c/start?to=${encodeURIComponent(to)}`)).headers['location'], to).toBe(to);
+    for (const to of [
+      'http://provider.example/',
+      'javascript:alert(1)',
+      '//evil.example/',
+      '/\\\\evil.example',
+      '/api/work',
+      '/app/\\x',
+      'https://',
+      'data:text/html,x',
+      'https:/evil.example',
+      '/app/#x',
+    ]) {
+      const seen = await shoot(`/sso/c/start?to=${encodeURIComponent(to)}`);
+      expect([seen.status, seen.headers['location']], to).toEqual([500, undefined]);
+    }
+  });
+
+  it('E21 an error is a plain page with the reference and nothing of what failed', async () => {
+    const refused = await shoot('/sso/c-1/start?to=refused', { cookie: null });
+    expect(refused.status).toBe(401);
+    expect(refused.headers['content-type']).toBe('text/html; charset=utf-8');
+    expect(refused.text).toContain(`<code>${refused.headers['x-request-id']}</code>`);
+    expect(refused.text).not.toMatch(/nonce|sso_refused|<script|style=/);
+    const policy = refused.headers['content-security-policy'];
+    expect(policy).toContain("default-src 'none'");
+    expect(policy).not.toMatch(/script-src|unsafe/);
+    expect(policy).toContain("form-action 'none'");
+    expect([refused.headers['cache-control'], refused.headers['referrer-policy']]).toEqual(['no-store', 'no-referrer']);
+    // Also where the gateway itself refuses.
+    const odd = await post('/sso/c-1/acs', '{}', { 'content-type': 'application/json' });
+    expect([odd.status, odd.headers['content-type']]).toEqual([415, 'text/html; charset=utf-8']);
+    const large = await post('/sso/c-1/acs', `answer=${'a'.repeat(3000)}`);
+    expect([large.status, large.headers['content-type']]).toEqual([413, 'text/html; charset=utf-8']);
+    for (const body of ['answer=1&answer=2', 'answer=%E0%A4%A', '__proto__=1&answer=2', 'answer=1&more=2', ''])
+      expect((await post('/sso/c-1/acs', body)).status, body).toBe(400);
+  });
+
+  it('E21 a document that is not a page is shown inert', async () => {
+    const seen = await shoot('/sso/c-1/start?to=page', { cookie: null });
+    expect([seen.status, seen.text, seen.headers['content-type']]).toEqual([
+      200,
+      '<md/>',
+      'application/samlmetadata+xml',
+    ]);
+    expect(seen.headers['content-security-policy']).toContain('sandbox');
+  });
+
+  it('E21 are not at the try-out door', async () => {
+    expect((await shoot('/sso/c-1/start', { door: 'tryout', cookie: null })).status).toBe(404);
   });
 });

@@ -3,6 +3,7 @@ import type { EdgeDoor } from '../http/handler.ts';
 import { REQUEST_ID_HEADER } from '../http/headers.ts';
 import { PROBLEM_MEDIA_TYPE, coreProblem, type CoreCode } from '../http/problems.ts';
 import type { Uuid } from '@auditrax/base';
+import { sendPlainError } from './plain-error.ts';
 import type { NotFoundFloor } from './not-found-floor.ts';
 import type { SecurityHeaders } from './security-headers.ts';
 
@@ -23,6 +24,8 @@ export interface Exchange {
   /** Raw, without the question mark; empty when there is none. */
   readonly query: string;
   operation: string;
+  /** A person whom a redirect or a form brought here: errors are pages to read. */
+  answersPages: boolean;
   readonly floor: NotFoundFloor;
 }
 
@@ -44,6 +47,12 @@ export function sendProblem(
     return;
   }
   const problem = coreProblem(code, requestId, extra);
+  const more = [
+    ...(retryAfter_seconds === undefined ? [] : ['retry-after', String(retryAfter_seconds)]),
+    // Whoever is refused in the middle of a body must not keep the connection busy with the rest of it.
+    ...(request.complete ? [] : ['connection', 'close']),
+  ];
+  if (exchange.answersPages) return sendPlainError(exchange, problem.status, more);
   const body = JSON.stringify(problem);
   response.writeHead(problem.status, [
     ...headers.api,
@@ -53,9 +62,7 @@ export function sendProblem(
     String(Buffer.byteLength(body)),
     REQUEST_ID_HEADER,
     requestId,
-    ...(retryAfter_seconds === undefined ? [] : ['retry-after', String(retryAfter_seconds)]),
-    // Whoever is refused in the middle of a body must not keep the connection busy with the rest of it.
-    ...(request.complete ? [] : ['connection', 'close']),
+    ...more,
   ]);
   response.end(exchange.method === 'HEAD' ? undefined : body);
 }

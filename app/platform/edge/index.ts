@@ -17,6 +17,7 @@ import { drainable } from '../http/drain.ts';
 import type { EdgeDoor, RoomRoutes } from '../http/handler.ts';
 import type { Finding } from '../http/readiness.ts';
 import type { Log } from '../http/request-log.ts';
+import { FOREIGN_PATHS, RouteDeclarationError, unreadIds } from '../http/route-check.ts';
 import { type ApiParts, handleApi } from './api.ts';
 import { type Exchange, sendProblem } from './exchange.ts';
 import { EDGE_LIMITS, type EdgeLimits, createBuckets } from './limits.ts';
@@ -145,7 +146,7 @@ export async function startEdge(options: EdgeOptions): Promise<RunningEdge> {
     if (exchange.clientAddress === undefined) return sendProblem(exchange, 'balancer_misconfigured');
     if (!clientBuckets.take(exchange.clientAddress))
       return sendProblem(exchange, 'rate_limited', { retryAfter_seconds: 1 });
-    if (exchange.path.startsWith('/api/')) return handleApi(api, exchange);
+    if (exchange.path.startsWith('/api/') || exchange.path.startsWith(FOREIGN_PATHS)) return handleApi(api, exchange);
     return handlePage(pages, exchange);
   };
   const edgeServer = createHttpsServer({ ...edgeTls(options.edge), maxHeaderSize: HEADER_BYTES_MAX });
@@ -172,14 +173,20 @@ export async function startEdge(options: EdgeOptions): Promise<RunningEdge> {
   };
 }
 
-/** Throws on a route that the edge cannot reach: it would be declared and never served. */
+/** Throws RouteDeclarationError on a route that the edge cannot reach, or whose ids it would not look at. */
 function edgeContracts(contracts: readonly RouteContract[]): RouteContract[] {
   const outward = contracts.filter((contract) => contract.access.kind !== 'internal');
-  for (const { operation, path, service } of outward) {
-    if (!path.startsWith('/api/')) throw new Error(`${operation}: ${path} is not under /api/`);
-    if (service !== 'issuer' && service !== 'workspace')
-      throw new Error(`${operation}: the edge does not reach ${service}`);
-  }
+  const faults = outward.flatMap((contract) => {
+    const { operation, path, service, foreign } = contract;
+    return [
+      ...(path.startsWith(foreign === undefined ? '/api/' : FOREIGN_PATHS)
+        ? []
+        : [`${path} is not under ${foreign === undefined ? '/api/' : FOREIGN_PATHS}`]),
+      ...(service === 'issuer' || service === 'workspace' ? [] : [`the edge does not reach ${service}`]),
+      ...unreadIds(contract),
+    ].map((fault) => `${operation}: ${fault}`);
+  });
+  if (faults.length > 0) throw new RouteDeclarationError('gateway', faults);
   return outward;
 }
 
@@ -263,6 +270,7 @@ function openExchange(
     path: tooLong ? '' : question < 0 ? url : url.slice(0, question),
     query: tooLong || question < 0 ? '' : url.slice(question + 1),
     operation: 'none',
+    answersPages: false,
     floor: options.floor,
   };
   response.once('close', () => {

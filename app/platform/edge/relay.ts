@@ -2,12 +2,19 @@ import type { Readable } from 'node:stream';
 import { STATUS_CODES } from 'node:http';
 import type { WorkloadPools } from '@auditrax/workload';
 import type { Dispatcher } from 'undici';
-import { REQUEST_ID_HEADER, REVOKE_HEADER, SESSION_HEADER } from '../http/headers.ts';
-import { sessionChange } from './cookies.ts';
+import { BROWSER_HEADER, REQUEST_ID_HEADER, REVOKE_HEADER, SESSION_HEADER } from '../http/headers.ts';
+import { browserCookie, sessionChange } from './cookies.ts';
 import { type Exchange, sendNotFound, sendProblem } from './exchange.ts';
+import { sendPlainError } from './plain-error.ts';
 
 /** What a service may tell a browser; everything else stays inside. */
 const PASSED_ON = ['content-type', 'content-length', 'content-disposition', 'retry-after'] as const;
+
+/**
+ * Where an answer may lead a browser: a page of the app, or an address over https. Whoever writes addresses (a provider's
+ * document, an administrator) chooses neither a scheme nor a line of headers.
+ */
+const LEADS_TO = /^(?:\/app\/[A-Za-z0-9/._~?=&%-]*|https:\/\/[A-Za-z0-9[][!-~]{1,8000})$/;
 
 export interface Upstream {
   readonly service: 'issuer' | 'workspace';
@@ -42,6 +49,7 @@ function dispatch(
   const { request, response } = exchange;
   let controller: Dispatcher.DispatchController | undefined;
   let masked = false;
+  let told: number | undefined;
   let over = false;
   const onGone = () => {
     if (!over) controller?.abort(new Error('the client went away'));
@@ -67,8 +75,11 @@ function dispatch(
     },
     onResponseStart(_controller, status, headers) {
       if (status < 200) return;
-      masked = status === 404;
       if (status === 401) state.options.onUnauthorised();
+      // What failed is said to administrators, inside; whoever came by a redirect gets a page that says how to go on.
+      if (exchange.answersPages && status >= 400 && status !== 404) told = status;
+      if (exchange.answersPages && status === 303 && !LEADS_TO.test(String(headers['location']))) told = 500;
+      masked = status === 404 || told !== undefined;
       if (!masked) writeHead(exchange, status, { headers, upstream, options: state.options });
     },
     onResponseData(_controller, piece) {
@@ -80,7 +91,8 @@ function dispatch(
     onResponseEnd() {
       over = true;
       response.off('close', onGone);
-      if (masked) sendNotFound(exchange);
+      if (told !== undefined) sendPlainError(exchange, told);
+      else if (masked) sendNotFound(exchange);
       else response.end();
     },
     onResponseError: (_controller, error) => fail(error),
@@ -108,6 +120,7 @@ function writeHead(
     const value = headers[name];
     if (typeof value === 'string') list.push(name, value);
   }
+  if (exchange.answersPages && status === 303) list.push('location', headers['location'] as string);
   // Only the issuer speaks about sessions: a workspace that was taken over must not hand out cookies.
   if (upstream.service === 'issuer') {
     const session = headers[SESSION_HEADER];
@@ -116,6 +129,9 @@ function writeHead(
       list.push('set-cookie', change.cookie);
       options.onSessionChange(change.kind);
     }
+    const browser = headers[BROWSER_HEADER];
+    const bound = typeof browser === 'string' ? browserCookie(browser) : undefined;
+    if (bound !== undefined) list.push('set-cookie', bound);
     const revoked = headers[REVOKE_HEADER];
     if (typeof revoked === 'string') options.onRevoke(revoked.split(',').map((id) => id.trim()));
   }

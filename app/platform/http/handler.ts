@@ -4,8 +4,11 @@ import type { TenantContext } from '@auditrax/tenancy';
 import type { ZodType, output } from 'zod';
 
 export type Role = 'lead' | 'auditor' | 'client' | 'operator';
-/** How the session was opened. `link` and `canary` can never satisfy step-up. */
-export type SignInMethod = 'passkey' | 'link' | 'canary';
+/**
+ * How the session was opened. `link` and `canary` can never satisfy step-up; `sso` only with a passkey of the person's
+ * own.
+ */
+export type SignInMethod = 'passkey' | 'link' | 'canary' | 'sso';
 /** Which door of the edge the session belongs to; sessions of one are unknown to the other. */
 export type EdgeDoor = 'edge' | 'tryout';
 
@@ -14,6 +17,14 @@ export interface StepUp {
   /** base64url SHA-256 of the assertion as received; goes into the audit entry. */
   readonly assertionHash: string;
   readonly credentialId: string;
+}
+
+/** How an approval is kept with the entry about what was done. */
+export interface ApprovalKeeping {
+  /** The person, other than the caller, whom the action names: their erasure destroys the approval. */
+  readonly about?: Uuid | undefined;
+  /** The action holds a secret, or what is being erased: only its hash is kept. */
+  readonly hashOnly?: boolean | undefined;
 }
 
 /** Who calls, taken from a transaction token that this service has verified. Never from a header. */
@@ -36,16 +47,18 @@ type Parsed<T, Fallback> = T extends ZodType ? output<T> : Fallback;
 export interface Call<C extends RouteContract = RouteContract> {
   readonly requestId: string;
   readonly peer: ServiceName;
-  /** Present on session routes and on internal routes with `token: true`. */
+  /** Present on session routes and on internal routes with a `token`. */
   readonly caller: Caller;
   readonly params: Parsed<C['params'], Record<string, never>>;
   readonly query: Parsed<C['query'], Record<string, never>>;
+  /** As it came, without the question mark: for whoever must see each parameter as it was written, and how often. */
+  readonly rawQuery: string;
   readonly body: C['body'] extends 'stream' ? Readable : Parsed<C['body'], undefined>;
   /** Same keys as `contract.ids`; the UUID inside each tagged id of the caller's own tenant. */
   readonly ids: { readonly [K in keyof C['ids']]: Uuid };
   readonly headers: Readonly<Record<string, string | undefined>>;
   /** Verifies the step-up assertion that travelled along against `action`, re-read by the caller from its database. */
-  stepUp(action: Json): Promise<StepUp>;
+  stepUp(action: Json, keeping?: ApprovalKeeping): Promise<StepUp>;
 }
 
 type ReplyBody<T> = T extends ZodType ? output<T> : Readable | Uint8Array | string;

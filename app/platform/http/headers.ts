@@ -23,6 +23,18 @@ export const SESSION_HEADER = 'x-auditrax-session';
 /** Reply header of the issuer: person ids (comma separated) whose cached tokens the gateway drops at once. */
 export const REVOKE_HEADER = 'x-auditrax-revoke';
 
+/**
+ * The secret by which a sign-in under way is bound to one browser; forwarded on `foreign` routes of the issuer. As a reply
+ * header of the issuer: `set;<value>;<maxAgeSeconds>`, which the gateway turns into a cookie that also comes along when
+ * another site's page sends the browser back.
+ */
+export const BROWSER_HEADER = 'x-auditrax-browser';
+
+/** What the issuer answers to have the gateway bind the browser. `value` is base64url. */
+export function bindBrowser(value: string, maxAge_seconds: number): Readonly<Record<string, string>> {
+  return { [BROWSER_HEADER]: `set;${value};${maxAge_seconds}` };
+}
+
 /** What the issuer answers to have the gateway set the session cookie. `value` is base64url. */
 export function setSession(value: string, maxAge_seconds: number): Readonly<Record<string, string>> {
   return { [SESSION_HEADER]: `set;${value};${maxAge_seconds}` };

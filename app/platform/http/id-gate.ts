@@ -17,16 +17,38 @@ export interface IdSources {
 
 /** Value at `params.x` or `body.a.b`; own members only. */
 export function valueAt(sources: IdSources, place: string): unknown {
+  return valueAlong(sources, place.split('.'));
+}
+
+function valueAlong(sources: IdSources, path: readonly string[]): unknown {
   let value: unknown = sources;
-  for (const name of place.split('.')) {
+  for (const name of path) {
     if (typeof value !== 'object' || value === null || !Object.hasOwn(value, name)) return undefined;
     value = (value as Record<string, unknown>)[name];
   }
   return value;
 }
 
+interface ReadPlace {
+  readonly place: string;
+  readonly path: readonly string[];
+  readonly kind: string;
+}
+
+/** Of each contract's table, which never changes. */
+const readPlaces = new WeakMap<IdPlaces, readonly ReadPlace[]>();
+
+function placesOf(places: IdPlaces): readonly ReadPlace[] {
+  let known = readPlaces.get(places);
+  if (known === undefined) {
+    known = Object.entries(places).map(([place, kind]) => ({ place, path: place.split('.'), kind }));
+    readPlaces.set(places, known);
+  }
+  return known;
+}
+
 /**
- * Parses the tagged ids at `places`; a place that is absent is left out (the schema says whether it may be). An id of
+ * Parses the tagged ids at `places`, a table that is never changed; a place that is absent is left out (the schema says whether it may be). An id of
  * another tenant, however genuine, and one whose tag does not verify are told apart for the record, never outward.
  */
 export function readIds(
@@ -35,8 +57,8 @@ export function readIds(
   whose: { readonly context: Pick<TenantContext, 'tenantPart'>; readonly keys: IdKeys },
 ): IdVerdict {
   const ids: Record<string, Uuid> = {};
-  for (const [place, kind] of Object.entries(places)) {
-    const text = valueAt(sources, place);
+  for (const { place, path, kind } of placesOf(places)) {
+    const text = valueAlong(sources, path);
     if (text === undefined) continue;
     if (typeof text !== 'string') return { ok: false, reason: 'malformed' };
     const parsed = parseId(kind, text, whose.context, whose.keys);

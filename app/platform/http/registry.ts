@@ -11,6 +11,8 @@ export interface RouteDescription {
   readonly access: RouteContract['access'];
   readonly ids: RouteContract['ids'];
   readonly bodyBytesMax: number;
+  /** Who but our own pages reaches it, and why. */
+  readonly foreign?: RouteContract['foreign'];
   /** JSON Schema (2020-12) of each part; `'stream'` for raw bytes. */
   readonly params?: unknown;
   readonly query?: unknown;
@@ -33,6 +35,7 @@ export function describeRoutes(contracts: readonly Readonly<Record<string, Route
       access: route.access,
       ids: route.ids,
       bodyBytesMax: route.body === undefined ? 0 : (route.bodyBytesMax ?? BODY_BYTES_MAX),
+      ...(route.foreign === undefined ? {} : { foreign: route.foreign }),
       ...(route.params === undefined ? {} : { params: describe(route.params, 'input') }),
       ...(route.query === undefined ? {} : { query: describe(route.query, 'input') }),
       ...(route.body === undefined ? {} : { body: describe(route.body, 'input') }),

@@ -1,7 +1,11 @@
 import type { RouteContract, ServiceName } from '@auditrax/base';
 import { ZodObject, type ZodType } from 'zod';
 import type { RoomRoutes } from './handler.ts';
+import { idShapes } from './id-shapes.ts';
 import type { RoutePolicy } from './policy-gate.ts';
+
+/** Where routes lie that others than our own pages reach. */
+export const FOREIGN_PATHS = '/sso/';
 
 /** JSON bodies that name no limit of their own. */
 export const BODY_BYTES_MAX = 256 * 1024;
@@ -18,6 +22,7 @@ interface SchemaDef {
   readonly options?: readonly ZodType[];
   readonly left?: ZodType;
   readonly right?: ZodType;
+  readonly valueType?: ZodType;
 }
 
 /** Does an object at `names` exist in some form that `schema` accepts? Looks through optional, unions, pipes. */
@@ -29,6 +34,8 @@ function hasPlace(schema: ZodType, names: readonly string[]): boolean {
     return member !== undefined && hasPlace(member, rest);
   }
   const def = schema._zod.def as unknown as SchemaDef;
+  // Under a name of the sender's choice stands whatever the value may be; JSON values hold anything.
+  if (def.type === 'record') return rest.length === 0 || hasPlace(def.valueType!, rest);
   return [def.innerType, def.in, def.left, def.right, ...(def.options ?? [])].some(
     (inner) => inner !== undefined && hasPlace(inner, names),
   );
@@ -65,22 +72,66 @@ function idFaults(contract: RouteContract): string[] {
   return faults;
 }
 
+/**
+ * Ids that a client's request may carry and nobody would look at. Whoever adds a route forgets such a thing easily, and
+ * it stays unseen: the service answers, only the wall is not there. Calls of our own processes are left out, unless they
+ * speak for a person: they carry ids that a gate has read.
+ */
+export function unreadIds(contract: RouteContract): string[] {
+  const { access, ids, untagged = {} } = contract;
+  if (access.kind === 'internal' && access.token === false) return [];
+  const shapes = (['params', 'query', 'body'] as const).flatMap((part) => {
+    const schema = contract[part];
+    return schema === undefined || schema === 'stream' ? [] : idShapes(schema, part);
+  });
+  const faults = shapes.flatMap(({ place, what, kind }) => {
+    const declared = Object.hasOwn(ids, place) ? ids[place] : undefined;
+    if (declared !== undefined && Object.hasOwn(untagged, place)) return [`${place} is both tagged and untagged`];
+    if (declared !== undefined && kind !== undefined && declared !== kind)
+      return [`${place} takes an id of kind ${kind} and is checked as ${declared}`];
+    if (declared !== undefined || Object.hasOwn(untagged, place)) return [];
+    return what === 'id'
+      ? [`${place} looks like an id and is in neither ids nor untagged`]
+      : [`${place} takes anything, an id too, and is not in untagged`];
+  });
+  const gone = Object.keys(untagged).filter((place) => !shapes.some((shape) => shape.place === place));
+  return [...faults, ...gone.map((place) => `untagged place ${place} is in no schema`)];
+}
+
+/** What is open to other sites is open to anybody: it must stand apart, and never act for a session. */
+function foreignFaults({ access, foreign, bodyForm, body, method }: RouteContract): string[] {
+  const faults: string[] = [];
+  if (foreign !== undefined) {
+    if (access.kind !== 'public') faults.push('is reached from elsewhere and must be public');
+    if (foreign.reason.trim() === '') faults.push('does not say why it is reached from elsewhere');
+    if (body !== undefined && bodyForm === undefined) faults.push('what others send is a form');
+  }
+  if (bodyForm !== undefined && (foreign === undefined || body === undefined || body === 'stream' || method !== 'POST'))
+    faults.push('only a POST from elsewhere takes a form');
+  return faults;
+}
+
 /** What keeps a route from being served; empty when nothing does. */
 export function routeFaults(
   contract: RouteContract,
   rules: { readonly service: ServiceName; readonly policy: RoutePolicy },
 ): string[] {
-  const faults = idFaults(contract);
+  const faults = [...idFaults(contract), ...unreadIds(contract)];
   const { access, path } = contract;
   if (contract.service !== rules.service) faults.push(`belongs to ${contract.service}`);
-  if (!path.startsWith(access.kind === 'internal' ? '/internal/' : '/api/'))
+  if (
+    !path.startsWith(
+      contract.foreign !== undefined ? FOREIGN_PATHS : access.kind === 'internal' ? '/internal/' : '/api/',
+    )
+  )
     faults.push(`path ${path} does not suit ${access.kind} access`);
+  faults.push(...foreignFaults(contract));
   if (access.kind === 'session' && !rules.policy.has(contract.operation)) faults.push('no policy names this operation');
   if (access.kind === 'internal' && access.callers.length === 0) faults.push('nobody may call it');
   if (
     access.kind !== 'session' &&
     Object.keys(contract.ids).length > 0 &&
-    !(access.kind === 'internal' && access.token)
+    !(access.kind === 'internal' && access.token !== false)
   ) {
     faults.push('ids cannot be checked without a token');
   }
@@ -101,8 +152,20 @@ export interface ServedRoute {
   }>;
 }
 
+/** Keeps a process from starting. */
+export class RouteDeclarationError extends Error {
+  readonly code = 'routes_not_declared';
+  /** Operation, or address, and what is wrong with it. */
+  readonly faults: readonly string[];
+  constructor(who: string, faults: readonly string[]) {
+    super(`${who} does not start:\n  ${faults.join('\n  ')}`);
+    this.name = 'RouteDeclarationError';
+    this.faults = faults;
+  }
+}
+
 /**
- * The routes of `rooms`, each with its handler. Throws, naming every fault, on a contract without handler or the
+ * The routes of `rooms`, each with its handler. Throws RouteDeclarationError, naming every fault, on a contract without handler or the
  * reverse, an operation or address used twice, and whatever `routeFaults` finds: such a process does not start.
  */
 export function servedRoutes(
@@ -127,6 +190,6 @@ export function servedRoutes(
       faults.push(...routeFaults(contract, rules).map((fault) => `${contract.operation}: ${fault}`));
     }
   }
-  if (faults.length > 0) throw new Error(`${rules.service} does not start:\n  ${faults.join('\n  ')}`);
+  if (faults.length > 0) throw new RouteDeclarationError(rules.service, faults);
   return served;
 }

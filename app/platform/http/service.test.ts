@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream';
 import { AppError, defineRoutes, systemClock, type ServiceName } from '@auditrax/base';
+import { idPattern } from '@auditrax/tenancy/id-pattern';
 import type { Dispatcher } from 'undici';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
@@ -9,6 +10,7 @@ import { createInternalClient } from './client.ts';
 import { bindRoutes, type RoomRoutes } from './handler.ts';
 import { STEP_UP_HEADER, TOKEN_HEADER } from './headers.ts';
 import { silentLog } from './request-log.ts';
+import { RouteDeclarationError } from './route-check.ts';
 import { startService, type RunningService, type ServiceOptions } from './service.ts';
 import {
   OTHER_PART,
@@ -181,7 +183,7 @@ beforeAll(async () => {
       attempts.push(event);
     },
     counter: createAttemptCounter(),
-    stepUp: async (_claims, header, action) => {
+    stepUp: async (_claims, { header, action }) => {
       if (header !== 'good') throw new AppError('step_up_refused', 'no');
       return { assertionHash: JSON.stringify(action), credentialId: 'c' };
     },
@@ -441,13 +443,95 @@ describe('starting', () => {
       {},
       /without a token/,
     ],
+    [
+      'a filter that takes an id and whose reader was forgotten',
+      { access: session('read'), query: z.strictObject({ reviewer: z.string().regex(idPattern('mem')).optional() }) },
+      {},
+      /thing\.open: query\.reviewer looks like an id/,
+    ],
+    [
+      'a cursor of plain text',
+      { access: session('read'), query: z.strictObject({ cursor: z.coerce.number().default(0) }) },
+      {},
+      /query\.cursor looks like an id/,
+    ],
+    [
+      'a list of ids in a body',
+      {
+        access: session('read'),
+        method: 'POST',
+        body: z.strictObject({ add: z.array(z.strictObject({ memberId: z.string() })) }),
+      },
+      {},
+      /body\.add\.\*\.memberId looks like an id/,
+    ],
+    [
+      'a bare UUID, called anything',
+      { access: session('read'), method: 'POST', body: z.strictObject({ about: z.uuid().nullable() }) },
+      {},
+      /body\.about looks like an id/,
+    ],
+    [
+      'a body that takes anything',
+      { access: session('read'), method: 'POST', body: z.strictObject({ extra: z.record(z.string(), z.unknown()) }) },
+      {},
+      /body\.extra\.\* takes anything/,
+    ],
+    [
+      'an id that is checked as one of another kind',
+      {
+        access: session('read'),
+        method: 'POST',
+        body: z.strictObject({ memberId: z.string().regex(idPattern('mem')) }),
+        ids: { 'body.memberId': 'eng' },
+      },
+      {},
+      /kind mem and is checked as eng/,
+    ],
+    [
+      'an excuse for a place that is gone',
+      { access: session('read'), untagged: { 'body.extra': 'not ours' } },
+      {},
+      /untagged place body\.extra is in no schema/,
+    ],
     ['a route of another service', { service: 'issuer' }, {}, /belongs to issuer/],
     ['no reply', { replies: {} }, {}, /no reply/],
     ['a code defined twice', {}, { problems: [{ not_found: { status: 404, title: '' } }] }, /twice/],
     ['a stream without limit', { method: 'PUT', body: 'stream' }, {}, /bodyBytesMax/],
+    ['a route from elsewhere among our own', { foreign: { caller: 'navigation', reason: 'r' } }, {}, /does not suit/],
+    ['a route of ours among those', { path: '/sso/x' }, {}, /does not suit/],
+    [
+      'a route from elsewhere that acts for a session',
+      { path: '/sso/x', access: session('read'), foreign: { caller: 'navigation', reason: 'r' } },
+      {},
+      /must be public/,
+    ],
+    ['one without a reason', { path: '/sso/x', foreign: { caller: 'server', reason: ' ' } }, {}, /does not say why/],
+    [
+      'one that takes JSON',
+      { path: '/sso/x', method: 'POST', body: z.strictObject({}), foreign: { caller: 'navigation', reason: 'r' } },
+      {},
+      /is a form/,
+    ],
+    ['a form for our own pages', { method: 'POST', body: z.strictObject({}), bodyForm: 'form' }, {}, /takes a form/],
   ])('H10 refuses %s', async (...row) => {
     const [, contract, change, message] = row;
     await expect(starting(contract, change as Partial<ServiceOptions>)).rejects.toThrow(message);
+  });
+  it('H10 names the route in an error of its own kind', async () => {
+    const forgetful = { access: session('read'), query: z.strictObject({ thingId: z.string() }) };
+    const fault = 'thing.open: query.thingId looks like an id and is in neither ids nor untagged';
+    const refused = starting(forgetful);
+    await expect(refused).rejects.toBeInstanceOf(RouteDeclarationError);
+    await expect(refused).rejects.toMatchObject({ code: 'routes_not_declared', faults: [fault] });
+    const declared = { ...forgetful, untagged: { 'query.thingId': 'said by the room' } };
+    await (await starting(declared)).drain();
+    const internal = {
+      ...forgetful,
+      path: '/internal/x',
+      access: { kind: 'internal', callers: ['ledger'], token: false },
+    };
+    await (await starting(internal)).drain();
   });
   it('H10 a healthy declaration starts (so the refusals above refuse for their reason)', async () => {
     await (await starting({})).drain();

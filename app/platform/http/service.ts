@@ -32,8 +32,9 @@ import type { RecordAttempt } from './attempts.ts';
 import { callerFromClaims } from './caller.ts';
 import { watchClockSkew, type ClockSkewWatch } from './clock-skew.ts';
 import { drainable } from './drain.ts';
-import type { Call, Caller, RoomRoutes, StepUp } from './handler.ts';
+import type { ApprovalKeeping, Call, Caller, RoomRoutes, StepUp } from './handler.ts';
 import { REQUEST_ID_HEADER, STEP_UP_HEADER, TOKEN_HEADER } from './headers.ts';
+import { bodyType, FORM_TYPE, readForm } from './body-forms.ts';
 import { readIds, type IdSources } from './id-gate.ts';
 import { requirePeer } from './peer-gate.ts';
 import { requirePolicy, type RoutePolicy } from './policy-gate.ts';
@@ -49,7 +50,7 @@ import type { Finding } from './readiness.ts';
 import { describeRoutes, type RouteDescription } from './registry.ts';
 import type { Log } from './request-log.ts';
 import { BODY_BYTES_MAX, servedRoutes, strictly, type ServedRoute } from './route-check.ts';
-import type { StepUpVerifier } from './step-up.ts';
+import type { Confirmation, StepUpVerifier } from './step-up.ts';
 import { limitStream } from './stream-limit.ts';
 import { requireToken, tokenClassOf } from './token-gate.ts';
 
@@ -218,11 +219,19 @@ function sendProblem(error: unknown, reply: FastifyReply, floor: Floor): Fastify
     .send(JSON.stringify(problem));
 }
 
-/** JSON and raw bytes; every other content type is refused with 415, forms above all (they need no preflight). */
+/**
+ * JSON and raw bytes, and forms for the routes that declare them; every other content type is refused with 415, forms
+ * elsewhere above all (they need no preflight): `bodyFormFault` asks before a byte is read.
+ */
 function addBodyParsers(app: FastifyInstance): void {
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('application/json', { parseAs: 'string' }, app.getDefaultJsonParser('error', 'error'));
   app.addContentTypeParser('application/octet-stream', (_request, payload, done) => done(null, payload));
+  app.addContentTypeParser(FORM_TYPE, { parseAs: 'string' }, (_request, text, done) => {
+    const fields = readForm(text as string);
+    if (fields === undefined) done(refuse('body_unreadable', 'not a form with each name once'));
+    else done(null, fields);
+  });
 }
 
 function addHealth(app: FastifyInstance, floor: Floor): void {
@@ -435,7 +444,7 @@ function bodyFormFault(contract: ServedRoute['contract'], request: FastifyReques
   }
   if (contract.body === undefined)
     return refuse('input_invalid', 'unexpected body', { field: 'body', publicDetail: 'no body is expected' });
-  const wanted = contract.body === 'stream' ? 'application/octet-stream' : 'application/json';
+  const wanted = bodyType(contract);
   if (type?.split(';', 1)[0]?.trim().toLowerCase() !== wanted)
     return refuse('content_type_refused', 'content type', { publicDetail: `send ${wanted}` });
   if (length !== undefined && Number(length) > (contract.bodyBytesMax ?? BODY_BYTES_MAX))
@@ -459,11 +468,12 @@ function callOf(
     caller: admission.caller as Caller, // absent on routes that take no token, as the type's comment says
     params: contract.params === undefined ? {} : request.params,
     query: contract.query === undefined ? {} : request.query,
+    rawQuery: request.url.split('?', 2)[1] ?? '',
     body: contract.body === 'stream' ? streamBody(contract, request) : request.body,
     ids: admission.ids,
     headers: request.headers as Readonly<Record<string, string | undefined>>,
-    async stepUp(action: Json): Promise<StepUp> {
-      const result = await confirmation(floor, contract, { request, admission, action });
+    async stepUp(action: Json, keeping?: ApprovalKeeping): Promise<StepUp> {
+      const result = await confirmation(floor, contract, { request, admission, asked: { action, keeping } });
       verified = true;
       return result;
     },
@@ -478,7 +488,7 @@ function callOf(
 async function confirmation(
   floor: Floor,
   contract: ServedRoute['contract'],
-  { request, admission, action }: { request: FastifyRequest; admission: Admission; action: Json },
+  { request, admission, asked }: { request: FastifyRequest; admission: Admission; asked: Omit<Confirmation, 'header'> },
 ): Promise<StepUp> {
   const { caller, claims } = admission;
   if (caller === undefined || claims === undefined) throw refuse('step_up_required', 'step-up without a caller');
@@ -487,7 +497,7 @@ async function confirmation(
   if (typeof header !== 'string')
     throw await recorded(floor, { ...event, reason: 'missing' }, refuse('step_up_required', 'no step-up assertion'));
   try {
-    return await floor.stepUp(claims, header, action);
+    return await floor.stepUp(claims, { ...asked, header });
   } catch (error) {
     if (!isAppError<CoreCode>(error, 'step_up_refused')) throw error;
     throw await recorded(floor, { ...event, reason: 'does-not-fit' }, error);

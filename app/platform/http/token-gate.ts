@@ -4,8 +4,8 @@ import type { TokenVerdict, TokenVerifier } from '@auditrax/workload';
 /** The class a route wants of the token; undefined when it takes none. */
 export function tokenClassOf(contract: RouteContract): RouteClass | undefined {
   if (contract.access.kind === 'session') return contract.access.stepUp === true ? 'privileged' : contract.access.class;
-  if (contract.access.kind === 'internal' && contract.access.token) return 'read';
-  return undefined;
+  if (contract.access.kind !== 'internal' || contract.access.token === false) return undefined;
+  return contract.access.token === true ? 'read' : contract.access.token;
 }
 
 /**

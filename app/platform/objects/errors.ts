@@ -7,9 +7,13 @@ import { AppError } from '@auditrax/base';
  * - `upload_interrupted`, `upload_length_mismatch`: the bytes that arrived were not those announced. Whole parts that
  *   arrived before are kept; ask `received`, go on from there.
  * - `upload_offset_mismatch`: the offset is not the position to go on from.
+ * - `object_moving`: the tenant is being moved to another store; reading goes on, writing will in a moment.
+ * - `object_store_unavailable`: the store of the tenant's region is not there; no other one is used instead.
  */
 export type ObjectErrorCode =
   | 'object_missing'
+  | 'object_moving'
+  | 'object_store_unavailable'
   | 'object_too_large'
   | 'storage_full'
   | 'upload_busy'
@@ -30,6 +34,8 @@ export function objectError(
 /** Status of each code (RFC 9457); merged into the house's table by the composition root. */
 export const problems: Readonly<Record<ObjectErrorCode, { readonly status: number; readonly title: string }>> = {
   object_missing: { status: 404, title: 'Not found' },
+  object_moving: { status: 503, title: 'This organisation is being moved; try again in a moment' },
+  object_store_unavailable: { status: 503, title: 'The storage of this region cannot be reached' },
   object_too_large: { status: 413, title: 'The file is too large' },
   storage_full: { status: 507, title: 'There is not enough free space to store this file' },
   upload_busy: { status: 409, title: 'This upload is being written by another request' },

@@ -26,16 +26,42 @@ export function partPlainBytes(object: ObjectName, index: number): number {
   return Math.min(PART_BYTES, object.size_bytes - index * PART_BYTES);
 }
 
-/** Where things lie: `<directory>/<uploads|objects>/<tenant>/<object>/part-00000`. Ids are UUIDs: no name reaches a path. */
+/** Unfinished and published objects. */
+export const KINDS = ['uploads', 'objects'] as const;
+export type ObjectKind = (typeof KINDS)[number];
+type FolderOf = (object: Pick<ObjectName, 'tenantId' | 'objectId'>) => string;
+
+/**
+ * Where things lie: `<directory>/<uploads|objects>/<tenant>/<object>/part-00000`. Ids are UUIDs: no name reaches a path.
+ * While a tenant moves to another store, all of it lies in `<directory>/leaving/<tenant>`: there it is read, and nothing
+ * that still writes by the usual path finds its folder.
+ */
 export interface Layout {
-  readonly uploads: (object: Pick<ObjectName, 'tenantId' | 'objectId'>) => string;
-  readonly objects: (object: Pick<ObjectName, 'tenantId' | 'objectId'>) => string;
+  readonly uploads: FolderOf;
+  readonly objects: FolderOf;
+  readonly leavingUploads: FolderOf;
+  readonly leavingObjects: FolderOf;
+  /** Folder of everything of a tenant that is leaving. */
+  readonly leaving: (tenantId: Uuid) => string;
 }
 
 export function layoutOf(directory: string): Layout {
-  const place = (kind: string) => (object: Pick<ObjectName, 'tenantId' | 'objectId'>) =>
-    join(directory, kind, object.tenantId, object.objectId);
-  return { uploads: place('uploads'), objects: place('objects') };
+  const leaving = (tenantId: Uuid) => join(directory, 'leaving', tenantId);
+  const place =
+    (kind: ObjectKind): FolderOf =>
+    ({ tenantId, objectId }) =>
+      join(directory, kind, tenantId, objectId);
+  const onItsWay =
+    (kind: ObjectKind): FolderOf =>
+    ({ tenantId, objectId }) =>
+      join(leaving(tenantId), kind, objectId);
+  return {
+    uploads: place('uploads'),
+    objects: place('objects'),
+    leavingUploads: onItsWay('uploads'),
+    leavingObjects: onItsWay('objects'),
+    leaving,
+  };
 }
 
 export function partFile(folder: string, index: number): string {

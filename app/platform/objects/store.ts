@@ -11,6 +11,7 @@ import { Cutter } from './cutter.ts';
 import { objectError } from './errors.ts';
 import {
   fileBytes,
+  KINDS,
   layoutOf,
   makeFolder,
   OBJECT_BYTES_MAX,
@@ -78,8 +79,7 @@ export interface ObjectStore {
   remove(input: { context: TenantContext; objectId: Uuid }): Promise<void>;
 }
 
-export interface ObjectStoreOptions {
-  readonly directory: string;
+interface StoreParts {
   readonly random: Random;
   readonly keys: ObjectKeys;
   readonly freeBytesFloor?: number;
@@ -87,23 +87,65 @@ export interface ObjectStoreOptions {
   readonly freeBytes?: (directory: string) => Promise<number>;
 }
 
-/** Opens the store, making the folder when missing, and removes what unfinished writes of an earlier run left. */
-export async function openObjectStore(options: ObjectStoreOptions): Promise<ObjectStore> {
-  await makeFolder(join(options.directory, 'uploads'));
-  await makeFolder(join(options.directory, 'objects'));
-  await removeUnfinished(join(options.directory, 'uploads'));
-  return new DiskObjectStore(options);
+export interface ObjectStoreOptions extends StoreParts {
+  readonly directory: string;
 }
+
+/** Opens the store, making the folder when missing, and removes what unfinished writes of an earlier run left. */
+export async function openObjectStore({ directory, ...parts }: ObjectStoreOptions): Promise<ObjectStore> {
+  await prepareStore(directory);
+  return new DiskObjectStore(parts, () => Promise.resolve(directory));
+}
+
+async function prepareStore(directory: string): Promise<void> {
+  for (const kind of KINDS) await makeFolder(join(directory, kind));
+  await removeUnfinished(join(directory, 'uploads'));
+}
+
+export interface RegionalStoreOptions extends StoreParts {
+  /** A folder for each region, that of home first. Only home's is made when it is missing. */
+  readonly stores: ReadonlyMap<string, string>;
+  /** Where a tenant lives now; asked for every part, so that a move is followed. */
+  readonly regionOf: (tenantId: Uuid) => Promise<string>;
+}
+
+/**
+ * One store a region: what belongs to a tenant is written to and read from the store of its region and no other. A region
+ * whose folder is missing answers `object_store_unavailable`, and the others are served: making the folder would keep the
+ * files of a region on whatever disk is there while its own is not.
+ */
+export async function openRegionalStore({ stores, regionOf, ...parts }: RegionalStoreOptions): Promise<ObjectStore> {
+  const prepared = new Map<string, Promise<void>>();
+  const prepare = (directory: string): Promise<void> => {
+    const known = prepared.get(directory) ?? prepareStore(directory);
+    prepared.set(directory, known);
+    known.catch(() => prepared.delete(directory)); // tried again by the next who needs it
+    return known;
+  };
+  const [home] = stores.values();
+  if (home !== undefined) await prepare(home);
+  return new DiskObjectStore(parts, async (tenantId) => {
+    const region = await regionOf(tenantId);
+    const directory = stores.get(region);
+    const isThere = directory !== undefined && (await fileBytes(directory)) !== undefined;
+    if (!isThere) throw objectError('object_store_unavailable', `the store of region ${region} is not there`);
+    await prepare(directory);
+    return directory;
+  });
+}
+
+/** Looks at the place of a part that was gone: a tenant's files move at most once while one is read. */
+const PART_LOOKS_MAX = 3;
 
 class DiskObjectStore implements ObjectStore {
   readonly partBytes = PART_BYTES;
-  readonly #options: ObjectStoreOptions;
-  readonly #layout: Layout;
+  readonly #options: StoreParts;
+  readonly #directoryOf: (tenantId: Uuid) => Promise<string>;
   readonly #busy = new Set<string>();
 
-  constructor(options: ObjectStoreOptions) {
+  constructor(options: StoreParts, directoryOf: (tenantId: Uuid) => Promise<string>) {
     this.#options = options;
-    this.#layout = layoutOf(options.directory);
+    this.#directoryOf = directoryOf;
   }
 
   async startUpload(input: {
@@ -116,24 +158,31 @@ class DiskObjectStore implements ObjectStore {
       const publicDetail = `A file has at most ${OBJECT_BYTES_MAX} bytes.`;
       throw objectError('object_too_large', `an object of ${sizeBytes} bytes is refused`, { publicDetail });
     }
-    await this.#checkSpace(sealedPartBytes(sizeBytes));
+    const { tenantId } = context;
+    const directory = await this.#directoryOf(tenantId);
+    await this.#checkSpace(directory, sealedPartBytes(sizeBytes));
+    const layout = layoutOf(directory);
+    if ((await fileBytes(layout.leaving(tenantId))) !== undefined) throw moving(objectId);
     const key = this.#options.random.bytes(KEY_BYTES);
     const sealedKey = await this.#options.keys.sealObjectKey({ context, objectId, key });
     key.fill(0);
-    await makeFolder(this.#layout.uploads({ tenantId: context.tenantId, objectId }));
+    await makeFolder(layout.uploads({ tenantId, objectId }));
     return { sealedKey };
   }
 
   async received(input: { context: TenantContext; object: StoredObject }): Promise<number> {
     const name = nameOf(input);
-    if ((await fileBytes(this.#layout.objects(name))) !== undefined) return name.size_bytes;
-    return receivedBytes(await this.#uploadFolder(name), name);
+    const layout = await this.#layout(name);
+    if ((await publishedFolder(layout, name)) !== undefined) return name.size_bytes;
+    const folder = await firstThere([layout.uploads(name), layout.leavingUploads(name)]);
+    if (folder === undefined) throw missing(name);
+    return receivedBytes(folder, name);
   }
 
   async writeParts(input: Parameters<ObjectStore['writeParts']>[0]): Promise<{ received: number }> {
     const name = nameOf(input);
     return this.#exclusively(name, async () => {
-      const folder = await this.#uploadFolder(name);
+      const folder = await uploadFolder(await this.#layout(name), name);
       const start = await receivedBytes(folder, name);
       if (input.offset !== start || (start === name.size_bytes && start > 0)) {
         throw objectError('upload_offset_mismatch', `offset ${input.offset}, expected ${start}`, {
@@ -145,6 +194,7 @@ class DiskObjectStore implements ObjectStore {
       try {
         return { received: await this.#writeFrom({ name, folder, key, object: input.object }, cutter) };
       } catch (error) {
+        if (isGone(error)) throw moving(name.objectId, error);
         if (isAppError(error) || isDiskError(error)) throw error;
         throw objectError('upload_interrupted', 'the sender went away', { cause: error });
       } finally {
@@ -165,7 +215,7 @@ class DiskObjectStore implements ObjectStore {
       // An empty object is one empty part; otherwise the stream may stop at any part boundary.
       if (name.size_bytes > 0 && !(await cutter.hasMore())) return received;
       const size_bytes = partPlainBytes(name, index);
-      await this.#checkSpace(sealedPartBytes(size_bytes));
+      await this.#checkSpace(folder, sealedPartBytes(size_bytes));
       const target = { ...this.#part({ name, folder, key, object }, index), random: this.#options.random };
       await writePart(target, target.header.last ? lastBytes(cutter, size_bytes) : cutter.take(size_bytes));
       received += size_bytes;
@@ -176,9 +226,10 @@ class DiskObjectStore implements ObjectStore {
   async complete(input: { context: TenantContext; object: StoredObject }): Promise<Manifest> {
     const name = nameOf(input);
     return this.#exclusively(name, async () => {
-      const published = this.#layout.objects(name);
-      const isPublished = (await fileBytes(published)) !== undefined;
-      const folder = isPublished ? published : await this.#uploadFolder(name);
+      const layout = await this.#layout(name);
+      const published = layout.objects(name);
+      const there = await publishedFolder(layout, name);
+      const folder = there ?? (await uploadFolder(layout, name));
       const received = await receivedBytes(folder, name);
       if (received !== name.size_bytes || (await fileBytes(partFile(folder, 0))) === undefined) {
         throw objectError('upload_incomplete', `${received} of ${name.size_bytes} bytes arrived`, {
@@ -186,9 +237,11 @@ class DiskObjectStore implements ObjectStore {
         });
       }
       const manifest = await this.#measure({ name, folder, object: input.object, key: await this.#openKey(input) });
-      if (!isPublished) {
+      if (there === undefined) {
         await makeFolder(dirname(published));
-        await rename(folder, published);
+        await rename(folder, published).catch((error: unknown) => {
+          throw isGone(error) ? moving(name.objectId, error) : error;
+        });
         await syncFolder(dirname(published));
         await syncFolder(dirname(folder));
       }
@@ -218,8 +271,8 @@ class DiskObjectStore implements ObjectStore {
   async readStream(input: { context: TenantContext; object: StoredObject; manifest: Manifest }): Promise<Readable> {
     const name = nameOf(input);
     const { manifest } = input;
-    const folder = this.#layout.objects(name);
-    if ((await fileBytes(folder)) === undefined) throw missing(name);
+    const folder = await publishedFolder(await this.#layout(name), name);
+    if (folder === undefined) throw missing(name);
     if (manifest.size_bytes !== name.size_bytes || manifest.parts.length !== partCount(name.size_bytes)) {
       throw objectError('object_missing', `the manifest of object ${name.objectId} does not describe it`);
     }
@@ -237,20 +290,49 @@ class DiskObjectStore implements ObjectStore {
       for (const [index, recorded] of manifest.parts.entries()) {
         const part = { ...this.#part(upload, index, manifest.dekVersion), salt: fromBase64Url(recorded.salt)! };
         // An empty piece would end a byte stream early.
-        for await (const piece of readPart(part)) if (piece.length > 0) yield piece;
+        for await (const piece of this.#partOf(upload, index, part)) if (piece.length > 0) yield piece;
       }
     } finally {
       upload.key.fill(0);
     }
   }
 
+  /** A part of an object whose tenant may move while it is read: one that is gone is looked for where it is now. */
+  async *#partOf(
+    upload: { name: ObjectName; folder: string },
+    index: number,
+    part: PartSource,
+  ): AsyncGenerator<Buffer, void, undefined> {
+    let path = part.path;
+    for (let look = 1; ; look += 1) {
+      let isBegun = false;
+      try {
+        for await (const piece of readPart({ ...part, path })) {
+          isBegun = true;
+          yield piece;
+        }
+        return;
+      } catch (error) {
+        if (isBegun || look >= PART_LOOKS_MAX || !isGone((error as Error).cause)) throw error;
+        const folder = await publishedFolder(await this.#layout(upload.name), upload.name);
+        if (folder === undefined) throw error;
+        path = partFile(folder, index);
+      }
+    }
+  }
+
   async remove(input: { context: TenantContext; objectId: Uuid }): Promise<void> {
     const name = { tenantId: input.context.tenantId, objectId: input.objectId, size_bytes: 0 };
     await this.#exclusively(name, async () => {
-      for (const folder of [this.#layout.uploads(name), this.#layout.objects(name)]) {
-        await rm(folder, { recursive: true, force: true });
+      const { uploads, objects, leavingUploads, leavingObjects } = await this.#layout(name);
+      for (const folderOf of [uploads, objects, leavingUploads, leavingObjects]) {
+        await rm(folderOf(name), { recursive: true, force: true });
       }
     });
+  }
+
+  async #layout({ tenantId }: Pick<ObjectName, 'tenantId'>): Promise<Layout> {
+    return layoutOf(await this.#directoryOf(tenantId));
   }
 
   #part(
@@ -274,17 +356,8 @@ class DiskObjectStore implements ObjectStore {
     return this.#options.keys.openObjectKey({ context, objectId: object.objectId, sealed: object.sealedKey });
   }
 
-  async #uploadFolder(name: ObjectName): Promise<string> {
-    if ((await fileBytes(this.#layout.objects(name))) !== undefined) {
-      throw objectError('upload_complete', `object ${name.objectId} is complete`);
-    }
-    const folder = this.#layout.uploads(name);
-    if ((await fileBytes(folder)) === undefined) throw missing(name);
-    return folder;
-  }
-
-  async #checkSpace(wanted_bytes: number): Promise<void> {
-    const { directory, freeBytesFloor = FREE_BYTES_FLOOR, freeBytes = freeBytesOf } = this.#options;
+  async #checkSpace(directory: string, wanted_bytes: number): Promise<void> {
+    const { freeBytesFloor = FREE_BYTES_FLOOR, freeBytes = freeBytesOf } = this.#options;
     const free = await freeBytes(directory);
     if (free - wanted_bytes < freeBytesFloor) {
       throw objectError(
@@ -312,6 +385,24 @@ async function* lastBytes(cutter: Cutter, size_bytes: number): AsyncGenerator<Ui
   if (await cutter.hasMore()) throw objectError('upload_length_mismatch', 'more than the announced bytes arrived');
 }
 
+async function firstThere(folders: readonly string[]): Promise<string | undefined> {
+  for (const folder of folders) if ((await fileBytes(folder)) !== undefined) return folder;
+  return undefined;
+}
+
+function publishedFolder(layout: Layout, name: ObjectName): Promise<string | undefined> {
+  return firstThere([layout.objects(name), layout.leavingObjects(name)]);
+}
+
+async function uploadFolder(layout: Layout, name: ObjectName): Promise<string> {
+  if ((await publishedFolder(layout, name)) !== undefined) {
+    throw objectError('upload_complete', `object ${name.objectId} is complete`);
+  }
+  const folder = layout.uploads(name);
+  if ((await fileBytes(folder)) !== undefined) return folder;
+  throw (await fileBytes(layout.leavingUploads(name))) === undefined ? missing(name) : moving(name.objectId);
+}
+
 async function freeBytesOf(directory: string): Promise<number> {
   const facts = await statfs(directory);
   return facts.bavail * facts.bsize;
@@ -323,6 +414,15 @@ function nameOf(input: { context: TenantContext; object: StoredObject }): Object
 
 function missing(name: ObjectName): Error {
   return objectError('object_missing', `there is no object ${name.objectId}`);
+}
+
+function moving(objectId: Uuid, cause?: unknown): Error {
+  return objectError('object_moving', `the tenant of object ${objectId} is being moved`, { cause });
+}
+
+/** The folder was taken away under the writer's or reader's hands. */
+function isGone(error: unknown): boolean {
+  return (error as NodeJS.ErrnoException | undefined)?.code === 'ENOENT';
 }
 
 /** Errors of this machine, as against a sender that went away. */

@@ -71,8 +71,8 @@ export interface RelocationOrder {
 
 /** What the move has shown; the place is switched and the source emptied. */
 export interface RelocationReport {
-  /** Rows and SHA-256 (hex) of each table, the same on both sides. */
-  readonly proof: Readonly<Record<string, { rows: number; sha256: string }>>;
+  /** Rows and SHA-256 (hex) of each table, the same on both sides; under `files` evidence files that changed region. */
+  readonly proof: Readonly<Record<string, { rows: number; sha256: string; bytes?: number }>>;
   /** How long nothing could be written for the tenant, in milliseconds. */
   readonly frozenMs: number;
 }

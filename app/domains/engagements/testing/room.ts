@@ -38,11 +38,13 @@ export interface TestTenant {
 export interface TestRoom {
   readonly server: TestDatabase;
   readonly database: Database;
-  readonly deps: EngagementDeps & { readonly store: ObjectStore };
+  readonly deps: EngagementDeps & { readonly store: ObjectStore; readonly sealer: Sealer };
   readonly clock: ReturnType<typeof manualClock>;
   readonly refusals: Refusal[];
   readonly harbour: TestTenant;
   readonly lakeside: TestTenant;
+  /** One more tenant, in the shared tables. */
+  addTenant(tenantPart: number): Promise<TestTenant>;
   /** As the test superuser. */
   rows<Row>(text: string, values?: unknown[]): Promise<Row[]>;
   /** The UUID inside an id, as the wire's parser gives it to a handler. */
@@ -86,20 +88,38 @@ function tenantOf(tenantPart: number): TestTenant {
   };
 }
 
-async function addTenants(
-  server: TestDatabase,
-  database: Database,
-  given: { tenants: TestTenant[]; sealer: Sealer },
-): Promise<void> {
-  for (const { context } of given.tenants) {
-    await asSuperuser(
-      server,
-      `insert into platform.tenant (id, part, kind, slug, display_name) values ($1, $2, 'sample', $3, 'Sample')`,
-      [context.tenantId, context.tenantPart, `sample-${context.tenantPart}`],
-    );
-    await database.tenant.transaction(context, (tx) => given.sealer.provision(context, tx));
-  }
+async function writeDown(server: TestDatabase, { context }: TestTenant): Promise<void> {
+  await asSuperuser(
+    server,
+    `insert into platform.tenant (id, part, kind, slug, display_name) values ($1, $2, 'sample', $3, 'Sample')`,
+    [context.tenantId, context.tenantPart, `sample-${context.tenantPart}`],
+  );
 }
+
+async function provision(database: Database, sealer: Sealer, { context }: TestTenant): Promise<void> {
+  await database.tenant.transaction(context, (tx) => sealer.provision(context, tx));
+}
+
+/** What doors are opened to: a house whose tenants are written down and have nothing yet. */
+export interface TestGround {
+  readonly server: TestDatabase;
+  readonly clock: Clock;
+  readonly onRefusal: (refusal: Refusal) => Promise<void>;
+  readonly harbour: TenantContext;
+  readonly lakeside: TenantContext;
+}
+
+/** Opens the doors of the workspace; `close` on them closes whatever was opened for them. */
+export type OpenDoors = (ground: TestGround) => Promise<Database>;
+
+const openShared: OpenDoors = async ({ server, clock, onRefusal }) =>
+  openDatabase({
+    connection: server.connectionFor('ax_workspace'),
+    poolSize: 6,
+    clock,
+    onRefusal,
+    systemTables: [],
+  });
 
 /** What looks into the database from outside the walls. */
 function inspection(server: TestDatabase): Pick<TestRoom, 'rows' | 'entries' | 'stopLog' | 'startLog' | 'uuidOf'> {
@@ -128,18 +148,20 @@ function recorder(sealer: Sealer, clock: Clock): RecordAudit {
   });
 }
 
-/** Everything but the wire: what a composition root would hand to the rooms. */
-export async function openTestRoom(options: { sampleCatalogue: () => unknown }): Promise<TestRoom> {
+/** Everything but the wire: what a composition root would hand to the rooms. Both tenants are in shared tables, unless `doors` say otherwise. */
+export async function openTestRoom(options: { sampleCatalogue: () => unknown; doors?: OpenDoors }): Promise<TestRoom> {
   const server = await startTestDatabase();
   await setBeat(server, 'running');
   const clock = manualClock(Date.now());
   const refusals: Refusal[] = [];
-  const database = openDatabase({
-    connection: server.connectionFor('ax_workspace'),
-    poolSize: 6,
+  const [harbour, lakeside] = [tenantOf(11), tenantOf(22)];
+  for (const tenant of [harbour, lakeside]) await writeDown(server, tenant);
+  const database = await (options.doors ?? openShared)({
+    server,
     clock,
     onRefusal: async (refusal) => void refusals.push(refusal),
-    systemTables: [],
+    harbour: harbour.context,
+    lakeside: lakeside.context,
   });
   const vault = await vaultInProcess(clock);
   const { keysClient } = vault;
@@ -147,8 +169,7 @@ export async function openTestRoom(options: { sampleCatalogue: () => unknown }):
   const fields = await discoverSealedFields(APP);
   const random = systemRandom;
   const sealer = createSealer({ service: 'workspace', tenantDoor: database.tenant, keysClient, fields, clock, random });
-  const [harbour, lakeside] = [tenantOf(11), tenantOf(22)];
-  await addTenants(server, database, { tenants: [harbour, lakeside], sealer });
+  for (const tenant of [harbour, lakeside]) await provision(database, sealer, tenant);
   const directory = await mkdtemp(join(tmpdir(), 'ax-objects-'));
   const recordAudit = recorder(sealer, clock);
   return {
@@ -159,6 +180,12 @@ export async function openTestRoom(options: { sampleCatalogue: () => unknown }):
     refusals,
     harbour,
     lakeside,
+    addTenant: async (tenantPart) => {
+      const tenant = tenantOf(tenantPart);
+      await writeDown(server, tenant);
+      await provision(database, sealer, tenant);
+      return tenant;
+    },
     deps: {
       door,
       sealer,

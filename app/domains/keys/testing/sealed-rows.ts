@@ -47,7 +47,30 @@ const PLAIN: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   },
   'app.access_rules': { version: 'serial', written_by: 'uuid', written_at: '2026-07-01' },
   'app.office': { created_at: '2026-07-01' },
+  'app.stream': { created_at: '2026-07-01' },
   'identity.member': { role: 'auditor', state: 'active', created_at: '2026-07-01' },
+  'identity.connection': { kind: 'saml', profile: 'other', created_at: '2026-07-01' },
+  'identity.connection_certificate': {
+    connection_id: 'uuid',
+    fingerprint: `\\x${'00'.repeat(32)}`,
+    state: 'active',
+    source: 'pasted',
+    not_after: '2027-07-01',
+    seen_at: '2026-07-01',
+  },
+  'identity.connection_group': {
+    connection_id: 'uuid',
+    role: 'auditor',
+    mapped_by: 'uuid',
+    mapped_at: '2026-07-01',
+  },
+  'identity.connection_attempt': {
+    connection_id: 'uuid',
+    purpose: 'test',
+    outcome: 'accepted',
+    version: '1',
+    tried_at: '2026-07-01',
+  },
   'identity.invitation': {
     member_id: 'uuid',
     role: 'auditor',
@@ -55,6 +78,7 @@ const PLAIN: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     expires_at: '2026-07-02',
   },
   'audit.disclosure': { digest: 'count' },
+  'audit.subject_key': {},
 };
 
 /** Of a tenant's rules no number comes twice, however often rows are written. */

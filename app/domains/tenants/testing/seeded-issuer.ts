@@ -1,22 +1,32 @@
 import { generateKeyPairSync } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemRandom, uuidV4, type Clock, type Uuid } from '@auditrax/base';
 import { type Database, formatId, idKeys, openDatabase } from '@auditrax/tenancy';
 import { createTokenMinter, createTokenVerifier, type TokenClaims, type TokenVerifier } from '@auditrax/workload';
-import { attemptRecorder, recordAudit, recordMint } from '../../../platform/audit/index.ts';
+import {
+  attemptRecorder,
+  createRecorder,
+  createSubjectKeys,
+  ERASURE_REGISTER_FILE,
+  openErasureRegister,
+  recordMint,
+  type ErasureRegister,
+} from '../../../platform/audit/index.ts';
 import { asSuperuser, setBeat } from '../../../platform/audit/testing.ts';
 import { discoverSealedFields } from '../../../platform/db/sealed-fields.ts';
 import { startTestDatabase, type TestDatabase } from '../../../platform/db/testing.ts';
 import { callerFromClaims } from '../../../platform/http/caller.ts';
 import type { Caller, EdgeDoor, Role } from '../../../platform/http/handler.ts';
-import { loadRoutePolicy, type AccessDeps } from '../../access/index.ts';
+import { accessSubjects, loadRoutePolicy, recoverySubjects, type AccessDeps } from '../../access/index.ts';
 import { createSealer, type Sealer } from '../../keys/index.ts';
 import { vaultInProcess, type VaultInProcess } from '../../keys/testing/vault-in-process.ts';
 import { type DoorSettings, type MintDeps, systemTables } from '../../identity/index.ts';
 import { createSoftwareAuthenticator, type SoftwareAuthenticator } from '../../../probes/software-authenticator.ts';
 import * as identity from '../../identity/service.ts';
 import { mintToken } from '../../identity/token-mint.ts';
-import { seedSample, type SeedResult } from '../index.ts';
+import { deletionSubjects, seedSample, type SeedResult } from '../index.ts';
 
 const APP = join(import.meta.dirname, '..', '..', '..');
 
@@ -40,6 +50,8 @@ export interface SeededIssuer {
   readonly vault: VaultInProcess;
   /** Another holder of data keys, with a cache of its own, as the workspace is one. */
   readonly otherSealer: Sealer;
+  /** Of erasures, in a folder of the test's own. */
+  readonly register: ErasureRegister;
   readonly seeded: SeedResult;
   /** Fresh links for everybody. */
   reseed(): Promise<SeedResult>;
@@ -68,10 +80,14 @@ interface Parts {
   readonly verifier: TokenVerifier;
   readonly vault: VaultInProcess;
   readonly otherSealer: Sealer;
+  readonly register: ErasureRegister;
+  readonly folder: string;
 }
 
 async function buildIssuer(issuer: Database, clock: Clock): Promise<Parts> {
   const vault = await vaultInProcess(clock);
+  const folder = mkdtempSync(join(tmpdir(), 'ax-issuer-'));
+  const register = openErasureRegister(join(folder, ERASURE_REGISTER_FILE));
   const keys = idKeys({ version: 1, key: systemRandom.bytes(32) });
   const pair = generateKeyPairSync('ed25519');
   const jwk = { ...pair.publicKey.export({ format: 'jwk' }), kid: 'k1' } as never;
@@ -86,10 +102,15 @@ async function buildIssuer(issuer: Database, clock: Clock): Promise<Parts> {
       clock,
       random: systemRandom,
     });
+  const sealer = newSealer();
+  const recordAudit = createRecorder({
+    sealer: { seal: (input) => sealer.seal({ ...input, field: 'audit.disclosure.sealed' }) },
+    subjects: createSubjectKeys({ ring: sealer, random: systemRandom }),
+  });
   const deps: SeededIssuer['deps'] = {
     tenant: issuer.tenant,
     system: issuer.system,
-    sealer: newSealer(),
+    sealer,
     recordAudit,
     attempts: attemptRecorder(issuer.tenant),
     clock,
@@ -98,10 +119,36 @@ async function buildIssuer(issuer: Database, clock: Clock): Promise<Parts> {
     formatId: (kind, context, id) => formatId(kind, context, id, keys),
     minter: createTokenMinter({ key: pair.privateKey, kid: 'k1', issuer: 'test-issuer', clock }),
     recordMint,
+    erasures: register,
+    heldBack: () => false,
     policy: loadRoutePolicy(policyFiles),
+    subjects: {
+      ...accessSubjects({ tenant: issuer.tenant, sealer }),
+      ...recoverySubjects({ tenant: issuer.tenant, sealer, clock }),
+      ...deletionSubjects(issuer),
+    },
   };
   const verifier = createTokenVerifier({ keys: () => [jwk], issuer: 'test-issuer', audience: 'workspace', clock });
-  return { deps, issuer, verifier, vault, otherSealer: newSealer() };
+  return { deps, issuer, verifier, vault, otherSealer: newSealer(), register, folder };
+}
+
+/** Whoever leads or operates approves nothing with one passkey. */
+async function addSecondPasskey(
+  deps: SeededIssuer['deps'],
+  session: Awaited<ReturnType<typeof identity.enrol>>['session'],
+  device: SoftwareAuthenticator,
+): Promise<void> {
+  const { tenant, personId, sessionId, door } = session;
+  const caller = {
+    tenant: tenant.context,
+    tenantKind: tenant.kind,
+    personId,
+    sessionId,
+    door,
+    method: 'passkey',
+  } as Caller;
+  const { challengeId, options } = await identity.beginAddPasskey(deps, caller);
+  await identity.addPasskey(deps, caller, { challengeId, response: device.register(options) });
 }
 
 /** Goes through the real ceremony with a fresh link. */
@@ -121,6 +168,7 @@ async function enrolPerson(
   const { challengeId, options } = await identity.beginEnrolment(deps, arrival, token);
   const answer = { token, challengeId, response: device.register(options) };
   const { opened, session } = await identity.enrol(deps, arrival, answer);
+  if (who.role === 'lead' || who.role === 'operator') await addSecondPasskey(deps, session, device);
   return { device, cookie: opened.token, personId: session.personId, sessionId: session.sessionId };
 }
 
@@ -135,7 +183,7 @@ export async function startSeededIssuer(clock: Clock, others?: OtherDatabases): 
   await setBeat(database, 'running');
   await others?.prepare(database);
   const open = others === undefined ? openIssuer : (home: TestDatabase) => others.open(home);
-  const { deps, issuer, verifier, vault, otherSealer } = await buildIssuer(open(database), clock);
+  const { deps, issuer, verifier, vault, otherSealer, register, folder } = await buildIssuer(open(database), clock);
   const reseed = () => seedSample(deps, { links: true, requestId: 'seed' });
   const claimsOf = async (compact: string) => {
     const verdict = await verifier.verify({ compact, peer: 'gateway', needed: 'read' });
@@ -148,6 +196,7 @@ export async function startSeededIssuer(clock: Clock, others?: OtherDatabases): 
     database,
     vault,
     otherSealer,
+    register,
     claimsOf,
     reseed,
     rows,
@@ -175,6 +224,7 @@ export async function startSeededIssuer(clock: Clock, others?: OtherDatabases): 
       await issuer.close();
       await vault.close();
       await database.stop();
+      rmSync(folder, { recursive: true, force: true });
     },
   };
 }
