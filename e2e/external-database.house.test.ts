@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { embeddedPackageDirectory } from '../app/platform/db/native.ts';
 import { launchPostgres, type Launched } from '../app/platform/db/postgres.ts';
 import { runCommand } from './testing/command.ts';
-import { makeStateFolder, openTestHouse, Person, removeFolder, type SampleLink } from './testing/house.ts';
+import { makeStateFolder, openTestHouse, Person, removeFolder, seedSample } from './testing/house.ts';
 import { processesOf } from './testing/processes.ts';
 import { beginWork, historyOf, recordResult, type Work } from './testing/writers.ts';
 
@@ -46,7 +46,7 @@ afterAll(async () => {
 
 async function signIn(running: Awaited<ReturnType<typeof openTestHouse>>): Promise<Person> {
   const { supervisor, edgeUrl } = running.house;
-  const links = (await supervisor.ask('issuer', 'seed', null)) as unknown as SampleLink[];
+  const links = await seedSample(running.house);
   const authority = supervisor.peers().facts['edgeAuthority'] as string;
   return Person.enter(edgeUrl, links, { role: 'Lead auditor', tenant: 'Harbour Street Audit', authority });
 }
@@ -93,7 +93,7 @@ describe('in production', () => {
     );
     const running = await openTestHouse(earnest, { environment: { ...theirs, NODE_ENV: 'production' } });
     const { supervisor } = running.house;
-    const ways = (await supervisor.ask('issuer', 'seed', null)) as unknown as SampleLink[];
+    const ways = await seedSample(running.house);
     expect(ways).toMatchObject([
       { role: 'Operator', linkPath: null, enrolPath: expect.stringContaining('/app/enrol#') },
     ]);

@@ -1,3 +1,5 @@
+import { createNoteSigner } from '@auditrax/tlog';
+import { superLogOf, testWitness } from '@auditrax/tlog/testing';
 import { sealSmallLog } from './gallery-log.ts';
 /** Canned answers for looking at the app without its services. Shapes are the rooms' contracts; nothing here is real. */
 
@@ -49,9 +51,22 @@ export function session(role: MockRole): unknown {
     method: role === 'link' ? 'link' : 'passkey',
     door: role === 'link' ? 'tryout' : 'edge',
     expiresAt: at(7 * 60 * MINUTE),
-    passkeys: role === 'link' ? 0 : 1,
+    passkeys: role === 'link' ? 0 : 2,
+    connection: null,
+    recoveryDueAt: null,
   };
 }
+
+/** What two organisations offer to sign in with. */
+export const ssoOffers = {
+  offers: [
+    { name: 'Harbour people', path: '/sso/01890000-0000-7000-8000-000000000001/start' },
+    { name: 'Harbour partners (ADFS)', path: '/sso/01890000-0000-7000-8000-000000000002/start' },
+  ],
+};
+export const invitationOffers = {
+  offers: [{ connection: '01890000-0000-7000-8000-000000000001', name: 'Harbour people' }],
+};
 
 export const members = [
   { id: id('mem', 1), label: 'Lead auditor', role: 'lead', state: 'active', self: true },
@@ -60,6 +75,12 @@ export const members = [
   { id: id('mem', 5), label: 'Auditor, night shift', role: 'auditor', state: 'invited', self: false },
   { id: id('mem', 6), label: 'Client contact, previous', role: 'client', state: 'suspended', self: false },
 ];
+/** What an erasure of this person would take. */
+export function erasureOf(memberId: string): unknown {
+  const member = members.find((one) => one.id === memberId);
+  return { member, values: 7, invitations: 1, backupRetentionDays: 30, deadlineDays: 30 };
+}
+
 export const invitations = [
   {
     id: id('inv', 1),
@@ -70,6 +91,28 @@ export const invitations = [
     state: 'open',
     createdAt: at(-2 * 60 * MINUTE),
     expiresAt: at(22 * 60 * MINUTE),
+  },
+];
+export const recoveries = [
+  {
+    id: id('rec', 1),
+    memberId: id('mem', 2),
+    label: 'Auditor, day shift',
+    openedBy: 'Lead auditor',
+    openedAt: at(-25 * 60 * MINUTE),
+    dueAt: at(-60 * MINUTE),
+    endedAt: null,
+    state: 'due',
+  },
+  {
+    id: id('rec', 2),
+    memberId: id('mem', 3),
+    label: 'Client contact',
+    openedBy: 'Second lead auditor',
+    openedAt: at(-3 * 60 * MINUTE),
+    dueAt: at(21 * 60 * MINUTE),
+    endedAt: null,
+    state: 'waiting',
   },
 ];
 export const passkeys = [{ deviceType: 'multiDevice', createdAt: at(-9 * DAY), lastUsedAt: at(-14 * MINUTE) }];
@@ -420,7 +463,11 @@ function entryAt(index: number) {
     type: service ? 'keys.rotated' : type,
     at: at(-(ENTRIES - index) * 11 * MINUTE),
     actor: service ? { kind: 'service', label: 'keys' } : { kind: 'person', label: id('mem', person) },
-    resource: [kind, id(kind.slice(0, 3), index)],
+    resource: [kind, `0190a0a0-0000-7000-8000-${String(index).padStart(12, '0')}`],
+    session: service ? null : `0190b0b0-0000-4000-8000-00000000000${person}`,
+    steppedUp: type === 'access.invite',
+    decision: index % 4 === 3 ? null : { policies: [`${kind}s/lead-and-auditor`], revision: hex(31).slice(0, 16) },
+    generation: index === ENTRIES - 1 ? null : 1,
     outcome: service ? 'allowed' : outcome,
     requestId: `01981f6e-7c1a-7b3e-9d54-${String(index).padStart(12, '0')}`,
     position: index === ENTRIES - 1 ? null : index,
@@ -432,9 +479,36 @@ function entryAt(index: number) {
 const sealed = Array.from({ length: ENTRIES - 1 }, (_, index) =>
   JSON.stringify({ v: 1, index, type: entryAt(index).type, at: entryAt(index).at, salted: hex(index) }),
 );
-const log = sealSmallLog('auditrax.example/log/harbour', sealed);
+const log = sealSmallLog('auditrax.example/log/harbour/1', sealed);
+/** Two witnesses of the sample, one of which has signed: keys made here, nobody's. */
+const witnesses = [await testWitness('witness.lakeside.example'), await testWitness('witness.orchard.example')];
+const superLog = superLogOf(await createNoteSigner('auditrax.example/log/super/1', log.privateKey));
+const seenOutside = {
+  evidence: await superLog.epoch({
+    epoch: 7,
+    checkpoint: log.checkpoint,
+    seconds: Math.floor(now / 1000) - 60,
+    witnesses: witnesses.slice(0, 1),
+  }),
+  policy: `witness lakeside ${witnesses[0]!.vkey}\nwitness orchard ${witnesses[1]!.vkey}\ngroup any 1 lakeside orchard\nquorum any\n`,
+};
 
 export const entries = Array.from({ length: ENTRIES }, (_, index) => entryAt(ENTRIES - 1 - index));
+
+/** Sample of what an entry shows of its approval; nothing signed it. */
+const shownApproval = {
+  action: JSON.stringify({
+    input: { label: 'Auditor, night shift', role: 'auditor' },
+    operation: 'access.invite',
+    person: '0d5ef3a1-9a0a-4d0e-8a6a-6a9e4d1c2b3f',
+    tenant: '5b1c0f62-3a77-4c65-8f0f-3a4c0e6b9d21',
+  }),
+  actionHash: hex(28, 43),
+  passkey: '7c1f0a52-6e0d-4b0c-9d4b-2a7f5c3e8d10',
+  publicKeyHash: hex(29, 43),
+  origin: 'https://localhost:8443',
+  failed: null,
+};
 
 export function entry(entryId: string): unknown {
   const found = entries.find((item) => item.id === entryId);
@@ -444,9 +518,19 @@ export function entry(entryId: string): unknown {
     leaf: sealed[found.position ?? 0],
     tokenHash: hex(21, 43),
     stepUpHash: found.type === 'access.invite' ? hex(22, 43) : null,
+    approval: found.type === 'access.invite' ? shownApproval : null,
     disclosures: [
-      { name: 'label', value: 'Auditor, night shift', digest: hex(23), state: 'open' },
-      { name: 'name', value: null, digest: hex(24), state: 'withheld' },
+      { name: 'label', value: 'Auditor, night shift', digest: hex(23), state: 'open', erasedBy: null },
+      { name: 'name', value: null, digest: hex(24), state: 'withheld', erasedBy: null },
+      { name: 'old.role', value: 'auditor', digest: hex(25), state: 'open', erasedBy: null },
+      { name: 'new.role', value: 'lead', digest: hex(26), state: 'open', erasedBy: null },
+      {
+        name: 'email',
+        value: null,
+        digest: hex(27),
+        state: 'erased',
+        erasedBy: { id: id('ent', 30), position: 30 },
+      },
     ],
   };
 }
@@ -460,7 +544,116 @@ export function entryProof(entryId: string): unknown {
     checkpoint: log.checkpoint,
     vkey: log.vkey,
     witnesses: 0,
+    cosigned: null,
     index,
+    changes: [],
+    outside: { ...seenOutside, path: log.proof(index).path },
     ...log.proof(index),
   };
 }
+
+/** The list as the server tells it, with what was looked through and how far the log is signed. */
+export function entryPage(shown: typeof entries): unknown {
+  return {
+    entries: shown,
+    nextCursor: null,
+    searched: entries.length,
+    log: { generation: 1, size: log.size, cosigned: null },
+  };
+}
+
+/** The same log after a restore, with an entry that the database has lost. */
+export function brokenPage(): unknown {
+  const shown = entries.slice(0, 8).map((item, at) => ({
+    ...item,
+    position: at < 3 ? 2 - at : at < 5 ? 40 - at : 37 - at,
+    generation: at < 3 ? 2 : 1,
+  }));
+  const cosigned = { by: 2, of: 3, since: at(-90 * MINUTE) };
+  return { entries: shown, nextCursor: null, searched: 8, log: { generation: 2, size: 2, cosigned } };
+}
+
+export function rangeLeaves(from: number, to: number): unknown {
+  return { from, leaves: sealed.slice(from, to) };
+}
+
+export function rangeProof(from: number, to: number): unknown {
+  const { origin, size: treeSize, checkpoint, vkey } = log;
+  const ends = { first: log.proof(from).path, last: log.proof(to - 1).path };
+  return {
+    origin,
+    treeSize,
+    checkpoint,
+    vkey,
+    witnesses: 0,
+    cosigned: null,
+    from,
+    to,
+    ...ends,
+    changes: [],
+    outside: null,
+  };
+}
+
+export const exportPreview = {
+  entries: 40,
+  complete: true,
+  entriesMax: 100_000,
+  bundleMax: 10_000,
+  upTo: 40,
+  first: 0,
+  last: 39,
+};
+
+const stream = {
+  id: id('str', 1),
+  kind: 'splunk-hec',
+  host: 'siem.harbour.example',
+  port: 8088,
+  path: '/services/collector/event',
+  ownAuthority: true,
+  enabled: true,
+  version: 2,
+  state: 'streaming',
+  lastPosition: 38,
+  generation: 1,
+  lag: 1,
+  sent: 39,
+  repeated: 0,
+  lastSentAt: at(-1 * MINUTE),
+  failingSince: null,
+  error: null,
+  retryAt: null,
+};
+
+export const streams = {
+  streamsMax: 4,
+  streams: [
+    stream,
+    {
+      ...stream,
+      id: id('str', 2),
+      kind: 'syslog-tls',
+      host: 'log.harbour.example',
+      port: 6514,
+      path: null,
+      ownAuthority: false,
+      state: 'failing',
+      lastPosition: 12,
+      lag: 27,
+      sent: 15,
+      repeated: 2,
+      failingSince: at(-40 * MINUTE),
+      error: 'tls: CERT_HAS_EXPIRED',
+      retryAt: at(3 * MINUTE),
+    },
+  ],
+};
+
+export const triedStream = {
+  steps: [
+    { step: 'address', ok: true, detail: '198.51.100.7' },
+    { step: 'connect', ok: true, detail: 'port 6514' },
+    { step: 'tls', ok: false, detail: 'CERT_HAS_EXPIRED' },
+  ],
+};

@@ -163,6 +163,7 @@ const ring = (
   tenants: tenant === null ? 4 : 1,
   dataKeys,
   left: 0,
+  unseen: 0,
   oldestActiveDays: 41.2,
   uses: 412,
   refused: tenant === null ? 0 : 3,
@@ -200,6 +201,7 @@ const move = {
   progress: { stage: 'copying', rowsDone: 18_204, rowsTotal: 41_377, updatedAt: at(0) },
   frozenMs: null,
   proof: null,
+  files: null,
   failure: null,
   mayCancel: true,
 };
@@ -217,6 +219,7 @@ export const moves = {
         { table: 'app.engagement', rows: 12, sha256: 'a'.repeat(64) },
         { table: 'audit.entry', rows: 9127, sha256: 'b'.repeat(64) },
       ],
+      files: { count: 96, bytes: 3_400_000_000, sha256: 'c'.repeat(64) },
     },
     { ...ended, id: id('mov', 3), state: 'failed', failure: 'The database of the region south could not be reached.' },
   ],

@@ -1,4 +1,4 @@
-import { createHash, generateKeyPairSync, sign } from 'node:crypto';
+import { createHash, generateKeyPairSync, sign, type KeyObject } from 'node:crypto';
 
 /**
  * A small log written from the texts of RFC 6962 and C2SP signed-note alone, without the product's library, so that the
@@ -33,6 +33,8 @@ export interface SmallLog {
   readonly checkpoint: string;
   readonly origin: string;
   readonly size: number;
+  /** Of the log; the super-log of the same house is signed with it too. */
+  readonly privateKey: KeyObject;
   proof(index: number): { readonly leafHash: string; readonly path: readonly string[] };
 }
 
@@ -50,6 +52,7 @@ export function sealSmallLog(origin: string, leaves: readonly string[]): SmallLo
     checkpoint: `${text}\n\u2014 ${origin} ${signature}\n`,
     origin,
     size: leaves.length,
+    privateKey,
     proof: (index) => ({
       leafHash: hashes[index]!.toString('base64'),
       path: pathOf(hashes, index).map((hash) => hash.toString('base64')),

@@ -68,3 +68,12 @@ export function trialOf(text: string): unknown {
     })),
   };
 }
+
+/** Auditors lose what is not of their office; nothing changes for the others. */
+export function effectOf(memberId: string): unknown {
+  const isAuditor = members.find((one) => one.id === memberId)?.role === 'auditor';
+  const before = members.find((one) => one.id === memberId)?.role === 'client' ? 1 : engagements.length;
+  const loses = isAuditor ? 3 : 0;
+  const effect = { counted: engagements.length, cut: false, before, after: before - loses, loses, gains: 0 };
+  return { problems: [], effect };
+}

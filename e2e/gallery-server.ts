@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { extname, join, normalize, sep } from 'node:path';
 import { securityHeaders } from '../app/platform/edge/security-headers.ts';
 import * as data from './gallery-data.ts';
+import * as connections from './gallery-connections.ts';
 import * as keys from './gallery-keys.ts';
 import * as rules from './gallery-rules.ts';
 
@@ -111,19 +112,31 @@ function read(url: URL, role: data.MockRole): Answer | null {
       : data.entry(path.split('/')[4] ?? '');
     return found ? ok(found) : notFound;
   }
+  const span = [Number(url.searchParams.get('from')), Number(url.searchParams.get('to'))] as const;
+  if (path === '/api/audit-trail/leaves') return ok(data.rangeLeaves(...span));
+  if (path === '/api/audit-trail/range-proof') return ok(data.rangeProof(...span));
   if (path === '/api/audit-trail') {
     const type = url.searchParams.get('type') ?? '';
-    return ok({
-      entries: data.entries.filter(
-        (item) => item.type.startsWith(type) && (url.searchParams.get('outcome') ?? item.outcome) === item.outcome,
+    return ok(
+      data.entryPage(
+        data.entries.filter(
+          (item) => item.type.startsWith(type) && (url.searchParams.get('outcome') ?? item.outcome) === item.outcome,
+        ),
       ),
-      nextCursor: null,
-    });
+    );
   }
+  if (path.startsWith('/api/access/members/') && path.endsWith('/erasure'))
+    return ok(data.erasureOf(path.split('/')[4]!));
+  const connection = connections.connectionOf(path.split('/')[3] ?? '');
+  if (path.startsWith('/api/connections/') && connection !== undefined) return ok(connection);
   const fixed: Readonly<Record<string, unknown>> = {
     '/api/access/members': { members: data.members },
+    '/api/access/recoveries': { recoveries: data.recoveries },
     '/api/access/invitations': { invitations: data.invitations },
     '/api/identity/passkeys': { passkeys: data.passkeys },
+    '/api/audit-trail/preview': data.exportPreview,
+    '/api/siem/streams': data.streams,
+    '/api/connections': connections.connections,
     '/api/keys': data.keys,
     '/api/keys/source': keys.keySource,
     '/api/keys/rotation': keys.keyRotation,
@@ -152,7 +165,10 @@ function write(path: string, body: Record<string, unknown>): Answer | null {
     path === '/api/identity/passkey/options'
   )
     return ok(ceremony);
+  if (path === '/api/sso/invitation/offers') return ok(data.invitationOffers);
   if (path === '/api/identity/passkey/sign-in' || path === '/api/identity/link') return ok(data.session('lead'));
+  if (path.startsWith('/api/siem/streams/') && path.endsWith('/test')) return ok(data.triedStream);
+  if (path.startsWith('/api/connections/') && path.endsWith('/check')) return connections.checked(body);
   if (path === '/api/access/step-up')
     return ok({
       ...ceremony,
@@ -161,10 +177,14 @@ function write(path: string, body: Record<string, unknown>): Answer | null {
         tenant: '5b1c0f62-3a77-4c65-8f0f-3a4c0e6b9d21',
         person: '0d5ef3a1-9a0a-4d0e-8a6a-6a9e4d1c2b3f',
         input: body['input'],
+        ...(/-(member|role|recovery)$/.test(String(body['operation']))
+          ? { subject: { label: 'Night auditor', role: 'auditor', state: 'active' } }
+          : {}),
       },
     });
   if (path === '/api/keys/source/check')
     return ok((body['source'] as { region?: string }).region === 'xx-none-1' ? keys.refusedSource : keys.checkedSource);
+  if (path === '/api/rules/effect') return ok(rules.effectOf(String(body['memberId'])));
   if (path === '/api/rules/try') return ok(rules.trialOf(String(body['text'])));
   if (path === '/api/keys/source/import-parameters') return ok(keys.importParameters);
   if (path === '/api/identity/sign-out') return ok({ signedIn: false });
@@ -286,6 +306,7 @@ export async function startMockServer(root: string, publicPage: string): Promise
     if (request.headers['x-step-up']) stepUps.push(String(request.headers['x-step-up']));
     if (mock === 'down') return problem(503, 'database_unavailable');
     if (url.pathname === '/api/identity/session') return ok(role ? data.session(role) : { signedIn: false });
+    if (url.pathname === '/api/sso/offers') return ok(data.ssoOffers);
     if (url.pathname.startsWith('/api/evidence/uploads/')) return uploads.handle(request, url);
     const body =
       request.method === 'POST'

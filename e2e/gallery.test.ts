@@ -7,6 +7,7 @@ import { chromium, type Browser, type BrowserContext, type Page } from 'playwrig
 import { build } from 'vite';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import * as data from './gallery-data.ts';
+import * as connections from './gallery-connections.ts';
 import * as keys from './gallery-keys.ts';
 import * as rules from './gallery-rules.ts';
 import { sealSmallLog } from './gallery-log.ts';
@@ -29,7 +30,8 @@ addEventListener('securitypolicyviolation', (event) => globalThis.__refused.push
 
 let browser: Browser;
 let server: MockServer;
-let pictures: string;
+/** Where pictures for a person's eyes go; without `AUDITRAX_PICTURES` none are taken. */
+const pictures = process.env['AUDITRAX_PICTURES'];
 let dist: string;
 
 interface Screen {
@@ -55,6 +57,7 @@ async function again(page: Page, path: string, body: unknown): Promise<void> {
   await page.reload();
 }
 
+const connectionPath = (index: number) => `/app/connections/${connections.connections.connections[index]!.id}`;
 const engagementPath = `/app/engagements/${data.engagements[0]!.id}`;
 const screens: readonly Screen[] = [
   { name: 'gallery', path: '/app/gallery', role: 'none', ready: 'h1' },
@@ -66,6 +69,12 @@ const screens: readonly Screen[] = [
     act: (page) => page.getByRole('button', { name: 'Open dialog' }).click(),
   },
   { name: 'sign-in', path: '/app/sign-in', role: 'none', ready: 'h1' },
+  {
+    name: 'sign-in-organisation',
+    path: '/app/sign-in/harbour',
+    role: 'none',
+    ready: 'text=Sign in with Harbour people',
+  },
   { name: 'enrol', path: `/app/enrol#${'t'.repeat(43)}`, role: 'none', ready: 'text=Make a passkey and sign in' },
   { name: 'enrol-without-token', path: '/app/enrol', role: 'none', ready: 'text=carries no enrolment' },
   { name: 'link', path: `/app/link#${'t'.repeat(43)}`, role: 'none', ready: 'text=Sign in by this link' },
@@ -109,7 +118,42 @@ const screens: readonly Screen[] = [
     act: (page) => page.getByRole('button', { name: 'Add evidence' }).click(),
   },
   { name: 'engagement-people', path: `${engagementPath}?tab=people`, role: 'lead', ready: 'text=Add a contact' },
+  {
+    name: 'people-erase',
+    path: '/app/people',
+    role: 'lead',
+    ready: 'text=Auditor, night shift',
+    act: async (page) => {
+      await page.getByRole('button', { name: 'Actions for Client contact, previous' }).click();
+      await page.getByRole('menuitem', { name: 'Erase by law…' }).click();
+      await page.getByText('Gone for good').waitFor();
+      await page.getByRole('button', { name: 'Go on to approval' }).click();
+      await page.getByText('Write exactly').waitFor();
+    },
+  },
   { name: 'people', path: '/app/people', role: 'lead', ready: 'text=Auditor, night shift' },
+  {
+    name: 'people-recovery-link',
+    path: '/app/people',
+    role: 'lead',
+    ready: 'text=The delay is over',
+    act: async (page) => {
+      await page.getByRole('button', { name: 'Make the link…' }).click();
+      await page.getByText('now: label').waitFor();
+    },
+  },
+  {
+    name: 'people-one-passkey',
+    path: '/app/people',
+    role: 'lead',
+    ready: 'text=Auditor, night shift',
+    act: async (page) => {
+      const alone = { ...(data.session('lead') as object), passkeys: 1, recoveryDueAt: '2026-12-24T12:00:00.000Z' };
+      await again(page, '/api/identity/session', alone);
+      await page.getByRole('button', { name: 'Stop it…' }).first().click();
+      await page.getByText('Add a second passkey first').waitFor();
+    },
+  },
   {
     name: 'rules',
     path: '/app/rules',
@@ -117,7 +161,20 @@ const screens: readonly Screen[] = [
     ready: 'text=Version 3, in force',
     act: async (page) => {
       await page.getByRole('button', { name: 'Try', exact: true }).click();
-      await page.getByText('loses 3 and gains 0').waitFor();
+      await page.getByText('loses 3 of 4 engagements').waitFor();
+    },
+  },
+  {
+    name: 'rules-effect',
+    path: '/app/rules',
+    role: 'lead',
+    ready: 'text=Version 3, in force',
+    act: async (page) => {
+      await page.getByRole('button', { name: 'Count for everybody' }).click();
+      await page
+        .getByText(/(?:loses|lose) access/)
+        .first()
+        .waitFor();
     },
   },
   {
@@ -146,6 +203,42 @@ const screens: readonly Screen[] = [
   { name: 'passkeys', path: '/app/passkeys', role: 'lead', ready: 'text=Synced passkey' },
   { name: 'audit-trail', path: '/app/audit-trail', role: 'lead', ready: 'text=evidence.received' },
   {
+    name: 'audit-trail-broken',
+    path: '/app/audit-trail',
+    role: 'lead',
+    ready: 'text=evidence.received',
+    act: async (page) => {
+      await again(page, '/api/audit-trail', data.brokenPage());
+      await page.getByText('Generation 2 of the log begins here').waitFor();
+      await page.getByText('3 entries are missing').waitFor();
+    },
+  },
+  {
+    name: 'audit-trail-empty',
+    path: '/app/audit-trail?type=nothing.&object=0190a0a0-0000-7000-8000-000000000001&period=7d',
+    role: 'lead',
+    ready: 'text=No such entries',
+  },
+  {
+    name: 'audit-range',
+    path: '/app/audit-trail',
+    role: 'lead',
+    ready: 'text=evidence.received',
+    act: async (page) => {
+      await page.getByRole('checkbox', { name: 'Select row' }).nth(3).click();
+      await page.getByRole('checkbox', { name: 'Select row' }).nth(30).click();
+      await page.getByRole('button', { name: 'Verify the range…' }).click();
+      await page.getByRole('dialog').getByRole('button', { name: 'Verify in your browser' }).click();
+      await page.getByText('All 28 entries verified on this machine.').waitFor();
+    },
+  },
+  {
+    name: 'audit-entry-approved',
+    path: `/app/audit-trail?entry=${data.entries.find(({ type }) => type === 'access.invite')!.id}`,
+    role: 'lead',
+    ready: 'text=Approved with a passkey',
+  },
+  {
     name: 'audit-entry',
     path: `/app/audit-trail?entry=${data.entries[1]!.id}`,
     role: 'lead',
@@ -153,9 +246,74 @@ const screens: readonly Screen[] = [
     act: async (page) => {
       await page.getByRole('button', { name: 'Verify in your browser' }).click();
       await page.getByText('Verified on this machine').waitFor();
+      await page.getByText('1 of 2 (lakeside)').waitFor();
     },
   },
   { name: 'export', path: '/app/export', role: 'lead', ready: 'text=Check a bundle' },
+  {
+    name: 'streams',
+    path: '/app/streams',
+    role: 'lead',
+    ready: 'text=tls: CERT_HAS_EXPIRED',
+    act: async (page) => {
+      await page.getByRole('button', { name: 'Test the connection' }).nth(1).click();
+      await page.getByText('The port answers').waitFor();
+    },
+  },
+  {
+    name: 'streams-change',
+    path: '/app/streams',
+    role: 'lead',
+    ready: 'text=tls: CERT_HAS_EXPIRED',
+    act: async (page) => {
+      await page.getByRole('button', { name: 'Change…' }).first().click();
+      const form = page.getByRole('form', { name: 'New settings for siem.harbour.example' });
+      await form.getByLabel('Host').fill('https://siem.harbour.example');
+      await form.getByRole('button', { name: 'Save…' }).click();
+      await form.getByText('without https://').waitFor();
+      await form.getByText('8 to 512 characters').waitFor();
+    },
+  },
+  {
+    name: 'streams-empty',
+    path: '/app/streams',
+    role: 'lead',
+    ready: 'text=tls: CERT_HAS_EXPIRED',
+    act: async (page) => {
+      await again(page, '/api/siem/streams', { streams: [], streamsMax: 4 });
+      await page.getByText('No destination yet').waitFor();
+    },
+  },
+  {
+    name: 'export-lines',
+    path: '/app/export?format=ocsf&outcome=denied',
+    role: 'lead',
+    ready: 'text=at most 100,000 in one file',
+  },
+  { name: 'connections', path: '/app/connections', role: 'lead', ready: 'text=Lakeside, by Entra' },
+  {
+    name: 'connections-empty',
+    path: '/app/connections',
+    role: 'lead',
+    ready: 'text=Lakeside, by Entra',
+    act: async (page) => {
+      await again(page, '/api/connections', { connections: [], connectionsMax: 8 });
+      await page.getByText('No identity provider yet').waitFor();
+    },
+  },
+  { name: 'connection', path: connectionPath(0), role: 'lead', ready: 'text=ends in 19 days' },
+  {
+    name: 'connection-draft',
+    path: connectionPath(1),
+    role: 'lead',
+    ready: 'text=Check O29',
+    act: async (page) => {
+      const form = page.getByRole('form', { name: 'Settings' });
+      await form.getByLabel('Issuer').fill('https://login.microsoftonline.com/common/v2.0');
+      await form.getByRole('button', { name: 'Save…' }).click();
+      await form.getByText('never common or organizations').last().waitFor();
+    },
+  },
   { name: 'keys', path: '/app/keys', role: 'lead', ready: 'text=opens only' },
   {
     name: 'keys-withdrawn',
@@ -234,7 +392,7 @@ const screens: readonly Screen[] = [
     act: async (page) => {
       await toKeyCheck(page, 'eu-central-1');
       await page.getByRole('button', { name: 'Go on to approval' }).click();
-      await page.getByText('What you approve').waitFor();
+      await page.getByRole('heading', { name: 'What you approve' }).waitFor();
     },
   },
   { name: 'key-rings', path: '/app/key-rings', role: 'operator', ready: 'text=lakeside: the key is withdrawn' },
@@ -345,11 +503,19 @@ async function open(screen: Screen): Promise<Page> {
   return page;
 }
 
+async function picture(page: Page, name: string): Promise<void> {
+  if (pictures !== undefined) await page.screenshot({ path: join(pictures, name), fullPage: true });
+}
+
+/** The other theme has the same document in other colours. */
+const COLOUR_RULES = ['color-contrast', 'link-in-text-block'];
+
 /** Findings of axe-core, one line each; best practices included. */
-async function axeFindings(page: Page): Promise<readonly string[]> {
+async function axeFindings(page: Page, rules?: readonly string[]): Promise<readonly string[]> {
   await page.evaluate(axe);
+  const options = { resultTypes: ['violations'], ...(rules && { runOnly: { type: 'rule', values: rules } }) };
   return page.evaluate<readonly string[]>(
-    'axe.run(document, { resultTypes: ["violations"] }).then((r) => r.violations.map((v) => v.id + ": " + v.nodes.map((n) => n.target.join(" ") + " (" + (n.any[0]?.message ?? n.all[0]?.message ?? n.none[0]?.message ?? "") + ")").slice(0, 4).join(" | ")))',
+    `axe.run(document, ${JSON.stringify(options)}).then((r) => r.violations.map((v) => v.id + ": " + v.nodes.map((n) => n.target.join(" ") + " (" + (n.any[0]?.message ?? n.all[0]?.message ?? n.none[0]?.message ?? "") + ")").slice(0, 4).join(" | ")))`,
   );
 }
 
@@ -368,7 +534,6 @@ async function overflowAt(page: Page, width: number): Promise<string | null> {
 
 describe.skipIf(missing)('the app in a browser under the production policy', () => {
   beforeAll(async () => {
-    pictures = process.env['AUDITRAX_PICTURES'] ?? mkdtempSync(join(tmpdir(), 'auditrax-pictures-'));
     dist = mkdtempSync(join(tmpdir(), 'auditrax-dist-'));
     await build({
       configFile: join(root, 'vite.config.ts'),
@@ -390,7 +555,7 @@ describe.skipIf(missing)('the app in a browser under the production policy', () 
         '--disable-dev-shm-usage',
       ],
     });
-    console.info(`pictures: ${pictures}`);
+    if (pictures !== undefined) console.info(`pictures: ${pictures}`);
   }, 120_000);
 
   afterAll(async () => {
@@ -415,16 +580,15 @@ describe.skipIf(missing)('the app in a browser under the production policy', () 
       const errors: string[] = [];
       page.on('pageerror', (error) => errors.push(error.message));
       try {
-        await page.screenshot({ path: join(pictures, `${screen.name}-light.png`), fullPage: true });
+        await picture(page, `${screen.name}-light.png`);
         const light = await axeFindings(page);
         await page.emulateMedia({ colorScheme: 'dark' });
-        await page.screenshot({ path: join(pictures, `${screen.name}-dark.png`), fullPage: true });
-        const dark = await axeFindings(page);
+        await picture(page, `${screen.name}-dark.png`);
+        const dark = await axeFindings(page, COLOUR_RULES);
         const overflow: (string | null)[] = [];
         for (const width of widths) {
           overflow.push(await overflowAt(page, width));
-          if (width === 390)
-            await page.screenshot({ path: join(pictures, `${screen.name}-phone.png`), fullPage: true });
+          if (width === 390) await picture(page, `${screen.name}-phone.png`);
         }
         expect({
           light,
@@ -444,18 +608,18 @@ describe.skipIf(missing)('the app in a browser under the production policy', () 
     await context.addInitScript(COLLECTOR);
     const page = await context.newPage();
     await page.goto(`${server.origin}/security`);
-    await page.screenshot({ path: join(pictures, 'public-light.png'), fullPage: true });
+    await picture(page, 'public-light.png');
     const light = await axeFindings(page);
     await page.emulateMedia({ colorScheme: 'dark' });
-    await page.screenshot({ path: join(pictures, 'public-dark.png'), fullPage: true });
-    const dark = await axeFindings(page);
+    await picture(page, 'public-dark.png');
+    const dark = await axeFindings(page, COLOUR_RULES);
     const overflow: (string | null)[] = [];
     for (const width of widths) overflow.push(await overflowAt(page, width));
     await page.setViewportSize({ width: 390, height: 860 });
-    await page.screenshot({ path: join(pictures, 'public-phone.png'), fullPage: true });
+    await picture(page, 'public-phone.png');
     await page.setViewportSize({ width: 794, height: 1123 });
     await page.emulateMedia({ media: 'print', colorScheme: 'dark' });
-    await page.screenshot({ path: join(pictures, 'public-print.png'), fullPage: true });
+    await picture(page, 'public-print.png');
     expect({
       light,
       dark,
@@ -546,6 +710,63 @@ describe.skipIf(missing)('the app in a browser under the production policy', () 
     await page.context().close();
   });
 
+  it('by keyboard alone an attempt is opened, read and left, and the focus is where it was', async () => {
+    const page = await open(screens.find((screen) => screen.name === 'attempts')!);
+    await page.getByText('A statement met a row').waitFor();
+    await page.keyboard.press('j');
+    await page.keyboard.press('j');
+    const row = 'document.activeElement.closest("tr").rowIndex';
+    expect(await page.evaluate(row)).toBe(2);
+    await page.keyboard.press('Enter');
+    await page.getByText('In the name of').waitFor();
+    expect(await page.evaluate('document.querySelector("[role=dialog]").contains(document.activeElement)')).toBe(true);
+    await page.keyboard.press('Escape');
+    await page.getByRole('dialog').waitFor({ state: 'detached' });
+    expect(await page.evaluate(row)).toBe(2);
+    await page.keyboard.press('k');
+    expect(await page.evaluate(row)).toBe(1);
+    await page.context().close();
+  });
+
+  it('by keyboard alone a rule is written, mended where its fault is, and tried: no key is caught in the field', async () => {
+    const page = await open({ name: '', path: '/app/rules', role: 'lead', ready: 'text=Version 3, in force' });
+    const editor = page.getByLabel('Rules', { exact: true });
+    await editor.focus();
+    await page.keyboard.press('Control+A');
+    await page.keyboard.type('@id("drafts")');
+    await page.keyboard.press('Enter');
+    await page.keyboard.press('Tab');
+    await page.keyboard.type('forbid (principal, action, resource is Engagement)');
+    await page.keyboard.press('Enter');
+    await page.keyboard.type('when { resource.stat == "draft" };');
+    expect(await editor.inputValue()).toContain('\n  forbid (principal');
+    const leave = async (): Promise<void> => {
+      await page.keyboard.press('Escape');
+      await page.keyboard.press('Tab');
+    };
+    const named = (): Promise<string> => page.evaluate<string>('document.activeElement.textContent.trim()');
+    /** On from where the focus is to the control of that name; fails when it is not among the next ones. */
+    const tabTo = async (name: string): Promise<void> => {
+      for (let steps = 0; steps < 12 && (await named()) !== name; steps += 1) await page.keyboard.press('Tab');
+      expect(await named()).toBe(name);
+    };
+    await leave();
+    await tabTo('Try');
+    await page.keyboard.press('Enter');
+    await page.getByRole('button', { name: 'Line 3' }).waitFor();
+    await page.keyboard.press('Shift+Tab');
+    for (let steps = 0; steps < 12 && (await named()) !== 'Line 3'; steps += 1) await page.keyboard.press('Shift+Tab');
+    await page.keyboard.press('Enter');
+    expect(await page.evaluate('document.activeElement.tagName')).toBe('TEXTAREA');
+    expect(await page.evaluate('getSelection().toString()')).toContain('resource.stat ==');
+    await page.keyboard.type('when { resource.state == "draft" };');
+    await leave();
+    await tabTo('Try');
+    await page.keyboard.press('Enter');
+    await page.getByText('loses 3 of 4 engagements').waitFor();
+    await page.context().close();
+  });
+
   it('finalising shows what the server composed and sends the assertion over it', async () => {
     const review = data.engagements[1]!;
     const page = await open({
@@ -582,7 +803,7 @@ describe.skipIf(missing)('the app in a browser under the production policy', () 
     const dialog = page.getByRole('dialog');
     await dialog.getByText('engagements.finalise').first().waitFor();
     await dialog.getByText(review.id).first().waitFor();
-    await page.screenshot({ path: join(pictures, 'step-up-light.png') });
+    await picture(page, 'step-up-light.png');
     await dialog.getByRole('button', { name: 'Approve with passkey' }).click();
     await page.getByText('The engagement is final').waitFor();
     const header = JSON.parse(Buffer.from(server.stepUps.at(-1)!, 'base64url').toString('utf8')) as {
@@ -605,7 +826,7 @@ describe.skipIf(missing)('the app in a browser under the production policy', () 
     });
     await page.getByRole('button', { name: 'Make final…' }).click();
     await page.getByText('This session cannot approve it').waitFor();
-    await page.screenshot({ path: join(pictures, 'step-up-link-light.png') });
+    await picture(page, 'step-up-link-light.png');
     expect(server.log.slice(before)).not.toContain('POST /api/access/step-up');
     await page.context().close();
   });
@@ -623,7 +844,7 @@ describe.skipIf(missing)('the app in a browser under the production policy', () 
     await changed.goto(`${server.origin}${path}`);
     await changed.getByRole('button', { name: 'Verify in your browser' }).click();
     await changed.getByText('Not verified. Do not rely on this entry.').waitFor();
-    await changed.screenshot({ path: join(pictures, 'audit-entry-changed-light.png') });
+    await picture(changed, 'audit-entry-changed-light.png');
     await changed.context().close();
 
     const page = await open(screen);
@@ -652,7 +873,7 @@ describe.skipIf(missing)('the app in a browser under the production policy', () 
     await dialog.locator('input[type=file]').setInputFiles(file);
     await dialog.getByRole('button', { name: 'Upload', exact: true }).click();
     await dialog.getByText('the line is bad').first().waitFor();
-    await page.screenshot({ path: join(pictures, 'upload-waiting-light.png') });
+    await picture(page, 'upload-waiting-light.png');
     server.tear(0);
     const sentBefore = server.log.filter((line) => line.startsWith('PUT ')).length;
     await page.reload();
@@ -660,7 +881,7 @@ describe.skipIf(missing)('the app in a browser under the production policy', () 
     const again = dialog.locator('.upload input[type=file]');
     await again.setInputFiles(other);
     await dialog.getByText('This is another file').waitFor();
-    await page.screenshot({ path: join(pictures, 'upload-resume-light.png') });
+    await picture(page, 'upload-resume-light.png');
     expect(server.log.filter((line) => line.startsWith('PUT ')).length).toBe(sentBefore);
     await again.setInputFiles(file);
     await page.getByText('Evidence received').waitFor({ timeout: 20_000 });

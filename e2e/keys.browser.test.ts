@@ -101,7 +101,7 @@ describe.skipIf(browserMissing)('keys and those who look after them', () => {
     await second.reads(`This is not ${SLUG}.`);
     await second.page.getByLabel(`Type ${SLUG}`).fill(SLUG);
     await second.button('Go on to approval').click();
-    await second.dialog.getByText('What you approve').waitFor();
+    await second.dialog.getByRole('heading', { name: 'What you approve' }).waitFor();
     await second.dialog.getByRole('button', { name: 'Confirm the deletion' }).click();
     await second.button('Destruction certificate').waitFor({ timeout: FELT_MS_MAX });
     const saving = second.page.waitForEvent('download');
@@ -144,7 +144,7 @@ async function propose(operator: Visitor): Promise<void> {
 
 async function rotate(lead: Visitor): Promise<void> {
   await lead.button('Rotate now').click();
-  await lead.dialog.getByText('What you approve').waitFor();
+  await lead.dialog.getByRole('heading', { name: 'What you approve' }).waitFor();
   await lead.dialog.getByRole('button', { name: 'Rotate now' }).click();
   await lead.reads('New data keys seal now');
   await lead.reads('Fields, version 2');
@@ -197,7 +197,7 @@ async function switchTo(lead: Visitor, kind: string, outcome = 'Your key protect
   await lead.button('Check it').click();
   await lead.reads('A throw-away key was wrapped, unwrapped and compared');
   await lead.button('Go on to approval').click();
-  await lead.dialog.getByText('What you approve').waitFor();
+  await lead.dialog.getByRole('heading', { name: 'What you approve' }).waitFor();
   await lead.dialog.getByRole('button', { name: 'Switch the key' }).click();
   await lead.reads(outcome);
   await lead.sees(kind);
@@ -331,7 +331,7 @@ async function importMaterial(lead: Visitor, expires: string): Promise<void> {
   await lead.dialog.getByText('blob.bin is here').waitFor();
   await lead.dialog.getByLabel(/^Expires on/).fill(expires);
   await lead.button('Import it').click();
-  await lead.dialog.getByText('What you approve').waitFor();
+  await lead.dialog.getByRole('heading', { name: 'What you approve' }).waitFor();
   await lead.reads(/until you import the same material again/);
   await lead.dialog.getByRole('button', { name: 'Import it' }).last().click();
   await lead.reads('The material is in your key');

@@ -60,6 +60,17 @@ describe.skipIf(browserMissing)('people and their devices', () => {
     await lead.look('enrol');
     expect(lead.page.url()).not.toContain('#');
     await lead.button('Make a passkey and sign in').click();
+    await lead.sees('Your passkeys');
+    await lead.reads('until then you can read, and approve nothing');
+    await lead.picture('one-passkey');
+    const early = { operation: 'access.invite', input: { label: 'X', role: 'auditor' } };
+    lead.expects(/409/);
+    expect(await lead.ask('/api/access/step-up', early)).toMatchObject({
+      status: 409,
+      body: { code: 'second_passkey_needed' },
+    });
+    lead.expectsNothing();
+    await lead.goto('/app/');
     await lead.sees('Engagements');
     await lead.reads('Start with the sample');
     await lead.reads('Try-out door.');
@@ -160,6 +171,13 @@ describe.skipIf(browserMissing)('people and their devices', () => {
     await lead.page.getByRole('menuitem', { name: 'Change role…' }).click();
     await lead.page.getByRole('radio', { name: /^Lead auditor/ }).click();
     await lead.button('Go on to approval').click();
+    await lead.page.getByLabel('What you approve').getByText('active', { exact: true }).waitFor();
+    lead.expects(/409/);
+    await lead.button('Approve with passkey').click();
+    await lead.reads('This person needs two passkeys');
+    lead.expectsNothing();
+    await night.goto('/app/passkeys');
+    await night.addPasskey();
     await lead.button('Approve with passkey').click();
     await lead.reads('Auditor, night shift is now lead auditor');
     await night.goto('/app/people');
@@ -192,7 +210,10 @@ describe.skipIf(browserMissing)('people and their devices', () => {
       const entry = entries.find((candidate) => candidate.type === type);
       expect(entry, `${type} among ${entries.map((candidate) => candidate.type).join(', ')}`).toBeDefined();
       const detail = await lead.ask(`/api/audit-trail/entries/${entry!.id}`);
-      expect((detail.body as { stepUpHash: string | null }).stepUpHash).toMatch(/\S/);
+      expect(detail.body).toMatchObject({
+        stepUpHash: expect.stringMatching(/\S/),
+        approval: { origin: new URL(lead.page.url()).origin, failed: null },
+      });
     }
   });
 
@@ -227,6 +248,11 @@ describe.skipIf(browserMissing)('people and their devices', () => {
     await typist.sees('Make your passkey');
     await walkTo(typist, /Make a passkey and sign in/);
     await page.keyboard.press('Enter');
+    await typist.addPasskey(async () => {
+      await walkTo(typist, /^Add a passkey/);
+      await page.keyboard.press('Enter');
+    });
+    await typist.goto('/app/');
     await typist.sees('Engagements');
     await page.keyboard.press('Tab');
     await walkTo(typist, /New engagement/);

@@ -3,14 +3,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync, statfsSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ServiceName } from '@auditrax/base';
-import {
-  makeStateFolder,
-  openTestHouse,
-  Person,
-  removeFolder,
-  type SampleLink,
-  type TestHouse,
-} from './testing/house.ts';
+import { makeStateFolder, openTestHouse, Person, removeFolder, seedSample, type TestHouse } from './testing/house.ts';
 import { beginWork, type Work } from './testing/writers.ts';
 
 const FILE_BYTES = 2 * 1024 ** 3;
@@ -88,7 +81,7 @@ describe.runIf(isDiskLarge)('a file of 2 GiB', () => {
   beforeAll(async () => {
     running = await openTestHouse(state);
     const { supervisor, edgeUrl } = running.house;
-    const links = (await supervisor.ask('issuer', 'seed', null)) as unknown as SampleLink[];
+    const links = await seedSample(running.house);
     const authority = supervisor.peers().facts['edgeAuthority'] as string;
     lead = await Person.enter(edgeUrl, links, { role: 'Lead auditor', tenant: 'Harbour Street Audit', authority });
     work = await beginWork(lead, 'Large evidence');

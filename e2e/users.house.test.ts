@@ -8,7 +8,7 @@ import type { ServiceName } from '@auditrax/base';
 import { buildBrowser } from '../app/bin/browser-build.ts';
 import { SERVICES } from '../app/bin/house.ts';
 import { enterHouse, runCommand } from './testing/command.ts';
-import { makeStateFolder, openTestHouse, Person, removeFolder, type TestHouse } from './testing/house.ts';
+import { makeStateFolder, openTestHouse, Person, removeFolder, seedSample, type TestHouse } from './testing/house.ts';
 import { processesOf } from './testing/processes.ts';
 import { beginWork, recordResult } from './testing/writers.ts';
 
@@ -198,7 +198,7 @@ describe.runIf(asRoot)('processes of one house', () => {
 
   test('load nothing from the checkout once they have given up root', async () => {
     const { house, lines } = running;
-    await house.supervisor.ask('issuer', 'seed', null);
+    await seedSample(house);
     await house.supervisor.ask('sentinel', 'begin', null);
     await house.supervisor.ask('sentinel', 'prove', { claims: [] });
     const lead = await Person.signIn(house, 'Lead auditor');

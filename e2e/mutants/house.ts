@@ -7,7 +7,7 @@ import type { ClaimId } from '../../app/claims/ids.ts';
 import { observationFrom } from '../../app/claims/queries.ts';
 import { probedClaims } from '../../app/claims/register.ts';
 import { REHEARSALS } from '../../app/probes/registry.ts';
-import { makeStateFolder, openTestHouse, removeFolder, type TestHouse } from '../testing/house.ts';
+import { makeStateFolder, openTestHouse, removeFolder, seedSample, type TestHouse } from '../testing/house.ts';
 import { openAsSuperuser } from '../testing/log-check.ts';
 import { mutatedArguments, replacing } from './hook.ts';
 import type { FunctionMutant, ModuleMutant, Mutant } from './mutants.ts';
@@ -71,7 +71,7 @@ async function removeWall(client: Client): Promise<() => Promise<void>> {
   const { rows } = await client.query<{ name: string; forced: boolean }>(
     `select c.oid::regclass::text as name, c.relforcerowsecurity as forced from pg_class c
      join pg_namespace n on n.oid = c.relnamespace
-     where c.relkind in ('r', 'p') and c.relrowsecurity and n.nspname in ('app', 'identity', 'oncall')`,
+     where c.relkind in ('r', 'p') and c.relrowsecurity and (n.nspname in ('app', 'identity', 'oncall') or starts_with(n.nspname, 't_'))`,
   );
   const all = (change: string): Promise<unknown> =>
     client.query(rows.map(({ name }) => `alter table ${name} ${change};`).join('\n'));
@@ -173,7 +173,7 @@ export async function openMutantHouse(): Promise<MutantHouse> {
     execArgv: NO_CEREMONY_LIMITS,
   });
   const { supervisor } = test.house;
-  await supervisor.ask('issuer', 'seed', null);
+  await seedSample(test.house);
   await supervisor.ask('sentinel', 'begin', null);
   const client = await openAsSuperuser(test.house);
   const mutations = new Mutations(test, client);

@@ -46,6 +46,7 @@ export type Mutant = ModuleMutant | FunctionMutant | WallMutant | GrantMutant;
 const PLATFORM_SQL = 'app/platform/db/migrations/20261122090000_platform.sql';
 /** Holds the commit guard as it is now, and the guard of sealed values. */
 const AUDIT_SQL = 'app/domains/keys/migrations/20261123093100_keys_reseal.sql';
+const GUARD_SQL = 'app/platform/audit/migrations/20261123140000_guard_statements.sql';
 
 // A blob of the sealed form with the plain value in it; all zero where the nonce belongs, so that it is known again.
 const CLEAR_BLOB = `(value, version) => {
@@ -179,6 +180,12 @@ const PLACES: readonly Mutant[] = [
     processes: ['workspace'],
   },
   {
+    ...at('app/platform/objects/store.ts', 'openRegionalStore'),
+    left: 'the files of every region in the store of home',
+    nothing: `((open) => (options) => open({ ...options, regionOf: async () => [...options.stores.keys()][0] }))(openRegionalStore)`,
+    processes: ['workspace'],
+  },
+  {
     ...at('packages/tenancy/src/placing.ts', 'placeText'),
     left: 'statements go out as they were written',
     nothing: '(text) => text',
@@ -186,12 +193,12 @@ const PLACES: readonly Mutant[] = [
   },
   {
     kind: 'function',
-    file: 'app/platform/db/migrations/20261123104000_scope.sql',
-    export: 'app.check_place',
-    signature: 'app.check_place(uuid, integer)',
+    file: 'app/platform/db/migrations/20261123141000_scope_marks.sql',
+    export: 'app.enter_place',
+    signature: 'app.enter_place(uuid, integer)',
     left: 'whoever logs in enters any tenant, wherever it lives',
-    nothing: `create or replace function app.check_place(tenant uuid, place_version integer) returns void
-      language plpgsql as 'begin end'`,
+    nothing: `create or replace function app.enter_place(tenant uuid, place_version integer) returns text
+      language sql as 'select tenant::text'`,
   },
 ];
 
@@ -227,6 +234,12 @@ const DOORS: readonly Mutant[] = [
         return { ok: false, reason: 'missing' };
       }
     }`,
+    processes: ['workspace', 'issuer'],
+  },
+  {
+    ...at('app/platform/http/token-gate.ts', 'tokenClassOf'),
+    left: 'a token made for reading is good for everything',
+    nothing: `((of) => (contract) => (of(contract) === undefined ? undefined : 'read'))(tokenClassOf)`,
     processes: ['workspace', 'issuer'],
   },
   {
@@ -300,8 +313,14 @@ const PEOPLE: readonly Mutant[] = [
   {
     ...at('app/domains/access/step-up-verifier.ts', 'createStepUpVerifier'),
     left: 'every confirmation fits every action',
-    nothing: `() => async (claims, text) => ({ assertionHash: readStepUpHeader(text)?.hash ?? '', credentialId: '' })`,
+    nothing: `() => async (claims, { header }) => ({ assertionHash: readStepUpHeader(header)?.hash ?? '', credentialId: '' })`,
     processes: ['issuer', 'workspace'],
+  },
+  {
+    ...at('app/domains/access/second-passkey.ts', 'requireSecondPasskey'),
+    left: 'one passkey is enough to approve',
+    nothing: '() => undefined',
+    processes: ['issuer'],
   },
   {
     ...at('app/domains/access/step-up-digest.ts', 'stepUpDigest'),
@@ -493,7 +512,11 @@ const TENANCY: readonly Mutant[] = [
       scoped: async (context, statement) => (await runOnce(tenantPath(router, context), statement)).rows,
       transaction: (context, work) =>
         inTransaction(tenantPath(router, context), (runner) =>
-          work({ context, query: async (statement) => (await runner.run((route) => route.step(statement))).rows }),
+          work({
+            context,
+            query: async (statement) => (await runner.run((route) => route.step(statement))).rows,
+            defer: (statement) => runner.defer((route) => route.step(statement)),
+          }),
         ),
       stream: (context, statement, options) => streamRows(tenantPath(router, context), statement, options),
     })`,
@@ -519,11 +542,11 @@ const TENANCY: readonly Mutant[] = [
 const LOG: readonly Mutant[] = [
   {
     kind: 'function',
-    file: AUDIT_SQL,
-    export: 'audit.guard_row',
-    signature: 'audit.guard_row()',
+    file: GUARD_SQL,
+    export: 'audit.check_note',
+    signature: 'audit.check_note()',
     left: 'rows commit without an entry',
-    nothing: `create or replace function audit.guard_row() returns trigger
+    nothing: `create or replace function audit.check_note() returns trigger
       language plpgsql security definer set search_path = pg_catalog, pg_temp as 'begin return null; end'`,
   },
   {
@@ -572,12 +595,15 @@ export const LAYERS = {
     export: 'setUpRoles',
     left: 'the application’s role has every right of the owner',
   },
+  role: mutantOf('app.enter_place'),
 } as const satisfies Readonly<Record<string, Mutant>>;
 
 export type Layer = keyof typeof LAYERS;
 
 function mutantOf(name: string): Mutant {
-  return MUTANTS.find((mutant) => mutant.export === name)!;
+  const found = MUTANTS.find((mutant) => mutant.export === name);
+  if (found === undefined) throw new Error(`no mutant replaces ${name}`);
+  return found;
 }
 
 /** `file#export`. */

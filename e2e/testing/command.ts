@@ -4,10 +4,12 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { askHouse } from '../../app/platform/supervisor/control.ts';
+import { bringCompiledCode } from './compile-cache.ts';
 import { Person, type SampleLink } from './house.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
-const LINE_MS_MAX = 150_000;
+/** Longer than the supervisor waits for a process, so that its own words are what a test fails with. */
+const LINE_MS_MAX = 200_000;
 
 export interface Running {
   readonly child: ChildProcess;
@@ -31,6 +33,7 @@ export interface CommandOptions {
 /** Runs `auditrax …` with free ports. */
 export function runCommand(args: readonly string[], options: CommandOptions): Running {
   const { state, environment = {}, prefix = [], root = ROOT, nodeOptions = [] } = options;
+  bringCompiledCode(state);
   const words = [...prefix, process.execPath, ...nodeOptions, join(root, 'start.mjs'), ...args];
   const child = spawn(words[0]!, words.slice(1), {
     cwd: '/',
@@ -49,6 +52,7 @@ export function runCommand(args: readonly string[], options: CommandOptions): Ru
 
 /** The same in a terminal of its own: what is written to `child.stdin` is typed. */
 export function runInTerminal(args: readonly string[], options: CommandOptions): Running {
+  bringCompiledCode(options.state);
   const command = [process.execPath, join(ROOT, 'start.mjs'), ...args].map((word) => `'${word}'`).join(' ');
   // Replaces the shell, which would die of the Ctrl-C itself and report that instead of our exit code.
   const child = spawn('script', ['-qefc', `exec ${command}`, '/dev/null'], {

@@ -4,9 +4,12 @@ import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { isAppError } from '@auditrax/base';
 import { Agent, request } from 'undici';
 import { startHouse, type House, type HouseOptions } from '../../app/bin/house.ts';
 import { readSettings } from '../../app/bin/settings.ts';
+import { bringCompiledCode, keepCompiledCode } from './compile-cache.ts';
+import { inTurn } from './turns.ts';
 
 /** A starting process on a loaded machine may need this long; a healthy house answers in milliseconds. */
 const ANSWER_MS_MAX = 20_000;
@@ -35,17 +38,21 @@ export async function openTestHouse(
   change: Partial<HouseOptions> & { readonly environment?: Readonly<Record<string, string>> } = {},
 ): Promise<TestHouse> {
   const { environment, ...options } = change;
+  bringCompiledCode(state);
   const settings = readSettings({ ...environment, AUDITRAX_STATE: state });
   const lines: string[] = [];
-  const house = await startHouse({
-    ephemeral: true,
-    settings: { ...settings, port: 0, tryoutPort: settings.tryoutPort === undefined ? undefined : 0 },
-    progress: () => undefined,
-    log: (line) => {
-      lines.push(line);
-    },
-    ...options,
-  });
+  const start = () =>
+    startHouse({
+      ephemeral: true,
+      settings: { ...settings, port: 0, tryoutPort: settings.tryoutPort === undefined ? undefined : 0 },
+      progress: () => undefined,
+      log: (line) => {
+        lines.push(line);
+      },
+      ...options,
+    });
+  const house = await inTurn(start);
+  if (options.execArgv === undefined) keepCompiledCode(state); // what a test replaces is not kept for others
   return { house, lines, stop: () => house.stop() };
 }
 
@@ -53,6 +60,24 @@ export interface SampleLink {
   readonly tenant: string;
   readonly role: string;
   readonly linkPath: string;
+  readonly enrolPath: string | null;
+}
+
+/** Longer than any pause of the log that a loaded machine makes. */
+const SEED_MS_MAX = 60_000;
+const SEED_AGAIN_MS = 500;
+
+/** Seeds the sample and gives fresh one-time links; while the log is not running yet nothing is written, and it asks again. */
+export async function seedSample(house: House): Promise<SampleLink[]> {
+  const deadline = performance.now() + SEED_MS_MAX;
+  for (;;) {
+    try {
+      return (await house.supervisor.ask('issuer', 'seed', null)) as unknown as SampleLink[];
+    } catch (error) {
+      if (!isAppError(error) || error.code !== 'audit_log_down' || performance.now() > deadline) throw error;
+      await sleep(SEED_AGAIN_MS);
+    }
+  }
 }
 
 export interface Reply {
@@ -76,7 +101,7 @@ export class Person {
 
   /** Signs in with a fresh one-time link of the sample role, e.g. `Lead auditor` of `Harbour Street Audit`. */
   static async signIn(house: House, role: string, tenant = 'Harbour Street Audit'): Promise<Person> {
-    const links = (await house.supervisor.ask('issuer', 'seed', null)) as unknown as SampleLink[];
+    const links = await seedSample(house);
     return Person.enter(house.tryoutUrl!, links, { role, tenant });
   }
 
@@ -93,6 +118,11 @@ export class Person {
     const reply = await person.send('POST', '/api/identity/link', { token: link.linkPath.split('#')[1] });
     if (reply.status !== 200) throw new Error(`sign-in answered ${reply.status}: ${JSON.stringify(reply.body)}`);
     return person;
+  }
+
+  /** Of the session, for a client of another make. */
+  get cookie(): string {
+    return this.#cookie;
   }
 
   /** Never rejects: a connection that breaks is a reply of status 0, after which the outcome is unknown. */

@@ -1,0 +1,188 @@
+import type { ConnectionDetail, ConnectionSummary } from '../app/domains/connections/contract.ts';
+import { at, id } from './gallery-data.ts';
+
+const DAY = 86_400_000;
+const ORIGIN = 'https://auditrax.harbour.example';
+
+function addresses(name: string): ConnectionDetail['addresses'] {
+  const base = `${ORIGIN}/sso/${name}`;
+  return {
+    start: `${base}/start`,
+    callback: `${base}/callback`,
+    acs: `${base}/acs`,
+    logout: `${base}/logout`,
+    metadata: `${base}/metadata`,
+  };
+}
+
+const saml: ConnectionSummary = {
+  id: id('con', 1),
+  kind: 'saml',
+  profile: 'adfs',
+  name: 'Harbour staff',
+  state: 'active',
+  complete: true,
+  tested: true,
+  groups: 2,
+  daysLeft: 19,
+  pending: 1,
+};
+const draft: ConnectionSummary = {
+  id: id('con', 2),
+  kind: 'oidc',
+  profile: 'entra',
+  name: 'Lakeside, by Entra',
+  state: 'draft',
+  complete: false,
+  tested: false,
+  groups: 0,
+  daysLeft: null,
+  pending: 0,
+};
+
+export const connections = { connectionsMax: 8, connections: [saml, draft] };
+
+const certificate: ConnectionDetail['certificates'][number] = {
+  id: id('cer', 1),
+  fingerprint: '5f0c1d'.repeat(11).slice(0, 64),
+  subject: 'CN=ADFS Signing - sts.harbour.example',
+  notBefore: at(-346 * DAY),
+  notAfter: at(19 * DAY),
+  daysLeft: 19,
+  state: 'active',
+  source: 'pasted',
+  seenAt: at(-340 * DAY),
+  decidedBy: id('mem', 1),
+  decidedAt: at(-340 * DAY),
+  vouchedBy: null,
+};
+
+const attempt: ConnectionDetail['attempts'][number] = {
+  at: at(-2 * 3_600_000),
+  purpose: 'test',
+  outcome: 'accepted',
+  current: true,
+  failure: null,
+  detail: null,
+  subject: 'S-1-5-21-1004336348-1177238915-682003330-512',
+  groups: ['S-1-5-21-1004336348-513', 'S-1-5-21-1004336348-1107', 'S-1-5-21-1004336348-1120'],
+  claims: [
+    {
+      name: 'http://schemas.xmlsoap.org/ws/2005/05/identity/claims/emailaddress',
+      value: 'night.auditor@harbour.example',
+    },
+    {
+      name: 'http://schemas.xmlsoap.org/claims/Group',
+      value: '["S-1-5-21-1004336348-513","S-1-5-21-1004336348-1107","S-1-5-21-1004336348-1120"]',
+    },
+  ],
+  requestId: '7e1b4a52-0d3c-4a8e-9b61-2f5a6c7d8e9f',
+};
+
+const details: readonly ConnectionDetail[] = [
+  {
+    ...saml,
+    version: 3,
+    justInTime: { allowed: true, roleWithoutGroup: null },
+    values: {
+      kind: 'saml',
+      idpEntityId: 'http://sts.harbour.example/adfs/services/trust',
+      ssoUrl: 'https://sts.harbour.example/adfs/ls/',
+      ssoBinding: 'redirect',
+      metadataUrl: 'https://sts.harbour.example/FederationMetadata/2007-06/FederationMetadata.xml',
+      nameIdFormat: 'urn:oasis:names:tc:SAML:2.0:nameid-format:persistent',
+      groupsAttribute: 'http://schemas.xmlsoap.org/claims/Group',
+      emailAttribute: 'http://schemas.xmlsoap.org/ws/2005/05/identity/claims/emailaddress',
+      nameAttribute: null,
+      authnAge_seconds_max: null,
+    },
+    addresses: addresses('018f3c8e-5b1a-7c2d-8e3f-4a5b6c7d8e9f'),
+    groupMap: [
+      { group: 'S-1-5-21-1004336348-513', name: 'Audit leads', role: 'lead' },
+      { group: 'S-1-5-21-1004336348-1107', name: null, role: 'auditor' },
+    ],
+    certificates: [
+      certificate,
+      {
+        ...certificate,
+        id: id('cer', 2),
+        fingerprint: 'a94be2'.repeat(11).slice(0, 64),
+        notBefore: at(-1 * DAY),
+        notAfter: at(364 * DAY),
+        daysLeft: 364,
+        state: 'pending',
+        source: 'metadata',
+        seenAt: at(-5 * 3_600_000),
+        decidedBy: null,
+        decidedAt: null,
+      },
+    ],
+    ownCertificates: {
+      signing: '-----BEGIN CERTIFICATE-----\nMIIC…\n-----END CERTIFICATE-----\n',
+      encryption: '-----BEGIN CERTIFICATE-----\nMIID…\n-----END CERTIFICATE-----\n',
+    },
+    metadata: { lookedAt: at(-5 * 3_600_000), trouble: null },
+    attempts: [
+      attempt,
+      {
+        ...attempt,
+        at: at(-3 * 3_600_000),
+        purpose: 'sign-in',
+        outcome: 'refused',
+        failure: { code: 'saml_audience', check: 'G29', sentence: 'The audience is not exactly this service.' },
+        detail: null,
+        subject: null,
+        groups: null,
+        claims: null,
+        requestId: '1c9d0e3f-77aa-4b1c-9d2e-8f3a4b5c6d7e',
+      },
+    ],
+  },
+  {
+    ...draft,
+    version: 1,
+    justInTime: { allowed: false, roleWithoutGroup: null },
+    values: null,
+    addresses: addresses('018f3c8e-6c2b-7d3e-9f4a-5b6c7d8e9fa0'),
+    groupMap: [],
+    certificates: [],
+    ownCertificates: null,
+    metadata: null,
+    attempts: [
+      {
+        ...attempt,
+        outcome: 'refused',
+        current: false,
+        failure: { code: 'oidc_nonce', check: 'O29', sentence: 'The nonce is not the one of the request.' },
+        detail: 'O29: The nonce is not the one of the request.',
+        subject: null,
+        groups: null,
+        claims: null,
+      },
+    ],
+  },
+];
+
+/** One of the two, by its id. */
+export function connectionOf(connectionId: string): ConnectionDetail | undefined {
+  return details.find((one) => one.id === connectionId);
+}
+
+/** What the server says to settings before a passkey is asked for: the sample's issuer has to name one directory. */
+export function checked(body: Record<string, unknown>): { readonly status: number; readonly body: unknown } {
+  const { issuer = '' } = body['values'] as { readonly issuer?: string };
+  if (!issuer.includes('/common/')) return { status: 200, body: { ok: true } };
+  return {
+    status: 422,
+    body: {
+      type: 'urn:auditrax:problem:connection_setting_invalid',
+      title: 'A setting of the connection is not valid',
+      status: 422,
+      code: 'connection_setting_invalid',
+      requestId: '7e1b4a52-0d3c-4a8e-9b61-2f5a6c7d8e9f',
+      field: 'issuer',
+      detail:
+        'The issuer does not fit the kind of provider that was chosen. https://login.microsoftonline.com/{the directory’s own id}/v2.0, never common or organizations',
+    },
+  };
+}
