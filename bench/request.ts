@@ -93,10 +93,10 @@ async function readRows(input: RequestBenchInput): Promise<BareRows & { revision
   const base = `/api/engagements/${input.engagementId}`;
   const engagement = await getJson<BareRows['engagement']>(input, base);
   const criteria: (BareRows['criteria'][number] & { result: { revision: number } | null })[] = [];
-  for (let cursor: number | null = 0; cursor !== null;) {
-    const page: { criteria: typeof criteria; nextCursor: number | null } = await getJson(
+  for (let cursor: string | null | undefined; cursor !== null;) {
+    const page: { criteria: typeof criteria; nextCursor: string | null } = await getJson(
       input,
-      `${base}/criteria?limit=${CRITERIA_PAGE}&cursor=${cursor}`,
+      `${base}/criteria?limit=${CRITERIA_PAGE}${cursor === undefined ? '' : `&cursor=${cursor}`}`,
     );
     criteria.push(...page.criteria);
     cursor = page.nextCursor;

@@ -27,6 +27,7 @@ const HTTP_REQUESTS = 400;
 const HTTP_CLIENTS = 8;
 const LIST_ROWS = 50;
 const [FEW_TENANTS, MANY_TENANTS, ROWS_PER_TENANT, LONG_LIST_ROWS] = [10, 10_000, 20, 1_000_000];
+const MOVED_TENANTS = 200;
 const POOL_SIZE = HTTP_CLIENTS;
 
 /** A contender does `count` of its operations, one after the other unless it says otherwise. */
@@ -108,8 +109,21 @@ async function fillLongList(admin: Client, ground: Ground): Promise<void> {
   );
 }
 
+/** As in every house that has moved a tenant: the scope step must tell these from all others. */
+async function moveSomeTenants(admin: Client): Promise<void> {
+  await admin.query(
+    `insert into platform.tenant (id, part, kind, slug, display_name)
+     select gen_random_uuid(), i, 'customer', 'moved-' || i, 'Moved' from generate_series(1, ${MOVED_TENANTS}) i`,
+  );
+  await admin.query(
+    `insert into platform.departure (tenant_id, version) select id, 1 from platform.tenant where slug like 'moved-%'`,
+  );
+}
+
 interface Bench {
   readonly doors: Database;
+  /** Our own driver without any wall: no scope, a role that row-level security does not bind. */
+  readonly unwalled: Database;
   /** What somebody would use who wants no wall: a pool of `pg`, named statements, a role that row-level security does not bind. */
   readonly raw: Pool;
   readonly direct: Ground;
@@ -173,10 +187,21 @@ const scopedPoint = (bench: Bench, ground: Ground): (() => Promise<Row[]>) => {
   };
 };
 
+const unwalledPoint = (bench: Bench, ground: Ground): (() => Promise<Row[]>) => {
+  const text = POINT(ground.table);
+  return async () => {
+    const { context, id } = pick(ground);
+    const rows = await bench.unwalled.system.system(statement(text, [context.tenantId, id]));
+    demand(rows, 1);
+    return rows;
+  };
+};
+
 function pointReads(bench: Bench) {
   return race(
     {
       raw: repeat(rawPoint(bench, bench.initplan)),
+      unwalled: repeat(unwalledPoint(bench, bench.initplan)),
       scoped_direct: repeat(scopedPoint(bench, bench.direct)),
       scoped_initplan: repeat(scopedPoint(bench, bench.initplan)),
     },
@@ -264,6 +289,9 @@ function lists(bench: Bench) {
   );
 }
 
+/** Where the id of a row stands, as a contract says it. */
+const ROW_IDS = { 'params.id': 'row' };
+
 /** One Fastify with both handlers; the load comes from another thread. */
 async function requests(bench: Bench) {
   const ring = idKeys({ version: 1, key: systemRandom.bytes(32) });
@@ -278,7 +306,7 @@ async function requests(bench: Bench) {
   });
   app.get<{ Params: { tenant: string; id: string } }>('/walled/:tenant/:id', async ({ params }) => {
     const context = bench.initplan.tenants[Number(params.tenant)]!;
-    const verdict = readIds({ 'params.id': 'row' }, { params }, { context, keys: ring });
+    const verdict = readIds(ROW_IDS, { params }, { context, keys: ring });
     if (!verdict.ok) throw new Error(verdict.reason);
     const rows = await bench.doors.tenant.scoped(
       context,
@@ -327,6 +355,7 @@ async function prepare(server: TestDatabase, progress: (line: string) => void) {
       await fill(admin, ground);
     }
     for (const ground of [grounds.direct, grounds.initplan]) await fillLongList(admin, ground);
+    await moveSomeTenants(admin);
     await admin.query('vacuum analyze');
     return grounds;
   } finally {
@@ -339,7 +368,8 @@ async function prepare(server: TestDatabase, progress: (line: string) => void) {
  * tenant door against the same statement, prepared, by a role without row-level security. `five_statements_ratio`: five
  * reads of one request as one transaction, both sides. `http_ratio`: a handler with tagged ids, guard, scope and
  * tripwire against one without; no TLS, token or Cedar on either side. `tenants_10k_vs_10_ratio`: the door among many
- * tenants against few.
+ * tenants against few. `point_read_vs_unwalled_ratio`: against our own driver without scope and wall, for what the walls
+ * alone cost; the others compare with what somebody would use who wants no wall. Some tenants have moved away.
  */
 export async function run(progress: (line: string) => void): Promise<BenchResult> {
   const load_before = loadavg()[0]!;
@@ -351,11 +381,18 @@ export async function run(progress: (line: string) => void): Promise<BenchResult
     onRefusal: () => Promise.resolve(),
     systemTables: [],
   });
+  const unwalled = openDatabase({
+    connection: server.connectionFor('superuser'),
+    poolSize: POOL_SIZE,
+    clock: systemClock,
+    onRefusal: () => Promise.resolve(),
+    systemTables: ['app.bench_initplan'],
+  });
   const raw = new Pool({ ...server.connectionFor('superuser'), max: POOL_SIZE });
   // The server stops at the end, perhaps before the pool has closed its last idle connection.
   raw.on('error', () => undefined);
   try {
-    const bench: Bench = { ...(await prepare(server, progress)), doors, raw };
+    const bench: Bench = { ...(await prepare(server, progress)), doors, unwalled, raw };
     const timed = async <T>(name: string, work: () => Promise<T>): Promise<T> => (progress(name), await work());
     const point = await timed('point reads', () => pointReads(bench));
     const five = await timed('five statements', () => fiveStatements(bench));
@@ -370,6 +407,7 @@ export async function run(progress: (line: string) => void): Promise<BenchResult
         tenants_10k_vs_10_ratio: ratio(growth, 'many', 'few'),
         list_50_of_1m_ratio: ratio(list, 'scoped_initplan', 'raw'),
         direct_point_read_ratio: ratio(point, 'scoped_direct', 'raw'),
+        point_read_vs_unwalled_ratio: ratio(point, 'scoped_initplan', 'unwalled'),
         direct_list_50_of_1m_ratio: ratio(list, 'scoped_direct', 'raw'),
         five_statements_vs_autocommit_ratio: ratio(five, 'scoped', 'raw_each_alone'),
       },
@@ -386,6 +424,7 @@ export async function run(progress: (line: string) => void): Promise<BenchResult
         wall: 'the initplan form, as the migrations make it; figures beginning with direct for the other one',
         five_statements: `one after the other, ${POOL_SIZE} requests at once; the other side is one transaction too, or each statement alone`,
         http: `${HTTP_CLIENTS} keep-alive clients on another thread; both handlers in one Fastify`,
+        moved: `${MOVED_TENANTS} other tenants have left this database`,
         rows: `${ROWS_PER_TENANT} for each tenant; a tenant with ${LONG_LIST_ROWS} for the list`,
         microseconds: {
           point: microseconds(point),
@@ -397,7 +436,7 @@ export async function run(progress: (line: string) => void): Promise<BenchResult
       },
     };
   } finally {
-    await Promise.allSettled([doors.close(), raw.end()]);
+    await Promise.allSettled([doors.close(), unwalled.close(), raw.end()]);
     await server.stop();
   }
 }

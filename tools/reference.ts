@@ -7,6 +7,7 @@ import { auditActionsPage, unrecordedRoutes, routeEntries } from './reference/au
 import { readAuditSource } from './reference/audit-source.ts';
 import { findRoutes } from './reference/contracts.ts';
 import { errorsPage, findProblems } from './reference/errors.ts';
+import { privilegedFindings, privilegedPage, readActions, readTables } from './reference/privileged.ts';
 import { openApi, openApiFindings } from './reference/openapi.ts';
 import { routesPage } from './reference/routes.ts';
 import {
@@ -30,6 +31,7 @@ export async function makeReference(root: string): Promise<Reference> {
   const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
   const [routes, problems, source] = [await findRoutes(root), await findProblems(root), readAuditSource(root)];
   const document = openApi(EDGE_ROUTES, version);
+  const tables = readTables(root);
   const unrecorded = unrecordedRoutes(routeEntries(routes, source));
   return {
     pages: {
@@ -37,6 +39,7 @@ export async function makeReference(root: string): Promise<Reference> {
       'routes.md': routesPage(routes),
       'errors.md': errorsPage(problems),
       'audit-actions.md': auditActionsPage(routes, source),
+      'privileged.md': privilegedPage(routes, source, tables),
       'state-machines.md': stateMachinesPage(),
       'detections.md': detectionsPage(),
       'refusals.md': refusalsPage(),
@@ -46,6 +49,7 @@ export async function makeReference(root: string): Promise<Reference> {
     findings: [
       ...openApiFindings(document).map((finding) => `openapi.json: ${finding}`),
       ...source.unread.map((place) => `the type of an audit entry cannot be read: ${place}`),
+      ...privilegedFindings(routes, readActions(root), tables),
       ...unrecorded.map((operation) => `${operation} changes something, and no audit entry of it is found`),
     ],
   };

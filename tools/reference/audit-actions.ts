@@ -5,7 +5,10 @@ import { code, page, table } from './markdown.ts';
 
 /** Routes that change nothing worth an entry, each with the reason. */
 export const ROUTES_WITHOUT_ENTRY: Readonly<Record<string, string>> = {
+  'connections.check': 'changes nothing; settings are recorded when they are saved',
+  'connections.describe': 'reads a document that was pasted; nothing is stored',
   'access.step-up': 'makes a challenge; what it confirms is recorded when it is done',
+  'rules.effect': 'changes nothing; rules are recorded when they are saved',
   'rules.try': 'changes nothing; rules are recorded when they are saved',
   'evidence.write-part': 'adds bytes to an upload whose start, completion and end are recorded',
 };

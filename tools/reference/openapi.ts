@@ -186,7 +186,7 @@ function operationFindings(
   const schemes = Object.keys(document.components['securitySchemes'] ?? {});
   const asked = ((operation['security'] ?? [{ 'none stated': [] }]) as JsonObject[]).flatMap((one) => Object.keys(one));
   return [
-    ...(replies.some((status) => /^2\d\d$/.test(status)) ? [] : [`${place}: no reply of success`]),
+    ...(replies.some((status) => /^(?:2\d\d|303)$/.test(status)) ? [] : [`${place}: no reply of success`]),
     ...(replies.includes('default') ? [] : [`${place}: no reply for errors`]),
     ...asked.filter((name) => !schemes.includes(name)).map((name) => `${place}: security scheme ${name} is unknown`),
   ];

@@ -1,15 +1,16 @@
-import type { Access } from '@auditrax/base/route';
+import type { RouteContract } from '@auditrax/base/route';
 import type { FoundRoute } from './contracts.ts';
 import { code, page, table } from './markdown.ts';
 
-function who(access: Access): string {
+function who({ access, foreign }: Pick<RouteContract, 'access' | 'foreign'>): string {
   switch (access.kind) {
     case 'public':
-      return 'everybody';
+      return foreign === undefined ? 'everybody' : `everybody, from elsewhere (${foreign.caller}): ${foreign.reason}`;
     case 'session':
       return `${access.class}${access.operatorOnly === true ? ', operator only' : ''}`;
     case 'internal':
-      return `${access.callers.join(', ')}${access.token ? ', with the caller’s token' : ''}`;
+      if (access.token === false) return access.callers.join(', ');
+      return `${access.callers.join(', ')}, with the caller’s token${access.token === true ? '' : ` (${access.token})`}`;
   }
 }
 
@@ -19,7 +20,7 @@ function row({ contract }: FoundRoute): string[] {
     contract.method,
     code(contract.path),
     code(contract.operation),
-    who(access),
+    who(contract),
     Object.entries(ids)
       .map(([place, kind]) => code(`${place}: ${kind}`))
       .join(', '),

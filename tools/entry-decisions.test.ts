@@ -1,0 +1,83 @@
+// Which rules let a person do what an entry says: in every entry of a call that rules were asked about.
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { findEntryDecisions } from './reference/entry-decisions.ts';
+
+const found = findEntryDecisions(join(import.meta.dirname, '..'));
+const SERVICE = 'written by a process in its own name; no rule was asked';
+const ENTRANCE = 'before there is a session: a passkey, a link or a provider decides, not a rule';
+const BY_CALLER = 'goes into whatever the caller hands in, decision included';
+
+/** Types of entries that name no rule, each with the reason. */
+const WITHOUT: Readonly<Record<string, string>> = {
+  'access.decision-differed': 'says that two engines disagree about rules; neither decided anything',
+  'account.added': ENTRANCE,
+  'ai.prompt.submitted': BY_CALLER,
+  'ai.response.received': BY_CALLER,
+  'ai.suggestion.accepted': BY_CALLER,
+  'ai.suggestion.overridden': BY_CALLER,
+  'audit.mint.mismatch': SERVICE,
+  'canary.attempt.announced': SERVICE,
+  'canary.attempt.checked': SERVICE,
+  'claim.observed': SERVICE,
+  'connection.certificate-ending': SERVICE,
+  'connection.certificate-found': SERVICE,
+  'connection.tested': 'of a sign-in that comes back from a provider; the rule was asked when it was begun',
+  'invitation.accepted': ENTRANCE,
+  'key.closed': 'a rotation that somebody ordered brings its decision along; one by the clock was asked of nobody',
+  'key.created': 'as `key.closed`',
+  'key.destroyed': SERVICE,
+  'key.foreign-refused': SERVICE,
+  'key.resealed': SERVICE,
+  'key.restored': SERVICE,
+  'key.rewrapped': SERVICE,
+  'key.withdrawn': SERVICE,
+  'link.used': ENTRANCE,
+  'recovery.cancelled': ENTRANCE,
+  'member.arrived': ENTRANCE,
+  'member.created': SERVICE,
+  'member.role-mapped': ENTRANCE,
+  'page.published': SERVICE,
+  'passkey.clone-suspected': ENTRANCE,
+  'passkey.removed': SERVICE,
+  'session.opened': ENTRANCE,
+  'sign-in.refused': ENTRANCE,
+  'step-up.refused': 'the issuer refuses a confirmation before any rule is asked',
+  'stream.failing': SERVICE,
+  'stream.test': 'no entry: an event that is sent to try a connection',
+  'tenant.created': SERVICE,
+  'tenant.destroyed': SERVICE,
+  'tenant.destruction-begun': SERVICE,
+  'tenant.destruction-failed': SERVICE,
+  'tenant.destruction-resumed': SERVICE,
+  'tenant.id-key-retired': SERVICE,
+  'tenant.id-key-rotated': SERVICE,
+  'tenant.keys-destroyed': SERVICE,
+  'tenant.move-begun': SERVICE,
+  'tenant.move-failed': SERVICE,
+  'tenant.move-stopped': SERVICE,
+  'tenant.moved': SERVICE,
+};
+
+describe('entries of the house', () => {
+  it('name the rules that let the call through, or stand in a list with a reason', () => {
+    expect(found.length).toBeGreaterThan(60);
+    const without = found.filter(({ hasDecision }) => !hasDecision);
+    expect([...new Set(without.map(({ type }) => type))].sort()).toEqual(Object.keys(WITHOUT).sort());
+  });
+
+  it('of a person’s own privileged deeds all name them', () => {
+    const types = [
+      'member.invited',
+      'member.role-changed',
+      'audit-trail.exported',
+      'key-source.registered',
+      'session.closed',
+    ];
+    for (const type of types)
+      expect(
+        found.filter((one) => one.type === type).map(({ hasDecision }) => hasDecision),
+        type,
+      ).toEqual([true]);
+  });
+});
