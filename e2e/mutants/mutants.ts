@@ -516,6 +516,7 @@ const TENANCY: readonly Mutant[] = [
             context,
             query: async (statement) => (await runner.run((route) => route.step(statement))).rows,
             defer: (statement) => runner.defer((route) => route.step(statement)),
+            afterCommit: runner.afterCommit,
           }),
         ),
       stream: (context, statement, options) => streamRows(tenantPath(router, context), statement, options),

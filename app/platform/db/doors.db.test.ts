@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { sql, TenancyError, type Database, type Refusal } from '@auditrax/tenancy';
+import { sql, TenancyError, type Database, type Refusal, type ScopedTransaction } from '@auditrax/tenancy';
 import { Client } from 'pg';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { contextOf, createNotes, numberedUuid, openAsWorkspace, superuser } from './tenancy-fixture.ts';
 import { startTestDatabase, type TestDatabase } from './testing.ts';
 
@@ -224,6 +224,66 @@ describe('T10: a transaction', () => {
 
   test('without a statement does nothing', async () => {
     expect(await doors.tenant.transaction(one, () => Promise.resolve(5))).toBe(5);
+  });
+});
+
+describe('T37: what waits for the commit', () => {
+  const put = (id: number) =>
+    sql`insert into app.note (tenant_id, id, n, body) values (${one.tenantId}, ${numberedUuid(id)}, 0, 'after')`;
+  const stored = async (): Promise<number> =>
+    (await admin.query<{ n: number }>(`select count(*)::int as n from app.note where body = 'after'`)).rows[0]!.n;
+  afterEach(() => admin.query(`delete from app.note where body = 'after'`));
+
+  test('runs once, in order, when the rows are there, and before the transaction resolves', async () => {
+    const seen: unknown[] = [];
+    const looks: Promise<number>[] = [];
+    await doors.tenant.transaction(one, async (tx) => {
+      await tx.query(put(910_001));
+      tx.afterCommit((outcome) => void seen.push(outcome, looks.push(stored())));
+      tx.afterCommit(() => void seen.push('second'));
+      expect(await stored()).toBe(0);
+      expect(seen).toEqual([]);
+    });
+    expect(seen).toEqual(['committed', 1, 'second']);
+    expect(await Promise.all(looks)).toEqual([1]);
+  });
+
+  test('never runs after a rollback, a failed statement, or a refusal', async () => {
+    const seen: unknown[] = [];
+    const failing = [
+      () => Promise.reject(new Error('no')),
+      (tx: ScopedTransaction) => tx.query(put(910_002)),
+      (tx: ScopedTransaction) => tx.defer(put(910_002)),
+      (tx: ScopedTransaction) => tx.query(sql`delete from app.note where tenant_id = ${two.tenantId}`),
+    ];
+    for (const fail of failing) {
+      const failed = doors.tenant.transaction(one, async (tx) => {
+        await tx.query(put(910_002));
+        tx.afterCommit((outcome) => void seen.push(outcome));
+        await fail(tx);
+      });
+      await expect(failed).rejects.toThrow();
+    }
+    expect(seen).toEqual([]);
+    expect(await stored()).toBe(0);
+  });
+
+  test('runs with the outcome unknown when the connection is lost with the COMMIT on it', async () => {
+    const alone = openAsWorkspace(database, { poolSize: 1 });
+    const seen: unknown[] = [];
+    try {
+      const lost = alone.doors.tenant.transaction(one, async (tx) => {
+        await tx.query(put(910_003));
+        tx.afterCommit((outcome) => void seen.push(outcome));
+        const { rowCount } = await admin.query(`select pg_terminate_backend(pid) from pg_stat_activity
+          where datname = current_database() and state = 'idle in transaction' and pid <> pg_backend_pid()`);
+        expect(rowCount).toBe(1);
+      });
+      await expect(lost).rejects.toThrow(code('database_unavailable'));
+    } finally {
+      await alone.doors.close();
+    }
+    expect(seen).toEqual(['unknown']);
   });
 });
 

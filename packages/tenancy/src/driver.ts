@@ -6,7 +6,7 @@ import type { Step } from './pipeline.ts';
 import { recordRefusal, type RefusalSink } from './refusal.ts';
 import { runOnce, type Path, type Route, type Router } from './route.ts';
 import { streamRows, type StreamOptions } from './stream.ts';
-import { inTransaction, type MakeStep, type TransactionRunner } from './transaction.ts';
+import { inTransaction, type AfterCommit, type MakeStep, type TransactionRunner } from './transaction.ts';
 
 /** Tenant rows, behind the tenant wall. There is no method without a tenant. */
 export interface TenantDoor {
@@ -36,6 +36,11 @@ export interface ScopedTransaction {
    * Guarded at once. When the server refuses it, what it travelled with fails, and the transaction with it.
    */
   defer(statement: Statement): Promise<void>;
+  /**
+   * Runs `work` when the transaction is through, before its promise resolves; never after a rollback. For telling others
+   * of what they must not learn of before it holds.
+   */
+  afterCommit(work: AfterCommit): void;
 }
 
 export interface TenantDoorOptions {
@@ -125,6 +130,7 @@ export function makeTenantDoor({ router, sink, functions }: TenantDoorOptions): 
           context,
           query: async <Row>(statement: Statement<Row>) => (await pass(statement, runner.run)).rows as Row[],
           defer: (statement) => pass(statement, runner.defer),
+          afterCommit: runner.afterCommit,
         });
       });
     } catch (error) {

@@ -19,7 +19,15 @@ export interface TransactionRunner {
   defer(make: MakeStep): Promise<void>;
   /** Ends the transaction at once and frees its connection; later statements are refused. */
   abandon(reason: TenancyError): Promise<void>;
+  /** Runs `work` once the server has answered the COMMIT, or when that answer is lost; never after a rollback. */
+  afterCommit(work: AfterCommit): void;
 }
+
+/**
+ * What is done when a transaction is through. `unknown`: the connection was lost with the COMMIT on it, so that it may
+ * have taken place; for what does no harm when it has not. Must not throw: the transaction cannot fail any more.
+ */
+export type AfterCommit = (outcome: 'committed' | 'unknown') => void;
 
 export interface OpenTransaction extends TransactionRunner {
   /** Throws what failed first; a transaction without a statement has nothing to commit. */
@@ -40,11 +48,16 @@ export function openTransaction(path: Path): OpenTransaction {
     deferred: [],
     failure: undefined,
     tail: Promise.resolve(),
+    afterwards: [],
   };
   return {
     run: (make) => enqueue(state, () => runStep(state, make)),
     defer: (make) => enqueue(state, () => deferStep(state, make)),
     abandon: (reason) => enqueue(state, () => end(state, reason)),
+    afterCommit: (work) => {
+      requireOpen(state);
+      state.afterwards.push(work);
+    },
     commit: () => enqueue(state, () => commit(state)),
   };
 }
@@ -76,6 +89,7 @@ interface State {
   deferred: readonly Step[];
   failure: TenancyError | undefined;
   tail: Promise<unknown>;
+  readonly afterwards: AfterCommit[];
 }
 
 /** One statement at a time: two at once on a connection would mix their answers. */
@@ -163,7 +177,7 @@ async function letGo(state: State): Promise<void> {
 async function commit(state: State): Promise<void> {
   if (state.failure !== undefined) throw state.failure;
   const lease = state.lease;
-  if (lease === undefined) return; // no statement, nothing to commit
+  if (lease === undefined) return runAfterwards(state, 'committed'); // no statement, nothing to commit
   try {
     const { command } = await lease.run([...state.deferred, COMMIT]);
     if (command !== 'COMMIT')
@@ -173,7 +187,14 @@ async function commit(state: State): Promise<void> {
     lease.release();
   } catch (error) {
     // A deferred statement that failed has left its transaction open: the COMMIT behind it was never looked at.
-    await end(state, toTenancyError(error));
+    const known = toTenancyError(error);
+    await end(state, known);
+    if (known.code === 'database_unavailable') runAfterwards(state, 'unknown');
     throw state.failure;
   }
+  runAfterwards(state, 'committed');
+}
+
+function runAfterwards(state: State, outcome: 'committed' | 'unknown'): void {
+  for (const work of state.afterwards) work(outcome);
 }
