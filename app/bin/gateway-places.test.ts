@@ -12,6 +12,7 @@ import type { Dispatcher } from 'undici';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startEdge, type RunningEdge } from '../platform/edge/index.ts';
 import { NOT_FOUND_FLOOR_MS } from '../platform/edge/not-found-floor.ts';
+import { openTestFeed } from '../platform/edge/testing/feed.ts';
 import { tokenRoutes } from '../platform/edge/token-contract.ts';
 import { createAttemptCounter } from '../platform/http/attempt-counter.ts';
 import { attemptsRoutes } from '../platform/http/attempts-routes.ts';
@@ -58,6 +59,7 @@ let folder: string;
 let authorityPem: string;
 let direct: Partial<Record<ServiceName, Dispatcher>>;
 const services: RunningService[] = [];
+const feed = openTestFeed();
 const agent = new Agent({ keepAlive: true, maxSockets: PARALLEL_MAX });
 const attempts: AttemptEvent[] = [];
 const reached = new Set<string>();
@@ -98,17 +100,17 @@ async function startServices(): Promise<void> {
   const minting = bindRoutes(tokenRoutes, {
     mint: async ({ body }) => {
       const { compact, expiresAtMs } = await house.mint({ aud: body.destination, scope: body.routeClass }, facts);
-      const { tenantId, personId } = testFacts;
-      const whose = { tenantId, tenantPart: TENANT_PART, personId };
+      const { tenantId, personId, sessionId } = testFacts;
+      const whose = { tenantId, tenantPart: TENANT_PART, personId, sessionId };
       return { status: 200, body: { token: compact, expiresAt: expiresAtMs, ...whose } };
     },
   });
   for (const [name, own] of [
-    ['workspace', recorder],
-    ['issuer', minting],
+    ['workspace', [recorder]],
+    ['issuer', [minting, feed.routes]],
   ] as const) {
     const identity = await house.identity(name);
-    const rooms = [...emptyRooms(name), own];
+    const rooms = [...emptyRooms(name), ...own];
     const service = await startService({ ...base, name, identity, tokenVerifier: house.verifier(name), rooms });
     services.push(service);
     house.ports.set(name, service.port);
@@ -143,6 +145,7 @@ beforeAll(async () => {
 afterAll(async () => {
   agent.destroy();
   await edge?.drain();
+  feed.close();
   await Promise.all(services.map((service) => service.drain()));
   await house?.close();
   rmSync(folder, { recursive: true });

@@ -15,12 +15,15 @@ import {
 } from '../domains/access/index.ts';
 import {
   canaryIdentityRoutes,
+  createEvictions,
+  evictionFeedRoutes,
   identityRoutes,
   problems as identityProblems,
   sweepEverywhere,
   sweepIdentity,
   systemTables,
   tokenMintRoutes,
+  type RevocationHolder,
 } from '../domains/identity/index.ts';
 import {
   connectionName,
@@ -29,7 +32,7 @@ import {
   connectionSubjects,
   tendConnections,
 } from '../domains/connections/index.ts';
-import { ssoProblems, ssoRoutes, sweepSso } from '../domains/sso/index.ts';
+import { pendingSteps, ssoProblems, ssoRoutes, sweepSso } from '../domains/sso/index.ts';
 import { problems as keysProblems } from '../domains/keys/index.ts';
 import {
   deletionSubjects,
@@ -135,9 +138,27 @@ function openMinter(): (at: Clock) => TokenMinter {
   return (at) => createTokenMinter({ key: tokenKey.privateKey, kid, issuer: TOKEN_ISSUER, clock: at });
 }
 
+/**
+ * What is held for a person outside the room identity, and ends with them. A room that hands out keys, tokens or grants
+ * adds its holder here.
+ */
+function revocations(deps: Parameters<typeof pendingSteps>[0]): readonly RevocationHolder[] {
+  return [pendingSteps(deps)];
+}
+
 /** What an organisation calls the connection that a session came by. */
 function nameWith(deps: Parameters<typeof connectionName>[0]) {
   return (context: TenantContext, id: Uuid) => connectionName(deps, context, id);
+}
+
+/** Who is it, tokens for them, and the feed of what has ended. */
+function identityRooms(deps: Parameters<typeof tokenMintRoutes>[0] & Parameters<typeof nameWith>[0]) {
+  return [
+    identityRoutes({ ...deps, connectionName: nameWith(deps) }),
+    canaryIdentityRoutes(deps),
+    evictionFeedRoutes(deps),
+    tokenMintRoutes(deps),
+  ];
 }
 
 async function start(): Promise<void> {
@@ -152,6 +173,7 @@ async function start(): Promise<void> {
   const { tenant, system } = watched;
   const { sealer, rotation, recordAudit } = openSealing(floor, 'issuer', { tenant, ...registry });
   const placer = openPlacer(floor, system);
+  const evictions = createEvictions({ random });
   const deps = {
     placer,
     tenant,
@@ -159,6 +181,8 @@ async function start(): Promise<void> {
     sealer,
     recordAudit,
     attempts: recorded.attempts,
+    evictions,
+    revocations: revocations({ system, clock }),
     clock,
     random,
     doors: doorSettings(member.boot.options),
@@ -175,9 +199,7 @@ async function start(): Promise<void> {
   member.onAsk('seed', () => seed(deps));
   await serve(floor, 'issuer', {
     rooms: [
-      identityRoutes({ ...deps, connectionName: nameWith(deps) }),
-      canaryIdentityRoutes(deps),
-      tokenMintRoutes({ ...deps, minter: minterAt(clock), recordMint, heldBack: erasures.heldBack }),
+      ...identityRooms({ ...deps, minter: minterAt(clock), recordMint, heldBack: erasures.heldBack }),
       drillTokenRoutes({ ...deps, minterAt, recordMint }),
       connectionsRoutes(deps),
       ssoRoutes(deps),
@@ -193,6 +215,7 @@ async function start(): Promise<void> {
     stepUp: createStepUpVerifier({ doors: deps.doors, clock }),
     onAttempt: recordAttemptWith(recorded.attempts),
     readiness: async () => [...(await watched.readiness()), ...watchedCells.findings(), ...erasures.findings()],
+    beforeClose: () => Promise.resolve(evictions.close()),
     release: () =>
       closeInTurn([
         stopSweeping,

@@ -2,13 +2,18 @@ import type { Uuid } from '@auditrax/base';
 import type { ScopedTransaction, TenantContext } from '@auditrax/tenancy';
 import { countPersonal, erasePerson, ERASURE_DEADLINE_DAYS } from '../../platform/audit/index.ts';
 import type { Caller } from '../../platform/http/handler.ts';
-import { deletePasskeysOf, memberForUpdate, removeAccountsOf } from '../identity/index.ts';
+import {
+  deletePasskeysOf,
+  memberForUpdate,
+  removeAccountsOf,
+  revokePrincipal,
+  type RevocationDeps,
+} from '../identity/index.ts';
 import * as queries from './queries.ts';
 import { refuse } from './refusals.ts';
 import {
   auditOf,
   memberToChange,
-  suspendRow,
   toPerson,
   type AccessDeps,
   type Asker,
@@ -114,7 +119,7 @@ export async function eraseMember(
 const REPLAY_GROUND = 'restored';
 
 /** What an erasure without a person behind it needs. */
-export type ReplayDeps = Pick<AccessDeps, 'tenant' | 'system' | 'sealer' | 'recordAudit' | 'clock'>;
+export type ReplayDeps = Pick<AccessDeps, 'system' | 'sealer'> & RevocationDeps;
 
 /**
  * Suspends a person whom a restored database has as they were before they left, and erases them. Of whom it knows nothing,
@@ -123,9 +128,13 @@ export type ReplayDeps = Pick<AccessDeps, 'tenant' | 'system' | 'sealer' | 'reco
 export async function eraseAgain(deps: ReplayDeps, context: TenantContext, subject: Uuid): Promise<void> {
   const { tenantId, requestId } = context;
   const facts = { actor: { service: 'issuer' }, requestId } as const;
-  await deps.tenant.transaction(context, async (tx) => {
+  const by = { actor: facts.actor };
+  const lock = async (tx: ScopedTransaction) => {
     const [row] = await tx.query(memberForUpdate(tenantId, subject));
-    if (row !== undefined && row.state !== 'suspended') await suspendRow(deps, tx, { row, facts });
+    return row?.state === 'suspended' ? undefined : row;
+  };
+  await revokePrincipal(deps, context, { memberId: subject, cause: 'administrator', by, lock });
+  await deps.tenant.transaction(context, async (tx) => {
     await blankPerson(deps, tx, { subject, ground: REPLAY_GROUND, facts });
   });
   await deletePasskeysOf(deps, { tenantId, memberId: subject });

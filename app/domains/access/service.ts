@@ -5,8 +5,6 @@ import type { Caller, Role, StepUp } from '../../platform/http/handler.ts';
 import type { RoutePolicy } from '../../platform/http/policy-gate.ts';
 import {
   assertionOptions,
-  closeSessionsOf,
-  deleteLinksOf,
   ENROL_LINK_SECONDS_MAX,
   type IdentityDeps,
   issueChallenge,
@@ -15,8 +13,8 @@ import {
   type MemberRow,
   memberForUpdate,
   passkeysOfMember,
+  revokePrincipal,
   rotateSession,
-  setMemberState,
 } from '../identity/index.ts';
 import type { InvitationRow } from './queries.ts';
 import * as queries from './queries.ts';
@@ -211,7 +209,7 @@ export async function memberToChange(
 }
 
 /**
- * Gives a member another role; it holds from the next token on (the gateway is told to drop the cached ones). Throws
+ * Gives a member another role; it holds from the next token on (every gateway is told to drop the cached ones). Throws
  * `not_found`, `own_membership`, `role_not_assignable`, `member_suspended`,
  * `operation_refused`, `role_needs_second_passkey`.
  */
@@ -228,6 +226,7 @@ export async function changeRole(
     const { passkeys } = (await tx.query(queries.countPasskeys(caller.tenant.tenantId, row.id)))[0]!;
     requirePasskeysFor(input.role, Number(passkeys));
     await tx.query(queries.setMemberRole(caller.tenant.tenantId, row.id, input.role));
+    deps.evictions.endPerson(tx, row.id);
     await deps.recordAudit(tx, {
       ...auditOf(who),
       type: 'member.role-changed',
@@ -241,33 +240,9 @@ export async function changeRole(
 }
 
 /**
- * Suspends a member inside the caller's transaction: their links and sessions end with it. Returns how many sessions were
- * closed.
- */
-export async function suspendRow(
-  deps: Pick<AccessDeps, 'recordAudit' | 'clock'>,
-  tx: ScopedTransaction,
-  { row, facts }: { readonly row: MemberRow; readonly facts: ChangeFacts },
-): Promise<number> {
-  const { tenantId } = tx.context;
-  await tx.query(setMemberState(tenantId, row.id, 'suspended'));
-  await tx.query(deleteLinksOf(tenantId, row.id));
-  const { actor, decision } = facts;
-  const sessions = await closeSessionsOf(deps, tx, { memberId: row.id, reason: 'suspended', actor, decision });
-  await deps.recordAudit(tx, {
-    ...facts,
-    type: 'member.suspended',
-    resource: ['member', row.id],
-    outcome: 'allowed',
-    public: { sessions },
-    disclosures: changesOf({ state: row.state }, { state: 'suspended' }),
-  });
-  return sessions;
-}
-
-/**
- * Suspends a member: no session, token, link or step-up of theirs works any more once this returns (tokens already
- * handed out live for 30 seconds at most and the gateway is told to drop them). Throws as `changeRole` does.
+ * Suspends a member: no session, token, link or step-up of theirs works any more once this returns, and every gateway has
+ * been told to drop their tokens. May be repeated, for what a first time could not end. Throws as `changeRole` does, and
+ * `revocation_incomplete`.
  */
 export async function suspendMember(
   deps: AccessDeps,
@@ -275,12 +250,16 @@ export async function suspendMember(
   memberId: Uuid,
 ): Promise<{ readonly person: Person; readonly sessionsClosed: number }> {
   const { caller } = who;
-  const { row, closed } = await deps.tenant.transaction(caller.tenant, async (tx) => {
-    const found = await memberToChange(tx, who, memberId);
-    const closed = await suspendRow(deps, tx, { row: found, facts: auditOf(who) });
-    return { row: { ...found, state: 'suspended' as const }, closed };
+  const { outcome: _outcome, requestId: _requestId, ...by } = auditOf(who);
+  const effects = await revokePrincipal(deps, caller.tenant, {
+    memberId,
+    cause: 'administrator',
+    by,
+    lock: (tx) => memberToChange(tx, who, memberId),
   });
-  return { person: await toPerson(deps, caller, row), sessionsClosed: closed };
+  const [row] = await deps.tenant.scoped(caller.tenant, queries.memberById(caller.tenant.tenantId, memberId));
+  const sessionsClosed = effects.find(({ holder }) => holder === 'sessions')?.ended ?? 0;
+  return { person: await toPerson(deps, caller, row!), sessionsClosed };
 }
 
 /**

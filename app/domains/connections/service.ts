@@ -2,7 +2,7 @@ import { hash } from 'node:crypto';
 import { uuidV7, type Uuid } from '@auditrax/base';
 import type { TenantContext } from '@auditrax/tenancy';
 import { changesOf } from '../../platform/audit/index.ts';
-import { closeProviderSessions } from '../identity/index.ts';
+import { closeConnectionSessions } from '../identity/index.ts';
 import { addressesOf } from './addresses.ts';
 import { originOf, type ConnectionDeps } from './deps.ts';
 import { notFound, refuse } from './errors.ts';
@@ -216,7 +216,7 @@ export async function turnConnection(
   });
   if (to === 'active') return [];
   // Whoever came by it is out with it: its provider has no say any more, so nobody could say that they have left.
-  return closeProviderSessions(deps, context, { connectionId: id, reason: 'connection' });
+  return closeConnectionSessions(deps, context, id);
 }
 
 /** Forgets a draft and all that belongs to it. One that was ever on has accounts, and stays. Throws `connection_state`. */

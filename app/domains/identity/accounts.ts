@@ -57,7 +57,7 @@ export function providerHash(kind: 'subject' | 'session' | 'token' | 'sub', text
   return createHash('sha256').update(`auditrax-${kind}-v1\0${text}`).digest();
 }
 
-type Deps = Pick<IdentityDeps, 'recordAudit' | 'clock' | 'random' | 'sealer'>;
+type Deps = Pick<IdentityDeps, 'recordAudit' | 'clock' | 'random' | 'sealer' | 'evictions'>;
 
 interface Step {
   readonly deps: Deps;
@@ -94,6 +94,7 @@ async function changeRole(
   { member, role, connectionId }: { readonly member: MemberRow; readonly role: Role; readonly connectionId: Uuid },
 ): Promise<void> {
   await tx.query(accounts.setRole(tx.context, member.id, role));
+  deps.evictions.endPerson(tx, member.id);
   await deps.recordAudit(tx, {
     type: 'member.role-mapped',
     actor: { personId: member.id },

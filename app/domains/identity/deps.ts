@@ -3,7 +3,9 @@ import type { PlacedSystemDoor, TenantContext, TenantDoor } from '@auditrax/tena
 import type { AttemptRecorder, RecordAudit } from '../../platform/audit/index.ts';
 import type { EdgeDoor } from '../../platform/http/handler.ts';
 import type { Sealer } from '../keys/index.ts';
+import type { Evictions } from './evictions.ts';
 import type { DoorSettings } from './passkey.ts';
+import type { RevocationHolder } from './revocation.ts';
 
 /** What the rooms identity and access are built from; handed in by the issuer's composition root. */
 export interface IdentityDeps {
@@ -14,6 +16,10 @@ export interface IdentityDeps {
   readonly recordAudit: RecordAudit;
   /** Denied attempts, on a connection of their own. */
   readonly attempts: AttemptRecorder;
+  /** Tells every gateway what has ended. */
+  readonly evictions: Evictions;
+  /** What other rooms hold for a person, and end with them. */
+  readonly revocations: readonly RevocationHolder[];
   readonly clock: Clock;
   readonly random: Random;
   readonly doors: Readonly<Record<EdgeDoor, DoorSettings>>;

@@ -13,6 +13,8 @@ export type IdentityCode =
   | 'too_many_sign_in_attempts'
   | 'canary_tenant_required'
   | 'erasures_outstanding'
+  | 'revocation_incomplete'
+  | 'member_erased'
   | 'step_up_refused';
 
 /** Status of each code (RFC 9457) but those the floor defines; merged into the house's table by the composition root. */
@@ -35,5 +37,10 @@ export const problems: Readonly<
     status: 503,
     title: 'This workspace was restored and opens when erasures have been repeated',
   },
+  revocation_incomplete: {
+    status: 503,
+    title: 'The person is locked out, but not everything of theirs has ended yet: repeat this',
+  },
+  member_erased: { status: 409, title: 'This person was erased and does not come back' },
   canary_tenant_required: { status: 404, title: 'Not found' },
 };

@@ -8,18 +8,11 @@ export { issueChallenge } from './challenges.ts';
 export { findBySecret, sweepEverywhere } from './everywhere.ts';
 export { assertionOptions, CEREMONY_SECONDS_MAX, verifyAssertion, type DoorSettings, spkiOf } from './passkey.ts';
 export { deletePasskeysOf, passkeysOfMember, removePasskeysOf } from './passkeys.ts';
-export {
-  deleteCredentialIndexOf,
-  deleteLinksOf,
-  memberByRole,
-  memberForUpdate,
-  setMemberState,
-  type MemberRow,
-} from './queries.ts';
+export { deleteCredentialIndexOf, deleteLinksOf, memberByRole, memberForUpdate, type MemberRow } from './queries.ts';
 export { canaryIdentityRoutes, identityRoutes } from './routes.ts';
 export { enrolmentOf, redeemLink, sweepIdentity } from './service.ts';
 export {
-  closeProviderSessions,
+  closeConnectionSessions,
   closeSession,
   closeSessionsOf,
   findSession,
@@ -28,6 +21,14 @@ export {
   rotateSession,
   type OpenedSession,
 } from './sessions.ts';
+export {
+  reinstatePrincipal,
+  revokePrincipal,
+  revokeProviderSessions,
+  type RevocationDeps,
+  type RevocationHolder,
+} from './revocation.ts';
+export { createEvictions, evictionFeedRoutes } from './evictions.ts';
 export { readStepUpClaims, readStepUpHeader, type StepUpClaims } from './step-up-header.ts';
 export { findTenant, findTenantBySlug, type KnownTenant } from './tenant-lookup.ts';
 export { type MintDeps, tokenMintRoutes } from './token-mint.ts';

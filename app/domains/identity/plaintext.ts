@@ -10,6 +10,8 @@ export const plaintextColumns: readonly { readonly column: string; readonly reas
   { column: 'identity.credential.credential_hash', reason: 'hash of a public value, looked up by equality' },
   { column: 'identity.credential.device_type', reason: 'enumeration' },
   { column: 'identity.recovery.outcome', reason: 'enumeration' },
+  { column: 'identity.revocation.cause', reason: 'enumeration' },
+  { column: 'identity.revocation.effects', reason: 'names of kinds of things, numbers and instants' },
   { column: 'identity.session.door', reason: 'enumeration' },
   { column: 'identity.session.method', reason: 'enumeration' },
   { column: 'identity.session.closed_reason', reason: 'enumeration' },

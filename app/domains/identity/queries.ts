@@ -15,7 +15,9 @@ export type ClosedReason =
   /** Its identity provider said that the person has left. */
   | 'provider'
   /** Its connection is not in use any more. */
-  | 'connection';
+  | 'connection'
+  /** Nobody has said for too long that the person still works there. */
+  | 'lapsed';
 
 export interface TenantRow {
   readonly id: Uuid;
@@ -206,8 +208,19 @@ export const useLink = (tenantId: Uuid, hash: Uint8Array, now: Date): Statement<
     where tenant_id = ${tenantId} and token_hash = ${hash} and used_at is null and expires_at > ${now}
     returning member_id`;
 
-export const deleteLinksOf = (tenantId: Uuid, memberId: Uuid): Statement =>
-  sql`delete from identity.one_time_link where tenant_id = ${tenantId} and member_id = ${memberId}`;
+/** Returns those that could still have been used. */
+export const deleteLinksOf = (tenantId: Uuid, memberId: Uuid): Statement<{ used_at: Date | null; expires_at: Date }> =>
+  sql<{ used_at: Date | null; expires_at: Date }>`delete from identity.one_time_link
+    where tenant_id = ${tenantId} and member_id = ${memberId} returning used_at, expires_at`;
+
+/** What a person, or one session of theirs, was about to confirm. */
+export const deleteChallengesOf = (
+  tenantId: Uuid,
+  of: { readonly memberId: Uuid; readonly sessionIds: readonly Uuid[] | undefined },
+): Statement<{ expires_at: Date }> =>
+  sql<{ expires_at: Date }>`delete from identity.challenge where tenant_id = ${tenantId} and member_id = ${of.memberId}
+      and (${of.sessionIds ?? null}::uuid[] is null or session_id = any(${of.sessionIds ?? null}::uuid[]))
+    returning expires_at`;
 
 export const sweepLinks = (before: Date): Statement =>
   sql`delete from identity.one_time_link where expires_at < ${before}`;

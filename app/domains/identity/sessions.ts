@@ -127,8 +127,10 @@ export async function openSession(
   return { sessionId, token, maxAgeSeconds };
 }
 
+type ClosingDeps = Pick<IdentityDeps, 'recordAudit' | 'clock' | 'evictions'>;
+
 async function closeOne(
-  deps: Pick<IdentityDeps, 'recordAudit' | 'clock'>,
+  deps: ClosingDeps,
   tx: ScopedTransaction,
   input: {
     readonly sessionId: Uuid;
@@ -136,13 +138,14 @@ async function closeOne(
     readonly actor: AuditActor;
     readonly decision?: AuditDecision | undefined;
   },
-): Promise<void> {
+): Promise<boolean> {
   const { tenantId, requestId } = tx.context;
   const at = new Date(deps.clock.nowMs());
   const closed = await tx.query(queries.closeSession(tenantId, input.sessionId, { at, reason: input.reason }));
   // Its cookie still leads here, so that whoever holds it can be told why; to nothing else, and not beyond its life.
   if (input.reason !== 'attempts') await tx.query(queries.deleteSessionIndex(tenantId, input.sessionId));
-  if (closed.length === 0) return;
+  if (closed.length === 0) return false;
+  deps.evictions.endSession(tx, input.sessionId);
   await deps.recordAudit(tx, {
     type: 'session.closed',
     actor: input.actor,
@@ -152,14 +155,15 @@ async function closeOne(
     decision: input.decision,
     public: { reason: input.reason },
   });
+  return true;
 }
 
-/** Closes one session (sign-out, or because of what was done in it). */
+/** Closes one session (sign-out, or because of what was done in it). False: it was closed already. */
 export function closeSession(
-  deps: Pick<IdentityDeps, 'tenant' | 'recordAudit' | 'clock'>,
+  deps: ClosingDeps & Pick<IdentityDeps, 'tenant'>,
   session: Pick<LiveSession, 'tenant' | 'sessionId' | 'personId'>,
   reason: ClosedReason,
-): Promise<void> {
+): Promise<boolean> {
   return deps.tenant.transaction(session.tenant.context, (tx) =>
     closeOne(deps, tx, {
       sessionId: session.sessionId,
@@ -171,7 +175,7 @@ export function closeSession(
 
 /** Closes every open session of a person, in the caller's transaction. Returns how many. */
 export async function closeSessionsOf(
-  deps: Pick<IdentityDeps, 'recordAudit' | 'clock'>,
+  deps: ClosingDeps,
   tx: ScopedTransaction,
   input: {
     readonly memberId: Uuid;
@@ -186,24 +190,33 @@ export async function closeSessionsOf(
   return open.length;
 }
 
-/**
- * Ends the sessions that a connection has opened: of one session at the provider, of one person there, or all of them.
- * Returns whose they were.
- */
-export function closeProviderSessions(
-  deps: Pick<IdentityDeps, 'tenant' | 'recordAudit' | 'clock'>,
-  context: TenantContext,
-  of: {
-    readonly connectionId: Uuid;
-    readonly reason: 'provider' | 'connection';
-    readonly providerSession?: Uint8Array | undefined;
-    readonly providerSubject?: Uint8Array | undefined;
+/** Closes these sessions, in the caller's transaction. Returns how many were open still. */
+export async function closeThese(
+  deps: ClosingDeps,
+  tx: ScopedTransaction,
+  input: {
+    readonly sessionIds: readonly Uuid[];
+    readonly reason: ClosedReason;
+    readonly actor: AuditActor;
+    readonly decision?: AuditDecision | undefined;
   },
+): Promise<number> {
+  const { sessionIds, ...closing } = input;
+  let closed = 0;
+  for (const sessionId of sessionIds) closed += (await closeOne(deps, tx, { sessionId, ...closing })) ? 1 : 0;
+  return closed;
+}
+
+/** Ends all sessions that a connection has opened, because it is not in use any more. Returns whose they were. */
+export function closeConnectionSessions(
+  deps: ClosingDeps & Pick<IdentityDeps, 'tenant'>,
+  context: TenantContext,
+  connectionId: Uuid,
 ): Promise<Uuid[]> {
   return deps.tenant.transaction(context, async (tx) => {
-    const open = await tx.query(providerSessions(context, of));
-    const actor = { service: 'issuer' } as const;
-    for (const { id } of open) await closeOne(deps, tx, { sessionId: id, reason: of.reason, actor });
+    const open = await tx.query(providerSessions(context, { connectionId }));
+    const sessionIds = open.map(({ id }) => id);
+    await closeThese(deps, tx, { sessionIds, reason: 'connection', actor: { service: 'issuer' } });
     return [...new Set(open.map(({ member_id }) => member_id))];
   });
 }
@@ -280,7 +293,7 @@ export async function findSession(
  * Undefined when the session is over.
  */
 export async function rotateSession(
-  deps: Pick<IdentityDeps, 'tenant' | 'clock' | 'random'>,
+  deps: Pick<IdentityDeps, 'tenant' | 'clock' | 'random' | 'evictions'>,
   session: Pick<Caller, 'tenant' | 'sessionId'>,
 ): Promise<OpenedSession | undefined> {
   const { tenantId } = session.tenant;
@@ -293,6 +306,8 @@ export async function rotateSession(
     const until = new Date(now + SESSION_SUPERSEDED_SECONDS_MAX * 1000);
     const replaced = await tx.query(queries.supersedeSession(tenantId, sessionId, until));
     if (replaced.length === 0) return undefined;
+    // A token that another gateway has cached for the old cookie may change things.
+    deps.evictions.endSession(tx, sessionId);
     const { expires_at: expiresAt } = row;
     await tx.query(queries.insertSessionIndex({ tokenHash: hash, tenantId, sessionId, now: new Date(now), expiresAt }));
     return { sessionId, token, maxAgeSeconds: Math.floor((expiresAt.getTime() - now) / 1000) };

@@ -74,7 +74,8 @@ export async function mintToken(deps: MintDeps, request: MintRequest, requestId:
   // Durable before the token leaves: no service can put a name under a deed that the issuer does not know of.
   const mint = { tokenHash: hash, tenantId, personId: session.personId, sessionId: session.sessionId, expiresAtMs };
   await deps.recordMint({ query: (statement) => deps.system.at(tenantId).system(statement) }, mint);
-  return { token: compact, expiresAt: expiresAtMs, tenantId, tenantPart, personId: session.personId };
+  const { personId, sessionId } = session;
+  return { token: compact, expiresAt: expiresAtMs, tenantId, tenantPart, personId, sessionId };
 }
 
 /** Logs a refused confirmation under the person whose session tried it. */

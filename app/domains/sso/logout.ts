@@ -1,7 +1,7 @@
 import { isAppError, type Uuid } from '@auditrax/base';
 import { parseOidcConnection, verifyLogoutToken } from '@auditrax/oidc';
 import { loadConnection } from '../connections/index.ts';
-import { closeProviderSessions, providerHash, type KnownTenant } from '../identity/index.ts';
+import { providerHash, revokeProviderSessions, type KnownTenant } from '../identity/index.ts';
 import { notFound, outward, refuse } from './errors.ts';
 import { once, type Ports } from './proof.ts';
 
@@ -26,9 +26,8 @@ export async function logOut(
     const seen = once(deps, { tenantId: context.tenantId, connectionId, kind: 'logout' });
     const order = await verifyLogoutToken({ token, connection, keys }, { clock: deps.clock, once: seen });
     const { sessionId, subject } = order;
-    return await closeProviderSessions(deps, context, {
+    return await revokeProviderSessions(deps, context, {
       connectionId,
-      reason: 'provider',
       providerSession: sessionId === undefined ? undefined : providerHash('session', sessionId),
       providerSubject: subject === undefined ? undefined : providerHash('sub', subject),
     });

@@ -30,6 +30,10 @@ export const takeRequest = (stateHash: Uint8Array): Statement<RequestRow> =>
     returning state_hash, browser_hash, tenant_id, connection_id, purpose, payload, return_to, member_id, session_id,
       link_hash, expires_at`;
 
+export const deleteRequestsOf = (tenantId: Uuid, memberId: Uuid): Statement<{ expires_at: Date }> =>
+  sql<{ expires_at: Date }>`delete from identity.sso_request
+    where tenant_id = ${tenantId} and member_id = ${memberId} returning expires_at`;
+
 export const sweepRequests = (now: Date): Statement => sql`delete from identity.sso_request where expires_at < ${now}`;
 
 /** No row when it was there already. */

@@ -23,7 +23,10 @@ export interface DeletionDelay {
   readonly delayMs: number;
 }
 
-export type DeletionDeps = Pick<IdentityDeps, 'tenant' | 'system' | 'recordAudit' | 'clock' | 'random' | 'formatId'> &
+export type DeletionDeps = Pick<
+  IdentityDeps,
+  'tenant' | 'system' | 'recordAudit' | 'clock' | 'random' | 'formatId' | 'evictions'
+> &
   DeletionDelay;
 
 /** An operator, and the confirmation that this service has verified where one is asked for. */

@@ -26,6 +26,7 @@ import {
   type TestHouse,
 } from '../http/testing/workloads.ts';
 import { startEdge, type RunningEdge } from './index.ts';
+import { openTestFeed } from './testing/feed.ts';
 import { tokenRoutes } from './token-contract.ts';
 
 /** This file is a composition root in which the floor can be taken away: product code has no switch for that. */
@@ -72,6 +73,7 @@ let edge: RunningEdge;
 let folder: string;
 let authorityPem: string;
 const services: RunningService[] = [];
+const feed = openTestFeed();
 const agent = new Agent({ keepAlive: true });
 
 async function startRooms(): Promise<void> {
@@ -99,16 +101,16 @@ async function startRooms(): Promise<void> {
   const minting = bindRoutes(tokenRoutes, {
     mint: async (call) => {
       const { compact, expiresAtMs } = await house.mint({ aud: call.body.destination, scope: call.body.routeClass });
-      const { tenantId, personId } = testFacts;
+      const { tenantId, personId, sessionId } = testFacts;
       return {
         status: 200,
-        body: { token: compact, expiresAt: expiresAtMs, tenantId, tenantPart: TENANT_PART, personId },
+        body: { token: compact, expiresAt: expiresAtMs, tenantId, tenantPart: TENANT_PART, personId, sessionId },
       };
     },
   });
   for (const [name, own] of [
     ['workspace', [rooms, recorder]],
-    ['issuer', [minting]],
+    ['issuer', [minting, feed.routes]],
   ] as const) {
     const identity = await house.identity(name);
     const service = await startService({ ...base, name, identity, tokenVerifier: house.verifier(name), rooms: own });
@@ -142,6 +144,7 @@ beforeAll(async () => {
 afterAll(async () => {
   agent.destroy();
   await edge?.drain();
+  feed.close();
   await Promise.all(services.map((service) => service.drain()));
   await house?.close();
   rmSync(folder, { recursive: true });

@@ -47,6 +47,7 @@ import {
 import { startEdge, type EdgeOptions, type RunningEdge } from './index.ts';
 import { NOT_FOUND_FLOOR_MS } from './not-found-floor.ts';
 import { publishedMessage } from './published-signature.ts';
+import { openTestFeed } from './testing/feed.ts';
 import { tokenRoutes } from './token-contract.ts';
 
 const engId = z.string().regex(/^eng_[A-Za-z0-9_-]{38}$/);
@@ -241,6 +242,15 @@ const workRoom = bindRoutes(work, {
   }),
 });
 
+const feed = openTestFeed();
+/** What the issuer calls the session of a cookie. */
+const sessionNames = new Map<string, Uuid>();
+function sessionOf(cookie: string): Uuid {
+  const known = sessionNames.get(cookie) ?? uuidV4(systemRandom);
+  sessionNames.set(cookie, known);
+  return known;
+}
+
 async function startRooms(): Promise<void> {
   const base = {
     clock: systemClock,
@@ -278,6 +288,7 @@ async function startRooms(): Promise<void> {
           tenantId: testFacts.tenantId,
           tenantPart: TENANT_PART,
           personId,
+          sessionId: sessionOf(call.body.cookie),
         },
       };
     },
@@ -334,7 +345,7 @@ async function startRooms(): Promise<void> {
     name: 'issuer',
     identity: await house.identity('issuer'),
     tokenVerifier: house.verifier('issuer'),
-    rooms: [minting, peopleRoom, ssoRoom],
+    rooms: [minting, peopleRoom, ssoRoom, feed.routes],
     problems: [{ sso_refused: { status: 401, title: 'Refused' } }],
   });
   services.push(workspace, issuer);
@@ -376,6 +387,7 @@ beforeAll(async () => {
 afterAll(async () => {
   agent.destroy();
   await edge.drain();
+  feed.close();
   await Promise.all(services.map((service) => service.drain()));
   await house.close();
 });
@@ -683,6 +695,41 @@ describe('sessions', () => {
     const out = await shoot('/api/people/sign-out', { method: 'POST' });
     expect(out.headers['set-cookie']![0]).toMatch(/^__Host-auditrax=; .*Max-Age=0$/);
     expect((await shoot('/api/work')).status).toBe(401);
+  });
+  it('E11 refuses a session that ended elsewhere as soon as the issuer says so, and keeps the tokens of others', async () => {
+    expect((await shoot('/api/work', { cookie: OTHER })).status).toBe(200);
+    expect((await shoot('/api/work')).status).toBe(200);
+    sessions.delete(OTHER);
+    // Nobody has said anything yet: what is cached answers, and nobody is asked.
+    const before = mints;
+    expect((await shoot('/api/work', { cookie: OTHER })).status).toBe(200);
+    expect(mints).toBe(before);
+    feed.say({ sessionId: sessionOf(OTHER) });
+    await expect
+      .poll(async () => (await shoot('/api/work', { cookie: OTHER })).status, { timeout: 900, interval: 20 })
+      .toBe(401);
+    const asked = mints;
+    expect((await shoot('/api/work')).status).toBe(200);
+    expect(mints).toBe(asked);
+  });
+  it('E11 asks the issuer about each request while the feed is silent', async () => {
+    expect((await shoot('/api/work')).status).toBe(200);
+    feed.hush(true);
+    sessions.delete(GOOD);
+    try {
+      await expect.poll(async () => (await shoot('/api/work')).status, { timeout: 950, interval: 20 }).toBe(401);
+    } finally {
+      feed.hush(false);
+    }
+    // The gateway begins another feed by itself, and keeps tokens again.
+    sessions.set(GOOD, testFacts.personId);
+    const again = async () => {
+      await shoot('/api/work');
+      const before = mints;
+      await shoot('/api/work');
+      return mints - before;
+    };
+    await expect.poll(again, { timeout: 5000, interval: 50 }).toBe(0);
   });
   it('E12 asks for step-up, has the issuer accept it, and never keeps that token', async () => {
     const path = `/api/work/${idOf(house, 'eng')}/finalise`;

@@ -29,6 +29,7 @@ import { openPublishedPages } from './published.ts';
 import { createRouter } from './router.ts';
 import { type SecurityHeaders, securityHeaders } from './security-headers.ts';
 import { loadStaticFiles } from './static-files.ts';
+import { followEvictions, type EvictionFollower } from './follow-evictions.ts';
 import { createTokenCache } from './token-cache.ts';
 
 export { edgeProblems } from './errors.ts';
@@ -122,12 +123,14 @@ export async function startEdge(options: EdgeOptions): Promise<RunningEdge> {
     clock: options.clock,
     log: options.log,
   });
-  const findings = async () => [published.finding(), ...(await options.readiness())];
+  const findings = async () => [published.finding(), evictions.finding(), ...(await options.readiness())];
   const origins: { edge: ReadonlySet<string>; tryout: ReadonlySet<string> } = { edge: new Set(), tryout: new Set() };
+  const tokens = createTokenCache({ client, clock: options.clock, isHeard: () => evictions.isHeard() });
+  const evictions: EvictionFollower = followEvictions({ client, log: options.log, cache: tokens });
   const api: ApiParts = {
     route: createRouter(edgeContracts(options.contracts)),
     origins,
-    tokens: createTokenCache({ client, clock: options.clock }),
+    tokens,
     pools: options.pools,
     client,
     tagKeys: options.tagKeys,
@@ -169,6 +172,7 @@ export async function startEdge(options: EdgeOptions): Promise<RunningEdge> {
     renewCertificate: (material) => edgeServer.setSecureContext(edgeTls(material)),
     async drain() {
       await Promise.all([edgeDrain(() => closed(edgeServer)), tryout?.drain()]);
+      evictions.close();
     },
   };
 }

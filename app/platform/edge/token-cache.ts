@@ -2,6 +2,7 @@ import type { Clock, RouteClass, RouteContract, Uuid } from '@auditrax/base';
 import { isAppError } from '@auditrax/base';
 import type { InternalClient } from '../http/client.ts';
 import type { EdgeDoor } from '../http/handler.ts';
+import type { Evicted } from './follow-evictions.ts';
 import { tokenRoutes } from './token-contract.ts';
 
 /** A token this close to its end is not handed out any more: it must still live when it arrives. */
@@ -14,6 +15,7 @@ export interface SessionToken {
   readonly expiresAtMs: number;
   readonly tenantPart: number;
   readonly personId: string;
+  readonly sessionId: string;
 }
 
 export interface TokenQuestion {
@@ -27,7 +29,7 @@ export interface TokenQuestion {
   readonly requestId: Uuid;
 }
 
-export interface TokenCache {
+export interface TokenCache extends Evicted {
   /** The session's token, at once when it is at hand; undefined when there is no live session. Rejects when the issuer cannot say. */
   get(question: TokenQuestion): SessionToken | Promise<SessionToken | undefined>;
   /** A token that vouches for one step-up assertion; never kept. */
@@ -44,9 +46,12 @@ interface Entry extends SessionToken {
 export function createTokenCache({
   client,
   clock,
+  isHeard,
 }: {
   readonly client: InternalClient;
   readonly clock: Clock;
+  /** Whether the issuer would be heard if it ended a session: without its word nothing that is cached counts. */
+  readonly isHeard: () => boolean;
 }): TokenCache {
   const entries = new Map<string, Entry>();
   const minting = new Map<string, Promise<SessionToken | undefined>>();
@@ -59,7 +64,8 @@ export function createTokenCache({
         requestId,
         body: { cookie, door, destination, routeClass, operation, ...(stepUp === undefined ? {} : { stepUp }) },
       });
-      return { token: body.token, expiresAtMs: body.expiresAt, tenantPart: body.tenantPart, personId: body.personId };
+      const { token, expiresAt: expiresAtMs, tenantPart, personId, sessionId } = body;
+      return { token, expiresAtMs, tenantPart, personId, sessionId };
     } catch (error) {
       if (isAppError(error, 'session_required')) return undefined;
       throw error;
@@ -86,7 +92,8 @@ export function createTokenCache({
       const key = `${question.cookieHash} ${question.door} ${question.destination} ${question.routeClass}`;
       const known = entries.get(key);
       if (known !== undefined) {
-        if (known.expiresAtMs - TOKEN_MARGIN_MS > clock.nowMs()) return known;
+        const isFresh = known.expiresAtMs - TOKEN_MARGIN_MS > clock.nowMs();
+        if (isFresh && isHeard()) return known;
         entries.delete(key);
       }
       const pending = minting.get(key);
@@ -100,5 +107,10 @@ export function createTokenCache({
     stepUp: (question) => mint(question, question.stepUp),
     forgetCookie: (cookieHash) => forget((entry) => entry.cookieHash === cookieHash),
     forgetPerson: (personId) => forget((entry) => entry.personId === personId),
+    evict: (eviction) =>
+      forget((entry) =>
+        'sessionId' in eviction ? entry.sessionId === eviction.sessionId : entry.personId === eviction.personId,
+      ),
+    clear: () => forget(() => true),
   };
 }

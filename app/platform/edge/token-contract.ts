@@ -39,6 +39,8 @@ export const tokenRoutes = defineRoutes({
         tenantId: z.uuid(),
         tenantPart: z.number().int().min(0).max(0xffff_ffff),
         personId: z.uuid(),
+        /** By which the issuer says that it is over. */
+        sessionId: z.uuid(),
       }),
     },
   },

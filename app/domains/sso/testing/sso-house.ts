@@ -17,7 +17,12 @@ import { createGuardedFetch } from '../../../platform/outward/guarded-fetch.ts';
 import { accessRoutes, createStepUpVerifier, loadRoutePolicy, problems as accessProblems } from '../../access/index.ts';
 import { routes as accessContract } from '../../access/contract.ts';
 import { connectionName, connectionsProblems } from '../../connections/index.ts';
-import { identityRoutes, problems as identityProblems, tokenMintRoutes } from '../../identity/index.ts';
+import {
+  evictionFeedRoutes,
+  identityRoutes,
+  problems as identityProblems,
+  tokenMintRoutes,
+} from '../../identity/index.ts';
 import { routes as identityContract } from '../../identity/contract.ts';
 import { type SeededIssuer, startSeededIssuer } from '../../tenants/testing/seeded-issuer.ts';
 import { routes as ssoContract } from '../contract.ts';
@@ -86,7 +91,13 @@ export async function startSsoHouse(): Promise<SsoHouse> {
       audience: 'issuer',
       clock: systemClock,
     }),
-    rooms: [identityRoutes(deps), tokenMintRoutes(deps), ssoRoutes(deps), accessRoutes({ ...deps, policy })],
+    rooms: [
+      identityRoutes(deps),
+      tokenMintRoutes(deps),
+      evictionFeedRoutes(deps),
+      ssoRoutes(deps),
+      accessRoutes({ ...deps, policy }),
+    ],
   });
   wires.ports.set('issuer', service.port);
   const folder = mkdtempSync(join(tmpdir(), 'ax-sso-'));
