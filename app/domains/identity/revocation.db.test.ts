@@ -8,6 +8,7 @@ import { createTokenCache, type TokenCache } from '../../platform/edge/token-cac
 import type { InternalClient } from '../../platform/http/client.ts';
 import { silentLog } from '../../platform/http/request-log.ts';
 import { issueChallenge } from './challenges.ts';
+import { reinstatePrincipal } from './index.ts';
 import { issueLink } from './links.ts';
 import * as revocation from './revocation.ts';
 import type { RevocationHolder } from './revocation.ts';
@@ -37,7 +38,7 @@ afterAll(async () => {
 });
 beforeEach(async () => {
   clock.advance(1000);
-  await revocation.reinstatePrincipal(house.deps, context, { memberId: person.personId, cause: 'scim', by });
+  await reinstatePrincipal(house.deps, context, { memberId: person.personId, cause: 'scim', by });
 });
 
 const withCode = (code: string) => expect.objectContaining({ code });
@@ -118,7 +119,8 @@ describe('whoever leaves', () => {
 
   it('loses every session, unused link and pending approval, is suspended, and one entry says what ended when', async () => {
     await revoke();
-    await revocation.reinstatePrincipal(house.deps, context, { memberId: person.personId, cause: 'scim', by });
+    await reinstatePrincipal(house.deps, context, { memberId: person.personId, cause: 'scim', by });
+    clock.advance(1000);
     const { cookies } = await hold();
     const before = (await entries('member.revoked')).length;
     const causedAt = new Date(clock.nowMs() - 700);
@@ -135,7 +137,7 @@ describe('whoever leaves', () => {
     expect(facts).toMatchObject({ cause: 'scim', since: causedAt.toISOString() });
     expect(facts['effects']).toContain(`sessions 2 at ${new Date(clock.nowMs()).toISOString()}`);
     const rows = await house.rows<{ cause: string; caused_at: Date; effects: unknown[]; completed_at: Date | null }>(
-      'select cause, caused_at, effects, completed_at from identity.revocation where member_id = $1 order by caused_at desc',
+      'select cause, caused_at, effects, completed_at from identity.revocation where member_id = $1 order by id desc',
       about,
     );
     expect(rows[0]).toMatchObject({ cause: 'scim', caused_at: causedAt, effects: JSON.parse(JSON.stringify(effects)) });
@@ -159,8 +161,7 @@ describe('whoever leaves', () => {
   it('comes back by being reinstated, by signing in anew only', async () => {
     const cookie = await signIn();
     await revoke();
-    const again = () =>
-      revocation.reinstatePrincipal(house.deps, context, { memberId: person.personId, cause: 'scim', by });
+    const again = () => reinstatePrincipal(house.deps, context, { memberId: person.personId, cause: 'scim', by });
     expect(await again()).toBe(true);
     expect(await again()).toBe(false);
     expect(await findSession(house.deps, cookie, arrival())).toBeUndefined();
@@ -188,7 +189,7 @@ describe('whoever leaves', () => {
     const { tenant } = await house.callerOf(gone.cookie);
     await eraseAgain(house.deps, tenant, gone.personId);
     const back = { memberId: gone.personId, cause: 'scim', by } as const;
-    await expect(revocation.reinstatePrincipal(house.deps, tenant, back)).rejects.toEqual(withCode('member_erased'));
+    await expect(reinstatePrincipal(house.deps, tenant, back)).rejects.toEqual(withCode('member_erased'));
     expect(await findSession(house.deps, gone.cookie, arrival())).toBeUndefined();
   });
 });
