@@ -56,6 +56,8 @@ export interface HouseDatabase {
   readonly logins: 'peer' | 'password';
   /** The running server of our own; undefined when others run it. */
   launched(): Launched | undefined;
+  /** Every server of our own that runs; none when others run them. Waits for those that are being started. */
+  servers(): Promise<readonly Launched[]>;
   stop(): Promise<void>;
 }
 
@@ -176,6 +178,7 @@ function externalDatabase(
     clusters: () => Promise.resolve(clusters),
     logins: 'password',
     launched: () => undefined,
+    servers: () => Promise.resolve([]),
     stop: () => Promise.resolve(),
   };
 }
@@ -243,6 +246,7 @@ async function openEmbedded(input: DatabaseInput): Promise<HouseDatabase> {
     ],
     logins: authentication === 'peer' ? 'peer' : 'password',
     launched: keeper.launched,
+    servers: async () => [keeper.launched(), (await opening).keeper.launched()],
     stop: async () => {
       await Promise.all([keeper.stop(), stopOther()]);
     },

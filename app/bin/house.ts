@@ -8,11 +8,13 @@ import type { Launched } from '../platform/db/postgres.ts';
 import type { LoginRole } from '../platform/db/roles.ts';
 import { NODE_OPTIONS_FOR_TRANSFERS } from '../platform/objects/index.ts';
 import { openDeadMan, type DeadMan } from '../platform/supervisor/alarm.ts';
+import { takeInventory, type FoundSocket } from '../platform/supervisor/inventory.ts';
 import { endLeftovers } from '../platform/supervisor/leftovers.ts';
 import {
   DATABASE_PASSWORD_FILE,
   type Boot,
   type DatabaseAccess,
+  type HouseInventory,
   type ProvisionedPlace,
   type ProvisionOrder,
 } from '../platform/supervisor/messages.ts';
@@ -382,6 +384,7 @@ async function openHouse(given: HouseOptions, opened: Opened): Promise<House> {
         await provision({ tenantId: order.tenantId, kind: order.kind, region: order.region });
       return setups.relocate(order);
     },
+    inventory: () => inventoryOf({ options, state, database, deadMan, supervisor }),
   });
   opened.push(() => supervisor.stop(STOP_ORDER));
   supervisor.publishCells(await setups.cells(setup));
@@ -394,6 +397,44 @@ async function openHouse(given: HouseOptions, opened: Opened): Promise<House> {
   const key = supervisor.peers().facts['pageWebhookKey'];
   if (typeof key === 'string') deadMan.trust(key);
   return describeHouse({ options, state, users, database, deadMan, supervisor, isNew, stop: () => opened.close() });
+}
+
+/**
+ * What the house listens at. Its processes, its database servers and this one, with all that descends from them. A house
+ * for one question or test lives in its caller's process: of that only the alarm is the house's.
+ */
+async function inventoryOf(parts: {
+  readonly options: HouseOptions;
+  readonly state: StateFolder;
+  readonly database: HouseDatabase;
+  readonly deadMan: DeadMan;
+  readonly supervisor: Supervisor;
+}): Promise<HouseInventory> {
+  const { options, state, database, deadMan, supervisor } = parts;
+  const servers = await database.servers();
+  const children = [...Object.values(supervisor.pids()), ...servers.map(({ pid }) => pid)];
+  const isGuest = options.ephemeral === true;
+  const trees = isGuest ? children : [process.pid, ...children];
+  const found = takeInventory({ trees, alone: [process.pid] });
+  const alarmPort = Number(new URL(deadMan.url).port);
+  const isCallers = ({ pids, port }: FoundSocket): boolean =>
+    isGuest && port !== alarmPort && pids.length > 0 && pids.every((pid) => pid === process.pid);
+  return {
+    ...found,
+    sockets: found.sockets.filter((socket) => !isCallers(socket)),
+    known: [
+      { path: controlSocket(state), use: 'control' },
+      ...servers.map(({ socketDirectory, port }) => ({
+        path: join(socketDirectory, `.s.PGSQL.${port}`),
+        use: 'database' as const,
+      })),
+    ],
+  };
+}
+
+/** The operator's door to this house. */
+export function controlSocket(state: StateFolder): string {
+  return join(state.own('supervisor'), 'control');
 }
 
 function openAlarm({ alarm, log }: HouseOptions, state: StateFolder): Promise<DeadMan> {

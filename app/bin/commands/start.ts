@@ -1,11 +1,10 @@
 import { createInterface } from 'node:readline/promises';
 import { hostname } from 'node:os';
-import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { AppError, type Json } from '@auditrax/base';
 import { openControl } from '../../platform/supervisor/control.ts';
 import { answerControl } from '../control-commands.ts';
-import { startHouse, type House } from '../house.ts';
+import { controlSocket, startHouse, type House } from '../house.ts';
 import { isRoutine } from '../process-log.ts';
 import { readSettings, type Settings } from '../settings.ts';
 import { stopSignal, untilAborted } from '../stop-signal.ts';
@@ -159,7 +158,7 @@ async function runHouse(settings: Settings, wishes: Wishes): Promise<void> {
   const stopped = stopSignal();
   const house = await startHouse({ settings, progress: step, log: terminal(wishes), alarm: say, signal: stopped });
   if (wishes.quiet === true) house.supervisor.onFatal((service, _code, message) => say(`${service}: ${message}`));
-  const control = await openControl(join(house.state.own('supervisor'), 'control'), (name, input, progress) =>
+  const control = await openControl(controlSocket(house.state), (name, input, progress) =>
     answerControl(house, { name, input }, progress),
   );
   try {

@@ -5,6 +5,7 @@ import {
   EXIT_MEND_FIRST,
   type Boot,
   type FromChild,
+  type HouseInventory,
   type Orders,
   type Peers,
   type ProvisionedPlace,
@@ -34,6 +35,11 @@ export interface Membership {
   provision(order: ProvisionOrder): Promise<ProvisionedPlace>;
   /** Has a tenant's rows moved; the issuer alone may ask. Rejects like `provision`; nothing is lost then. */
   relocate(order: RelocationOrder): Promise<RelocationReport>;
+  /**
+   * What every process of the house listens at, by the supervisor, which alone may look into all of them; the sentinel
+   * alone may ask. Rejects with AppError `inventory_refused`.
+   */
+  inventory(): Promise<HouseInventory>;
   /** Answers questions of the operator's commands (prove, backup, …), by name. */
   onAsk(name: string, answer: (input: Json) => Promise<Json>): void;
   announce(facts: Record<string, Json>): void;
@@ -135,6 +141,14 @@ class Channel implements Membership {
 
   relocate(order: RelocationOrder): Promise<RelocationReport> {
     return this.#order('relocate', order) as Promise<never>;
+  }
+
+  inventory(): Promise<HouseInventory> {
+    const ticket = randomUUID();
+    const waiting = Promise.withResolvers<Json>();
+    this.#orders.set(ticket, waiting);
+    send({ type: 'inventory', ticket });
+    return waiting.promise as Promise<never>;
   }
 
   #order(name: keyof Orders, order: ProvisionOrder | RelocationOrder): Promise<Json> {

@@ -1,4 +1,5 @@
 import type { Json, ServiceName } from '@auditrax/base';
+import type { Inventory } from './inventory.ts';
 
 /**
  * What the supervisor and its children tell each other over the child's inherited channel (a file descriptor that
@@ -83,6 +84,17 @@ export interface Orders {
   relocate(order: RelocationOrder): Promise<RelocationReport>;
 }
 
+/** A Unix socket that the supervisor itself has made, or had made, and why. */
+export interface KnownSocket {
+  readonly path: string;
+  readonly use: 'database' | 'control';
+}
+
+/** What the house's processes listen at, as the kernel tells the supervisor, and what it knows to be its own doing. */
+export interface HouseInventory extends Inventory {
+  readonly known: readonly KnownSocket[];
+}
+
 /** Everything a process may know at start. A process gets what is named here and reads no environment. */
 export interface Boot {
   readonly service: ServiceName;
@@ -112,7 +124,7 @@ export type ToChild =
   /** To the issuer alone. `service` is what the supervisor knows by which channel the request came in on. */
   | { readonly type: 'sign'; readonly ticket: string; readonly service: ServiceName; readonly csrPem: string }
   | { readonly type: 'peers'; readonly peers: Peers }
-  /** The answer to an order, or code and detail. */
+  /** The answer to an order or a question for the inventory, or code and detail. */
   | { readonly type: 'ordered'; readonly ticket: string; readonly ok: boolean; readonly output: Json }
   | { readonly type: 'ask'; readonly ticket: string; readonly name: string; readonly input: Json }
   | { readonly type: 'drain' };
@@ -129,6 +141,8 @@ export type FromChild =
       readonly name: keyof Orders;
       readonly order: ProvisionOrder | RelocationOrder;
     }
+  /** From the sentinel alone. */
+  | { readonly type: 'inventory'; readonly ticket: string }
   | { readonly type: 'answer'; readonly ticket: string; readonly ok: boolean; readonly output: Json }
   /**
    * The process cannot serve. `passing`: it waits for another part and is started again; else only a person can mend

@@ -21,12 +21,17 @@ function folder(): string {
   return path;
 }
 
-function supervise(log: string[] = [], provision?: SupervisorDeps['provision']): Supervisor {
+function supervise(
+  log: string[] = [],
+  provision?: SupervisorDeps['provision'],
+  inventory?: SupervisorDeps['inventory'],
+): Supervisor {
   const supervisor = new Supervisor({
     node: process.execPath,
     environment: {},
     log: (line) => log.push(line),
     ...(provision === undefined ? {} : { provision }),
+    ...(inventory === undefined ? {} : { inventory }),
   });
   supervisors.push(supervisor);
   return supervisor;
@@ -38,7 +43,7 @@ function spec(service: ServiceName, options: Record<string, boolean> = {}, runAs
 }
 
 afterEach(async () => {
-  for (const supervisor of supervisors.splice(0)) await supervisor.stop(['signer', 'issuer']);
+  for (const supervisor of supervisors.splice(0)) await supervisor.stop(['sentinel', 'signer', 'issuer']);
   for (const path of folders.splice(0)) rmSync(path, { recursive: true });
 });
 
@@ -70,6 +75,15 @@ describe('the supervisor', () => {
     expect(orders).toHaveLength(2);
     await supervisor.ask('signer', 'announce', { cells: 'mine', other: 1 });
     await expect.poll(() => supervisor.peers().facts).toMatchObject({ other: 1, cells: [{ cell: 'home' }] });
+  });
+
+  test('tells the sentinel alone what the house listens at', async () => {
+    const inventory = { sockets: [], processes: 3, unread: 0, leftOut: [], known: [] };
+    const supervisor = supervise([], undefined, () => Promise.resolve(inventory));
+    await supervisor.start(spec('issuer'));
+    await supervisor.start(spec('sentinel'));
+    expect(await supervisor.ask('sentinel', 'inventory', null)).toEqual(inventory);
+    await expect(supervisor.ask('issuer', 'inventory', null)).rejects.toMatchObject({ code: 'inventory_refused' });
   });
 
   test('starts a process again when it dies, and tells the others its new address', async () => {

@@ -8,6 +8,7 @@ import {
   type Boot,
   type CellAddress,
   type FromChild,
+  type HouseInventory,
   type Peers,
   type Orders,
   type ProvisionOrder,
@@ -36,6 +37,8 @@ export interface SupervisorDeps {
   readonly provision?: Orders['provision'];
   /** Moves a tenant's rows. Without it every such order is refused. */
   readonly relocate?: Orders['relocate'];
+  /** What the house listens at. Without it every question for it is refused. */
+  readonly inventory?: () => Promise<HouseInventory>;
 }
 
 /** First and longest wait before a dead process is started again; doubles in between, resets after it was ready. */
@@ -237,6 +240,8 @@ export class Supervisor {
         return this.#announced(message.facts);
       case 'order':
         return void this.#carryOut(entry, message);
+      case 'inventory':
+        return void this.#takeInventory(entry, message.ticket);
       case 'ready':
         return this.#becameReady(entry, message.port);
       case 'answer':
@@ -258,6 +263,20 @@ export class Supervisor {
       if (entry.spec.service !== 'issuer' || carryOut === undefined)
         throw new AppError('provision_refused', `${entry.spec.service} cannot have a place made here`);
       this.#tell(entry, { type: 'ordered', ticket, ok: true, output: { ...(await carryOut(order)) } });
+    } catch (error) {
+      const code = error instanceof AppError ? error.code : 'unexpected';
+      const output = { code, detail: error instanceof Error ? error.message : String(error) };
+      this.#tell(entry, { type: 'ordered', ticket, ok: false, output });
+    }
+  }
+
+  /** Only the sentinel is told: to anybody else it would be a map of the house. */
+  async #takeInventory(entry: Running, ticket: string): Promise<void> {
+    try {
+      if (entry.spec.service !== 'sentinel' || this.#deps.inventory === undefined)
+        throw new AppError('inventory_refused', `${entry.spec.service} is not told what the house listens at`);
+      const output = (await this.#deps.inventory()) as unknown as Json;
+      this.#tell(entry, { type: 'ordered', ticket, ok: true, output });
     } catch (error) {
       const code = error instanceof AppError ? error.code : 'unexpected';
       const output = { code, detail: error instanceof Error ? error.message : String(error) };

@@ -3,7 +3,7 @@ import { AppError, type Json } from '@auditrax/base';
 import { joinSupervisor } from '../member.ts';
 import type { ProvisionOrder } from '../messages.ts';
 
-const service = process.argv[2] === 'issuer' ? 'issuer' : 'signer';
+const service = (['issuer', 'sentinel'] as const).find((name) => name === process.argv[2]) ?? 'signer';
 const member = await joinSupervisor(service);
 if (service === 'issuer') {
   member.onSign((asks, csrPem) => Promise.resolve({ certificatePem: `${asks}:${csrPem}`, bundlePem: 'ca' }));
@@ -16,6 +16,7 @@ member.onAsk('identity', () => Promise.resolve({ uid: process.getuid!(), groups:
 member.onAsk('die', () => process.exit(3));
 member.onAsk('fail', () => Promise.reject(new AppError('said_no', 'no')));
 member.onAsk('provision', async (order) => ({ ...(await member.provision(order as unknown as ProvisionOrder)) }));
+member.onAsk('inventory', async () => (await member.inventory()) as unknown as Json);
 member.onAsk('announce', (facts) => {
   member.announce(facts as Record<string, Json>);
   return Promise.resolve(null);
