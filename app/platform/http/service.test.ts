@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream';
 import { AppError, defineRoutes, systemClock, type ServiceName } from '@auditrax/base';
 import { idPattern } from '@auditrax/tenancy/id-pattern';
+import { startIdentity } from '@auditrax/workload';
 import type { Dispatcher } from 'undici';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
@@ -544,6 +545,20 @@ describe('running', () => {
     const ready = await shoot('/readyz', { from: 'sentinel', token: undefined });
     expect(ready.status).toBe(200);
     expect(ready.text).toMatch(/"check":"database","ok":true/);
+  });
+  it('H11 tells a name that no process has nothing, whoever signed for it', async () => {
+    const nobody = await startIdentity({
+      service: 'nobody',
+      trustDomain: 'auditrax',
+      clock: systemClock,
+      obtain: (csrPem) => house.authority.sign({ csrPem, service: 'nobody' }),
+      onFailure: () => undefined,
+    });
+    pools.set('nobody', house.pools(nobody).to('workspace'));
+    for (const path of ['/healthz', '/readyz', COUNTED_PATH]) {
+      expect(await shoot(path, { from: 'nobody' as never, token: undefined })).toMatchObject({ status: 403 });
+    }
+    nobody.close();
   });
   it('H14 counts what anybody may provoke, and tells the sums to the sentinel alone', async () => {
     const sums = async () => {

@@ -36,7 +36,7 @@ import type { ApprovalKeeping, Call, Caller, RoomRoutes, StepUp } from './handle
 import { REQUEST_ID_HEADER, STEP_UP_HEADER, TOKEN_HEADER } from './headers.ts';
 import { bodyType, FORM_TYPE, readForm } from './body-forms.ts';
 import { readIds, type IdSources } from './id-gate.ts';
-import { requirePeer } from './peer-gate.ts';
+import { isProcess, requirePeer } from './peer-gate.ts';
 import { requirePolicy, type RoutePolicy } from './policy-gate.ts';
 import {
   PROBLEM_MEDIA_TYPE,
@@ -236,7 +236,7 @@ function addBodyParsers(app: FastifyInstance): void {
 
 function addHealth(app: FastifyInstance, floor: Floor): void {
   const admitPeer = (request: FastifyRequest, _reply: FastifyReply, done: (error?: Error) => void) =>
-    done(peerOf(request, floor) === undefined ? wrongPeer(floor, undefined, 'no peer') : undefined);
+    done(isProcess(peerOf(request, floor)) ? undefined : wrongPeer(floor, undefined, 'no process of the house'));
   app.get('/healthz', { onRequest: admitPeer }, (_request, reply) => reply.send({ status: 'ok' }));
   app.get('/readyz', { onRequest: admitPeer }, async (_request, reply) => {
     const findings = await findingsOf(floor);
