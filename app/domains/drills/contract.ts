@@ -149,6 +149,21 @@ export const issuerRoutes = defineRoutes({
     bodyBytesMax: REQUEST_BYTES_MAX,
     replies: { 200: z.strictObject({ token: z.string().max(8192) }) },
   },
+  /**
+   * A certificate that nobody may take: the sentinel's own an hour past its end, or one for a name that no process has.
+   * By the authority of the house, so that only what is wrong with it can be why it is refused.
+   */
+  certificate: {
+    operation: 'drills.certificate',
+    service: 'issuer',
+    method: 'POST',
+    path: '/internal/drills/certificate',
+    access: { kind: 'internal', callers: ['sentinel'], token: false },
+    ids: {},
+    body: z.strictObject({ csrPem: z.string().max(REQUEST_BYTES_MAX), fault: z.enum(['expired', 'nobody']) }),
+    bodyBytesMax: 2 * REQUEST_BYTES_MAX,
+    replies: { 200: z.strictObject({ certificatePem: z.string(), bundlePem: z.string() }) },
+  },
   /** The issuer's own token gate at its own door. */
   knock: {
     operation: 'drills.knock-issuer',

@@ -1,5 +1,5 @@
 import { AppError, uuidV7, type Clock, type Random, type Uuid } from '@auditrax/base';
-import type { TokenMinter } from '@auditrax/workload';
+import type { CertificateAuthority, TokenMinter } from '@auditrax/workload';
 import type { recordMint } from '../../platform/audit/index.ts';
 import { callerClaims } from '../../platform/http/caller.ts';
 import { bindRoutes, type RoomRoutes } from '../../platform/http/handler.ts';
@@ -46,7 +46,16 @@ export interface DrillTokenDeps extends Pick<IdentityDeps, 'system' | 'tenant'> 
   /** A minter with the issuer's key whose clock stands at `clock`. */
   readonly minterAt: (clock: Clock) => TokenMinter;
   readonly recordMint: typeof recordMint;
+  /** The house's authority as it would sign at `clock`, for this long. */
+  readonly authorityAt: (clock: Clock, life_seconds: number) => Promise<Pick<CertificateAuthority, 'sign'>>;
 }
+
+/** Past the life of any certificate of the house, and past what clocks may differ by. */
+const EXPIRED_SECONDS = 3_600;
+/** Long enough for one run of the probe. */
+const WRONG_LIFE_SECONDS = 60;
+/** No process is called that, and none can be: it is in no list of callers. */
+const NOBODY = 'nobody';
 
 /** Routes of the `issuer`: tokens for canary sessions, to be presented wrongly and rightly. */
 export function drillTokenRoutes(deps: DrillTokenDeps): RoomRoutes {
@@ -67,6 +76,15 @@ export function drillTokenRoutes(deps: DrillTokenDeps): RoomRoutes {
       const mint = { tokenHash: minted.hash, tenantId, personId, sessionId, expiresAtMs: minted.expiresAtMs };
       await deps.recordMint({ query: (statement) => deps.system.at(tenantId).system(statement) }, mint);
       return { status: 200 as const, body: { token: minted.compact } };
+    },
+    async certificate(call) {
+      const { csrPem, fault } = call.body;
+      const age_ms = fault === 'expired' ? (EXPIRED_SECONDS + WRONG_LIFE_SECONDS) * 1000 : 0;
+      const then: Clock = { nowMs: () => deps.clock.nowMs() - age_ms };
+      const authority = await deps.authorityAt(then, WRONG_LIFE_SECONDS);
+      // Never in the name of another process: whoever took the sentinel over would have asked for just that.
+      const service = fault === 'expired' ? call.peer : NOBODY;
+      return { status: 200 as const, body: { ...(await authority.sign({ csrPem, service })) } };
     },
     knock: (call) => Promise.resolve({ status: 200 as const, body: { role: call.caller.role } }),
     knockToWrite: (call) => Promise.resolve({ status: 200 as const, body: { role: call.caller.role } }),
