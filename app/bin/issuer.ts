@@ -4,7 +4,13 @@ import { join } from 'node:path';
 import type { Clock, Json, Uuid } from '@auditrax/base';
 import type { TenantContext } from '@auditrax/tenancy';
 import { formatId, type IdKeys } from '@auditrax/tenancy/ids';
-import { createTokenMinter, openAuthority, type CertificateAuthority, type TokenMinter } from '@auditrax/workload';
+import {
+  createTokenMinter,
+  LEAF_LIFE_SECONDS,
+  openAuthority,
+  type CertificateAuthority,
+  type TokenMinter,
+} from '@auditrax/workload';
 import { drillsProblems, drillTokenRoutes } from '../domains/drills/index.ts';
 import {
   accessRoutes,
@@ -78,12 +84,13 @@ const policy = readHousePolicy();
 const registry = await readSealedRegistry();
 
 let authority: CertificateAuthority | undefined;
+/** The one authority, as it signs when `clock` says so. */
+function authorityIn(stateDirectory: string, clock: Clock, leafLife_seconds = LEAF_LIFE_SECONDS) {
+  const folder = join(stateDirectory, 'authority');
+  return openAuthority({ folder, trustDomain: TRUST_DOMAIN, clock, leafLife_seconds });
+}
 const floor = await openFloor('issuer', (member) => async (csrPem) => {
-  authority ??= await openAuthority({
-    folder: join(member.boot.stateDirectory, 'authority'),
-    trustDomain: TRUST_DOMAIN,
-    clock: { nowMs: Date.now },
-  });
+  authority ??= await authorityIn(member.boot.stateDirectory, { nowMs: Date.now });
   return authority.sign({ csrPem, service: 'issuer' });
 });
 
@@ -167,6 +174,7 @@ async function start(): Promise<void> {
   const idKeyHouse = openIdKeys(floor);
   const tagKeys = idKeyHouse.keys;
   const minterAt = openMinter();
+  const authorityAt = (at: Clock, life_seconds: number) => authorityIn(member.boot.stateDirectory, at, life_seconds);
   const recorded = openRecordedDatabase(floor, 'issuer', { poolSize: POOL_SIZE, systemTables });
   const watched = watchDatabase(floor, recorded);
   const watchedCells = watchCells(floor);
@@ -200,7 +208,7 @@ async function start(): Promise<void> {
   await serve(floor, 'issuer', {
     rooms: [
       ...identityRooms({ ...deps, minter: minterAt(clock), recordMint, heldBack: erasures.heldBack }),
-      drillTokenRoutes({ ...deps, minterAt, recordMint }),
+      drillTokenRoutes({ ...deps, minterAt, recordMint, authorityAt }),
       connectionsRoutes(deps),
       ssoRoutes(deps),
       accessRoom(deps, erasures.register),

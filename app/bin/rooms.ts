@@ -7,19 +7,28 @@ import { routes as connectionsContract } from '../domains/connections/contract.t
 import { routes as auditTrailContract } from '../domains/audit-trail/contract.ts';
 import { routes as engagementsContract } from '../domains/engagements/contract.ts';
 import { routes as evidenceContract } from '../domains/evidence/contract.ts';
-import { routes as identityContract } from '../domains/identity/contract.ts';
-import { consoleContract as keysContract } from '../domains/keys/contract.ts';
-import { sourceContract as keySourcesContract } from '../domains/keys/source-contract.ts';
+import { issuerRoutes as drillIssuerContract, routes as drillContract } from '../domains/drills/contract.ts';
+import { canaryRoutes, routes as identityContract } from '../domains/identity/contract.ts';
+import { consoleContract as keysContract, vaultContract } from '../domains/keys/contract.ts';
+import { holderContract, shreddingContract } from '../domains/keys/shredding-contract.ts';
+import { sourceContract as keySourcesContract, vaultSourceContract } from '../domains/keys/source-contract.ts';
 import { rotationContract } from '../domains/keys/rotation-contract.ts';
-import { suiteContract } from '../domains/keys/suite-contract.ts';
+import { suiteContract, vaultSuiteContract } from '../domains/keys/suite-contract.ts';
 import { attemptsRoutes as attemptsContract } from '../domains/oncall/attempts-contract.ts';
 import { routes as rulesContract } from '../domains/rules/contract.ts';
 import { routes as oncallContract } from '../domains/oncall/contract.ts';
-import { routes as siemContract } from '../domains/siem/contract.ts';
+import { materialRoutes, routes as siemContract, tryRoutes } from '../domains/siem/contract.ts';
 import { deletionRoutes as deletionContract } from '../domains/tenants/deletion-contract.ts';
 import { placementRoutes as placementContract } from '../domains/tenants/placement-contract.ts';
 import { routes as ssoContract } from '../domains/sso/contract.ts';
 import { routes as tenantsContract } from '../domains/tenants/contract.ts';
+import { ledgerRoutes } from '../platform/audit/ledger-contract.ts';
+import { signerRoutes } from '../platform/audit/signer-contract.ts';
+import { publishedRoutes } from '../platform/edge/published-contract.ts';
+import { tokenRoutes } from '../platform/edge/token-contract.ts';
+import { attemptsContract as attemptEntryContract } from '../platform/http/attempts-contract.ts';
+import { idKeysContract } from '../platform/http/id-keys-contract.ts';
+import type { InnerRoute } from '../claims/probe.ts';
 import { ROOT } from './root.ts';
 
 /** The rooms' public contracts: what the edge may forward, and nothing else. */
@@ -46,6 +55,32 @@ export const EDGE_CONTRACTS: readonly Readonly<Record<string, RouteContract>>[] 
 
 /** Every route that the edge may forward. */
 export const EDGE_ROUTES: readonly RouteContract[] = EDGE_CONTRACTS.flatMap((contract) => Object.values(contract));
+
+const INNER_CONTRACTS: readonly Readonly<Record<string, RouteContract>>[] = [
+  canaryRoutes,
+  drillContract,
+  drillIssuerContract,
+  vaultContract,
+  vaultSourceContract,
+  vaultSuiteContract,
+  shreddingContract,
+  holderContract,
+  materialRoutes,
+  tryRoutes,
+  ledgerRoutes,
+  signerRoutes,
+  publishedRoutes,
+  tokenRoutes,
+  attemptEntryContract,
+  idKeysContract,
+];
+
+/** Every route between the processes, and who may call it. `tools/inner-routes.test.ts` finds one that is missing. */
+export const INNER_ROUTES: readonly InnerRoute[] = INNER_CONTRACTS.flatMap((contract) =>
+  Object.values(contract).flatMap(({ service, method, path, access }) =>
+    access.kind === 'internal' ? [{ service, method, path, callers: access.callers }] : [],
+  ),
+);
 
 /** Reads every room's policy.cedar; call it before privileges are dropped. A policy for an unknown operation is refused. */
 export function readHousePolicy(): ReturnType<typeof loadRoutePolicy> {

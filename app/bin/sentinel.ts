@@ -33,7 +33,7 @@ import { edgeAttempts, layerAttempts, type Attempt, type CorpusDeps } from '../p
 import { playAttacks } from '../probes/attack-report.ts';
 import { findCanaries, plantCanary } from '../probes/canaries.ts';
 import { createEdgeClient } from '../probes/edge-client.ts';
-import { canarySessions, createProbeHouse, type Canaries } from '../probes/house.ts';
+import { canarySessions, createProbeHouse, type Canaries, type HouseParts } from '../probes/house.ts';
 import { answerFollowed, createLogFollower, type LogFollower } from '../probes/log-follower.ts';
 import { createLogReader, type LogReader } from '../probes/log-key.ts';
 import { bareReport, proveReport, type ProveReport } from '../probes/prove-report.ts';
@@ -42,14 +42,13 @@ import { PLACED, PROBES, REHEARSALS } from '../probes/registry.ts';
 import { rehearsals } from '../probes/rehearse.ts';
 import { createRunner, observationsOf, type Runner } from '../probes/runner.ts';
 import { createServiceDoor } from '../probes/service-door.ts';
-import type { HouseProcesses } from '../probes/sockets.ts';
 import { createWatch, type Watch } from '../probes/watch.ts';
 import { createWhereabouts } from '../probes/whereabouts.ts';
 import { openCellDatabases, type CellDatabases } from './cell-databases.ts';
 import { cellAddresses } from './cells.ts';
 import { readDoors } from './doors.ts';
 import { databaseConnection, fetchIdKeys, openFloor, postTo, TOKEN_ISSUER, type Floor } from './floor.ts';
-import { EDGE_ROUTES } from './rooms.ts';
+import { EDGE_ROUTES, INNER_ROUTES } from './rooms.ts';
 import { ROOT } from './root.ts';
 import { serve } from './serve.ts';
 
@@ -286,19 +285,17 @@ function startStreams(base: Base) {
   return { routes: siemTryRoutes({ guard, clock, random }), stop: () => streamer.stop() };
 }
 
-function processesOf(base: Base): () => HouseProcesses {
+/** What the processes have said about where they listen, as it is now. */
+function declarationsOf(base: Base): HouseParts['declarations'] {
   const { member } = floor;
-  const socket = member.boot.database?.host;
   const alarmPort = Number(new URL(base.options.canaryWebhook).port);
-  const { port, tryoutPort } = readDoors(member.boot.options);
-  const inner = () => Object.values(member.peers().addresses);
+  const { port: edgePort, tryoutPort } = readDoors(member.boot.options);
   return () => ({
-    pids: [process.pid, ...inner().map(({ pid }) => pid)],
-    separation: base.options.separation,
-    databaseDirectory: socket?.startsWith('/') === true ? socket : undefined,
+    services: member.peers().addresses,
+    supervisorPid: process.ppid,
+    edgePort,
     tryoutPort,
     alarmPort,
-    knownPorts: [port, alarmPort, ...(tryoutPort === null ? [] : [tryoutPort]), ...inner().map((one) => one.port)],
   });
 }
 
@@ -344,6 +341,8 @@ async function openGround(base: Base) {
     identity: floor.identity,
     portOf: (name: ServiceName) => member.peers().addresses[name]?.port,
     token,
+    faultyCertificate: async (csrPem, fault) =>
+      (await client.call(drillIssuer.certificate, { requestId: randomUUID(), body: { csrPem, fault } })).body,
     issuer: TOKEN_ISSUER,
     tokenKeyId: () => (member.peers().facts['tokenKeys'] as unknown as { kid: string }[])[0]!.kid,
     folder: member.boot.stateDirectory,
@@ -437,7 +436,7 @@ function makePublisher(base: Base, origin: string): Publisher {
 
 /** Plants the canaries, publishes a first revision and sets probes, attempts and publisher going. */
 async function begin(base: Base): Promise<Begun> {
-  const { clock, random, client } = floor;
+  const { clock, random, client, member } = floor;
   const { watch, record, troubled, options } = base;
   const door = base.database.system;
   const ground = await openGround(base);
@@ -463,7 +462,10 @@ async function begin(base: Base): Promise<Begun> {
       service,
       watch,
       log: base.log,
-      processes: processesOf(base),
+      separation: options.separation,
+      inventory: () => member.inventory(),
+      declarations: declarationsOf(base),
+      innerRoutes: INNER_ROUTES,
       observations: (probeId) => observationsOf(door, probeId),
       attempt: fresh.next,
       recentAttempts: loop.recent,

@@ -17,11 +17,13 @@ export const identityAccessClaims: readonly Claim[] = [
       { file: 'app/platform/http/peer-gate.ts', export: 'requirePeer', necessary: true },
       { file: 'app/platform/http/token-gate.ts', export: 'requireToken', necessary: true },
       { file: 'app/platform/http/token-gate.ts', export: 'tokenClassOf', necessary: true },
+      { file: 'app/platform/http/peer-gate.ts', export: 'isProcess', necessary: true },
+      { file: 'app/platform/http/service.ts', export: 'startService', necessary: true },
       { file: 'packages/workload/src/tls.ts', export: 'serverTls', necessary: true },
     ],
     probe: 'access.zero-trust',
     wouldTurnRed:
-      'An inner service answers a caller with no certificate, a stranger’s certificate, or a missing, expired, altered or misaddressed token, or one that was made for less.',
+      'A process of the house listens at a socket that nobody has declared; or an inner service answers a caller with no certificate, an expired one, a stranger’s, or one in a wrong name, or with a missing, expired, altered or misaddressed token, or one that was made for less; or the edge answers anything beyond its public routes without a session.',
   },
   {
     ...shared,

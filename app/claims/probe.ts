@@ -124,6 +124,43 @@ export interface OpenSockets {
   readonly leftOut: number;
 }
 
+/** What somebody who may has declared a socket to be: the process itself, or the supervisor of what it started. */
+export type ListenerUse =
+  | 'service'
+  | 'edge'
+  | 'try-out'
+  | 'alarm'
+  | 'database'
+  | 'control' /** A stand-in of the prober's own. */
+  | 'played';
+
+/** A socket of any kind at which a process of the house awaits strangers, by looking at the machine. */
+export interface HouseListener {
+  readonly kind: 'tcp' | 'udp' | 'unix';
+  /** Address, or the path of a Unix socket. */
+  readonly host: string;
+  /** 0 for a Unix socket. */
+  readonly port: number;
+  /** The kernel's number of it: the same socket keeps it as long as it is open. */
+  readonly id: string;
+  readonly loopbackOnly: boolean;
+  /** Undefined: nobody has declared it. */
+  readonly use?: ListenerUse;
+  /** With `service`: whose. */
+  readonly service?: ServiceName;
+}
+
+export interface HouseListeners {
+  readonly listeners: readonly HouseListener[];
+  /** Processes that were looked into. */
+  readonly processes: number;
+  /** Of these, those whose descriptors the kernel did not show: their Unix sockets are not known. */
+  readonly unread: number;
+}
+
+/** How a database took somebody who named a role and had nothing to show for it. */
+export type DatabaseReply = 'let-in' | 'asked' | 'refused' | 'unreachable';
+
 /** A tenant that holds nothing of value and exists to be attacked. */
 export interface CanaryTenant {
   readonly slug: string;
@@ -260,11 +297,21 @@ export type TokenFault =
 export interface ServiceRequest {
   readonly method: string;
   readonly path: string;
-  /** `stranger`: a well-formed certificate for the gateway's name from another authority. */
-  readonly credential: 'own' | 'none' | 'stranger';
+  /**
+   * `stranger`: a well-formed certificate for the gateway's name from another authority. `expired`: this process's, by
+   * the house's authority, an hour past its end. `nobody`: by the same authority, for a name that no process has.
+   */
+  readonly credential: 'own' | 'none' | 'stranger' | 'expired' | 'nobody';
   /** `valid` is for a canary; the others are ways in which a token can be wrong. */
   readonly token?: TokenFault;
   readonly body?: Json;
+}
+
+export interface InnerRoute {
+  readonly service: ServiceName;
+  readonly method: string;
+  readonly path: string;
+  readonly callers: readonly ServiceName[];
 }
 
 /**
@@ -291,6 +338,14 @@ export interface ProbeHouse {
   plaintext(target: { readonly host: string; readonly port: number }): Promise<string>;
   /** Sockets that the house's own processes have open now. */
   sockets(): Promise<OpenSockets>;
+  /** Everything at which the house's processes await strangers now. */
+  listeners(): Promise<HouseListeners>;
+  /** Names a role to a database at its Unix socket, with nothing to show but who this process is. */
+  knockAtDatabase(path: string, role: string): Promise<DatabaseReply>;
+  /** Whether this process may so much as connect to a Unix socket. */
+  canConnect(path: string): Promise<boolean>;
+  /** Routes between the processes: who serves each, and who may call. */
+  readonly innerRoutes: readonly InnerRoute[];
 
   /** Routes of the edge with what they say about themselves: which are public, which take ids. */
   readonly routes: readonly { readonly method: string; readonly path: string; readonly isPublic: boolean }[];

@@ -8,6 +8,7 @@ import type {
   CanarySession,
   CanaryTenant,
   DrillOutcome,
+  InnerRoute,
   PasskeyPerson,
   ProbeHouse,
   Whereabouts,
@@ -18,11 +19,14 @@ import { canaryRoutes } from '../domains/identity/contract.ts';
 import { createSoftwareAuthenticator, type SoftwareAuthenticator } from './software-authenticator.ts';
 import { WALL_ATTEMPTS_PER_SESSION_MAX } from '../platform/audit/index.ts';
 import type { InternalClient } from '../platform/http/client.ts';
+import type { HouseInventory } from '../platform/supervisor/messages.ts';
 import { createDialControl, dial, plaintext } from './dial.ts';
 import type { EdgeClient } from './edge-client.ts';
 import type { LogReader } from './log-key.ts';
+import type { rehearsals } from './rehearse.ts';
 import type { KnockAtService } from './service-door.ts';
-import { houseSockets, type HouseProcesses } from './sockets.ts';
+import { canConnect, knockAtDatabase } from './unix-doors.ts';
+import { houseListeners, houseSockets, type Declarations } from './sockets.ts';
 import type { Watch } from './watch.ts';
 
 /** A canary session is opened anew well before it ends (an hour) or idles out (half of one). */
@@ -42,12 +46,16 @@ export interface HouseParts {
   readonly service: KnockAtService;
   readonly watch: Watch;
   readonly log: LogReader;
-  readonly processes: () => HouseProcesses;
+  /** `users`: a uid belongs to one process of the house and to nobody else. */
+  readonly separation: 'users' | 'passwords';
+  readonly inventory: () => Promise<HouseInventory>;
+  readonly declarations: () => Omit<Declarations, 'playedPorts'>;
+  readonly innerRoutes: readonly InnerRoute[];
   readonly observations: (probeId: string) => Promise<readonly Observation[]>;
   readonly attempt: ProbeHouse['attempt'];
   readonly recentAttempts: ProbeHouse['recentAttempts'];
   readonly pageKey: string;
-  readonly rehearse: ProbeHouse['rehearse'];
+  readonly rehearse: ReturnType<typeof rehearsals>;
   readonly whereabouts: (tenantId: Uuid) => Promise<Whereabouts>;
 }
 
@@ -155,6 +163,26 @@ function canaryOf(canaries: Canaries, name: AnyCanaryName): CanaryTenant {
   return found;
 }
 
+/** What the house listens at, and knocking there. `controls`: listeners of the prober's own. */
+function doorsOf(parts: HouseParts, controls: ReadonlySet<number>) {
+  const declarations = (): Declarations => ({
+    ...parts.declarations(),
+    playedPorts: new Set([...controls, ...parts.rehearse.ports()]),
+  });
+  const listeners: ProbeHouse['listeners'] = async () => {
+    const inventory = await parts.inventory();
+    const { processes, unread } = inventory;
+    return { listeners: houseListeners(inventory, declarations()), processes, unread };
+  };
+  return {
+    sockets: async () => houseSockets(await parts.inventory(), declarations()),
+    listeners,
+    knockAtDatabase,
+    canConnect,
+    innerRoutes: parts.innerRoutes,
+  };
+}
+
 /** Everything that the probes may touch, against the running house. */
 export function createProbeHouse(
   parts: HouseParts,
@@ -186,17 +214,14 @@ export function createProbeHouse(
   return {
     clock,
     random,
-    separation: parts.processes().separation,
+    separation: parts.separation,
     origin: edge.origin,
     fetch: edge.fetch,
     dial,
     dialControl: control.dial,
     outwards: control.outwards,
     plaintext,
-    sockets: () => {
-      const open = houseSockets(parts.processes());
-      return Promise.resolve({ ...open, sockets: open.sockets.filter(({ port }) => !control.ports.has(port)) });
-    },
+    ...doorsOf(parts, control.ports),
     routes: parts.routes.map((route) => ({
       method: route.method,
       path: route.path,

@@ -12,23 +12,27 @@ export function rehearsals(deps: {
   readonly random: Random;
   readonly start: typeof startRehearsal;
   readonly tell: (standIns: { readonly origins: readonly string[]; readonly ca: string }) => Promise<void>;
-}): ProbeHouse['rehearse'] {
+}): ProbeHouse['rehearse'] & { /** Where stand-ins listen now. */ ports(): readonly number[] } {
   const { folder, clock, random, start, tell } = deps;
   let last: Promise<unknown> = Promise.resolve();
-  return (work) => {
+  let ports: readonly number[] = [];
+  const rehearse: ProbeHouse['rehearse'] = (work) => {
     const before = last;
     const run = async () => {
       await before;
       const rehearsal = await start({ folder, mode: 'try-out', clock, random });
+      ports = rehearsal.standIns.origins.map((origin) => Number(new URL(origin).port));
       try {
         await tell(rehearsal.standIns);
         return await work(rehearsal);
       } finally {
         await rehearsal.close();
+        ports = [];
       }
     };
     const result = run();
     last = result.catch(() => undefined);
     return result;
   };
+  return Object.assign(rehearse, { ports: () => ports });
 }

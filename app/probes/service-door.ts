@@ -17,6 +17,8 @@ const KNOCK_MS_MAX = 10_000;
 const BODY_BYTES_MAX = 64 * 1024;
 /** Codes that mean that nobody was there; everything else ended a connection that had begun. */
 const UNREACHABLE: ReadonlySet<string> = new Set(['ECONNREFUSED', 'ETIMEDOUT', 'EHOSTUNREACH']);
+/** Half of what such a certificate lives: refused for its name, and never for its age. */
+const FAULTY_MS_MAX = 30_000;
 /** Past a token's life of 30 seconds. */
 const EXPIRED_AGE_SECONDS = 90;
 
@@ -33,6 +35,11 @@ export interface ServiceDoorDeps {
     /** Whose: the first canary's, unless told. */
     tenant?: 'b';
   }) => Promise<string>;
+  /** A certificate with this fault, by the issuer's drill door. */
+  readonly faultyCertificate: (
+    csrPem: string,
+    fault: 'expired' | 'nobody',
+  ) => Promise<{ certificatePem: string; bundlePem: string }>;
   /** Issuer of tokens and the id of its current key, for a forgery that names both. */
   readonly issuer: string;
   readonly tokenKeyId: () => string;
@@ -42,25 +49,49 @@ export interface ServiceDoorDeps {
 
 export type KnockAtService = (destination: ServiceName, request: ServiceRequest) => Promise<ServiceReply>;
 
+/** A key of this process's own with a certificate by `obtain`. */
+async function materialFor(
+  deps: ServiceDoorDeps,
+  service: string,
+  obtain: (csrPem: string) => Promise<{ certificatePem: string; bundlePem: string }>,
+): Promise<TlsMaterial> {
+  const { trustDomain } = deps.identity.current();
+  const identity = await startIdentity({ service, trustDomain, clock: deps.clock, obtain, onFailure: () => {} });
+  const material = identity.current();
+  identity.close();
+  return material;
+}
+
 /** A certificate that is right in every way but its authority: it claims to be the gateway. */
 async function strangerMaterial(deps: ServiceDoorDeps): Promise<TlsMaterial> {
   const folder = mkdtempSync(join(deps.folder, 'stranger-'));
   try {
     const { trustDomain } = deps.identity.current();
     const authority = await openAuthority({ folder, trustDomain, clock: deps.clock });
-    const stranger = await startIdentity({
-      service: 'gateway',
-      trustDomain,
-      clock: deps.clock,
-      obtain: (csrPem) => authority.sign({ csrPem, service: 'gateway' }),
-      onFailure: () => {},
-    });
-    const material = stranger.current();
-    stranger.close();
-    return material;
+    return await materialFor(deps, 'gateway', (csrPem) => authority.sign({ csrPem, service: 'gateway' }));
   } finally {
     rmSync(folder, { recursive: true });
   }
+}
+
+/** What is presented beside the own certificate; one that lives for a minute only is made anew when that is over. */
+function otherMaterials(deps: ServiceDoorDeps) {
+  let stranger: Promise<TlsMaterial> | undefined;
+  const faulty = new Map<'expired' | 'nobody', { until_ms: number; material: Promise<TlsMaterial> }>();
+  const faultyMaterial = (fault: 'expired' | 'nobody'): Promise<TlsMaterial> => {
+    const known = faulty.get(fault);
+    if (known !== undefined && known.until_ms > deps.clock.nowMs()) return known.material;
+    const service = fault === 'expired' ? deps.identity.current().service : fault;
+    const material = materialFor(deps, service, (csrPem) => deps.faultyCertificate(csrPem, fault));
+    faulty.set(fault, { until_ms: deps.clock.nowMs() + FAULTY_MS_MAX, material });
+    material.catch(() => faulty.delete(fault));
+    return material;
+  };
+  return (credential: 'stranger' | 'expired' | 'nobody'): Promise<TlsMaterial> => {
+    if (credential !== 'stranger') return faultyMaterial(credential);
+    stranger ??= strangerMaterial(deps);
+    return stranger;
+  };
 }
 
 /** Changes one character of the signature to another of the same alphabet. */
@@ -114,13 +145,12 @@ function codeOf(text: string): string | undefined {
 
 /** One request over a connection of its own, by whatever certificate; never throws for what the other side does. */
 export function createServiceDoor(deps: ServiceDoorDeps): KnockAtService {
-  let stranger: Promise<TlsMaterial> | undefined;
+  const materialOf = otherMaterials(deps);
   const tlsOf = async (destination: ServiceName, credential: ServiceRequest['credential']) => {
     const own = clientTls(deps.identity.current(), destination);
     if (credential === 'own') return own;
     if (credential === 'none') return { ...own, key: undefined, cert: undefined };
-    stranger ??= strangerMaterial(deps);
-    const { keyPem, certificatePem } = await stranger;
+    const { keyPem, certificatePem } = await materialOf(credential);
     return { ...own, key: keyPem, cert: certificatePem };
   };
   return async (destination, request) => {

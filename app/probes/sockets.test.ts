@@ -1,37 +1,68 @@
-import { createServer, type AddressInfo } from 'node:net';
 import { describe, expect, it } from 'vitest';
-import { houseSockets, parseSocketTable } from './sockets.ts';
+import type { FoundSocket } from '../platform/supervisor/inventory.ts';
+import type { HouseInventory } from '../platform/supervisor/messages.ts';
+import { houseListeners, houseSockets, type Declarations } from './sockets.ts';
 
-const HEADER = '  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n';
-const TABLE = `${HEADER}   0: 0100007F:20FB 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1003        0 4711 1 0 100 0 0 10 0
-   1: 00000000:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4712 1 0 100 0 0 10 0
-   2: 0100007F:20FB 0100007F:C350 01 00000000:00000000 00:00000000 00000000  1003        0 4713 1 0 100 0 0 10 0
-`;
-const TABLE6 = `${HEADER}   0: 00000000000000000000000001000000:20FB 00000000000000000000000000000000:0000 0A 0:0 00:0 0  1003 0 99 1
-`;
+const TOLD: Declarations = {
+  services: { gateway: { port: 1001, pid: 10 }, keys: { port: 1002, pid: 11 } },
+  supervisorPid: 1,
+  edgePort: 8443,
+  tryoutPort: 8080,
+  alarmPort: 9000,
+  playedPorts: new Set([7000]),
+};
+const DATABASE = '/srv/house/postgres/socket/.s.PGSQL.5432';
 
-describe('sockets as the kernel tells them', () => {
-  it('are the listening ones, with address, port, owner and inode', () => {
-    expect(parseSocketTable(TABLE)).toEqual([
-      { host: '127.0.0.1', port: 8443, uid: 1003, inode: '4711' },
-      { host: '0.0.0.0', port: 8080, uid: 0, inode: '4712' },
-    ]);
-    expect(parseSocketTable(TABLE6)).toEqual([{ host: '0:0:0:0:0:0:0:1', port: 8443, uid: 1003, inode: '99' }]);
+let inode = 0;
+function tcp(port: number, pids: readonly number[], host = '127.0.0.1'): FoundSocket {
+  return { kind: 'tcp', host, port, inode: String((inode += 1)), uid: 0, pids };
+}
+
+function inventory(...sockets: FoundSocket[]): HouseInventory {
+  return { sockets, processes: 9, unread: 0, leftOut: [], known: [{ path: DATABASE, use: 'database' }] };
+}
+
+function usesOf(...sockets: FoundSocket[]): (string | undefined)[] {
+  return houseListeners(inventory(...sockets), TOLD).map(({ use, service }) => service ?? use);
+}
+
+describe('what the house listens at', () => {
+  it('is what its processes have said, each about itself', () => {
+    const played = tcp(7000, [process.pid]);
+    const sockets = [tcp(1002, [11]), tcp(8443, [10], '0.0.0.0'), tcp(8080, [10]), tcp(9000, [1]), played];
+    expect(usesOf(...sockets)).toEqual(['keys', 'edge', 'try-out', 'alarm', 'played']);
+    const database: FoundSocket = { kind: 'unix', host: DATABASE, port: 0, inode: 'u', pids: [77] };
+    expect(usesOf(database)).toEqual(['database']);
   });
 
-  it('are found by the descriptors of the house’s processes where they share a user', async () => {
-    const server = createServer();
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    const { port } = server.address() as AddressInfo;
-    const house = {
-      pids: [process.pid],
-      separation: 'passwords',
-      databaseDirectory: undefined,
-      tryoutPort: port,
-    } as const;
-    const { sockets, leftOut } = houseSockets({ ...house, alarmPort: 1, knownPorts: [] });
-    expect(sockets).toContainEqual({ host: '127.0.0.1', port, loopbackOnly: true, exception: 'try-out' });
+  it('is undeclared where nobody said so, whoever holds it', () => {
+    const udp: FoundSocket = { kind: 'udp', host: '0.0.0.0', port: 53, inode: 'd', pids: [10] };
+    const hidden: FoundSocket = { kind: 'unix', host: '@hidden', port: 0, inode: 'h', pids: [10] };
+    const namesake: FoundSocket = { kind: 'unix', host: `${DATABASE}x`, port: 0, inode: 'n', pids: [77] };
+    expect(usesOf(tcp(4444, [11]), udp, hidden, namesake)).toEqual([undefined, undefined, undefined, undefined]);
+  });
+
+  it('is undeclared where another process holds what one has declared, alone or beside it', () => {
+    expect(usesOf(tcp(1002, [12]), tcp(8443, [11]), tcp(1001, [10, 99]), tcp(7000, [11]))).toEqual([
+      undefined,
+      undefined,
+      undefined,
+      undefined,
+    ]);
+  });
+
+  it('is dialled with old versions wherever it is TCP, but not what is played here for a moment', () => {
+    const { sockets, leftOut } = houseSockets(inventory(tcp(1002, [11]), tcp(8080, [10]), tcp(7000, [process.pid])), {
+      ...TOLD,
+    });
+    expect(sockets).toEqual([
+      { host: '127.0.0.1', port: 1002, loopbackOnly: true },
+      { host: '127.0.0.1', port: 8080, loopbackOnly: true, exception: 'try-out' },
+    ]);
     expect(leftOut).toBe(0);
-    await new Promise((resolve) => server.close(resolve));
+  });
+
+  it('is never nothing', () => {
+    expect(() => houseSockets(inventory(), TOLD)).toThrow('no listening socket');
   });
 });

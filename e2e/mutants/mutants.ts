@@ -223,6 +223,22 @@ const DOORS: readonly Mutant[] = [
     processes: ['workspace'],
   },
   {
+    ...at('app/platform/http/peer-gate.ts', 'isProcess'),
+    left: 'whoever the authority has signed for may ask how the process is',
+    nothing: '(peer) => peer !== undefined',
+    processes: ['keys'],
+  },
+  {
+    ...at('app/platform/http/service.ts', 'startService'),
+    left: 'the process listens at one more socket, and tells nobody',
+    nothing: `((start) => async (options) => {
+      const server = process.getBuiltinModule('node:net').createServer((socket) => socket.end());
+      await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+      return start(options);
+    })(startService)`,
+    processes: ['signer'],
+  },
+  {
     ...at('app/platform/http/token-gate.ts', 'requireToken'),
     left: 'a token is read and believed',
     nothing: `(verifier, needed, { compact }) => {

@@ -1,27 +1,28 @@
-import type { ServiceName } from '@auditrax/base';
+import { AppError, type ServiceName } from '@auditrax/base';
 import {
   PROBE_SECONDS_MINUTES,
+  type HouseListener,
+  type HouseListeners,
   type Probe,
   type ProbeHouse,
   type ServiceReply,
+  type ServiceRequest,
   type TokenFault,
 } from '../../claims/probe.ts';
 import { checks, verdict, type Checks } from '../../claims/verdict.ts';
+import { LOGIN_ROLES } from '../../platform/db/roles.ts';
+import { COUNTED_PATH } from '../../platform/http/attempt-counter.ts';
 
-const INNER: readonly ServiceName[] = ['gateway', 'issuer', 'workspace', 'keys', 'ledger', 'signer', 'sentinel'];
+/**
+ * What nobody has declared is looked for this often, this far apart: a process that is just coming up, or a stand-in that
+ * is just being played, has declared itself by the last look.
+ */
+const LOOKS = 3;
+const BETWEEN_LOOKS_MS = 400;
+/** Seven processes, each with its own: with fewer, somebody's has not been looked at. */
+const SERVICES_MIN = 7;
 
-/** Routes that a process other than the sentinel may call, one a service. */
-const OTHERS_ROUTES: readonly {
-  readonly service: ServiceName;
-  readonly method: string;
-  readonly path: string;
-  readonly body?: object;
-}[] = [
-  { service: 'issuer', method: 'POST', path: '/internal/identity/token', body: {} },
-  { service: 'workspace', method: 'GET', path: '/api/engagements' },
-  { service: 'keys', method: 'POST', path: '/internal/keys/unwrap', body: {} },
-  { service: 'signer', method: 'POST', path: '/internal/signer/checkpoint', body: {} },
-];
+const HEALTH = ['/healthz', '/readyz'] as const;
 
 const WRONG_TOKENS: readonly TokenFault[] = [
   'none',
@@ -32,100 +33,230 @@ const WRONG_TOKENS: readonly TokenFault[] = [
   'tampered',
 ];
 
-/** Never to be reached from outside. */
-const INNER_PATHS = ['/internal/keys/describe', '/internal/drills/knock', '/internal/published'];
+/** In words, as the page tells it. */
+const CERTIFICATES = {
+  none: 'no certificate',
+  stranger: 'a certificate of another authority',
+  expired: 'an expired certificate',
+  nobody: 'a certificate in a name that no process has',
+} as const;
+
+/** Of the database: its superusers' customary names, and everybody's role but the sentinel's. */
+const OTHERS_ROLES = ['postgres', 'ax_super', ...LOGIN_ROLES.filter((role) => role !== 'ax_sentinel')];
+const OWN_ROLE = 'ax_sentinel';
+
+/** No route of any contract: what a scanner tries, and what the processes have for each other. */
+const UNROUTED = [
+  '/internal',
+  COUNTED_PATH,
+  '/metrics',
+  '/debug/pprof',
+  '/.env',
+  '/api',
+  '/api/none',
+  '/api/../internal',
+];
 
 function told(reply: ServiceReply): string {
   return reply.kind === 'answered' ? `answered ${reply.status} ${reply.code ?? ''}`.trim() : reply.kind;
 }
 
-async function tryCertificates(house: ProbeHouse, service: ServiceName, done: Checks): Promise<void> {
-  const own = await house.service(service, { method: 'GET', path: '/healthz', credential: 'own' });
-  done.expect(own.status === 200, `${service} did not answer a process of the house (${told(own)}).`);
-  for (const credential of ['none', 'stranger'] as const) {
-    const reply = await house.service(service, { method: 'GET', path: '/healthz', credential });
-    const who = credential === 'none' ? 'no certificate' : 'a stranger’s certificate';
-    done.expect(reply.kind === 'refused', `${service} ${told(reply)} to a caller with ${who}.`);
-  }
+function isPeerRefusal(reply: ServiceReply): boolean {
+  return reply.kind === 'refused' || (reply.status === 403 && reply.code === 'peer_refused');
 }
 
-async function tryPeer(house: ProbeHouse, route: (typeof OTHERS_ROUTES)[number], done: Checks): Promise<void> {
-  const { service, method, path, body } = route;
-  const request = { method, path, credential: 'own', ...(body === undefined ? {} : { body: {} }) } as const;
-  const reply = await house.service(service, request);
-  const refused = reply.status === 403 && reply.code === 'peer_refused';
-  done.expect(refused, `${service} let a process call a route of another one (${told(reply)}).`);
+interface Survey extends HouseListeners {
+  /** There at every look. */
+  readonly undeclared: readonly HouseListener[];
+  readonly services: readonly ServiceName[];
+}
+
+async function survey(house: ProbeHouse): Promise<Survey> {
+  let seen = await house.listeners();
+  let undeclared = seen.listeners.filter(({ use }) => use === undefined);
+  for (let look = 1; look < LOOKS && undeclared.length > 0; look += 1) {
+    await new Promise((resolve) => setTimeout(resolve, BETWEEN_LOOKS_MS));
+    seen = await house.listeners();
+    const still = new Set(seen.listeners.filter(({ use }) => use === undefined).map(({ id }) => id));
+    undeclared = undeclared.filter(({ id }) => still.has(id));
+  }
+  const services = [...new Set(seen.listeners.flatMap(({ service }) => service ?? []))];
+  return { ...seen, undeclared, services };
+}
+
+function nameOf({ kind, port, host }: HouseListener): string {
+  if (kind !== 'unix') return `${kind.toUpperCase()} port ${port}`;
+  return host.startsWith('@') ? 'a Unix socket without a path' : 'a Unix socket';
+}
+
+/** Throws where somebody who is right gets no answer: refusals would then say nothing. */
+function insist(reply: ServiceReply, who: string): void {
+  if (reply.status !== 200) throw new AppError('proper_caller_unanswered', `${who}: ${told(reply)}`);
 }
 
 type TokenService = 'workspace' | 'issuer';
+const TOKEN_SERVICES: readonly TokenService[] = ['workspace', 'issuer'];
+
+function knockOf(house: ProbeHouse, service: TokenService): ServiceRequest {
+  const knock = '/internal/drills/knock';
+  const path = service === 'issuer' ? knock : `${knock}/${house.canaries.a.ids['eng']}`;
+  return { method: 'GET', path, credential: 'own' };
+}
 
 /** A route that asks for more than reading, and does nothing: a right token of the lower class is wrong there. */
-async function tryClass(house: ProbeHouse, service: TokenService, done: Checks): Promise<void> {
-  const request = { method: 'POST', path: '/internal/drills/knock-to-write', credential: 'own' } as const;
-  const right = await house.service(service, { ...request, token: 'valid' });
-  done.expect(right.status === 200, `${service} did not take a right token for writing (${told(right)}).`);
-  const tryOne = async (token: TokenFault): Promise<void> => {
-    const reply = await house.service(service, { ...request, token });
-    done.expect(
-      reply.status === 401,
-      `${service} ${told(reply)} on a route for writing with a token that is ${token}.`,
-    );
+const WRITING: ServiceRequest = { method: 'POST', path: '/internal/drills/knock-to-write', credential: 'own' };
+
+/** Everybody who is right is let in, at every door that is tried afterwards. */
+async function tryProper(house: ProbeHouse, services: readonly ServiceName[]): Promise<void> {
+  const asProcess = services.map(async (service) => {
+    insist(await house.service(service, { method: 'GET', path: '/healthz', credential: 'own' }), service);
+  });
+  const withToken = TOKEN_SERVICES.flatMap((service) =>
+    [knockOf(house, service), WRITING].map(async (request) => {
+      insist(await house.service(service, { ...request, token: 'valid' }), `${service} with a token`);
+    }),
+  );
+  const atEdge = async (): Promise<void> => {
+    const { cookie } = await house.session('a', 'lead');
+    const { status } = await house.fetch('/api/engagements', { cookie });
+    insist({ kind: 'answered', status }, 'the edge with a session');
   };
-  await Promise.all((['none', 'lower-class'] as const).map(tryOne));
+  await Promise.all([...asProcess, ...withToken, atEdge()]);
+}
+
+/** Each wrong certificate at what any process may ask, and at what one of them alone may. */
+async function tryCertificates(house: ProbeHouse, service: ServiceName, done: Checks): Promise<void> {
+  const [route] = house.innerRoutes.filter((one) => one.service === service);
+  const doors = [...HEALTH, COUNTED_PATH].map((path) => ({ method: 'GET', path }));
+  if (route !== undefined) doors.push({ method: route.method, path: plain(route.path) });
+  for (const [credential, who] of Object.entries(CERTIFICATES)) {
+    for (const door of doors) {
+      const reply = await house.service(service, { ...door, credential: credential as keyof typeof CERTIFICATES });
+      // A right authority ends no handshake; then the answer must be that nobody of that name may ask.
+      const isRefused = credential === 'nobody' ? isPeerRefusal(reply) : reply.kind === 'refused';
+      done.expect(isRefused, `${service} ${told(reply)} to a caller with ${who}.`);
+    }
+  }
+}
+
+function plain(path: string): string {
+  return path.replaceAll(/:[A-Za-z]+/g, 'none');
+}
+
+/** What this process may not call, with its own right certificate: another process's name is the wrong one there. */
+async function tryPeer(house: ProbeHouse, service: ServiceName, done: Checks): Promise<number> {
+  const closed = house.innerRoutes.filter((one) => one.service === service && !one.callers.includes('sentinel'));
+  const fromEdge = service === 'workspace' ? [{ method: 'GET', path: '/api/engagements' }] : [];
+  for (const { method, path } of [...closed, ...fromEdge]) {
+    const reply = await house.service(service, { method, path: plain(path), credential: 'own' });
+    done.expect(isPeerRefusal(reply), `${service} let a process call a route of another one (${told(reply)}).`);
+  }
+  return closed.length;
 }
 
 async function tryTokens(house: ProbeHouse, service: TokenService, done: Checks): Promise<void> {
-  const knock = '/internal/drills/knock';
-  const path = service === 'issuer' ? knock : `${knock}/${house.canaries.a.ids['eng']}`;
-  const right = await house.service(service, { method: 'GET', path, credential: 'own', token: 'valid' });
-  done.expect(right.status === 200, `${service} did not take a right token (${told(right)}).`);
+  const knock = knockOf(house, service);
   const tryOne = async (token: TokenFault): Promise<void> => {
-    const reply = await house.service(service, { method: 'GET', path, credential: 'own', token });
+    const reply = await house.service(service, { ...knock, token });
     done.expect(reply.status === 401, `${service} ${told(reply)} with a token that is ${token}.`);
   };
-  await Promise.all(WRONG_TOKENS.map(tryOne));
+  const tryScope = async (token: TokenFault): Promise<void> => {
+    const reply = await house.service(service, { ...WRITING, token });
+    const where = 'on a route for writing with a token that is';
+    done.expect(reply.status === 401, `${service} ${told(reply)} ${where} ${token}.`);
+  };
+  await Promise.all([...WRONG_TOKENS.map(tryOne), ...(['none', 'lower-class'] as const).map(tryScope)]);
   if (service === 'issuer') return; // its knock names no row, and to its own tenant a token of the other canary is right
-  const other = await house.service(service, { method: 'GET', path, credential: 'own', token: 'other-tenant' });
+  const other = await house.service(service, { ...knock, token: 'other-tenant' });
   const hidden = other.status === 404 && other.code === 'not_found';
   done.expect(hidden, `${service} ${told(other)} to another tenant’s token for this tenant’s row.`);
+}
+
+/** By the kernel or by a password the server knows who calls; a name alone opens nothing. */
+async function tryDatabase(house: ProbeHouse, { host }: HouseListener, done: Checks): Promise<void> {
+  const own = await house.knockAtDatabase(host, OWN_ROLE);
+  const isSeen = house.separation === 'users' ? own === 'let-in' : own === 'asked';
+  if (!isSeen && own !== 'refused') throw new AppError('proper_caller_unanswered', `a database: ${own}`);
+  for (const role of OTHERS_ROLES) {
+    const reply = await house.knockAtDatabase(host, role);
+    const isRefused = reply === 'refused' || (reply === 'asked' && house.separation === 'passwords');
+    done.expect(isRefused, `A database took the prober for ${role} (${reply}).`);
+  }
+}
+
+/** What is no process’s service: databases, the alarm, the operator’s door. */
+async function tryOthers(house: ProbeHouse, listener: HouseListener, done: Checks): Promise<void> {
+  const { use, host, port } = listener;
+  if (use === 'database') return tryDatabase(house, listener, done);
+  if (use === 'alarm') {
+    const heard = await house.plaintext({ host, port });
+    done.expect(heard.startsWith('HTTP/1.1 401'), 'The alarm took a message that nobody had signed.');
+  }
+  // Where all share a user, the door is open to all of them, which the page says.
+  if (use === 'control' && house.separation === 'users')
+    done.expect(!(await house.canConnect(host)), 'The operator’s door opened to a process of the house.');
 }
 
 async function tryEdge(house: ProbeHouse, done: Checks): Promise<number> {
   const closed = house.routes.filter((route) => !route.isPublic);
   const tryRoute = async ({ method, path }: { method: string; path: string }): Promise<void> => {
-    const reply = await house.fetch(path.replaceAll(/:[A-Za-z]+/g, 'none'), { method });
-    done.expect(reply.status === 401 || reply.status === 404, `${method} ${path} answered ${reply.status} to nobody.`);
+    const { status } = await house.fetch(plain(path), { method });
+    done.expect(status === 401 || status === 404, `${method} ${path} answered ${status} to nobody.`);
   };
-  const tryInner = async (path: string): Promise<void> => {
-    done.expect((await house.fetch(path)).status === 404, `${path} is reachable from outside.`);
+  const tryInner = async ({ method, path }: { method: string; path: string }): Promise<void> => {
+    const { status } = await house.fetch(plain(path), { method });
+    done.expect(status === 401 || status === 404, `${path} is reachable from outside (${status}).`);
   };
-  await Promise.all([...closed.map(tryRoute), ...INNER_PATHS.map(tryInner)]);
-  return closed.length;
+  const unrouted = UNROUTED.map((path) => ({ method: 'GET', path }));
+  await Promise.all([...closed.map(tryRoute), ...[...house.innerRoutes, ...unrouted].map(tryInner)]);
+  return closed.length + house.innerRoutes.length + unrouted.length;
 }
 
-/** Knocks at every service with what should not be let in, and once with what should. */
+function notes(house: ProbeHouse, { unread }: Survey): string {
+  const separation =
+    house.separation === 'users'
+      ? ''
+      : ' The processes share one user of this machine here, so their separation from each other on disk is asserted.';
+  const unseen =
+    unread === 0
+      ? ''
+      : ` The kernel did not show the descriptors of ${unread} processes: what they listen at was told by its owner, and their Unix sockets are asserted.`;
+  return `${separation}${unseen}`;
+}
+
+/**
+ * Asks the kernel where every process of the house listens, knocks there with what should not be let in, and first with
+ * what should.
+ */
 export const zeroTrustProbe: Probe = {
   id: 'access.zero-trust',
   claims: ['access.zero-trust'],
   everySeconds: PROBE_SECONDS_MINUTES,
   async run(house) {
     const done = checks();
-    const [routes] = await Promise.all([
+    const found = await survey(house);
+    const { listeners, services, undeclared, processes } = found;
+    done.expect(services.length >= SERVICES_MIN, `Only ${services.length} processes were found to listen.`);
+    for (const one of undeclared) done.expect(false, `A process listens at ${nameOf(one)}, which nobody has declared.`);
+    await tryProper(house, services);
+    const [routes, ...closed] = await Promise.all([
       tryEdge(house, done),
-      ...INNER.map((service) => tryCertificates(house, service, done)),
-      ...OTHERS_ROUTES.map((route) => tryPeer(house, route, done)),
-      tryTokens(house, 'workspace', done),
-      tryTokens(house, 'issuer', done),
-      tryClass(house, 'workspace', done),
-      tryClass(house, 'issuer', done),
+      ...services.map((service) => tryPeer(house, service, done)),
+      ...services.map((service) => tryCertificates(house, service, done).then(() => 0)),
+      ...TOKEN_SERVICES.map((service) => tryTokens(house, service, done).then(() => 0)),
+      ...listeners.map((listener) => tryOthers(house, listener, done).then(() => 0)),
     ]);
-    const separation =
-      house.separation === 'users'
-        ? ''
-        : ' The processes share one user of this machine here, so their separation from each other on disk is asserted.';
+    const others = closed.reduce((sum, count) => sum + count, 0);
     return verdict(done, {
-      green: `${INNER.length} services refused callers without a certificate and with a stranger’s; routes of others were refused, and so were ${WRONG_TOKENS.length} kinds of wrong token, one made for reading where more was asked, and another tenant’s right one; ${routes} routes of the edge gave nothing without a session.${separation}`,
-      evidence: { services: [...INNER], tokens: [...WRONG_TOKENS, 'lower-class', 'other-tenant'], routes },
+      green: `${listeners.length} sockets are open in ${processes} processes of the house, each declared. ${services.length} services let a proper caller in and refused one with ${Object.values(CERTIFICATES).join(', ')}; ${others} routes of others were refused, and so were ${WRONG_TOKENS.length} kinds of wrong token, one made for reading where more was asked, and another tenant’s right one; the database took the prober for nobody else; ${routes} routes gave nothing at the edge without a session.${notes(house, found)}`,
+      evidence: {
+        sockets: listeners.length,
+        processes,
+        services: services.toSorted(),
+        certificates: Object.keys(CERTIFICATES),
+        tokens: [...WRONG_TOKENS, 'lower-class', 'other-tenant'],
+        routes,
+      },
     });
   },
 };
