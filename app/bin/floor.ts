@@ -1,5 +1,6 @@
 import { randomUUID, type KeyObject } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { AppError, systemClock, systemRandom, uuidV7, type Clock, type Random, type ServiceName } from '@auditrax/base';
 import { CONNECTION_FAILED_CHANNEL, openDatabase } from '@auditrax/tenancy';
@@ -8,6 +9,7 @@ import { idKeys, type IdKeys } from '@auditrax/tenancy/ids';
 import {
   createPools,
   createTokenVerifier,
+  openSvidFiles,
   preferHybridGroups,
   startIdentity,
   watchEgress,
@@ -23,6 +25,7 @@ import { createLog, type Log } from '../platform/http/request-log.ts';
 import { joinSupervisor, type Membership } from '../platform/supervisor/member.ts';
 import type { DatabaseAccess } from '../platform/supervisor/messages.ts';
 import { loadEarly } from './early.ts';
+import { readPeerSetting, trustPath } from './peer-setting.ts';
 import { verifiedTls } from './verified-tls.ts';
 
 export const TRUST_DOMAIN = 'auditrax';
@@ -50,11 +53,30 @@ function addressBook(member: Membership): (service: string) => { host: string; p
   };
 }
 
-/** Joins the supervisor, drops privileges, and obtains a workload certificate by `obtain` (default: the supervisor's relay). */
-export async function openFloor(
+type Obtain = (csrPem: string) => Promise<{ certificatePem: string; bundlePem: string }>;
+
+/** Of the house's own authority, or of SPIRE where the operator has it sign for the house. */
+function openIdentity(
   service: ServiceName,
-  obtain?: (member: Membership) => (csrPem: string) => Promise<{ certificatePem: string; bundlePem: string }>,
-): Promise<Floor> {
+  { member, log, obtain }: { readonly member: Membership; readonly log: Log; readonly obtain: Obtain | undefined },
+): Promise<WorkloadIdentity> {
+  const told = readPeerSetting(member.boot.options);
+  const common = {
+    service,
+    clock: systemClock,
+    onFailure: (error: unknown) => log.error('renewal-failed', { error }),
+  };
+  if (told.kind === 'spiffe')
+    return openSvidFiles({ ...common, folder: join(told.folder, service), trustDomain: trustPath(told.names) });
+  return startIdentity({
+    ...common,
+    trustDomain: TRUST_DOMAIN,
+    obtain: obtain ?? ((csrPem) => member.certify(csrPem)),
+  });
+}
+
+/** Joins the supervisor, drops privileges, and obtains a workload certificate by `obtain` (default: the supervisor's relay). */
+export async function openFloor(service: ServiceName, obtain?: (member: Membership) => Obtain): Promise<Floor> {
   preferHybridGroups();
   await loadEarly();
   const member = await joinSupervisor(service);
@@ -64,13 +86,7 @@ export async function openFloor(
     log.error('unhandled-rejection', { error });
     process.exit(1); // restarted by the supervisor: an unknown state must not go on serving
   });
-  const identity = await startIdentity({
-    service,
-    trustDomain: TRUST_DOMAIN,
-    clock: systemClock,
-    obtain: obtain?.(member) ?? ((csrPem) => member.certify(csrPem)),
-    onFailure: (error) => log.error('renewal-failed', { error }),
-  });
+  const identity = await openIdentity(service, { member, log, obtain: obtain?.(member) });
   const egress = watchEgress({
     onRefusal: () => log.warn('egress-refused', { reason: 'the peer speaks nothing as new as TLS 1.3' }),
     channels: [CONNECTION_FAILED_CHANNEL],

@@ -27,6 +27,7 @@ import { openSetup, type SetupDone } from './house-setup.ts';
 import { writeExpectedKeys } from './key-checks.ts';
 import { readKeyMeans, type KeyMeans } from './key-means.ts';
 import { buildNative } from './native-build.ts';
+import { refuseSharedDoors, sidecarSocket, type PeerSetting } from './peer-setting.ts';
 import { withPorts } from './ports.ts';
 import { openProcessLog } from './process-log.ts';
 import { ROOT } from './root.ts';
@@ -223,7 +224,8 @@ function processOptions(service: ServiceName, parts: Parts): Record<string, Json
       objectStores: parts.database.objectStores,
     },
   };
-  return { isNew: parts.isNew, ...own[service], ...parts.options.options?.[service] };
+  const peerIdentity = { ...settings.peerIdentity };
+  return { isNew: parts.isNew, peerIdentity, ...own[service], ...parts.options.options?.[service] };
 }
 
 function childSpec(service: ServiceName, parts: Parts): ChildSpec {
@@ -342,6 +344,7 @@ async function openHouse(given: HouseOptions, opened: Opened): Promise<House> {
     given.log(line);
   };
   const options = { ...given, log, settings: await withPorts(given.settings) };
+  refuseSharedDoors(options.settings);
   const users = process.getuid!() === 0 ? ensureServiceUsers([...SERVICES, 'postgres'], progress) : undefined;
   const building = buildBrowser(ROOT, progress);
   building.catch(() => {}); // awaited below; a failure must not outrun the database's start
@@ -428,8 +431,14 @@ async function inventoryOf(parts: {
         path: join(socketDirectory, `.s.PGSQL.${port}`),
         use: 'database' as const,
       })),
+      ...sidecarSockets(options.settings.peerIdentity).map((path) => ({ path, use: 'sidecar' as const })),
     ],
   };
+}
+
+function sidecarSockets(told: PeerSetting): string[] {
+  if (told.kind === 'own' || told.kind === 'spiffe') return [];
+  return SERVICES.map((service) => sidecarSocket(told.folder, service));
 }
 
 /** The operator's door to this house. */

@@ -47,7 +47,8 @@ import { createWhereabouts } from '../probes/whereabouts.ts';
 import { openCellDatabases, type CellDatabases } from './cell-databases.ts';
 import { cellAddresses } from './cells.ts';
 import { readDoors } from './doors.ts';
-import { databaseConnection, fetchIdKeys, openFloor, postTo, TOKEN_ISSUER, type Floor } from './floor.ts';
+import { databaseConnection, fetchIdKeys, openFloor, postTo, TOKEN_ISSUER, TRUST_DOMAIN, type Floor } from './floor.ts';
+import { meshNotes, readPeerSetting } from './peer-setting.ts';
 import { EDGE_ROUTES, INNER_ROUTES } from './rooms.ts';
 import { ROOT } from './root.ts';
 import { serve } from './serve.ts';
@@ -143,6 +144,7 @@ function notesOf(options: Options, tryoutPort: number | null): string[] {
       : [
           'A listener for trying out speaks plain HTTP on this machine’s loopback address; a production house has none.',
         ]),
+    ...meshNotes(readPeerSetting(floor.member.boot.options)),
     ...(options.separation === 'users'
       ? []
       : ['The processes share one user of this machine, so their separation from each other is asserted here.']),
@@ -344,6 +346,7 @@ async function openGround(base: Base) {
     faultyCertificate: async (csrPem, fault) =>
       (await client.call(drillIssuer.certificate, { requestId: randomUUID(), body: { csrPem, fault } })).body,
     issuer: TOKEN_ISSUER,
+    trustDomain: TRUST_DOMAIN,
     tokenKeyId: () => (member.peers().facts['tokenKeys'] as unknown as { kid: string }[])[0]!.kid,
     folder: member.boot.stateDirectory,
   });

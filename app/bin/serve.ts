@@ -5,10 +5,12 @@ import type { RoomRoutes } from '../platform/http/handler.ts';
 import type { RoutePolicy } from '../platform/http/policy-gate.ts';
 import type { ProblemTable } from '../platform/http/problems.ts';
 import type { Finding } from '../platform/http/readiness.ts';
-import { startService, type RunningService } from '../platform/http/service.ts';
+import { startService, type RunningService, type ServiceOptions } from '../platform/http/service.ts';
 import type { StepUpVerifier } from '../platform/http/step-up.ts';
 import { AppError, type ServiceName } from '@auditrax/base';
+import { peerNames } from '@auditrax/workload';
 import { noIdKeys, type Floor } from './floor.ts';
+import { readPeerSetting, sidecarSocket } from './peer-setting.ts';
 
 /** What a process adds to the common floor. The inner services need none of the optional parts. */
 export interface Served {
@@ -36,6 +38,13 @@ function egressFinding({ egress }: Floor): Finding {
   return { check: 'egress-tls', ok: true, detail: `${refused} peers without TLS 1.3 refused since the start` };
 }
 
+/** The door of this process's proxy, where the operator has put it into a mesh. */
+function sidecarOf({ member }: Floor, name: ServiceName): Pick<ServiceOptions, 'sidecar'> {
+  const told = readPeerSetting(member.boot.options);
+  if (told.kind === 'own' || told.kind === 'spiffe') return {};
+  return { sidecar: { mesh: told.kind, names: peerNames(told.names), path: sidecarSocket(told.folder, name) } };
+}
+
 /** Starts the mTLS service of a process and tells the supervisor its port; draining runs `beforeClose`, closes it, then runs `release`. */
 export async function serve(
   floor: Floor,
@@ -56,6 +65,7 @@ export async function serve(
     onAttempt: parts.onAttempt ?? unexpected('an attempt'),
     stepUp: parts.stepUp ?? unexpected('a step-up'),
     counter: parts.counter ?? createAttemptCounter(),
+    ...sidecarOf(floor, name),
   });
   floor.member.onAsk('findings', async () => (await service.findings()).map((finding) => ({ ...finding })));
   floor.member.onDrain(async () => {

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { AppError } from '@auditrax/base';
 import { isDialable } from '../platform/audit/index.ts';
+import { PEER_IDENTITIES, peerSetting, type PeerSetting } from './peer-setting.ts';
 import { parsePlace } from '../platform/outward/address-guard.ts';
 
 /** Every variable that the house reads, in one place; docs/reference/configuration.md is generated from it. */
@@ -44,6 +45,12 @@ export const SETTINGS = {
     'How long backups are kept, in days, and with them each data key that only a backup may still need. Default: 30; 7 to 3650.',
   AUDITRAX_KEK_PROVIDER:
     'Where the installation’s own key-encryption keys are: local (the key ring; the default), or pkcs11, the HSM of AUDITRAX_PKCS11_MODULE. After a change the hourly round wraps every data key anew; keep the former store until doctor says that none is left there.',
+  AUDITRAX_PEER_IDENTITY:
+    'By what the processes know each other: own (our own authority; the default); spiffe (SVIDs of SPIRE, from files); istio or linkerd (as well by the header of a proxy, on a Unix socket that it alone reaches; tried with recorded headers only). See docs/runbooks/service-mesh.md.',
+  AUDITRAX_PEER_NAMES:
+    'How the mesh names the processes, with {service} in it: spiffe://example.org/ns/audit/sa/{service}, or {service}.audit.serviceaccount.identity.linkerd.cluster.local. With every AUDITRAX_PEER_IDENTITY but own.',
+  AUDITRAX_PEER_FOLDER:
+    'Folder with one folder a process, closed to others: with spiffe it holds svid.pem, svid_key.pem and svid_bundle.pem; with istio and linkerd the process makes its socket peer.sock there.',
   DATABASE_URL:
     'PostgreSQL 15 or newer instead of the embedded one. Over TCP only with sslmode=verify-full and TLS 1.3.',
   DATABASE_MIGRATE_URL:
@@ -123,6 +130,7 @@ export interface Settings {
   readonly kekProvider: 'local' | 'pkcs11';
   /** Undefined: no HSM. */
   readonly hsm: HsmSetting | undefined;
+  readonly peerIdentity: PeerSetting;
   readonly databaseUrl: string | undefined;
   readonly databaseMigrateUrl: string | undefined;
   /** Undefined: one region, or the two of the embedded database. */
@@ -199,6 +207,9 @@ const ENVIRONMENT = z.object({
     .max(BACKUP_RETENTION_DAYS.most)
     .default(BACKUP_RETENTION_DAYS.usual),
   AUDITRAX_KEK_PROVIDER: z.enum(['local', 'pkcs11']).default('local'),
+  AUDITRAX_PEER_IDENTITY: z.enum(PEER_IDENTITIES).default('own'),
+  AUDITRAX_PEER_NAMES: z.string().max(250).optional(),
+  AUDITRAX_PEER_FOLDER: PATH.optional(),
   DATABASE_URL: z.string().optional(),
   DATABASE_MIGRATE_URL: z.string().optional(),
   AUDITRAX_REGIONS_FILE: PATH.optional(),
@@ -274,6 +285,17 @@ function outwardSettings(value: Environment): Pick<Settings, 'streamNetworks' | 
   };
 }
 
+function peerIdentity(value: Environment): PeerSetting {
+  const { AUDITRAX_PEER_IDENTITY: kind, AUDITRAX_PEER_NAMES: names, AUDITRAX_PEER_FOLDER: folder } = value;
+  return peerSetting({ kind, names, folder });
+}
+
+function checkEdgeCertificate(value: Environment): void {
+  if ((value.AUDITRAX_TLS_CERT === undefined) !== (value.AUDITRAX_TLS_KEY === undefined)) {
+    throw new AppError('bad_setting', 'AUDITRAX_TLS_CERT and AUDITRAX_TLS_KEY belong together: set both or neither');
+  }
+}
+
 /** Parses the environment once. Throws `bad_setting` naming the variable. */
 export function readSettings(environment: Readonly<Record<string, string | undefined>>): Settings {
   const parsed = ENVIRONMENT.safeParse(environment);
@@ -299,9 +321,7 @@ export function readSettings(environment: Readonly<Record<string, string | undef
       'NODE_ENV=production needs DATABASE_URL and DATABASE_MIGRATE_URL: the embedded database is for trying out',
     );
   }
-  if ((value.AUDITRAX_TLS_CERT === undefined) !== (value.AUDITRAX_TLS_KEY === undefined)) {
-    throw new AppError('bad_setting', 'AUDITRAX_TLS_CERT and AUDITRAX_TLS_KEY belong together: set both or neither');
-  }
+  checkEdgeCertificate(value);
   const asked = value.AUDITRAX_TRYOUT_PORT;
   if (asked !== undefined && asked !== 'off' && (production || external)) {
     throw new AppError(
@@ -336,6 +356,7 @@ export function readSettings(environment: Readonly<Record<string, string | undef
     backupRetention_days: value.AUDITRAX_BACKUP_RETENTION_DAYS,
     kekProvider: value.AUDITRAX_KEK_PROVIDER,
     hsm,
+    peerIdentity: peerIdentity(value),
     databaseUrl: value.DATABASE_URL,
     databaseMigrateUrl: value.DATABASE_MIGRATE_URL,
     regionsFile: value.AUDITRAX_REGIONS_FILE,

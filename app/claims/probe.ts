@@ -131,7 +131,10 @@ export type ListenerUse =
   | 'try-out'
   | 'alarm'
   | 'database'
-  | 'control' /** A stand-in of the prober's own. */
+  | 'control'
+  /** The door of a mesh's proxy. */
+  | 'sidecar'
+  /** A stand-in of the prober's own. */
   | 'played';
 
 /** A socket of any kind at which a process of the house awaits strangers, by looking at the machine. */

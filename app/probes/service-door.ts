@@ -43,6 +43,8 @@ export interface ServiceDoorDeps {
   /** Issuer of tokens and the id of its current key, for a forgery that names both. */
   readonly issuer: string;
   readonly tokenKeyId: () => string;
+  /** Of the house's own authority, also where SPIRE signs for its processes. */
+  readonly trustDomain: string;
   /** Own folder, for the stranger's authority. */
   readonly folder: string;
 }
@@ -55,7 +57,7 @@ async function materialFor(
   service: string,
   obtain: (csrPem: string) => Promise<{ certificatePem: string; bundlePem: string }>,
 ): Promise<TlsMaterial> {
-  const { trustDomain } = deps.identity.current();
+  const { trustDomain } = deps;
   const identity = await startIdentity({ service, trustDomain, clock: deps.clock, obtain, onFailure: () => {} });
   const material = identity.current();
   identity.close();
@@ -66,7 +68,7 @@ async function materialFor(
 async function strangerMaterial(deps: ServiceDoorDeps): Promise<TlsMaterial> {
   const folder = mkdtempSync(join(deps.folder, 'stranger-'));
   try {
-    const { trustDomain } = deps.identity.current();
+    const { trustDomain } = deps;
     const authority = await openAuthority({ folder, trustDomain, clock: deps.clock });
     return await materialFor(deps, 'gateway', (csrPem) => authority.sign({ csrPem, service: 'gateway' }));
   } finally {

@@ -34,7 +34,7 @@ function rightAnswer({ path, credential, token }: ServiceRequest): ServiceReply 
 
 function houseThat(change: Partial<Record<keyof ProbeHouse, unknown>> = {}): ProbeHouse {
   const house = {
-    clock: manualClock(),
+    clock: manualClock(0),
     separation: 'users',
     listeners: async () => ({ listeners: LISTENERS, processes: 30, unread: 0 }),
     routes: [

@@ -192,6 +192,8 @@ async function tryOthers(house: ProbeHouse, listener: HouseListener, done: Check
     const heard = await house.plaintext({ host, port });
     done.expect(heard.startsWith('HTTP/1.1 401'), 'The alarm took a message that nobody had signed.');
   }
+  if (use === 'sidecar' && !host.endsWith('/sentinel/peer.sock'))
+    done.expect(!(await house.canConnect(host)), 'A process of the house reached the door of another one’s proxy.');
   // Where all share a user, the door is open to all of them, which the page says.
   if (use === 'control' && house.separation === 'users')
     done.expect(!(await house.canConnect(host)), 'The operator’s door opened to a process of the house.');

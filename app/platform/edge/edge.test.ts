@@ -206,6 +206,8 @@ let sessionOver = false;
 const endedSessions = new Set<string>();
 let mints = 0;
 let downloaded = 0;
+/** Names of the headers of the last request that a room was asked with. */
+let behind: readonly string[] = [];
 let held: Promise<void> = Promise.resolve();
 let letGo: () => void;
 let sessions: Map<string, Uuid>;
@@ -214,7 +216,10 @@ const pageClock = manualClock(Date.now());
 const agent = new Agent({ keepAlive: true });
 
 const workRoom = bindRoutes(work, {
-  list: async (call) => ({ status: 200, body: { door: call.headers[DOOR_HEADER] ?? '', requestId: call.requestId } }),
+  list: async (call) => {
+    behind = Object.keys(call.headers);
+    return { status: 200, body: { door: call.headers[DOOR_HEADER] ?? '', requestId: call.requestId } };
+  },
   read: async (call) => {
     if (call.ids['params.engagementId'].startsWith('00')) throw new AppError('not_found', 'no such row');
     return {
@@ -512,6 +517,22 @@ describe('the way in', () => {
         headers: { cookie: `__Host-auditrax=${GOOD}; __Host-auditrax=${OTHER}` },
       }),
     ).toMatchObject({ status: 401 });
+  });
+  it('E4 hands on no header that names a peer to a mesh: sent, doubled, in any case, folded into others, or announced', async () => {
+    const istio = 'By=spiffe://x/sa/workspace;URI=spiffe://x/sa/gateway';
+    for (const headers of [
+      { 'x-forwarded-client-cert': istio, 'l5d-client-id': 'gateway.x' },
+      { 'X-Forwarded-Client-Cert': istio, 'L5D-Client-Id': 'gateway.x' },
+      { 'x-forwarded-client-cert': [istio, istio], 'l5d-client-id': ['a', 'b'] },
+      { connection: 'x-forwarded-client-cert, l5d-client-id', 'x-forwarded-client-cert': istio },
+      { te: 'trailers', x_forwarded_client_cert: istio },
+      { 'x-step-up': `a\tx-forwarded-client-cert: ${istio}`, 'accept-language': `x-forwarded-client-cert: ${istio}` },
+    ]) {
+      behind = [];
+      expect((await shoot('/api/work', { headers: headers as never })).status).toBe(200);
+      expect(behind).toContain(DOOR_HEADER);
+      expect(behind.filter((name) => /client.cert|l5d|^te$|trailer|accept/i.test(name))).toEqual([]);
+    }
   });
   it('E4 serves nothing that no contract names', async () => {
     for (const path of [

@@ -52,6 +52,7 @@ import type { Log } from './request-log.ts';
 import { BODY_BYTES_MAX, servedRoutes, strictly, type ServedRoute } from './route-check.ts';
 import type { Confirmation, StepUpVerifier } from './step-up.ts';
 import { limitStream } from './stream-limit.ts';
+import { createSidecarDoor, type SidecarDoor, type SidecarOptions } from './sidecar-door.ts';
 import { requireToken, tokenClassOf } from './token-gate.ts';
 
 /** Longer than any client of ours keeps an idle connection, so that none sends into a closing one. */
@@ -81,6 +82,8 @@ export interface ServiceOptions {
   readonly stepUp: StepUpVerifier;
   /** Counts what is refused without an entry of its own; the sentinel fetches the sums. */
   readonly counter: AttemptCounter;
+  /** A mesh's proxy stands before this process as well; without it no header names a peer. */
+  readonly sidecar?: SidecarOptions;
   /** Loopback unless told. */
   readonly host?: string;
   /** 0 lets the system choose. */
@@ -106,6 +109,7 @@ interface Admission {
 }
 
 interface Floor extends ServiceOptions {
+  readonly door: SidecarDoor | undefined;
   readonly table: ProblemTable;
   readonly ages: ConnectionAges;
   readonly clockSkew: ClockSkewWatch;
@@ -131,6 +135,7 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
     ages: capConnectionAge(server, options.identity, options.clock),
     clockSkew: watchClockSkew(options.clock),
     admissions: new WeakMap(),
+    door: options.sidecar === undefined ? undefined : createSidecarDoor(options.name, options.sidecar),
     draining: false,
   };
   const drain = drainable(server);
@@ -141,6 +146,7 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
   addCounted(app, floor);
   for (const route of routes) addRoute(app, floor, route);
   await app.listen({ host: options.host ?? '127.0.0.1', port: options.port ?? 0 });
+  await floor.door?.listen((request, response) => server.emit('request', request, response));
   return {
     port: (app.server.address() as AddressInfo).port,
     routes: describeRoutes(options.rooms.map((room) => room.contract)),
@@ -149,6 +155,7 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
     async drain() {
       floor.draining = true;
       unfollow();
+      await floor.door?.close();
       await drain(() => app.close());
     },
   };
@@ -275,7 +282,10 @@ async function findingsOf(floor: Floor): Promise<readonly Finding[]> {
   }
 }
 
+/** Who is at the other end: the one place that says so. By the certificate, or by the proxy where it is the proxy's door. */
 function peerOf(request: FastifyRequest, floor: Floor): string | undefined {
+  const named = floor.door?.peerOf(request.raw);
+  if (named !== undefined) return named;
   return peerService(request.raw.socket, { trustDomain: floor.identity.current().trustDomain, clock: floor.clock });
 }
 

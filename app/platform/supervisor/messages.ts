@@ -87,7 +87,7 @@ export interface Orders {
 /** A Unix socket that the supervisor itself has made, or had made, and why. */
 export interface KnownSocket {
   readonly path: string;
-  readonly use: 'database' | 'control';
+  readonly use: 'database' | 'control' | 'sidecar';
 }
 
 /** What the house's processes listen at, as the kernel tells the supervisor, and what it knows to be its own doing. */
