@@ -230,9 +230,9 @@ const DOORS: readonly Mutant[] = [
   },
   {
     ...at('app/platform/http/service.ts', 'startService'),
-    left: 'the process listens at one more socket, and tells nobody',
+    left: 'the process listens at one more socket, as well guarded as the first, and tells nobody',
     nothing: `((start) => async (options) => {
-      const server = process.getBuiltinModule('node:net').createServer((socket) => socket.end());
+      const server = process.getBuiltinModule('node:tls').createServer(serverTls(options.identity.current()));
       await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
       return start(options);
     })(startService)`,
