@@ -9,6 +9,8 @@ import type { DialOptions, DialOutcome, EgressOutcome, TlsVersion } from '../cla
 const DIAL_MS_MAX = 8_000;
 const PLAINTEXT_MS_MAX = 1_000;
 const FIRST_BYTES_MAX = 64;
+/** Who asked for an inventory while a control was open may get it after it has closed. */
+const REMEMBERED_MS = 5_000;
 /** OpenSSL refuses the old versions and short tags by itself above level 0; the dialler must be able to offer them. */
 const ANYTHING = 'ALL:@SECLEVEL=0';
 /** Nobody was there to refuse. */
@@ -93,7 +95,7 @@ export interface DialControl {
   readonly dial: (options: Omit<DialOptions, 'host' | 'port'>) => Promise<DialOutcome>;
   /** What each kind of client here does with a peer that speaks TLS 1.2 at most; empty when that peer does not work. */
   readonly outwards: () => Promise<readonly EgressOutcome[]>;
-  /** Not the house's sockets: each exists for the length of one dial, on loopback, and serves nothing. */
+  /** Not the house's sockets: each exists for the length of one dial, on loopback, and serves nothing. Some just did. */
   readonly ports: ReadonlySet<number>;
 }
 
@@ -121,7 +123,7 @@ export function createDialControl(clock: Clock): DialControl {
     try {
       return await use(port);
     } finally {
-      server.close(() => ports.delete(port));
+      server.close(() => void setTimeout(() => ports.delete(port), REMEMBERED_MS).unref());
     }
   };
   return {

@@ -165,17 +165,20 @@ function canaryOf(canaries: Canaries, name: AnyCanaryName): CanaryTenant {
 
 /** What the house listens at, and knocking there. `controls`: listeners of the prober's own. */
 function doorsOf(parts: HouseParts, controls: ReadonlySet<number>) {
-  const declarations = (): Declarations => ({
-    ...parts.declarations(),
-    playedPorts: new Set([...controls, ...parts.rehearse.ports()]),
-  });
-  const listeners: ProbeHouse['listeners'] = async () => {
+  const played = (): number[] => [...controls, ...parts.rehearse.ports()];
+  /** What was played when the question was asked, and what is when the answer is here. */
+  const look = async (): Promise<[HouseInventory, Declarations]> => {
+    const before = played();
     const inventory = await parts.inventory();
+    return [inventory, { ...parts.declarations(), playedPorts: new Set([...before, ...played()]) }];
+  };
+  const listeners: ProbeHouse['listeners'] = async () => {
+    const [inventory, declarations] = await look();
     const { processes, unread } = inventory;
-    return { listeners: houseListeners(inventory, declarations()), processes, unread };
+    return { listeners: houseListeners(inventory, declarations), processes, unread };
   };
   return {
-    sockets: async () => houseSockets(await parts.inventory(), declarations()),
+    sockets: async () => houseSockets(...(await look())),
     listeners,
     knockAtDatabase,
     canConnect,
