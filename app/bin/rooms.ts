@@ -24,6 +24,7 @@ import { routes as ssoContract } from '../domains/sso/contract.ts';
 import { routes as tenantsContract } from '../domains/tenants/contract.ts';
 import { ledgerRoutes } from '../platform/audit/ledger-contract.ts';
 import { signerRoutes } from '../platform/audit/signer-contract.ts';
+import { evictionRoutes } from '../platform/edge/evictions-contract.ts';
 import { publishedRoutes } from '../platform/edge/published-contract.ts';
 import { tokenRoutes } from '../platform/edge/token-contract.ts';
 import { attemptsContract as attemptEntryContract } from '../platform/http/attempts-contract.ts';
@@ -70,6 +71,7 @@ const INNER_CONTRACTS: readonly Readonly<Record<string, RouteContract>>[] = [
   ledgerRoutes,
   signerRoutes,
   publishedRoutes,
+  evictionRoutes,
   tokenRoutes,
   attemptEntryContract,
   idKeysContract,
