@@ -10,6 +10,8 @@ import type { SsoDeps } from './deps.ts';
 
 /** A discovery document is read anew once a day; its keys have times of their own. */
 const DOCUMENT_MS_MAX = 86_400_000;
+/** Between two readings of a document that failed: anybody can begin sign-ins, and a silent provider is asked in vain. */
+export const DOCUMENT_RETRY_MS_MIN = 5_000;
 /** Connections whose documents are at hand; beyond it the one used longest ago is read again. */
 const KNOWN_MAX = 500;
 
@@ -20,7 +22,7 @@ export interface Reached {
 
 /** Documents and keys of providers, by connection and version of its settings. */
 export interface Providers {
-  /** Throws what `discoverProvider` throws; a failure is not kept. */
+  /** Throws what `discoverProvider` throws; a failure is everybody's answer for five seconds. */
   reach(connection: OidcConnection, of: { readonly id: Uuid; readonly version: number }): Promise<Reached>;
 }
 
@@ -50,7 +52,7 @@ export function createProviders(deps: Pick<SsoDeps, 'fetch' | 'clock'>): Provide
       const made: Known = { version, until_ms: now + DOCUMENT_MS_MAX, reached: read(connection) };
       known.set(id, made);
       made.reached.catch(() => {
-        if (known.get(id) === made) known.delete(id);
+        if (known.get(id) === made) known.set(id, { ...made, until_ms: deps.clock.nowMs() + DOCUMENT_RETRY_MS_MIN });
       });
       return made.reached;
     },

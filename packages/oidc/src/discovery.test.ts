@@ -9,7 +9,14 @@ import {
 } from './index.ts';
 import { discoveryAddress } from './discovery.ts';
 import { isUsable, parseKeys } from './keys.ts';
-import { KEYS_AGE_MS_MAX, KEYS_BYTES_MAX, KEYS_MAX, KEYS_RELOAD_MS_MIN, METADATA_BYTES_MAX } from './limits.ts';
+import {
+  KEYS_AGE_MS_MAX,
+  KEYS_BYTES_MAX,
+  KEYS_MAX,
+  KEYS_RELOAD_MS_MIN,
+  KEYS_RETRY_MS_MIN,
+  METADATA_BYTES_MAX,
+} from './limits.ts';
 import {
   INPUT,
   ISSUER,
@@ -235,6 +242,32 @@ describe('O10 O24: keys', () => {
     expect(asked).toHaveLength(1);
     own.advance(KEYS_RELOAD_MS_MIN);
     expect(await source.find('key-2')).toMatchObject({ kty: 'RSA' });
+    expect(asked).toHaveLength(2);
+  });
+
+  it('O10: a provider that is silent or answers nonsense is not asked for every token', async () => {
+    for (const [bad, code] of [
+      [() => Promise.reject(new Error('away')), 'oidc_unreachable'],
+      [() => jsonAnswer({ keys: 'none' }), 'oidc_keys_invalid'],
+    ] as const) {
+      const { source, clock: own, asked } = sourceOf([bad, () => setOf(key.jwk)]);
+      for (let count = 0; count < 20; count += 1) expect(await codeOf(() => source.find('key-1'))).toBe(code);
+      own.advance(KEYS_RETRY_MS_MIN - 1);
+      expect(await codeOf(() => source.find('key-1'))).toBe(code);
+      expect(asked).toHaveLength(1);
+      own.advance(1);
+      expect(await source.find('key-1')).toMatchObject({ kty: 'RSA' });
+      expect(asked).toHaveLength(2);
+    }
+  });
+
+  it('O10: a key that is known is found while a reading for an unknown one is held back', async () => {
+    const { source, clock: own, asked } = sourceOf([() => setOf(key.jwk), () => Promise.reject(new Error('away'))]);
+    await source.find('key-1');
+    own.advance(KEYS_RELOAD_MS_MIN);
+    for (let count = 0; count < 20; count += 1)
+      expect(await codeOf(() => source.find(`invented-${count}`))).toBe('oidc_unreachable');
+    expect(await source.find('key-1')).toMatchObject({ kty: 'RSA' });
     expect(asked).toHaveLength(2);
   });
 

@@ -4,7 +4,15 @@ import type { IdTokenAlgorithm, OidcConnection } from './connection.ts';
 import type { OidcProvider } from './discovery.ts';
 import { refusal } from './errors.ts';
 import { askJson, type ReachPorts } from './http.ts';
-import { KEYS_AGE_MS_MAX, KEYS_BYTES_MAX, KEYS_MAX, KEYS_RELOAD_MS_MIN, RSA_BITS_MAX, RSA_BITS_MIN } from './limits.ts';
+import {
+  KEYS_AGE_MS_MAX,
+  KEYS_BYTES_MAX,
+  KEYS_MAX,
+  KEYS_RELOAD_MS_MIN,
+  KEYS_RETRY_MS_MIN,
+  RSA_BITS_MAX,
+  RSA_BITS_MIN,
+} from './limits.ts';
 
 /** The keys of one provider as they are now. */
 export interface KeySource {
@@ -49,7 +57,9 @@ function publicPart({ kty, n, e, crv, x, y }: JWK): JWK {
 
 /**
  * Reads the key set when it is needed, keeps it for an hour, and reads it again for an unknown key id, but not more
- * often than once a minute. Addresses inside of tokens and keys (`jku`, `x5u`) are not looked at.
+ * often than once a minute. A reading that failed is the answer to everybody for five seconds: whoever sends many tokens,
+ * such as logout tokens, which anybody can post, must not make us ask a silent provider as often. Addresses inside of
+ * tokens and keys (`jku`, `x5u`) are not looked at.
  */
 export function createKeySource(
   connection: OidcConnection,
@@ -57,12 +67,19 @@ export function createKeySource(
   ports: ReachPorts & { readonly clock: Clock },
 ): KeySource {
   let held: { readonly keys: readonly JWK[]; readonly readAt_ms: number } | undefined;
+  let failed: { readonly error: unknown; readonly at_ms: number } | undefined;
   let reading: Promise<readonly JWK[]> | undefined;
   const read = (): Promise<readonly JWK[]> => {
+    if (reading === undefined && failed !== undefined && ports.clock.nowMs() - failed.at_ms < KEYS_RETRY_MS_MIN)
+      return Promise.reject(failed.error);
     reading ??= askJson(connection, { url: provider.jwksUri, bytes_max: KEYS_BYTES_MAX }, ports)
       .then((document) => {
         held = { keys: parseKeys(document), readAt_ms: ports.clock.nowMs() };
         return held.keys;
+      })
+      .catch((error: unknown) => {
+        failed = { error, at_ms: ports.clock.nowMs() };
+        throw error;
       })
       .finally(() => {
         reading = undefined;

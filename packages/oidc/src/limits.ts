@@ -14,6 +14,8 @@ export const KEYS_MAX = 64;
 export const KEYS_AGE_MS_MAX = 3_600_000;
 /** Between two readings of the key set because of unknown key ids, which anybody can invent. */
 export const KEYS_RELOAD_MS_MIN = 60_000;
+/** Between two readings of a key set that failed: short, because people wait for the provider to be back. */
+export const KEYS_RETRY_MS_MIN = 5_000;
 export const KEY_ID_CHARACTERS_MAX = 256;
 export const RSA_BITS_MIN = 2048;
 /** Verification time grows with the key; nobody needs more. */
