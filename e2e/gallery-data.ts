@@ -115,6 +115,33 @@ export const recoveries = [
     state: 'waiting',
   },
 ];
+/** Two accounts of one person, the older one of a connection that is switched off. */
+export const identities = {
+  identities: [
+    {
+      id: id('acc', 1),
+      connection: 'Harbour staff (until May)',
+      path: null,
+      isManaged: false,
+      connectedAt: at(-410 * DAY),
+      lastUsedAt: at(-61 * DAY),
+    },
+    {
+      id: id('acc', 2),
+      connection: 'Harbour staff',
+      path: '/sso/01890000-0000-7000-8000-000000000001/start',
+      isManaged: true,
+      connectedAt: at(-60 * DAY),
+      lastUsedAt: at(-2 * 60 * MINUTE),
+    },
+  ],
+  connectable: [
+    { id: id('con', 1), name: 'Harbour staff' },
+    { id: id('con', 2), name: 'Lakeside, by Entra' },
+  ],
+  isRecent: false,
+  confirmedUntil: null,
+};
 export const passkeys = [{ deviceType: 'multiDevice', createdAt: at(-9 * DAY), lastUsedAt: at(-14 * MINUTE) }];
 
 const groupNames = [

@@ -134,6 +134,7 @@ function read(url: URL, role: data.MockRole): Answer | null {
     '/api/access/recoveries': { recoveries: data.recoveries },
     '/api/access/invitations': { invitations: data.invitations },
     '/api/identity/passkeys': { passkeys: data.passkeys },
+    '/api/sso/identities': data.identities,
     '/api/audit-trail/preview': data.exportPreview,
     '/api/siem/streams': data.streams,
     '/api/connections': connections.connections,

@@ -201,6 +201,38 @@ const screens: readonly Screen[] = [
     },
   },
   { name: 'passkeys', path: '/app/passkeys', role: 'lead', ready: 'text=Synced passkey' },
+  {
+    name: 'passkeys-connect',
+    path: '/app/passkeys',
+    role: 'lead',
+    ready: 'text=Sign-in identities',
+    act: async (page) => {
+      await again(page, '/api/sso/identities', { ...data.identities, isRecent: true });
+      await page.getByRole('button', { name: 'Connect another identity…' }).click();
+      await page.getByRole('button', { name: 'Go on to Harbour staff' }).waitFor();
+    },
+  },
+  {
+    name: 'passkeys-connect-old',
+    path: '/app/passkeys',
+    role: 'lead',
+    ready: 'text=Sign-in identities',
+    act: async (page) => {
+      await page.getByRole('button', { name: 'Connect another identity…' }).click();
+      await page.getByText('Sign in again with Harbour staff').waitFor();
+    },
+  },
+  {
+    name: 'passkeys-first',
+    path: '/app/passkeys',
+    role: 'lead',
+    ready: 'text=Sign-in identities',
+    act: async (page) => {
+      const came = { ...(data.session('lead') as object), method: 'sso', connection: 'Harbour staff', passkeys: 0 };
+      await again(page, '/api/identity/session', came);
+      await page.getByRole('button', { name: 'Confirm at Harbour staff' }).waitFor();
+    },
+  },
   { name: 'audit-trail', path: '/app/audit-trail', role: 'lead', ready: 'text=evidence.received' },
   {
     name: 'audit-trail-broken',

@@ -38,7 +38,7 @@ import {
   connectionSubjects,
   tendConnections,
 } from '../domains/connections/index.ts';
-import { pendingSteps, ssoProblems, ssoRoutes, sweepSso } from '../domains/sso/index.ts';
+import { pendingSteps, ssoProblems, ssoRoutes, ssoSubjects, sweepSso } from '../domains/sso/index.ts';
 import { problems as keysProblems } from '../domains/keys/index.ts';
 import {
   deletionSubjects,
@@ -133,6 +133,7 @@ function accessRoom(deps: AccessParts, erasures: Parameters<typeof accessRoutes>
     ...deletionSubjects(deps),
     ...moveSubjects(deps),
     ...connectionSubjects(deps),
+    ...ssoSubjects(deps),
   };
   return accessRoutes({ ...deps, subjects, erasures, ...backupRetention(floor.member.boot.options) });
 }
@@ -210,7 +211,7 @@ async function start(): Promise<void> {
       ...identityRooms({ ...deps, minter: minterAt(clock), recordMint, heldBack: erasures.heldBack }),
       drillTokenRoutes({ ...deps, minterAt, recordMint, authorityAt }),
       connectionsRoutes(deps),
-      ssoRoutes(deps),
+      ...ssoRoutes(deps),
       accessRoom(deps, erasures.register),
       tenantsRoutes(deps),
       deletions.routes,

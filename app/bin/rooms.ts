@@ -21,6 +21,7 @@ import { materialRoutes, routes as siemContract, tryRoutes } from '../domains/si
 import { deletionRoutes as deletionContract } from '../domains/tenants/deletion-contract.ts';
 import { placementRoutes as placementContract } from '../domains/tenants/placement-contract.ts';
 import { routes as ssoContract } from '../domains/sso/contract.ts';
+import { sessionRoutes as ssoSessionContract } from '../domains/sso/session-contract.ts';
 import { routes as tenantsContract } from '../domains/tenants/contract.ts';
 import { ledgerRoutes } from '../platform/audit/ledger-contract.ts';
 import { signerRoutes } from '../platform/audit/signer-contract.ts';
@@ -36,6 +37,7 @@ import { ROOT } from './root.ts';
 export const EDGE_CONTRACTS: readonly Readonly<Record<string, RouteContract>>[] = [
   identityContract,
   ssoContract,
+  ssoSessionContract,
   accessContract,
   connectionsContract,
   tenantsContract,

@@ -88,6 +88,7 @@ const BODIES: Readonly<Record<string, object>> = {
   'connections.turn': { to: 'disabled' },
   'connections.map-groups': { groups: [] },
   'connections.decide-certificate': { to: 'retired' },
+  'connections.own-keys': { step: 'prepare' },
   'audit-trail.export-lines': { format: 'csv', upTo: 1 },
   'rules.place-person': { belongs: true },
   'rules.place-engagement': { belongs: true },

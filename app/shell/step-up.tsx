@@ -8,7 +8,7 @@ import { request } from './api.ts';
 import { Failure } from './failure.tsx';
 import { assertPasskey, passkeyObstacle, stepUpHeader } from './passkey.ts';
 import { useSession } from './session.tsx';
-import type { StepUpChallenge } from './wire.ts';
+import type { Session, StepUpChallenge } from './wire.ts';
 
 export interface StepUpProps<T> {
   open: boolean;
@@ -70,7 +70,7 @@ function SecondPasskey() {
   );
 }
 
-function CannotApprove() {
+function CannotApprove({ method }: Pick<Session, 'method'>) {
   return (
     <Notice kind="stale" title="This session cannot approve it">
       <p>
@@ -78,8 +78,16 @@ function CannotApprove() {
         asks for one: a phone or laptop with a screen lock, or a security key, that is registered for you.
       </p>
       <p>
-        Make one with an enrolment link, which an administrator can give you, and come back. Nothing is lost meanwhile.
+        {method === 'sso'
+          ? 'Make one now: confirm at your company, add it, and come back.'
+          : 'Make one with an enrolment link, which an administrator can give you, and come back.'}{' '}
+        Nothing is lost meanwhile.
       </p>
+      {method === 'sso' && (
+        <Link className={buttonClass()} to="/passkeys">
+          Your passkeys
+        </Link>
+      )}
     </Notice>
   );
 }
@@ -145,7 +153,7 @@ export function StepUpDialog<T>(props: StepUpProps<T>) {
         </>
       }
     >
-      {isOne ? <SecondPasskey /> : !able && <CannotApprove />}
+      {isOne ? <SecondPasskey /> : !able && <CannotApprove method={session.method} />}
       {able && challenge.isPending && <output className="muted">Preparing what you will approve…</output>}
       {challenge.data && <ActionCard action={challenge.data.action} />}
       <Failure error={error ?? challenge.error} />

@@ -8,6 +8,7 @@ import type { consoleContract as keys } from '../domains/keys/contract.ts';
 import type { rotationContract as keyRotation } from '../domains/keys/rotation-contract.ts';
 import type { sourceContract as keySources } from '../domains/keys/source-contract.ts';
 import type { routes as sso } from '../domains/sso/contract.ts';
+import type { sessionRoutes as ssoSession } from '../domains/sso/session-contract.ts';
 import type { routes as siem } from '../domains/siem/contract.ts';
 import type { attemptsRoutes } from '../domains/oncall/attempts-contract.ts';
 import type { routes as oncall } from '../domains/oncall/contract.ts';
@@ -38,6 +39,7 @@ export type { CheckedSource, KeyHealth, KeySourceView, KeyUse, OwnKeySource } fr
 type Answer<Route extends { readonly replies: { readonly 200: ZodType } }> = output<Route['replies'][200]>;
 
 export type InvitationOffersAnswer = Answer<(typeof sso)['invitationOffers']>;
+export type Identities = Answer<(typeof ssoSession)['identities']>;
 export type SsoOffers = Answer<(typeof sso)['offers']>;
 export type SessionAnswer = Answer<(typeof identity)['session']>;
 export type Session = Extract<SessionAnswer, { signedIn: true }>;

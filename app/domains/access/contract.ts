@@ -180,6 +180,7 @@ export const routes = defineRoutes({
       'body.input.streamId': 'str',
       'body.input.connectionId': 'con',
       'body.input.certificateId': 'cer',
+      'body.input.accountId': 'acc',
     },
     untagged: { 'body.input.*': 'hashed and signed, never looked up; the route it is for reads its ids again' },
     body: z.strictObject({

@@ -37,6 +37,6 @@ export const problems: Readonly<Record<AccessCode, { status: number; title: stri
   no_passkey_for_step_up: {
     status: 409,
     title:
-      'This needs a passkey, and single sign-on alone is none: ask an administrator for an enrolment link and make one',
+      'This needs a passkey, and single sign-on alone is none: make one under “Your passkeys”, or by an enrolment link',
   },
 };

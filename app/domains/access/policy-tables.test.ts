@@ -44,6 +44,7 @@ connections
   connections.remove               L
   connections.map-groups           L
   connections.decide-certificate   L
+  connections.own-keys             L
   connections.refresh              L
   connections.describe             L
 engagements
@@ -105,6 +106,9 @@ siem
   siem.test                        LO
 sso
   sso.connect                      LACO
+  sso.confirm                      LACO
+  sso.identities                   LACO
+  sso.disconnect                   LACO
   sso.test                         LO
 tenants
   tenants.list                     O

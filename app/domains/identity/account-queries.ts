@@ -23,6 +23,22 @@ export const accountsOfMember = ({ tenantId }: TenantContext, memberId: Uuid): S
   sql<AccountRow>`select a.id, a.connection_id, a.member_id, a.origin from identity.account a
     where a.tenant_id = ${tenantId} and a.member_id = ${memberId} order by a.created_at, a.id`;
 
+/** A member's accounts with the last sign-in by each, the oldest account first. */
+export const accountUses = (
+  { tenantId }: TenantContext,
+  memberId: Uuid,
+): Statement<AccountRow & { readonly created_at: Date; readonly last_used_at: Date | null }> =>
+  sql<AccountRow & { readonly created_at: Date; readonly last_used_at: Date | null }>`
+    select a.id, a.connection_id, a.member_id, a.origin, a.created_at, max(s.auth_time) as last_used_at
+    from identity.account a
+    left join identity.session s on s.tenant_id = ${tenantId} and s.account_id = a.id
+    where a.tenant_id = ${tenantId} and a.member_id = ${memberId}
+    group by a.id, a.connection_id, a.member_id, a.origin, a.created_at order by a.created_at, a.id`;
+
+export const openSessionsOfAccount = ({ tenantId }: TenantContext, accountId: Uuid): Statement<{ id: Uuid }> =>
+  sql<{ id: Uuid }>`select s.id from identity.session s
+    where s.tenant_id = ${tenantId} and s.account_id = ${accountId} and s.closed_at is null order by s.id`;
+
 /** No row when somebody else has just made the same account: of two first sign-ins at once only one makes a member. */
 export const insertAccount = (
   { tenantId }: TenantContext,

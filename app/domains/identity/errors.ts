@@ -9,6 +9,9 @@ export type IdentityCode =
   | 'passkey_limit_reached'
   | 'passkey_sign_in_required'
   | 'fresh_sign_in_required'
+  | 'provider_sign_in_required'
+  | 'identity_managed'
+  | 'last_way_in'
   | 'door_unknown'
   | 'too_many_sign_in_attempts'
   | 'canary_tenant_required'
@@ -31,6 +34,12 @@ export const problems: Readonly<
   passkey_limit_reached: { status: 409, title: 'No more passkeys can be added' },
   passkey_sign_in_required: { status: 403, title: 'This needs a session that was opened with a passkey' },
   fresh_sign_in_required: { status: 403, title: 'Sign in again with your passkey, then repeat this' },
+  provider_sign_in_required: {
+    status: 403,
+    title: 'Sign in once more at your organisation, then add the passkey within five minutes',
+  },
+  identity_managed: { status: 409, title: 'Your organisation’s directory manages this; ask its administrator' },
+  last_way_in: { status: 409, title: 'This is your only way in; add a passkey or another identity first' },
   door_unknown: { status: 400, title: 'Unknown door' },
   too_many_sign_in_attempts: { status: 429, title: 'Too many attempts; wait a minute' },
   erasures_outstanding: {

@@ -1,4 +1,5 @@
 export { arrive, providerHash, removeAccountsOf, type Arrived, type Newcomer } from './accounts.ts';
+export { accountUses, type AccountOrigin } from './account-queries.ts';
 export { createAttemptLimit } from './attempt-limit.ts';
 export { systemTables, type IdentityDeps } from './deps.ts';
 export { mayStepUp } from './door-rules.ts';
@@ -7,10 +8,11 @@ export { ENROL_LINK_SECONDS_MAX, issueLink } from './links.ts';
 export { issueChallenge } from './challenges.ts';
 export { findBySecret, sweepEverywhere } from './everywhere.ts';
 export { assertionOptions, CEREMONY_SECONDS_MAX, verifyAssertion, type DoorSettings, spkiOf } from './passkey.ts';
+export { confirmSession, removeOwnAccount } from './own-accounts.ts';
 export { deletePasskeysOf, passkeysOfMember, removePasskeysOf } from './passkeys.ts';
 export { deleteCredentialIndexOf, deleteLinksOf, memberByRole, memberForUpdate, type MemberRow } from './queries.ts';
 export { canaryIdentityRoutes, identityRoutes } from './routes.ts';
-export { enrolmentOf, redeemLink, sweepIdentity } from './service.ts';
+export { enrolmentOf, PROVIDER_SIGN_IN_SECONDS_MAX, redeemLink, sweepIdentity } from './service.ts';
 export {
   closeConnectionSessions,
   closeSession,

@@ -8,7 +8,8 @@ import { request } from '../../shell/api.ts';
 import { Failure } from '../../shell/failure.tsx';
 import { createPasskey, passkeyObstacle } from '../../shell/passkey.ts';
 import { sessionQuery, useSession } from '../../shell/session.tsx';
-import type { Ceremony, Passkey, PasskeyList } from '../../shell/wire.ts';
+import type { Ceremony, Passkey, PasskeyList, Session } from '../../shell/wire.ts';
+import { FirstPasskey, identitiesQuery, OwnIdentities } from './identities.page.tsx';
 import { Obstacle } from './sign-in.page.tsx';
 
 const columns: readonly Column<Passkey>[] = [
@@ -45,13 +46,38 @@ const columns: readonly Column<Passkey>[] = [
 
 const noPasskey = (
   <Empty title="No passkey yet">
-    <p>
-      A phone, a laptop with a screen lock or a security key can hold one. Open your enrolment link on such a device.
-    </p>
+    <p>A phone, a laptop with a screen lock or a security key can hold one.</p>
   </Empty>
 );
 
-/** The person's own passkeys, and a second one for the day when a device is lost. */
+/** Why no further passkey can be added in this session, with the way out. */
+function CannotAdd({ method }: Pick<Session, 'method'>) {
+  return (
+    <Notice kind="stale" title="Sign in with a passkey to add another">
+      <p>
+        {method === 'sso'
+          ? 'Whoever has a passkey adds the next one with it, so that nobody else can.'
+          : 'A sign-in link cannot vouch for a new device. Your enrolment link makes the first passkey.'}
+      </p>
+    </Notice>
+  );
+}
+
+/** Whoever has one has none to spare. */
+function OnlyOne({ role }: Pick<Session, 'role'>) {
+  const isPrivileged = role === 'lead' || role === 'operator';
+  return (
+    <Notice kind="stale" title="You have one passkey">
+      <p>
+        {isPrivileged
+          ? 'Add a second on another device now: until then you can read, and approve nothing.'
+          : 'Add a second on another device. Without it a lost device means a recovery by a lead auditor, which takes a day.'}
+      </p>
+    </Notice>
+  );
+}
+
+/** The person's own passkeys, a second one for the day when a device is lost, and their accounts at providers. */
 export function PasskeysPage() {
   const session = useSession();
   const client = useQueryClient();
@@ -74,8 +100,10 @@ export function PasskeysPage() {
     },
   });
   const list = keys.data?.passkeys;
-  const canAdd = session.method === 'passkey';
-  const isPrivileged = session.role === 'lead' || session.role === 'operator';
+  const isFirst = session.method === 'sso' && session.passkeys === 0;
+  const identities = useQuery({ ...identitiesQuery, enabled: isFirst });
+  const confirmedUntil = identities.data?.confirmedUntil ?? null;
+  const canAdd = session.method === 'passkey' || (isFirst && confirmedUntil !== null);
   const button = (
     <Button
       look="primary"
@@ -93,20 +121,9 @@ export function PasskeysPage() {
         They sign you in, and they approve. Two on different devices mean that losing one is no trouble.
       </PageHead>
       <Obstacle />
-      {!canAdd && (
-        <Notice kind="stale" title="Sign in with a passkey to add another">
-          <p>A sign-in link cannot vouch for a new device. Your enrolment link makes the first passkey.</p>
-        </Notice>
-      )}
-      {list?.length === 1 && (
-        <Notice kind="stale" title="You have one passkey">
-          <p>
-            {isPrivileged
-              ? 'Add a second on another device now: until then you can read, and approve nothing.'
-              : 'Add a second on another device. Without it a lost device means a recovery by a lead auditor, which takes a day.'}
-          </p>
-        </Notice>
-      )}
+      {isFirst && <FirstPasskey confirmedUntil={confirmedUntil} />}
+      {!canAdd && !isFirst && <CannotAdd method={session.method} />}
+      {list?.length === 1 && <OnlyOne role={session.role} />}
       <Failure error={add.error ?? keys.error} />
       {!keys.error && (
         <DataTable
@@ -118,6 +135,7 @@ export function PasskeysPage() {
           empty={noPasskey}
         />
       )}
+      <OwnIdentities />
     </>
   );
 }

@@ -17,7 +17,9 @@ export type ClosedReason =
   /** Its connection is not in use any more. */
   | 'connection'
   /** Nobody has said for too long that the person still works there. */
-  | 'lapsed';
+  | 'lapsed'
+  /** The person has taken away the identity that it came by. */
+  | 'disconnected';
 
 export interface TenantRow {
   readonly id: Uuid;
@@ -46,11 +48,13 @@ export interface SessionRow {
   readonly closed_at: Date | null;
   /** Of sessions by an identity provider; null otherwise. */
   readonly connection_id: Uuid | null;
+  readonly account_id: Uuid | null;
+  /** When the person signed in anew at that provider, for a first passkey. */
+  readonly confirmed_at: Date | null;
 }
 
 /** Where a session by an identity provider came from. */
 export interface SessionOriginRow {
-  readonly account_id: Uuid | null;
   readonly provider_session: Uint8Array | null;
   readonly provider_subject: Uint8Array | null;
 }
@@ -258,7 +262,10 @@ export const acceptInvitations = (tenantId: Uuid, memberId: Uuid, now: Date): St
   sql<{ id: Uuid }>`update identity.invitation set accepted_at = ${now}
     where tenant_id = ${tenantId} and member_id = ${memberId} and accepted_at is null returning id`;
 
-export const insertSession = (tenantId: Uuid, row: Omit<SessionRow, 'closed_at'> & SessionOriginRow): Statement =>
+export const insertSession = (
+  tenantId: Uuid,
+  row: Omit<SessionRow, 'closed_at' | 'confirmed_at'> & SessionOriginRow,
+): Statement =>
   sql`insert into identity.session (tenant_id, id, member_id, door, method, auth_time, expires_at, connection_id, account_id,
       provider_session, provider_subject)
     values (${tenantId}, ${row.id}, ${row.member_id}, ${row.door}, ${row.method}, ${row.auth_time}, ${row.expires_at},
@@ -269,11 +276,14 @@ export const sessionWithMember = (
   sessionId: Uuid,
 ): Statement<SessionRow & { role: Role; state: MemberState; label: Uint8Array }> =>
   sql<SessionRow & { role: Role; state: MemberState; label: Uint8Array }>`
-    select s.id, s.member_id, s.door, s.method, s.auth_time, s.expires_at, s.closed_at, s.connection_id, m.role, m.state,
-      m.label
+    select s.id, s.member_id, s.door, s.method, s.auth_time, s.expires_at, s.closed_at, s.connection_id, s.account_id,
+      s.confirmed_at, m.role, m.state, m.label
     from identity.session s
     join identity.member m on m.tenant_id = ${tenantId} and m.id = s.member_id
     where s.tenant_id = ${tenantId} and s.id = ${sessionId}`;
+
+export const confirmSession = (tenantId: Uuid, sessionId: Uuid, at: Date): Statement =>
+  sql`update identity.session set confirmed_at = ${at} where tenant_id = ${tenantId} and id = ${sessionId}`;
 
 export const closedReasonOf = (tenantId: Uuid, sessionId: Uuid): Statement<{ closed_reason: ClosedReason | null }> =>
   sql<{ closed_reason: ClosedReason | null }>`select s.closed_reason from identity.session s

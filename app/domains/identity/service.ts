@@ -22,6 +22,12 @@ import { findTenant } from './tenant-lookup.ts';
 /** Adding a passkey gives lasting access, so the person must have proved presence this recently. */
 export const FRESH_SIGN_IN_SECONDS_MAX = 600;
 
+/**
+ * A first passkey outlasts the session that makes it, so the provider must have asked the person this recently: long enough
+ * to find a device, too short for a browser that somebody has left.
+ */
+export const PROVIDER_SIGN_IN_SECONDS_MAX = 300;
+
 /** Where a request came in. */
 export interface Arrival {
   readonly door: EdgeDoor;
@@ -271,14 +277,31 @@ export function signOutEverywhere(deps: IdentityDeps, caller: Caller): Promise<n
   );
 }
 
-/** The caller's own session row, when it was opened with a passkey just now. */
-async function requireFreshPasskey(deps: IdentityDeps, caller: Caller): Promise<{ label: Uint8Array }> {
-  if (caller.method !== 'passkey')
+/** Whoever has a passkey adds the next one with it: a provider that is taken over gets none beside those. */
+function requireNoPasskey(passkeys: number): void {
+  if (passkeys > 0) throw refuse('passkey_sign_in_required', 'a provider vouches for the first passkey only');
+}
+
+/** That the provider of this session has asked its person anew just now, and that they have no passkey. */
+async function requireFreshProvider(deps: IdentityDeps, caller: Caller, row: queries.SessionRow): Promise<void> {
+  requireNoPasskey((await passkeysOfMember(deps, caller.tenant.tenantId, caller.personId)).length);
+  const age_ms = deps.clock.nowMs() - (row.confirmed_at?.getTime() ?? -Infinity);
+  if (age_ms > PROVIDER_SIGN_IN_SECONDS_MAX * 1000)
+    throw refuse(
+      'provider_sign_in_required',
+      `no sign-in of the last ${PROVIDER_SIGN_IN_SECONDS_MAX} s at the provider`,
+    );
+}
+
+/** The caller's own session row, when it was opened with a passkey just now, or may make the first one. */
+async function requireFreshProof(deps: IdentityDeps, caller: Caller): Promise<{ label: Uint8Array }> {
+  if (caller.method !== 'passkey' && caller.method !== 'sso')
     throw refuse('passkey_sign_in_required', `the session was opened by ${caller.method}`);
   const { tenantId } = caller.tenant;
   const row = (await deps.tenant.scoped(caller.tenant, queries.sessionWithMember(tenantId, caller.sessionId)))[0];
   if (row === undefined || row.closed_at !== null) throw refuse('session_required', 'the session is closed');
-  if (deps.clock.nowMs() - row.auth_time.getTime() > FRESH_SIGN_IN_SECONDS_MAX * 1000) {
+  if (caller.method === 'sso') await requireFreshProvider(deps, caller, row);
+  else if (deps.clock.nowMs() - row.auth_time.getTime() > FRESH_SIGN_IN_SECONDS_MAX * 1000) {
     throw refuse('fresh_sign_in_required', `the sign-in is older than ${FRESH_SIGN_IN_SECONDS_MAX} s`);
   }
   return row;
@@ -288,9 +311,12 @@ function callerTenant(caller: Caller): KnownTenant {
   return { context: caller.tenant, kind: caller.tenantKind, slug: '', displayName: '' };
 }
 
-/** Options for a further passkey of the caller. Throws `passkey_sign_in_required`, `fresh_sign_in_required`. */
+/**
+ * Options for a further passkey of the caller, or for the first one after a new sign-in at their provider. Throws
+ * `passkey_sign_in_required`, `fresh_sign_in_required`, `provider_sign_in_required`.
+ */
 export async function beginAddPasskey(deps: IdentityDeps, caller: Caller) {
-  const { label } = await requireFreshPasskey(deps, caller);
+  const { label } = await requireFreshProof(deps, caller);
   return beginRegistration(deps, {
     tenant: callerTenant(caller),
     memberId: caller.personId,
@@ -300,7 +326,7 @@ export async function beginAddPasskey(deps: IdentityDeps, caller: Caller) {
   });
 }
 
-/** Stores a further passkey of the caller; returns how many they have now. */
+/** Stores a further, or the first, passkey of the caller; returns how many they have now. */
 export async function addPasskey(
   deps: IdentityDeps,
   caller: Caller,
@@ -309,15 +335,20 @@ export async function addPasskey(
   const { tenantId } = caller.tenant;
   const wanted = { purpose: 'add-passkey', door: caller.door, tenantId } as const;
   const challenge = await consumeChallenge(deps, input.challengeId, wanted);
-  await requireFreshPasskey(deps, caller);
+  await requireFreshProof(deps, caller);
   if (challenge.session_id !== caller.sessionId || challenge.member_id !== caller.personId) {
     throw refuse('challenge_unusable', 'the challenge belongs to another session');
   }
   const verified = await checkRegistration(deps, challenge, input.response);
   const actor = { personId: caller.personId, sessionId: caller.sessionId };
-  await deps.tenant.transaction(caller.tenant, (tx) =>
-    storePasskey(deps, tx, { memberId: caller.personId, ...verified, actor, decision: decisionOf(caller) }),
-  );
+  await deps.tenant.transaction(caller.tenant, async (tx) => {
+    if (caller.method === 'sso') {
+      // Held, so that of two ceremonies at once only one makes a first passkey.
+      await tx.query(queries.memberForUpdate(tenantId, caller.personId));
+      requireNoPasskey((await tx.query(queries.credentialsOf(tenantId, caller.personId))).length);
+    }
+    await storePasskey(deps, tx, { memberId: caller.personId, ...verified, actor, decision: decisionOf(caller) });
+  });
   return (await passkeysOfMember(deps, caller.tenant.tenantId, caller.personId)).length;
 }
 

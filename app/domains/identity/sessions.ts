@@ -223,13 +223,16 @@ export function closeConnectionSessions(
 
 /**
  * Whether a session that began something is still open and its member active; by its id, for steps that come back without
- * the session's cookie.
+ * the session's cookie. `connectionId` is of sessions by a provider.
  */
 export async function liveSession(
   deps: Pick<IdentityDeps, 'tenant' | 'clock'>,
   context: TenantContext,
   { sessionId, memberId, tx }: { readonly sessionId: Uuid; readonly memberId: Uuid; readonly tx?: ScopedTransaction },
-): Promise<{ readonly authTimeMs: number } | undefined> {
+): Promise<
+  | { readonly authTimeMs: number; readonly confirmedAtMs: number | undefined; readonly connectionId: Uuid | undefined }
+  | undefined
+> {
   const statement = queries.sessionWithMember(context.tenantId, sessionId);
   const [row] = tx === undefined ? await deps.tenant.scoped(context, statement) : await tx.query(statement);
   const isLive =
@@ -237,7 +240,13 @@ export async function liveSession(
     row.member_id === memberId &&
     row.state === 'active' &&
     row.expires_at.getTime() > deps.clock.nowMs();
-  return isLive ? { authTimeMs: row.auth_time.getTime() } : undefined;
+  if (!isLive) return undefined;
+  const { auth_time, confirmed_at, connection_id } = row;
+  return {
+    authTimeMs: auth_time.getTime(),
+    confirmedAtMs: confirmed_at?.getTime(),
+    connectionId: connection_id ?? undefined,
+  };
 }
 
 /**

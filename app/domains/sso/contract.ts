@@ -1,14 +1,12 @@
 import { defineRoutes } from '@auditrax/base/route';
-import { idPattern } from '@auditrax/tenancy/id-pattern';
 import { z } from 'zod';
 
-const connectionId = z.string().regex(idPattern('con'));
 const oneTimeToken = z
   .string()
   .length(43)
   .regex(/^[A-Za-z0-9_-]+$/);
 /** Where the browser goes next: the provider's own address. */
-const departure = z.strictObject({ url: z.string() });
+export const departure = z.strictObject({ url: z.string() });
 const offers = z.strictObject({
   offers: z.array(
     z.strictObject({
@@ -99,26 +97,6 @@ export const routes = defineRoutes({
     ids: {},
     query: z.strictObject({ organisation: z.string().min(1).max(63) }),
     replies: { 200: offers },
-  },
-  test: {
-    operation: 'sso.test',
-    service: 'issuer',
-    method: 'POST',
-    path: '/api/sso/test',
-    access: { kind: 'session', class: 'write' },
-    ids: { 'body.connectionId': 'con' },
-    body: z.strictObject({ connectionId }),
-    replies: { 200: departure },
-  },
-  connect: {
-    operation: 'sso.connect',
-    service: 'issuer',
-    method: 'POST',
-    path: '/api/sso/connect',
-    access: { kind: 'session', class: 'write' },
-    ids: { 'body.connectionId': 'con' },
-    body: z.strictObject({ connectionId }),
-    replies: { 200: departure },
   },
   invitation: {
     operation: 'sso.invitation',

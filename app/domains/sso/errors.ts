@@ -8,7 +8,8 @@ export type SsoCode =
   | 'sso_no_account'
   | 'sso_request_unusable'
   | 'sso_provider_unavailable'
-  | 'sso_logout_refused';
+  | 'sso_logout_refused'
+  | 'sso_fresh_unsupported';
 
 /** Status of each code (RFC 9457); the gateway makes the words of a page from the status alone. */
 export const problems: Readonly<Record<SsoCode, { status: number; title: string }>> = {
@@ -16,11 +17,21 @@ export const problems: Readonly<Record<SsoCode, { status: number; title: string 
   sso_no_account: { status: 403, title: 'There is no access for this person' },
   sso_request_unusable: { status: 409, title: 'This took too long or was already used; start again' },
   sso_provider_unavailable: { status: 502, title: 'The organisation’s sign-in does not answer' },
+  sso_fresh_unsupported: {
+    status: 409,
+    title: 'Your organisation’s sign-in cannot ask you anew; an administrator can give you an enrolment link',
+  },
   sso_logout_refused: { status: 400, title: 'The logout token was refused' },
 };
 
 /** Refusals that this room itself finds, with a sentence for administrators. */
-export type SsoFinding = 'sso_subject_changes' | 'sso_connection_inactive' | 'sso_session_over' | 'sso_link_over';
+export type SsoFinding =
+  | 'sso_subject_changes'
+  | 'sso_connection_inactive'
+  | 'sso_session_over'
+  | 'sso_link_over'
+  | 'sso_other_person'
+  | 'sso_sign_in_stale';
 
 export const found = (code: SsoFinding, sentence: string): AppError<SsoFinding> =>
   new AppError<SsoFinding>(code, sentence, { publicDetail: sentence });

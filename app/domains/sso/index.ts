@@ -1,3 +1,4 @@
+export { ssoSubjects } from './identities.ts';
 export { problems as ssoProblems } from './errors.ts';
 export { ssoRoutes } from './routes.ts';
 export { sweepSso } from './sweep.ts';

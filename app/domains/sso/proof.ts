@@ -20,6 +20,8 @@ export interface Proven {
   /** What the provider calls its session and the person when it says that they have left. */
   readonly providerSession: string | undefined;
   readonly providerSubject: string | undefined;
+  /** When the person signed in there; undefined: the provider did not say, and was not asked. */
+  readonly signedIn_ms: number | undefined;
   /** The provider's own end of the session. */
   readonly endsAt_ms: number | undefined;
 }
@@ -47,6 +49,11 @@ function parseOidc(deps: SsoDeps, { input }: OidcSettings) {
   return parseOidcConnection(input, { rehearsal: deps.isRehearsal ?? false });
 }
 
+/** Whether a provider can be asked for a new sign-in, and says when it was. */
+export function canAskAnew({ settings, profile }: LoadedConnection): boolean {
+  return settings?.kind === 'saml' || PROFILES[profile].freshness !== 'never';
+}
+
 /**
  * The provider's address for a sign-in by this connection, and what its answer will be checked against. `isFresh` asks
  * for a new sign-in wherever the provider can be asked. Throws the packages' codes.
@@ -61,7 +68,7 @@ export async function depart(
   if (settings?.kind === 'oidc') {
     const parsed = parseOidc(deps, settings);
     const { provider } = await deps.providers.reach(parsed, connection);
-    const isFresh = options.isFresh && PROFILES[parsed.profile].freshness !== 'never';
+    const isFresh = options.isFresh && canAskAnew(connection);
     const { request, url } = startSignIn(parsed, provider, { isFresh, clock, random });
     return { url, state: request.state, request: { ...request } };
   }
@@ -115,6 +122,7 @@ async function proveOidc(
     claims: person.claims,
     providerSession: person.sessionId,
     providerSubject: person.subject,
+    signedIn_ms: person.signedIn_ms,
     endsAt_ms: undefined,
   };
 }
@@ -159,6 +167,7 @@ async function proveSaml(
     claims: new Map<string, unknown>([['NameID', nameId], ['NameID format', format ?? 'none'], ...accepted.attributes]),
     providerSession: accepted.sessionIndex,
     providerSubject: nameId,
+    signedIn_ms: accepted.authnInstant_ms,
     endsAt_ms: accepted.sessionNotOnOrAfter_ms,
   };
 }

@@ -1,7 +1,7 @@
 import type { Uuid } from '@auditrax/base';
 import { sql, type Statement } from '@auditrax/tenancy';
 
-export type Purpose = 'sign-in' | 'test' | 'connect' | 'invitation';
+export type Purpose = 'sign-in' | 'test' | 'connect' | 'invitation' | 'confirm';
 
 export interface RequestRow {
   readonly state_hash: Uint8Array;

@@ -1,32 +1,26 @@
-import { AppError, isAppError, parseUuid, uuidV4, type Uuid } from '@auditrax/base';
+import { isAppError, parseUuid, uuidV4, type Uuid } from '@auditrax/base';
 import { parseConnection, spMetadata } from '@auditrax/saml';
-import { bindRoutes, type Caller, type RoomRoutes } from '../../platform/http/handler.ts';
+import { bindRoutes, type RoomRoutes } from '../../platform/http/handler.ts';
 import {
   bindBrowser,
   BROWSER_HEADER,
   CLIENT_HEADER,
   COOKIE_HEADER,
-  DOOR_HEADER,
   REVOKE_HEADER,
   setSession,
 } from '../../platform/http/headers.ts';
 import { activeConnections, findConnection, loadConnection } from '../connections/index.ts';
-import {
-  createAttemptLimit,
-  enrolmentOf,
-  findSession,
-  findTenantBySlug,
-  liveSession,
-  type KnownTenant,
-} from '../identity/index.ts';
+import { createAttemptLimit, enrolmentOf, findSession, findTenantBySlug, type KnownTenant } from '../identity/index.ts';
 import { routes } from './contract.ts';
 import type { SsoDeps } from './deps.ts';
+import { isAtEdge, requireEdge, tellUrl, type AnyCall } from './edge-calls.ts';
 import { notFound } from './errors.ts';
 import { logOut } from './logout.ts';
 import type { Answer, Ports } from './proof.ts';
 import { createProviders } from './providers.ts';
 import { REQUEST_SECONDS_MAX } from './requests.ts';
-import { begin, finish, mayConnect, type Beginning, type Begun, type ComingBack, type Finished } from './sign-in.ts';
+import { inSessionRoutes } from './session-routes.ts';
+import { begin, finish, type Begun, type ComingBack, type Finished } from './sign-in.ts';
 
 /** As our own requests carry it. */
 const RELAY_STATE = /^[A-Za-z0-9_-]{43}$/;
@@ -35,10 +29,6 @@ const METADATA_TYPE = 'application/samlmetadata+xml';
 /** Steps of sign-ins from one address, two or three each: a firm behind one address begins its day at the same time. */
 const STEPS_PER_MINUTE_MAX = 600;
 
-interface AnyCall {
-  readonly headers: Readonly<Record<string, string | undefined>>;
-  readonly requestId: string;
-}
 type ForeignCall = AnyCall & { readonly params: { readonly connection: string } };
 
 /** Whose connection an address names. Throws `not_found`. */
@@ -47,15 +37,6 @@ async function placeOf(deps: SsoDeps, call: ForeignCall): Promise<{ tenant: Know
   const tenant = connectionId === undefined ? undefined : await findConnection(deps, connectionId, call.requestId);
   if (tenant === undefined || connectionId === undefined) throw notFound();
   return { tenant, connectionId };
-}
-
-/** Of the gateway, which alone reaches this service with these headers (mutual TLS). */
-function isAtEdge(call: AnyCall): boolean {
-  return call.headers[DOOR_HEADER] === 'edge';
-}
-
-function requireEdge(call: AnyCall): void {
-  if (!isAtEdge(call)) throw notFound();
 }
 
 /** What a link offers, which may be nothing: that it is used up is told to whoever tries to use it, not to a page that looks. */
@@ -128,15 +109,6 @@ function sendOff({ url, secret }: Begun) {
   return { status: 303 as const, body: undefined, headers };
 }
 
-function tellUrl({ url, secret }: Begun) {
-  return { status: 200 as const, body: { url }, headers: bindBrowser(secret, REQUEST_SECONDS_MAX) };
-}
-
-/** The caller's tenant, as the verified token says it. */
-function tenantOf({ tenant, tenantKind }: Caller): KnownTenant {
-  return { context: tenant, kind: tenantKind, slug: '', displayName: '' };
-}
-
 /** Asks about nobody, so that an unknown name takes the same way as an organisation that offers nothing. */
 function nobody(deps: SsoDeps, requestId: string): KnownTenant['context'] {
   return { tenantId: uuidV4(deps.random), tenantPart: 0, requestId };
@@ -148,24 +120,6 @@ async function offersOf(deps: SsoDeps, slug: string, requestId: string) {
   return offers.map(({ id, name }) => ({ name, path: `/sso/${id}/start` }));
 }
 
-async function byCaller(
-  deps: Ports,
-  call: AnyCall & { readonly caller: Caller },
-  wish: Pick<Beginning, 'purpose' | 'returnTo' | 'connectionId'>,
-): Promise<Begun> {
-  const { caller } = call;
-  const by = { memberId: caller.personId, sessionId: caller.sessionId };
-  if (wish.purpose === 'connect') {
-    const session = await liveSession(deps, caller.tenant, by);
-    if (session === undefined || !mayConnect(caller, session, deps.clock.nowMs()))
-      throw new AppError<'fresh_sign_in_required'>(
-        'fresh_sign_in_required',
-        'an identity is added after a new sign-in',
-      );
-  }
-  return begin(deps, { ...wish, tenant: tenantOf(caller), by });
-}
-
 async function metadataOf(deps: SsoDeps, call: ForeignCall): Promise<string> {
   const { tenant, connectionId } = await placeOf(deps, call);
   const connection = await loadConnection(deps, tenant.context, connectionId);
@@ -174,8 +128,13 @@ async function metadataOf(deps: SsoDeps, call: ForeignCall): Promise<string> {
 }
 
 /** Sign-in by identity providers of tenants, as routes of the issuer. */
-export function ssoRoutes(given: SsoDeps): RoomRoutes {
+export function ssoRoutes(given: SsoDeps): readonly RoomRoutes[] {
   const deps: Ports = { ...given, providers: createProviders(given) };
+  return [entranceRoutes(deps), inSessionRoutes(deps)];
+}
+
+/** What is reached without a session, most of it from a provider's pages. */
+function entranceRoutes(deps: Ports): RoomRoutes {
   const limit = createAttemptLimit(deps.clock, deps.steps_perMinute_max ?? STEPS_PER_MINUTE_MAX);
   const counted = (call: AnyCall): void => limit(call.headers[CLIENT_HEADER] ?? 'unknown');
   const limited = (call: AnyCall): void => {
@@ -214,16 +173,6 @@ export function ssoRoutes(given: SsoDeps): RoomRoutes {
       // No provider leads back to the try-out door, so nothing is offered there.
       const offers = isAtEdge(call) ? await offersOf(deps, call.query.organisation, call.requestId) : [];
       return { status: 200 as const, body: { offers } };
-    },
-    async test(call) {
-      requireEdge(call);
-      const wish = { purpose: 'test', returnTo: 'connection', connectionId: call.ids['body.connectionId'] } as const;
-      return tellUrl(await byCaller(deps, call, wish));
-    },
-    async connect(call) {
-      requireEdge(call);
-      const wish = { purpose: 'connect', returnTo: 'passkeys', connectionId: call.ids['body.connectionId'] } as const;
-      return tellUrl(await byCaller(deps, call, wish));
     },
     async invitation(call) {
       limited(call);

@@ -5,9 +5,11 @@ import { loadConnection, recordAttempt, roleOfGroups, type LoadedConnection } fr
 import {
   arrive,
   closeSession,
+  confirmSession,
   findTenant,
   liveSession,
   openSession,
+  PROVIDER_SIGN_IN_SECONDS_MAX,
   providerHash,
   redeemLink,
   type Arrived,
@@ -15,8 +17,8 @@ import {
   type Newcomer,
   type OpenedSession,
 } from '../identity/index.ts';
-import { found, notFound, outward } from './errors.ts';
-import { depart, prove, type Answer, type Ports, type Proven } from './proof.ts';
+import { found, notFound, outward, refuse } from './errors.ts';
+import { canAskAnew, depart, prove, type Answer, type Ports, type Proven } from './proof.ts';
 import type { Purpose } from './queries.ts';
 import { browserSecret, keepRequest, takeRequest, type Pending, type Previous, type Return } from './requests.ts';
 
@@ -57,9 +59,10 @@ export async function begin(deps: Ports, beginning: Beginning): Promise<Begun> {
   const { context } = tenant;
   const connection = await loadConnection(deps, context, connectionId);
   if (connection === undefined || !isUsable(connection, purpose)) throw notFound();
+  if (purpose === 'confirm' && !canAskAnew(connection)) throw refuse('sso_fresh_unsupported', connection.profile);
   try {
-    // Whoever adds an identity, or comes by a link that anybody could have found, is to be there in person.
-    const isFresh = purpose === 'connect' || purpose === 'invitation';
+    // Whoever adds an identity or a first passkey, or comes by a link that anybody could have found, is to be there in person.
+    const isFresh = purpose !== 'sign-in' && purpose !== 'test';
     const { url, state, request } = await depart(deps, connection, { isFresh });
     const secret = browserSecret(deps, beginning.browser);
     const { tenantId } = context;
@@ -230,11 +233,30 @@ async function settleIn(deps: Ports, tx: ScopedTransaction, settling: Settling):
         throw found('sso_link_over', 'The enrolment link was used, has expired, or its member is suspended.');
       return openFor(deps, tx, { settling, arrived: await enter({ memberId, origin: 'invitation' }) });
     }
+    case 'confirm': {
+      await confirmIn(deps, tx, settling);
+      return undefined;
+    }
     case 'sign-in':
       return openFor(deps, tx, { settling, arrived: await enter() });
     case 'test':
       throw new Error(`a test of ${connection.id} in ${tenant.slug} opens nothing`);
   }
+}
+
+/**
+ * A first passkey outlasts this session and confirms what matters, so its person has just been asked at the provider by
+ * which the session came: neither a browser that was left open nor somebody else's account there is enough.
+ */
+async function confirmIn(deps: Ports, tx: ScopedTransaction, settling: Settling): Promise<void> {
+  const { pending, connection, proven } = settling;
+  await requireSession(deps, settling, tx);
+  const { signedIn_ms, subject } = proven;
+  if (signedIn_ms === undefined || deps.clock.nowMs() - signedIn_ms > PROVIDER_SIGN_IN_SECONDS_MAX * 1000)
+    throw found('sso_sign_in_stale', 'The provider did not ask the person anew, or did not say when it did.');
+  const { sessionId } = pending.by!;
+  const isSame = await confirmSession(deps, tx, { sessionId, connectionId: connection.id, subject, signedIn_ms });
+  if (!isSame) throw found('sso_other_person', 'The sign-in was by another identity than the session’s own.');
 }
 
 function openFor(

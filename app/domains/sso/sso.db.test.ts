@@ -2,11 +2,14 @@ import type { Uuid } from '@auditrax/base';
 import { startLiveProvider, LIVE_CLIENT, type LiveProvider } from '@auditrax/oidc/testing/live-provider';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { Caller } from '../../platform/http/handler.ts';
+import { STEP_UP_HEADER } from '../../platform/http/headers.ts';
+import { createSoftwareAuthenticator, type SoftwareAuthenticator } from '../../probes/software-authenticator.ts';
 import { suspendMember } from '../access/service.ts';
 import { recentAttempts } from '../connections/attempts.ts';
 import * as connections from '../connections/service.ts';
 import type { JustInTime, OidcValues } from '../connections/settings-contract.ts';
 import { formOf } from '../../../e2e/identity-providers/browser.ts';
+import { disconnect } from './identities.ts';
 import type { TestBrowser, Seen } from './testing/browser.ts';
 import { askerOf, startSsoHouse, type SsoHouse } from './testing/sso-house.ts';
 
@@ -19,6 +22,8 @@ const AUDITORS: JustInTime = { allowed: true, roleWithoutGroup: 'auditor' };
 const NOBODY: JustInTime = { allowed: false, roleWithoutGroup: null };
 
 let house: SsoHouse;
+/** By how much the rooms' clock goes ahead of everybody else's. */
+let shift_ms = 0;
 let live: LiveProvider;
 let lead: Caller;
 let leadCookie: string;
@@ -49,7 +54,7 @@ async function setUp(caller: Caller, id: Uuid, justInTime: JustInTime): Promise<
 
 beforeAll(async () => {
   for (const method of ['info', 'warn'] as const) vi.spyOn(console, method).mockImplementation(() => undefined);
-  house = await startSsoHouse();
+  house = await startSsoHouse({ nowMs: () => Date.now() + shift_ms });
   const enrolled = await house.issuer.enrol('harbour', 'lead');
   leadCookie = enrolled.cookie;
   lead = await house.callerOf(enrolled.cookie);
@@ -393,10 +398,10 @@ describe('what a session by a provider may do', () => {
     const { browser: asLead } = await signIn('fritz');
     await connections.mapGroups(house.deps, askerOf(lead), { id: ids.open, groups: [] });
     const refused = JSON.parse((await asLead.ask(`${house.origin}/api/access/step-up`, action)).text) as object;
-    expect(refused).toMatchObject({ code: 'no_passkey_for_step_up', title: expect.stringContaining('enrolment link') });
+    expect(refused).toMatchObject({ code: 'no_passkey_for_step_up', title: expect.stringContaining('Your passkeys') });
     const cookie = sessionOf(browser)!;
     const added = await post(withSession(cookie), '/api/identity/passkey/options');
-    expect(JSON.parse(added.text)).toMatchObject({ code: 'operation_refused' });
+    expect(JSON.parse(added.text)).toMatchObject({ code: 'provider_sign_in_required' });
   });
 
   it('ends where the house says, and keeps the provider’s session as a hash only', async () => {
@@ -406,6 +411,200 @@ describe('what a session by a provider may do', () => {
        from identity.session where method = 'sso' order by auth_time desc, id desc limit 1`,
     );
     expect(row).toEqual({ left: 43_200, connection_id: ids.open, hashed: 32 });
+  });
+});
+
+/** Signs in once more at the provider that the session came by; what our answer to its word is. */
+async function confirm(browser: TestBrowser, who: string, late_ms = 0): Promise<Seen> {
+  const begun = await post(browser, '/api/sso/confirm');
+  const callback = await leave(browser, (JSON.parse(begun.text) as { url: string }).url, who);
+  shift_ms = late_ms;
+  const seen = await browser.go(callback, { from: live.issuer, stopAt: `${house.origin}/app/` });
+  shift_ms = 0;
+  return seen;
+}
+interface Begun {
+  readonly code?: string;
+  readonly challengeId: string;
+  readonly options: Parameters<SoftwareAuthenticator['register']>[0];
+}
+const begin = async (browser: TestBrowser) =>
+  JSON.parse((await post(browser, '/api/identity/passkey/options')).text) as Begun;
+const newDevice = () => createSoftwareAuthenticator({ origin: house.origin });
+async function register(browser: TestBrowser, begun: Begun, device = newDevice()) {
+  const answer = { challengeId: begun.challengeId, response: device.register(begun.options) };
+  const seen = await browser.ask(`${house.origin}/api/identity/passkey`, answer);
+  return { device, json: JSON.parse(seen.text) as { passkeys?: number; code?: string } };
+}
+interface Own {
+  readonly identities: readonly { id: string; path: string | null; isManaged: boolean; lastUsedAt: string | null }[];
+  readonly connectable: readonly { id: string; name: string }[];
+  readonly isRecent: boolean;
+  readonly confirmedUntil: string | null;
+}
+const ownOf = async (browser: TestBrowser) =>
+  JSON.parse((await browser.ask(`${house.origin}/api/sso/identities`)).text) as Own;
+
+describe('a first passkey', () => {
+  it('is made right after a new sign-in at the provider, and each further one with it', async () => {
+    const { browser } = await signIn('paula');
+    expect(await begin(browser)).toMatchObject({ code: 'provider_sign_in_required' });
+    const cookie = sessionOf(browser);
+    const seen = await confirm(browser, 'paula');
+    expect([seen.status, seen.url]).toEqual([303, `${house.origin}/app/passkeys`]);
+    expect(seen.headers['set-cookie']).toBeUndefined();
+    expect(sessionOf(browser)).toBe(cookie);
+    expect((await ownOf(browser)).confirmedUntil).not.toBeNull();
+    expect((await register(browser, await begin(browser))).json).toEqual({ passkeys: 1 });
+    expect(await house.whoIs(browser)).toMatchObject({ method: 'sso', passkeys: 1 });
+    expect(await begin(browser)).toMatchObject({ code: 'passkey_sign_in_required' });
+    expect((await house.issuer.audited('session.confirmed')).at(-1)!.leaf).toMatchObject({
+      public: { connection: ids.open },
+    });
+  });
+
+  it('is not made because somebody else signed in there, or nobody did', async () => {
+    const { browser } = await signIn('quentin');
+    for (const who of ['mallory', 'anna']) {
+      expect((await confirm(browser, who)).status).toBe(401);
+      expect(await lastFailure(ids.open)).toBe('sso_other_person');
+    }
+    expect(await begin(browser)).toMatchObject({ code: 'provider_sign_in_required' });
+    const withPasskey = withSession((await house.issuer.enrol('lakeside', 'auditor')).cookie);
+    expect(JSON.parse((await post(withPasskey, '/api/sso/confirm')).text)).toMatchObject({
+      code: 'sso_request_unusable',
+    });
+  });
+
+  it('is not made by a sign-in of more than five minutes ago, at the provider or here', async () => {
+    const { browser } = await signIn('rita');
+    expect((await confirm(browser, 'rita', 301_000)).status).toBe(401);
+    expect(await lastFailure(ids.open)).toBe('sso_sign_in_stale');
+    expect((await confirm(browser, 'rita')).status).toBe(303);
+    const begun = await begin(browser);
+    shift_ms = 301_000;
+    expect(await begin(browser)).toMatchObject({ code: 'provider_sign_in_required' });
+    shift_ms = 0;
+    expect((await register(browser, begun)).json).toEqual({ passkeys: 1 });
+  });
+
+  it('is one, also of two ceremonies at once', async () => {
+    const { browser } = await signIn('simon');
+    await confirm(browser, 'simon');
+    const ceremonies = [await begin(browser), await begin(browser)];
+    const cookie = sessionOf(browser)!;
+    const made = await Promise.all(ceremonies.map((begun) => register(withSession(cookie), begun)));
+    expect(made.map(({ json }) => json.code ?? json.passkeys).sort()).toEqual([1, 'passkey_sign_in_required']);
+  });
+
+  it('needs the session to be there still when the provider answers', async () => {
+    const { browser } = await signIn('tina');
+    const begun = await post(browser, '/api/sso/confirm');
+    const callback = await leave(browser, (JSON.parse(begun.text) as { url: string }).url, 'tina');
+    await post(withSession(sessionOf(browser)!), '/api/identity/sign-out');
+    expect((await browser.go(callback, { from: live.issuer, stopAt: `${house.origin}/app/` })).status).toBe(401);
+    expect(await lastFailure(ids.open)).toBe('sso_session_over');
+  });
+});
+
+describe('one’s own identities', () => {
+  const stop = () => ({ from: live.issuer, stopAt: `${house.origin}/app/` });
+  const connect = async (browser: TestBrowser, who: string, id: Uuid = ids.open) => {
+    const body = { connectionId: house.idOf(lead, id) };
+    const begun = await browser.ask(`${house.origin}/api/sso/connect`, body);
+    return browser.go(await leave(browser, (JSON.parse(begun.text) as { url: string }).url, who), stop());
+  };
+  /** Approves with a passkey and takes the identity away, as the page does. */
+  const disconnectBy = async (browser: TestBrowser, device: SoftwareAuthenticator, accountId: string) => {
+    const action = { operation: 'sso.disconnect', input: { accountId } };
+    const asked = await browser.ask(`${house.origin}/api/access/step-up`, action);
+    if (asked.status !== 200) return { asked, seen: asked };
+    const { challengeId, options } = JSON.parse(asked.text) as { challengeId: string; options: never };
+    const proof = JSON.stringify({ challengeId, assertion: device.authenticate(options) });
+    const header = { [STEP_UP_HEADER]: Buffer.from(proof).toString('base64url') };
+    const path = `${house.origin}/api/sso/identities/${accountId}/disconnect`;
+    return { asked, seen: await browser.ask(path, {}, header) };
+  };
+  const rowOf = async (browser: TestBrowser) => {
+    const { personId } = await house.callerOf(sessionOf(browser)!);
+    const rows = await house.issuer.rows<{ id: Uuid; connection_id: Uuid }>(
+      'select id, connection_id from identity.account where member_id = $1 order by created_at, id',
+      [personId],
+    );
+    return rows;
+  };
+  const directly = async (browser: TestBrowser, accountId: Uuid) =>
+    disconnect(house.deps, askerOf(await house.callerOf(sessionOf(browser)!)), accountId);
+
+  it('are listed, a further one is connected, and taking it away ends what came by it', async () => {
+    const { browser } = await signIn('uma');
+    await confirm(browser, 'uma');
+    const { device } = await register(browser, await begin(browser));
+    expect(await ownOf(browser)).toMatchObject({
+      identities: [{ path: `/sso/${ids.open}/start`, isManaged: false, lastUsedAt: expect.any(String) }],
+      connectable: [{ name: 'Harbour people' }, { name: 'Harbour people' }],
+      isRecent: true,
+    });
+    expect((await connect(browser, 'uma-2')).status).toBe(303);
+    const [, second] = (await ownOf(browser)).identities;
+    expect(second!.lastUsedAt).toBeNull();
+    const { browser: by } = await signIn('uma-2');
+    expect((await house.whoIs(by))['person']).toEqual((await house.whoIs(browser))['person']);
+    expect((await ownOf(browser)).identities[1]!.lastUsedAt).not.toBeNull();
+
+    const path = `${house.origin}/api/sso/identities/${second!.id}/disconnect`;
+    expect((await browser.ask(path, {})).status).not.toBe(200);
+    const { asked, seen } = await disconnectBy(browser, device, second!.id);
+    expect(JSON.parse(asked.text)).toMatchObject({ action: { subject: { connection: 'Harbour people' } } });
+    expect([seen.status, JSON.parse(seen.text)]).toEqual([200, { removed: true }]);
+    expect(await house.whoIs(by)).toEqual({ signedIn: false });
+    expect(await house.whoIs(browser)).toMatchObject({ signedIn: true });
+    expect((await ownOf(browser)).identities).toHaveLength(1);
+    const { browser: afterwards } = await signIn('uma-2');
+    expect((await house.whoIs(afterwards))['person']).not.toEqual((await house.whoIs(browser))['person']);
+    expect((await house.issuer.audited('account.removed')).at(-1)!.leaf).toMatchObject({
+      public: { connection: ids.open },
+      stepUpHash: expect.any(String),
+    });
+    const closed = (await house.issuer.audited('session.closed')).map(({ leaf }) => leaf['public']);
+    expect(closed).toContainEqual({ reason: 'disconnected' });
+  });
+
+  it('of somebody else are neither shown nor taken away', async () => {
+    const { browser } = await signIn('vera');
+    await confirm(browser, 'vera');
+    const { device } = await register(browser, await begin(browser));
+    const theirs = (await ownOf((await signIn('anna')).browser)).identities[0]!.id;
+    expect((await ownOf(browser)).identities.map(({ id }) => id)).not.toContain(theirs);
+    expect((await disconnectBy(browser, device, theirs)).seen.status).toBe(404);
+    const [account] = await rowOf((await signIn('anna')).browser);
+    await expect(directly(browser, account!.id)).rejects.toMatchObject({ code: 'not_found' });
+  });
+
+  it('the last way in stays, whoever removes two at once or counts on a connection that is off', async () => {
+    const { browser } = await signIn('wim');
+    const [first] = await rowOf(browser);
+    await expect(directly(browser, first!.id)).rejects.toMatchObject({ code: 'last_way_in' });
+    expect((await connect(browser, 'wim-2', ids.shut)).status).toBe(303);
+    await connections.turnConnection(house.deps, askerOf(lead), { id: ids.shut, to: 'disabled' });
+    await expect(directly(browser, first!.id)).rejects.toMatchObject({ code: 'last_way_in' });
+    await connections.turnConnection(house.deps, askerOf(lead), { id: ids.shut, to: 'active' });
+    const asker = askerOf(await house.callerOf(sessionOf(browser)!));
+    const rows = await rowOf(browser);
+    const both = await Promise.allSettled(rows.map(({ id }) => disconnect(house.deps, asker, id)));
+    expect(both.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
+    expect(both.find((one) => one.status === 'rejected')).toMatchObject({ reason: { code: 'last_way_in' } });
+  });
+
+  it('one that a directory has made stays its affair', async () => {
+    const { browser } = await signIn('xaver');
+    expect((await connect(browser, 'xaver-2')).status).toBe(303);
+    const [first] = await rowOf(browser);
+    await house.issuer.rows(
+      `set session_replication_role = replica; update identity.account set origin = 'scim' where id = '${first!.id}'`,
+    );
+    expect((await ownOf(browser)).identities[0]).toMatchObject({ isManaged: true });
+    await expect(directly(browser, first!.id)).rejects.toMatchObject({ code: 'identity_managed' });
   });
 });
 

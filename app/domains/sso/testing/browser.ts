@@ -55,8 +55,8 @@ export class TestBrowser {
   }
 
   /** What a page's own script asks its server; null: a change without a body. */
-  async ask(url: string, body?: unknown): Promise<Seen> {
-    const step = { from: url, headers: { 'sec-fetch-mode': 'cors', 'sec-fetch-dest': 'empty' } } as const;
+  async ask(url: string, body?: unknown, headers: Readonly<Record<string, string>> = {}): Promise<Seen> {
+    const step = { from: url, headers: { 'sec-fetch-mode': 'cors', 'sec-fetch-dest': 'empty', ...headers } } as const;
     if (body === undefined) return this.#send(url, { ...step, method: 'GET' }, false);
     if (body === null) return this.#send(url, { ...step, method: 'POST' }, false);
     return this.#send(url, { ...step, method: 'POST', body: JSON.stringify(body), type: 'application/json' }, false);

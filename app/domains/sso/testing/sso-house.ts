@@ -2,7 +2,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { systemClock, systemRandom, uuidV4, type Uuid } from '@auditrax/base';
+import { systemClock, systemRandom, uuidV4, type Clock, type Uuid } from '@auditrax/base';
 import { formatId } from '@auditrax/tenancy/ids';
 import { createTokenMinter, createTokenVerifier, issueEdgeCertificate } from '@auditrax/workload';
 import { createAttemptCounter } from '../../../platform/http/attempt-counter.ts';
@@ -26,8 +26,9 @@ import {
 import { routes as identityContract } from '../../identity/contract.ts';
 import { type SeededIssuer, startSeededIssuer } from '../../tenants/testing/seeded-issuer.ts';
 import { routes as ssoContract } from '../contract.ts';
+import { sessionRoutes as ssoSessionContract } from '../session-contract.ts';
 import type { SsoDeps } from '../deps.ts';
-import { ssoProblems, ssoRoutes } from '../index.ts';
+import { ssoProblems, ssoRoutes, ssoSubjects } from '../index.ts';
 import { TestBrowser } from './browser.ts';
 
 const HOST = 'localhost:8443';
@@ -51,8 +52,9 @@ export interface SsoHouse {
   stop(): Promise<void>;
 }
 
-export async function startSsoHouse(): Promise<SsoHouse> {
-  const seeded = await startSeededIssuer(systemClock);
+/** The clock is that of the rooms; certificates and tokens of the house itself keep to the machine's. */
+export async function startSsoHouse(clock: Clock = systemClock): Promise<SsoHouse> {
+  const seeded = await startSeededIssuer(clock);
   const wires = await openTestHouse();
   const certificate = await issueEdgeCertificate({ clock: systemClock, name: 'Sign-in test' });
   const pair = generateKeyPairSync('ed25519');
@@ -72,6 +74,7 @@ export async function startSsoHouse(): Promise<SsoHouse> {
   const policy = loadRoutePolicy(
     ['identity', 'access', 'tenants', 'sso'].map((room) => join(APP, 'domains', room, 'policy.cedar')),
   );
+  const subjects = { ...deps.subjects, ...ssoSubjects(deps) };
   const counter = createAttemptCounter();
   const service = await startService({
     name: 'issuer',
@@ -95,8 +98,8 @@ export async function startSsoHouse(): Promise<SsoHouse> {
       identityRoutes(deps),
       tokenMintRoutes(deps),
       evictionFeedRoutes(deps),
-      ssoRoutes(deps),
-      accessRoutes({ ...deps, policy }),
+      ...ssoRoutes(deps),
+      accessRoutes({ ...deps, policy, subjects }),
     ],
   });
   wires.ports.set('issuer', service.port);
@@ -108,7 +111,9 @@ export async function startSsoHouse(): Promise<SsoHouse> {
     pools: wires.pools(await wires.identity('gateway')),
     tagKeys: wires.keys,
     counter,
-    contracts: [identityContract, ssoContract, accessContract, tokenRoutes].flatMap((table) => Object.values(table)),
+    contracts: [identityContract, ssoContract, ssoSessionContract, accessContract, tokenRoutes].flatMap((table) =>
+      Object.values(table),
+    ),
     edge: { port: 0, hostNames: ['localhost'], publicHosts: [HOST], ...certificate },
     tryout: false,
     staticFolder: folder,
