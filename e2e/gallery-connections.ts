@@ -117,9 +117,19 @@ const details: readonly ConnectionDetail[] = [
         decidedAt: null,
       },
     ],
-    ownCertificates: {
+    ownKeys: {
       signing: '-----BEGIN CERTIFICATE-----\nMIIC…\n-----END CERTIFICATE-----\n',
       encryption: '-----BEGIN CERTIFICATE-----\nMIID…\n-----END CERTIFICATE-----\n',
+      since: at(-3_600 * DAY),
+      endsAt: at(52 * DAY),
+      daysLeft: 52,
+      next: {
+        signing: '-----BEGIN CERTIFICATE-----\nMIIE…\n-----END CERTIFICATE-----\n',
+        encryption: '-----BEGIN CERTIFICATE-----\nMIIF…\n-----END CERTIFICATE-----\n',
+        madeAt: at(-2 * DAY),
+        endsAt: at(3_650 * DAY),
+      },
+      previous: null,
     },
     metadata: { lookedAt: at(-5 * 3_600_000), trouble: null },
     attempts: [
@@ -146,7 +156,7 @@ const details: readonly ConnectionDetail[] = [
     addresses: addresses('018f3c8e-6c2b-7d3e-9f4a-5b6c7d8e9fa0'),
     groupMap: [],
     certificates: [],
-    ownCertificates: null,
+    ownKeys: null,
     metadata: null,
     attempts: [
       {

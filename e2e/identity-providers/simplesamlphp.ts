@@ -23,7 +23,9 @@ export const missingForSimpleSaml = (): string[] => NEEDED.filter((file) => !exi
 export interface KnownService {
   readonly entityId: string;
   readonly acsUrl: string;
+  /** That the service signs with, and that assertions are encrypted to where there is no other one. */
   readonly certificate: string;
+  readonly encryptionCertificate?: string;
   readonly signResponse: boolean;
   readonly signAssertion: boolean;
   readonly encrypt: boolean;
@@ -119,9 +121,24 @@ function writeConfiguration(
   write('metadata/saml20-idp-hosted.php', `<?php $metadata[${php(entityId)}] = ${php(hosted)};`);
   const remote = services.map((service, index) => {
     write(`cert/service-${index}.crt`, service.certificate);
+    const key = (use: { signing: boolean; encryption: boolean }, pem: string) => ({
+      ...use,
+      type: 'X509Certificate',
+      X509Certificate: pem.replaceAll(/-----[A-Z ]+-----|\s/g, ''),
+    });
+    const { certificate, encryptionCertificate } = service;
+    const certificates =
+      encryptionCertificate === undefined
+        ? { certificate: `service-${index}.crt` }
+        : {
+            keys: [
+              key({ signing: true, encryption: false }, certificate),
+              key({ signing: false, encryption: true }, encryptionCertificate),
+            ],
+          };
     const entry = {
       AssertionConsumerService: service.acsUrl,
-      certificate: `service-${index}.crt`,
+      ...certificates,
       'validate.authnrequest': true,
       'saml20.sign.response': service.signResponse,
       'saml20.sign.assertion': service.signAssertion,

@@ -1,13 +1,14 @@
 import { useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { Button } from '../../ui/button.tsx';
-import { CodeBlock, Facts, Hash, Notice } from '../../ui/display.tsx';
+import { Facts, Hash, Notice } from '../../ui/display.tsx';
 import { GradeChip } from '../../ui/grade.tsx';
 import { Ago, dayText } from '../../ui/time.tsx';
 import { request } from '../../shell/api.ts';
 import type { Deed } from '../../shell/deed.tsx';
 import { Failure } from '../../shell/failure.tsx';
 import type { Connection, MetadataLook } from '../../shell/wire.ts';
+import { ConnectionOwnKeys } from './connection-own-keys.page.tsx';
 import { daysText, deedOn, SOON_DAYS } from './connection-words.page.tsx';
 
 type Certificate = Connection['certificates'][number];
@@ -136,7 +137,7 @@ function MetadataState({ connection }: { connection: Connection }) {
   );
 }
 
-/** The provider's certificates with their days left, and ours for providers that want them pasted. */
+/** The provider's certificates with their days left, and ours. */
 export function ConnectionCertificates({
   connection,
   onDeed,
@@ -153,14 +154,7 @@ export function ConnectionCertificates({
       {connection.certificates.length === 0 && (
         <p className="muted">None yet: paste the provider’s signing certificate under “Values from there”.</p>
       )}
-      {connection.ownCertificates && (
-        <details>
-          <summary>Our own certificates, where the provider wants them pasted</summary>
-          <p className="muted">They stand in our metadata as well.</p>
-          <CodeBlock label="our signing certificate" code={connection.ownCertificates.signing} />
-          <CodeBlock label="our encryption certificate" code={connection.ownCertificates.encryption} />
-        </details>
-      )}
+      <ConnectionOwnKeys connection={connection} onDeed={onDeed} />
     </div>
   );
 }

@@ -102,6 +102,26 @@ const group = z.strictObject({
   role: z.enum(GROUP_ROLES),
 });
 
+/** Our own certificates, in PEM, for providers that want them pasted, and how far a change of them has come. */
+const ownKeys = z.strictObject({
+  signing: z.string(),
+  encryption: z.string(),
+  since: z.iso.datetime(),
+  endsAt: z.iso.datetime(),
+  daysLeft: z.number().int(),
+  /** In the metadata beside the current ones. */
+  next: z
+    .strictObject({
+      signing: z.string(),
+      encryption: z.string(),
+      madeAt: z.iso.datetime(),
+      endsAt: z.iso.datetime(),
+    })
+    .nullable(),
+  /** Not shown any more, still reading what is encrypted to them. */
+  previous: z.strictObject({ replacedAt: z.iso.datetime() }).nullable(),
+});
+
 const detail = summary.extend({
   version: z.number().int(),
   justInTime,
@@ -115,8 +135,7 @@ const detail = summary.extend({
   }),
   groupMap: z.array(group),
   certificates: z.array(certificate),
-  /** Our own, in PEM, for providers that want them pasted. */
-  ownCertificates: z.strictObject({ signing: z.string(), encryption: z.string() }).nullable(),
+  ownKeys: ownKeys.nullable(),
   /** When the provider's metadata was looked at last, and the code of what went wrong. */
   metadata: z.strictObject({ lookedAt: z.iso.datetime().nullable(), trouble: z.string().nullable() }).nullable(),
   attempts: z.array(attempt),
@@ -227,6 +246,18 @@ export const routes = defineRoutes({
     ...one,
     body: z.strictObject({ groups: z.array(group).max(1_000) }),
     bodyBytesMax: 192 * 1024,
+    replies: { 200: z.strictObject({ id: connectionId }) },
+  },
+  /** One step of a change of our own keys. */
+  ownKeys: {
+    operation: 'connections.own-keys',
+    service: 'issuer',
+    method: 'POST',
+    path: '/api/connections/:connectionId/own-keys',
+    access: privileged,
+    ...one,
+    body: z.strictObject({ step: z.enum(['prepare', 'use', 'end', 'withdraw']) }),
+    bodyBytesMax: 1024,
     replies: { 200: z.strictObject({ id: connectionId }) },
   },
   decide: {

@@ -13,8 +13,19 @@ const RSA = { name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256', modulusLength: RSA_BIT
 
 const pair = z.strictObject({ privateKey: z.string(), certificate: z.string() });
 
-/** This side's keys of one SAML connection, in PEM: one signs requests, to the other one assertions are encrypted. */
-export const ownKeys = z.strictObject({ signing: pair, encryption: pair });
+const pairs = { signing: pair, encryption: pair };
+
+/**
+ * This side's keys of one SAML connection, in PEM: one signs requests, to the other one assertions are encrypted. While
+ * they change there is a next or a previous set beside them, never both.
+ */
+export const ownKeys = z.strictObject({
+  ...pairs,
+  /** Shown in the metadata, and decrypting; not signing yet. */
+  next: z.strictObject({ ...pairs, madeAt: z.iso.datetime() }).optional(),
+  /** Still decrypting what the provider encrypts to it. */
+  previous: z.strictObject({ ...pairs, replacedAt: z.iso.datetime() }).optional(),
+});
 export type OwnKeys = z.output<typeof ownKeys>;
 
 async function makePair(name: string, usage: KeyUsageFlags, ports: { clock: Clock; random: Random }) {
@@ -45,7 +56,10 @@ async function makePair(name: string, usage: KeyUsageFlags, ports: { clock: Cloc
 }
 
 /** Makes the two keys of a new SAML connection, each with a certificate that it has signed itself. */
-export async function makeOwnKeys(ports: { clock: Clock; random: Random }): Promise<OwnKeys> {
+export async function makeOwnKeys(ports: {
+  clock: Clock;
+  random: Random;
+}): Promise<Pick<OwnKeys, 'signing' | 'encryption'>> {
   const [signing, encryption] = await Promise.all([
     makePair('Auditrax signing', KeyUsageFlags.digitalSignature, ports),
     makePair('Auditrax encryption', KeyUsageFlags.keyEncipherment, ports),

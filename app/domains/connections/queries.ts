@@ -9,6 +9,7 @@ export interface ConnectionRow {
   readonly state: ConnectionState;
   readonly settings: Buffer;
   readonly own_keys: Buffer | null;
+  readonly own_warned_days: number | null;
   readonly version: number;
   readonly created_at: Date;
 }
@@ -53,7 +54,7 @@ export interface IndexRow {
   readonly trouble: string | null;
 }
 
-const connection = sql`c.id, c.kind, c.profile, c.state, c.settings, c.own_keys, c.version, c.created_at`;
+const connection = sql`c.id, c.kind, c.profile, c.state, c.settings, c.own_keys, c.own_warned_days, c.version, c.created_at`;
 const certificate = sql`r.id, r.connection_id, r.fingerprint, r.pem, r.state, r.source, r.not_after, r.seen_at, r.decided_by,
   r.decided_at, r.vouched_by, r.warned_days`;
 const attempt = sql`a.id, a.purpose, a.outcome, a.version, a.report, a.tried_at`;
@@ -81,6 +82,20 @@ export const updateSettings = (
 ): Statement<{ id: Uuid }> =>
   sql<{ id: Uuid }>`update identity.connection c set settings = ${row.settings}, version = ${row.version + 1}
     where c.tenant_id = ${tenantId} and c.id = ${row.id} and c.version = ${row.version} returning c.id`;
+
+export const updateOwnKeys = (
+  { tenantId }: TenantContext,
+  row: Pick<ConnectionRow, 'id' | 'own_keys' | 'own_warned_days'>,
+): Statement =>
+  sql`update identity.connection c set own_keys = ${row.own_keys}, own_warned_days = ${row.own_warned_days}
+    where c.tenant_id = ${tenantId} and c.id = ${row.id}`;
+
+export const noteOwnWarning = (
+  { tenantId }: TenantContext,
+  row: { readonly id: Uuid; readonly days: number },
+): Statement =>
+  sql`update identity.connection c set own_warned_days = ${row.days}
+    where c.tenant_id = ${tenantId} and c.id = ${row.id}`;
 
 export const setState = (
   { tenantId }: TenantContext,

@@ -6,7 +6,7 @@ import { findBySecret, findTenant, type KnownTenant } from '../identity/index.ts
 import { addressesOf, type ConnectionAddresses } from './addresses.ts';
 import { originOf, type ReadDeps } from './deps.ts';
 import type { GroupMapping } from './groups.ts';
-import { ownKeys } from './own-keys.ts';
+import { ownKeys, type OwnKeys } from './own-keys.ts';
 import * as queries from './queries.ts';
 import {
   storedSettings,
@@ -30,9 +30,9 @@ export interface SamlSettings {
   readonly input: ConnectionInput;
   /** PEM, PKCS #8: signs our requests. */
   readonly signingKey: string;
-  /** PEM, newest first: for `acceptResponse`. */
+  /** PEM, the current one and what overlaps with it: for `acceptResponse`. */
   readonly decryptionKeys: readonly string[];
-  /** PEM: for `spMetadata`. */
+  /** PEM, the current ones first, then the next ones: for `spMetadata`. */
   readonly certificates: { readonly signing: readonly string[]; readonly encryption: readonly string[] };
   /** Names of the attributes to read; null where none is to be read. */
   readonly attributes: { readonly groups: string | null; readonly email: string | null; readonly name: string | null };
@@ -146,22 +146,36 @@ export async function readGroups(deps: ReadDeps, at: Reading, connectionId: Uuid
   });
 }
 
+/** Opens this side's keys of a SAML connection. */
+export async function openOwnKeys(
+  deps: ReadDeps,
+  { context, tx }: Reading,
+  row: Pick<queries.ConnectionRow, 'id' | 'own_keys'>,
+): Promise<OwnKeys> {
+  const field = 'identity.connection.own_keys' as const;
+  const sealed = { context, field, rowId: row.id, sealed: row.own_keys!, ...(tx === undefined ? {} : { tx }) };
+  return ownKeys.parse(JSON.parse(await deps.sealer.openText(sealed)));
+}
+
 async function samlSettings(
   deps: ReadDeps,
   at: Reading,
   of: { readonly row: queries.ConnectionRow; readonly values: SamlValues; readonly addresses: ConnectionAddresses },
 ): Promise<SamlSettings> {
   const { row, values, addresses } = of;
-  const field = 'identity.connection.own_keys' as const;
-  const text = await deps.sealer.openText({ ...at, field, rowId: row.id, sealed: row.own_keys! });
-  const { signing, encryption } = ownKeys.parse(JSON.parse(text));
+  const { next, previous, ...current } = await openOwnKeys(deps, at, row);
+  const shown = [current, ...(next === undefined ? [] : [next])];
+  const reading = [...shown, ...(previous === undefined ? [] : [previous])];
   const { groupsAttribute: groups, emailAttribute: email, nameAttribute: name } = values;
   return {
     kind: 'saml',
     input: samlInput(values, addresses, await readCertificates(deps, at, row.id)),
-    signingKey: signing.privateKey,
-    decryptionKeys: [encryption.privateKey],
-    certificates: { signing: [signing.certificate], encryption: [encryption.certificate] },
+    signingKey: current.signing.privateKey,
+    decryptionKeys: reading.map((one) => one.encryption.privateKey),
+    certificates: {
+      signing: shown.map((one) => one.signing.certificate),
+      encryption: shown.map((one) => one.encryption.certificate),
+    },
     attributes: { groups, email, name },
   };
 }

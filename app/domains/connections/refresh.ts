@@ -9,6 +9,7 @@ import { checkCertificates, hexOf, insertCertificate } from './certificates.ts';
 import { checkOf } from './attempts.ts';
 import type { ConnectionDeps } from './deps.ts';
 import { notFound } from './errors.ts';
+import { warnOfOwnEnd } from './own-key-steps.ts';
 import * as queries from './queries.ts';
 import { openConnection, openSettings, readCertificates } from './read.ts';
 
@@ -135,7 +136,10 @@ export async function lookAtConnection(deps: RefreshDeps, context: TenantContext
   if (row === undefined) throw notFound();
   const look = await readMetadata(deps, context, row).catch(troubleOf);
   // Whatever the provider answers: a certificate ends all the same.
-  if (row.state === 'active') await warnOfEnds(deps, context, connectionId);
+  if (row.state === 'active') {
+    await warnOfEnds(deps, context, connectionId);
+    await warnOfOwnEnd(deps, context, row);
+  }
   const now_ms = deps.clock.nowMs();
   const noted = {
     connection_id: connectionId,

@@ -5,6 +5,7 @@ import { confirmer } from '../access/index.ts';
 import type { Asker } from './asking.ts';
 import { decideCertificate } from './certificates.ts';
 import { routes } from './contract.ts';
+import { stepOwnKeys } from './own-key-steps.ts';
 import { lookAtConnection, type RefreshDeps } from './refresh.ts';
 import {
   changeSettings,
@@ -81,6 +82,11 @@ export function connectionsRoutes(deps: RefreshDeps): RoomRoutes {
       const at = { connectionId: call.ids['params.connectionId'], id: call.ids['params.certificateId'] };
       await decideCertificate(deps, who, { ...at, to: call.body.to });
       return { status: 200 as const, body: { id: call.params.certificateId } };
+    },
+    async ownKeys(call) {
+      const who = await confirmed(call, 'connections.own-keys');
+      await stepOwnKeys(deps, who, { id: call.ids['params.connectionId'], step: call.body.step });
+      return { status: 200 as const, body: { id: call.params.connectionId } };
     },
     async refresh({ caller, ids }) {
       return { status: 200 as const, body: await lookAtConnection(deps, caller.tenant, ids['params.connectionId']) };

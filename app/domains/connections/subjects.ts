@@ -1,9 +1,10 @@
 import type { StepUpSubjects } from '../access/index.ts';
+import { parseCertificate } from '@auditrax/saml';
 import { hexOf } from './certificates.ts';
 import type { ReadDeps } from './deps.ts';
 import { notFound } from './errors.ts';
 import * as queries from './queries.ts';
-import { openSettings } from './read.ts';
+import { openOwnKeys, openSettings } from './read.ts';
 
 type Subject = StepUpSubjects[string];
 
@@ -34,7 +35,20 @@ export function connectionSubjects(deps: ReadDeps): StepUpSubjects {
       endsAt: found.not_after.toISOString(),
     };
   };
+  // By their fingerprints: what the provider was given is what becomes current.
+  const keys: Subject = async (question) => {
+    const facts = await connection(question);
+    const { tenant: context } = question.caller;
+    const [row] = await deps.tenant.scoped(context, queries.connectionById(context, question.ids['connectionId']!));
+    if (row?.own_keys == null) throw notFound();
+    const { signing, next, previous } = await openOwnKeys(deps, { context }, row);
+    const print = (pair: typeof signing | undefined) =>
+      pair === undefined ? 'none' : parseCertificate(pair.certificate, 'active').fingerprint;
+    const { name } = facts;
+    return { name: name!, current: print(signing), next: print(next?.signing), old: print(previous?.signing) };
+  };
   return {
+    'connections.own-keys': keys,
     'connections.turn': connection,
     'connections.remove': connection,
     'connections.map-groups': connection,

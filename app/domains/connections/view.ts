@@ -7,9 +7,8 @@ import { hexOf } from './certificates.ts';
 import type { ConnectionDetail, ConnectionSummary, ShownCertificate, ShownValues } from './contract.ts';
 import { originOf, type ConnectionDeps } from './deps.ts';
 import { notFound, refuse } from './errors.ts';
-import { ownKeys } from './own-keys.ts';
 import * as queries from './queries.ts';
-import { openSettings, readCertificates, readGroups, type KeptCertificate } from './read.ts';
+import { openOwnKeys, openSettings, readCertificates, readGroups, type KeptCertificate } from './read.ts';
 import type { StoredSettings } from './settings-contract.ts';
 
 const DAY_MS = 86_400_000;
@@ -81,12 +80,33 @@ export async function listConnections(deps: ConnectionDeps, context: TenantConte
   return shown;
 }
 
-async function ownCertificates(deps: ConnectionDeps, context: TenantContext, row: queries.ConnectionRow) {
+/** This side's certificates: the current ones, the next ones, and since when older ones are on their way out. */
+async function shownOwnKeys(
+  deps: ConnectionDeps,
+  context: TenantContext,
+  row: queries.ConnectionRow,
+): Promise<ConnectionDetail['ownKeys']> {
   if (row.own_keys === null) return null;
-  const field = 'identity.connection.own_keys' as const;
-  const text = await deps.sealer.openText({ context, field, rowId: row.id, sealed: row.own_keys });
-  const { signing, encryption } = ownKeys.parse(JSON.parse(text));
-  return { signing: signing.certificate, encryption: encryption.certificate };
+  const { signing, encryption, next, previous } = await openOwnKeys(deps, { context }, row);
+  const { notBefore_ms, notAfter_ms } = parseCertificate(signing.certificate, 'active');
+  const endOf = (pem: string) => new Date(parseCertificate(pem, 'active').notAfter_ms).toISOString();
+  return {
+    signing: signing.certificate,
+    encryption: encryption.certificate,
+    since: previous?.replacedAt ?? new Date(notBefore_ms).toISOString(),
+    endsAt: new Date(notAfter_ms).toISOString(),
+    daysLeft: Math.floor((notAfter_ms - deps.clock.nowMs()) / DAY_MS),
+    next:
+      next === undefined
+        ? null
+        : {
+            signing: next.signing.certificate,
+            encryption: next.encryption.certificate,
+            madeAt: next.madeAt,
+            endsAt: endOf(next.signing.certificate),
+          },
+    previous: previous === undefined ? null : { replacedAt: previous.replacedAt },
+  };
 }
 
 async function lastLook(deps: ConnectionDeps, context: TenantContext, row: queries.ConnectionRow) {
@@ -115,7 +135,7 @@ export async function readConnection(
     addresses: addressesOf(originOf(deps), id),
     groupMap: groups.map(({ group, name, role }) => ({ group, name, role })),
     certificates: certificates.map((one) => shownCertificate(deps, context, one)),
-    ownCertificates: await ownCertificates(deps, context, row),
+    ownKeys: await shownOwnKeys(deps, context, row),
     metadata: await lastLook(deps, context, row),
     attempts: attempts.map(({ tried_at, purpose, outcome, version, report }) => ({
       at: tried_at.toISOString(),

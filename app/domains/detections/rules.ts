@@ -139,6 +139,10 @@ const URGENT_DAYS = 7;
 const isUrgent = ({ facts }: LogEvent): boolean =>
   typeof facts['dueDays'] === 'number' && facts['dueDays'] <= URGENT_DAYS;
 
+/** The provider's own, or ours that it was given. */
+const isCertificateEnding = ({ type }: LogEvent): boolean =>
+  type === 'connection.certificate-ending' || type === 'connection.own-certificate-ending';
+
 const OTHER_RULES: readonly Rule[] = [
   {
     id: 'session.ended-for-attempts',
@@ -195,15 +199,15 @@ const OTHER_RULES: readonly Rule[] = [
     id: 'identity.certificate-ending',
     severity: 'low',
     techniques: ['T1556'],
-    says: 'A certificate of an organisation’s identity provider ends within 60 days, and no other one covers it.',
-    matches: (event) => event.type === 'connection.certificate-ending' && !isUrgent(event),
+    says: 'A certificate between an organisation’s identity provider and this house ends within 60 days, and no other one covers it.',
+    matches: (event) => isCertificateEnding(event) && !isUrgent(event),
   },
   {
     id: 'identity.certificate-ends',
     severity: 'high',
     techniques: ['T1556'],
-    says: 'A certificate of an organisation’s identity provider ends within a week or has ended: nobody comes in by it then.',
-    matches: (event) => event.type === 'connection.certificate-ending' && isUrgent(event),
+    says: 'A certificate between an organisation’s identity provider and this house ends within a week or has ended: nobody comes in by it then.',
+    matches: (event) => isCertificateEnding(event) && isUrgent(event),
   },
   {
     id: 'identity.recovery-opened',

@@ -15,7 +15,9 @@ import type { Caller } from '../../platform/http/handler.ts';
 import { recentAttempts } from '../connections/attempts.ts';
 import { loadConnection, type SamlSettings } from '../connections/index.ts';
 import { insertCertificate } from '../connections/queries.ts';
+import { stepOwnKeys, type OwnKeyStep } from '../connections/own-key-steps.ts';
 import * as connections from '../connections/service.ts';
+import type { JustInTime, SamlValues } from '../connections/settings-contract.ts';
 import type { TestBrowser } from './testing/browser.ts';
 import { askerOf, startSsoHouse, type SsoHouse } from './testing/sso-house.ts';
 
@@ -28,6 +30,7 @@ if (isMissing) console.warn(`skipped: SimpleSAMLphp needs ${missing.join(', ')}`
 const PERSISTENT = 'urn:oasis:names:tc:SAML:2.0:nameid-format:persistent';
 const SESSION = '__Host-auditrax';
 const HOST = 'localhost:8443';
+const ANYBODY: JustInTime = { allowed: true, roleWithoutGroup: 'client' };
 
 /** TLS in front of PHP's own server, which has none. */
 async function openFront(tls: SsoHouse['tls']): Promise<{ server: Server; origin: string; lead(to: number): void }> {
@@ -54,6 +57,8 @@ describe.skipIf(isMissing)('SAML through gateway and issuer', () => {
   let lead: Caller;
   let leadCookie: string;
   let id: Uuid;
+  /** To whose certificate the provider encrypts. */
+  let hidden: Uuid;
 
   beforeAll(async () => {
     house = await startSsoHouse();
@@ -64,16 +69,12 @@ describe.skipIf(isMissing)('SAML through gateway and issuer', () => {
     idpKey = await makeTestKey('simplesamlphp');
     front = await openFront(house.tls);
     await setUp(front.origin);
-    const { settings } = (await loadConnection(house.deps, lead.tenant, id))!;
-    const service = {
-      entityId: at('metadata'),
-      acsUrl: at('acs'),
-      certificate: (settings as SamlSettings).certificates.signing[0]!,
-      signResponse: true,
-      signAssertion: true,
-      encrypt: false,
-    };
-    provider = await startSimpleSaml(idpKey, () => [service], front.origin);
+    hidden = await connections.createConnection(house.deps, askerOf(lead), { ...what, name: 'Harbour, encrypted' });
+    const values = valuesAt(front.origin);
+    const change = { id: hidden, version: 1, name: 'Harbour, encrypted', justInTime: ANYBODY, values };
+    await connections.changeSettings(house.deps, askerOf(lead), { ...change, certificates: [idpKey.certificate] });
+    const services = [await serviceOf(id, false), await serviceOf(hidden, true)];
+    provider = await startSimpleSaml(idpKey, () => services, front.origin);
     front.lead(provider.port);
   });
   afterAll(async () => {
@@ -83,27 +84,40 @@ describe.skipIf(isMissing)('SAML through gateway and issuer', () => {
     await house?.stop();
   });
 
-  const at = (what: string) => `${house.origin}/sso/${id}/${what}`;
+  const at = (what: string, of: Uuid = id) => `${house.origin}/sso/${of}/${what}`;
+  const serviceOf = async (of: Uuid, encrypt: boolean) => {
+    const { certificates } = (await loadConnection(house.deps, lead.tenant, of))!.settings as SamlSettings;
+    return {
+      entityId: at('metadata', of),
+      acsUrl: at('acs', of),
+      certificate: certificates.signing[0]!,
+      encryptionCertificate: certificates.encryption[0]!,
+      signResponse: true,
+      signAssertion: true,
+      encrypt,
+    };
+  };
   const stop = () => ({ from: front.origin, stopAt: `${house.origin}/app/` });
   const sessionOf = (browser: TestBrowser) => browser.cookie(HOST, SESSION);
-  const lastFailure = async () =>
-    (await recentAttempts(house.deps, lead.tenant, id)).find(({ outcome }) => outcome === 'refused')?.report.failure;
+  const lastFailure = async (of: Uuid = id) =>
+    (await recentAttempts(house.deps, lead.tenant, of)).find(({ outcome }) => outcome === 'refused')?.report.failure;
+
+  const valuesAt = (origin: string): SamlValues => ({
+    kind: 'saml',
+    idpEntityId: `${origin}/provider`,
+    ssoUrl: `${origin}/simplesaml/saml2/idp/SSOService.php`,
+    ssoBinding: 'redirect',
+    metadataUrl: null,
+    nameIdFormat: PERSISTENT,
+    groupsAttribute: 'groups',
+    emailAttribute: 'mail',
+    nameAttribute: null,
+    authnAge_seconds_max: null,
+  });
 
   async function setUp(origin: string): Promise<void> {
-    const values = {
-      kind: 'saml',
-      idpEntityId: `${origin}/provider`,
-      ssoUrl: `${origin}/simplesaml/saml2/idp/SSOService.php`,
-      ssoBinding: 'redirect',
-      metadataUrl: null,
-      nameIdFormat: PERSISTENT,
-      groupsAttribute: 'groups',
-      emailAttribute: 'mail',
-      nameAttribute: null,
-      authnAge_seconds_max: null,
-    } as const;
-    const justInTime = { allowed: true, roleWithoutGroup: 'client' } as const;
-    const change = { id, version: 1, name: 'Harbour directory', justInTime, values };
+    const values = valuesAt(origin);
+    const change = { id, version: 1, name: 'Harbour directory', justInTime: ANYBODY, values };
     await connections.changeSettings(house.deps, askerOf(lead), change);
     await trust(idpKey.certificate);
     const groups = [{ group: 'g-2', name: null, role: 'auditor' }] as const;
@@ -157,11 +171,16 @@ describe.skipIf(isMissing)('SAML through gateway and issuer', () => {
     return form;
   }
 
-  it('a test shows what the provider says, and signs nobody in', async () => {
+  /** A test that the administrator begins, up to the form that comes back. */
+  async function tried(of: Uuid): Promise<{ browser: TestBrowser; form: Form }> {
     const browser = house.browser();
     browser.cookies.set(HOST, new Map([[SESSION, { value: leadCookie, sameSite: 'strict' }]]));
-    const asked = await browser.ask(`${house.origin}/api/sso/test`, { connectionId: house.idOf(lead, id) });
-    const form = await leave(browser, (JSON.parse(asked.text) as { url: string }).url);
+    const asked = await browser.ask(`${house.origin}/api/sso/test`, { connectionId: house.idOf(lead, of) });
+    return { browser, form: await leave(browser, (JSON.parse(asked.text) as { url: string }).url) };
+  }
+
+  it('a test shows what the provider says, and signs nobody in', async () => {
+    const { browser, form } = await tried(id);
     expect(form.action).toBe(at('acs'));
     const seen = await browser.submit(form, stop());
     expect([seen.status, seen.url]).toEqual([303, `${house.origin}/app/connections/${house.idOf(lead, id)}`]);
@@ -226,6 +245,64 @@ describe.skipIf(isMissing)('SAML through gateway and issuer', () => {
       expect([seen.status, seen.url]).toEqual([303, at('start')]);
       expect(sessionOf(browser)).toBeUndefined();
     }
+  });
+
+  const xmlOf = (form: Form) => Buffer.from(form.fields['SAMLResponse']!, 'base64').toString('utf8');
+  const withXml = (form: Form, xml: string): Form => ({
+    ...form,
+    fields: { ...form.fields, SAMLResponse: Buffer.from(xml, 'utf8').toString('base64') },
+  });
+
+  it('an assertion that the provider encrypts to our certificate is read, and a changed one is not', async () => {
+    const test = await tried(hidden);
+    expect(xmlOf(test.form)).toContain('EncryptedAssertion');
+    expect(xmlOf(test.form)).not.toContain('alice-0451');
+    expect((await test.browser.submit(test.form, stop())).status).toBe(303);
+    const [attempt] = await recentAttempts(house.deps, lead.tenant, hidden);
+    expect(attempt!.report).toMatchObject({ subject: 'alice-0451', failure: null });
+    await connections.turnConnection(house.deps, askerOf(lead), { id: hidden, to: 'active' });
+
+    const browser = house.browser();
+    const form = await leave(browser, at('start', hidden));
+    const changed = xmlOf(form).replace(/(<xenc:CipherValue>)......../g, '$1AAAAAAAA');
+    expect(changed).not.toBe(xmlOf(form));
+    expect((await browser.submit(withXml(form, changed), stop())).status).toBe(401);
+    expect(await lastFailure(hidden)).toMatchObject({ code: 'saml_signature_invalid' });
+    // Without the response's signature the ciphertext has nothing that vouches for it.
+    const again = await leave(browser, at('start', hidden));
+    const bare = xmlOf(again).replace(/<ds:Signature\b.*?<\/ds:Signature>/s, '');
+    expect(bare).not.toBe(xmlOf(again));
+    expect((await browser.submit(withXml(again, bare), stop())).status).toBe(401);
+    expect(await lastFailure(hidden)).toMatchObject({ code: 'saml_encryption_unauthenticated', check: 'G17' });
+    expect(sessionOf(browser)).toBeUndefined();
+    const last = house.browser();
+    expect((await last.submit(await leave(last, at('start', hidden)), stop())).status).toBe(303);
+    expect(await house.whoIs(last)).toMatchObject({ signedIn: true, connection: 'Harbour, encrypted' });
+  });
+
+  it('our own keys change without anybody being turned away, until the old one is ended', async () => {
+    const step = (name: OwnKeyStep) => stepOwnKeys(house.deps, askerOf(lead), { id: hidden, step: name });
+    const certificates = async () =>
+      [...(await house.browser().go(at('metadata', hidden))).text.matchAll(/<ds:X509Certificate>([^<]*)/g)].map(
+        ([, text]) => text!,
+      );
+    const before = await certificates();
+    expect(before).toHaveLength(2);
+    const browsers = [house.browser(), house.browser(), house.browser()];
+    const forms: Form[] = [];
+    for (const browser of browsers) forms.push(await leave(browser, at('start', hidden)));
+    await step('prepare');
+    const beside = await certificates();
+    expect(beside).toHaveLength(4);
+    expect(beside).toEqual(expect.arrayContaining(before));
+    expect((await browsers[0]!.submit(forms[0]!, stop())).status).toBe(303);
+    await step('use');
+    expect(await certificates()).toEqual(beside.filter((one) => !before.includes(one)));
+    // Still encrypted to the old one: the provider was not asked again.
+    expect((await browsers[1]!.submit(forms[1]!, stop())).status).toBe(303);
+    await step('end');
+    expect((await browsers[2]!.submit(forms[2]!, stop())).status).toBe(401);
+    expect(await lastFailure(hidden)).toMatchObject({ code: 'saml_decryption_failed', check: 'G20' });
   });
 
   it('our own metadata is there for the provider to read', async () => {
