@@ -51,7 +51,8 @@ async function prepare(deps: ConnectionDeps, who: Asker, id: Uuid): Promise<void
     if (keys.previous !== undefined) throw state('End the old keys first.');
     return { keys: { ...keys, next: made }, certificate: made.signing.certificate, isNew: false };
   };
-  const entry: Change['entry'] = (facts) => entryOf(who, id, { type: 'connection.own-key-prepared', public: facts });
+  const entry: Change['entry'] = ({ certificate }) =>
+    entryOf(who, id, { type: 'connection.own-key-prepared', public: { certificate } });
   await changeKeys(deps, { context: who.caller.tenant, id, change, entry });
 }
 
@@ -64,7 +65,8 @@ async function use(deps: ConnectionDeps, who: Asker, id: Uuid): Promise<void> {
     const keys = { signing: next.signing, encryption: next.encryption, previous };
     return { keys, certificate: next.signing.certificate, isNew: true };
   };
-  const entry: Change['entry'] = (facts) => entryOf(who, id, { type: 'connection.own-key-used', public: facts });
+  const entry: Change['entry'] = ({ certificate }) =>
+    entryOf(who, id, { type: 'connection.own-key-used', public: { certificate } });
   await changeKeys(deps, { context: who.caller.tenant, id, change, entry });
 }
 
@@ -74,7 +76,8 @@ async function end(deps: ConnectionDeps, who: Asker, id: Uuid): Promise<void> {
     if (previous === undefined) throw state('There are no old keys.');
     return { keys: { signing, encryption }, certificate: previous.signing.certificate, isNew: false };
   };
-  const entry: Change['entry'] = (facts) => entryOf(who, id, { type: 'connection.own-key-ended', public: facts });
+  const entry: Change['entry'] = ({ certificate }) =>
+    entryOf(who, id, { type: 'connection.own-key-ended', public: { certificate } });
   await changeKeys(deps, { context: who.caller.tenant, id, change, entry });
 }
 
@@ -84,7 +87,8 @@ async function withdraw(deps: ConnectionDeps, who: Asker, id: Uuid): Promise<voi
     if (next === undefined) throw state('No next keys are prepared.');
     return { keys: { signing, encryption }, certificate: next.signing.certificate, isNew: false };
   };
-  const entry: Change['entry'] = (facts) => entryOf(who, id, { type: 'connection.own-key-withdrawn', public: facts });
+  const entry: Change['entry'] = ({ certificate }) =>
+    entryOf(who, id, { type: 'connection.own-key-withdrawn', public: { certificate } });
   await changeKeys(deps, { context: who.caller.tenant, id, change, entry });
 }
 
