@@ -229,6 +229,7 @@ const screens: readonly Screen[] = [
     ready: 'text=Sign-in identities',
     act: async (page) => {
       const came = { ...(data.session('lead') as object), method: 'sso', connection: 'Harbour staff', passkeys: 0 };
+      await again(page, '/api/identity/passkeys', { passkeys: [] });
       await again(page, '/api/identity/session', came);
       await page.getByRole('button', { name: 'Confirm at Harbour staff' }).waitFor();
     },

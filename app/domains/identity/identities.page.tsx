@@ -54,6 +54,7 @@ function columnsWith(onRemove: (identity: Identity) => void): readonly Column<Id
       cell: ({ connectedAt }) => <Ago at={connectedAt} />,
       sort: ({ connectedAt }) => connectedAt,
       fit: true,
+      priority: 3,
     },
     {
       key: 'used',
@@ -64,7 +65,7 @@ function columnsWith(onRemove: (identity: Identity) => void): readonly Column<Id
     },
     {
       key: 'remove',
-      header: '',
+      header: 'Action',
       cell: (identity) =>
         identity.isManaged ? null : (
           <Button small look="danger" onClick={() => onRemove(identity)}>
@@ -153,9 +154,9 @@ export function OwnIdentities() {
     await client.invalidateQueries();
   };
   return (
-    <section className="section" aria-label="Sign-in identities">
+    <section className="section" aria-labelledby="own-identities">
       <div className="row row--between">
-        <h2>Sign-in identities</h2>
+        <h2 id="own-identities">Sign-in identities</h2>
         {data !== undefined && data.connectable.length > 0 && (
           <Button icon="plus" onClick={() => setAdding(true)}>
             Connect another identity…
@@ -168,7 +169,7 @@ export function OwnIdentities() {
       <Failure error={found.error} />
       {!found.error && (
         <DataTable
-          label="Sign-in identities"
+          label="Identities that sign you in"
           columns={columnsWith((identity) => setDeed(removalOf(identity)))}
           rows={data?.identities}
           rowKey={({ id }) => id}
@@ -180,7 +181,12 @@ export function OwnIdentities() {
           }
         />
       )}
-      <Dialog open={isAdding} onClose={() => setAdding(false)} title="Connect another identity">
+      <Dialog
+        open={isAdding}
+        onClose={() => setAdding(false)}
+        title="Connect another identity"
+        foot={<Button onClick={() => setAdding(false)}>Cancel</Button>}
+      >
         {data?.isRecent === true ? (
           <Connectable connectable={data.connectable} />
         ) : (
