@@ -1,5 +1,5 @@
 export { arrive, providerHash, removeAccountsOf, type Arrived, type Newcomer } from './accounts.ts';
-export { accountUses, type AccountOrigin } from './account-queries.ts';
+export { accountUses } from './account-queries.ts';
 export { createAttemptLimit } from './attempt-limit.ts';
 export { systemTables, type IdentityDeps } from './deps.ts';
 export { mayStepUp } from './door-rules.ts';
