@@ -78,6 +78,10 @@ export const SCIM_CHECKS = {
   scim_bulk: row('P28', 501, 'Bulk operations are not supported; see ServiceProviderConfig.'),
   scim_token: row('P31', 401, 'The token is missing or not valid.'),
   scim_not_found: row('P30', 404, 'There is no such resource.'),
+  scim_member_unknown: row('P30', 'invalidValue', 'A member of the group is no person of this connection.'),
+  scim_full: row('P30', 403, 'The connection has as many resources as it may have.'),
+  scim_off: row('P30', 403, 'The connection is switched off: nobody comes in by it, but whoever leaves is put out.'),
+  scim_rate: row('P30', 429, 'There are too many messages; wait a minute.'),
   scim_taken: row('P30', 'uniqueness', 'Another resource has this name or id already.'),
 } as const satisfies Readonly<Record<string, Row>>;
 

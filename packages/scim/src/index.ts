@@ -15,7 +15,7 @@ export { parseFilter, type Comparison, type Filter, type Grammar, type Operator 
 export { COUNT_DEFAULT, COUNT_MAX, MEMBERS_MAX, MESSAGE_BYTES_MAX } from './limits.ts';
 export { listAnswer, readListQuery, readSelection, type ListAnswer, type ListQuery, type Selection } from './list.ts';
 export { locationOf, present, withMeta, type Origin, type ShownResource } from './present.ts';
-export { branchOf, type Branch, type Node, type ScimResource, type Simple } from './resource.ts';
+export { branchOf, withEntry, type Branch, type Node, type ScimResource, type Simple } from './resource.ts';
 export { ENTERPRISE_SCHEMA, GROUP_SCHEMA, USER_SCHEMA, type ResourceKind } from './schema.ts';
 export type { Standing } from './standing.ts';
 export { foldCase } from './text.ts';
