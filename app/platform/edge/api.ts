@@ -56,7 +56,7 @@ interface Journey {
 
 const TOKEN_HEADER_CHARACTERS_MAX = 8192;
 
-/** Answers `/api/…` and `/sso/…`: origin, session, tenant tags, then on to the service, which checks everything again. */
+/** Answers `/api/…`, `/sso/…` and `/scim/v2/…`: origin, session, tenant tags, then on to the service, which checks everything again. */
 export function handleApi(parts: ApiParts, exchange: Exchange): void {
   const match = parts.route(exchange.method, exchange.path);
   if (match === undefined) return sendNotFound(exchange);
@@ -91,10 +91,10 @@ export function handleApi(parts: ApiParts, exchange: Exchange): void {
  * told counts only with what the issuer has kept of this browser.
  */
 function handleForeign(parts: ApiParts, exchange: Exchange, match: Match): void {
-  const { caller } = match.contract.foreign!;
+  const { caller, protocol } = match.contract.foreign!;
   // The try-out door is for sample data by passkey and link; nobody's provider sends anybody there.
   if (exchange.door !== 'edge') return sendNotFound(exchange);
-  exchange.answersPages = caller === 'navigation';
+  exchange.answers = protocol ?? (caller === 'navigation' ? 'page' : 'problem');
   if (!checkForeign(caller, exchange.request.headers)) return sendProblem(exchange, 'origin_refused');
   return handlePublic(parts, exchange, {
     match,
@@ -142,6 +142,7 @@ function handlePublic(
       ? readCookie(exchange.request.headers.cookie, BROWSER_COOKIE)
       : undefined;
   if (browser !== undefined) headers[BROWSER_HEADER] = browser;
+  if (match.contract.foreign?.protocol === 'scim') Object.assign(headers, directoryHeaders(exchange));
   withBody({ parts, exchange, contract: match.contract }, (body) =>
     send(parts, exchange, {
       contract: match.contract,
@@ -150,6 +151,13 @@ function handlePublic(
       cookieHash: cookie === undefined ? undefined : hash('sha256', cookie, 'base64url'),
     }),
   );
+}
+
+/** What a directory says beside its message. Node joins what comes twice, and two tokens are none. */
+function directoryHeaders({ request }: Exchange): Record<string, string> {
+  const { authorization, 'if-match': ifMatch, 'if-none-match': ifNoneMatch } = request.headers;
+  const said = { authorization, 'if-match': ifMatch, 'if-none-match': ifNoneMatch };
+  return Object.fromEntries(Object.entries(said).filter((entry): entry is [string, string] => entry[1] !== undefined));
 }
 
 function handleSession(parts: ApiParts, journey: Journey): void {
@@ -341,7 +349,9 @@ function withBody(
   }
   const bytes_max = contract.bodyBytesMax ?? BODY_BYTES_MAX;
   const wanted = bodyType(contract);
-  if (request.headers['content-type']?.split(';', 1)[0]?.trim().toLowerCase() !== wanted)
+  // A directory proves itself by its token, which no page has; and a message that somebody left is not lost for its type.
+  const isAnyType = contract.foreign?.protocol === 'scim';
+  if (!isAnyType && request.headers['content-type']?.split(';', 1)[0]?.trim().toLowerCase() !== wanted)
     return sendProblem(exchange, 'content_type_refused', { detail: `send ${wanted}` });
   if (length !== undefined && Number(length) > bytes_max)
     return sendProblem(exchange, 'body_too_large', { detail: `at most ${bytes_max} bytes` });

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { EdgeDoor } from '../http/handler.ts';
 import { REQUEST_ID_HEADER } from '../http/headers.ts';
-import { PROBLEM_MEDIA_TYPE, coreProblem, type CoreCode } from '../http/problems.ts';
+import { PROBLEM_MEDIA_TYPE, coreProblem, type CoreCode, type Problem } from '../http/problems.ts';
 import type { Uuid } from '@auditrax/base';
 import { sendPlainError } from './plain-error.ts';
 import type { NotFoundFloor } from './not-found-floor.ts';
@@ -24,8 +24,8 @@ export interface Exchange {
   /** Raw, without the question mark; empty when there is none. */
   readonly query: string;
   operation: string;
-  /** A person whom a redirect or a form brought here: errors are pages to read. */
-  answersPages: boolean;
+  /** In what form errors are told: a page to a person whom a redirect or a form brought here, SCIM's own to a directory. */
+  answers: 'problem' | 'page' | 'scim';
   readonly floor: NotFoundFloor;
 }
 
@@ -33,13 +33,18 @@ export interface ProblemExtra {
   readonly field?: string;
   readonly detail?: string;
   readonly retryAfter_seconds?: number;
+  /** Of a 401: by what somebody may prove who they are. */
+  readonly challenge?: string;
 }
+
+/** RFC 7644 3.1. */
+export const SCIM_MEDIA_TYPE = 'application/scim+json';
 
 /** Answers with a problem, unless an answer has begun (then the connection is all that can be ended). */
 export function sendProblem(
   exchange: Exchange,
   code: CoreCode,
-  { retryAfter_seconds, ...extra }: ProblemExtra = {},
+  { retryAfter_seconds, challenge, ...extra }: ProblemExtra = {},
 ): void {
   const { request, response, headers, requestId } = exchange;
   if (response.headersSent) {
@@ -49,15 +54,17 @@ export function sendProblem(
   const problem = coreProblem(code, requestId, extra);
   const more = [
     ...(retryAfter_seconds === undefined ? [] : ['retry-after', String(retryAfter_seconds)]),
+    ...(challenge === undefined ? [] : ['www-authenticate', challenge]),
     // Whoever is refused in the middle of a body must not keep the connection busy with the rest of it.
     ...(request.complete ? [] : ['connection', 'close']),
   ];
-  if (exchange.answersPages) return sendPlainError(exchange, problem.status, more);
-  const body = JSON.stringify(problem);
+  if (exchange.answers === 'page') return sendPlainError(exchange, problem.status, more);
+  const isScim = exchange.answers === 'scim';
+  const body = JSON.stringify(isScim ? scimProblem(problem) : problem);
   response.writeHead(problem.status, [
     ...headers.api,
     'content-type',
-    PROBLEM_MEDIA_TYPE,
+    isScim ? SCIM_MEDIA_TYPE : PROBLEM_MEDIA_TYPE,
     'content-length',
     String(Buffer.byteLength(body)),
     REQUEST_ID_HEADER,
@@ -65,6 +72,21 @@ export function sendProblem(
     ...more,
   ]);
   response.end(exchange.method === 'HEAD' ? undefined : body);
+}
+
+/** RFC 7644 3.12. */
+function scimProblem({ status, title, detail }: Problem) {
+  const text = detail === undefined ? `${title}.` : `${title}: ${detail}.`;
+  return { schemas: ['urn:ietf:params:scim:api:messages:2.0:Error'], status: String(status), detail: text };
+}
+
+/**
+ * Whoever's token was refused waits as long as for a 404: whether a connection, a token or nothing at all was known takes
+ * different work.
+ */
+export function sendTokenRefused(exchange: Exchange): void {
+  const elapsed_ms = performance.now() - exchange.arrived_ms;
+  setTimeout(() => sendProblem(exchange, 'token_refused', { challenge: 'Bearer' }), exchange.floor.waitFor(elapsed_ms));
 }
 
 /** The one 404 of the edge: same bytes but for the request id, same headers, same floor of time, whatever the cause. */

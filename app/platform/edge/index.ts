@@ -17,7 +17,7 @@ import { drainable } from '../http/drain.ts';
 import type { EdgeDoor, RoomRoutes } from '../http/handler.ts';
 import type { Finding } from '../http/readiness.ts';
 import type { Log } from '../http/request-log.ts';
-import { FOREIGN_PATHS, RouteDeclarationError, unreadIds } from '../http/route-check.ts';
+import { FOREIGN_PATHS, outwardPath, RouteDeclarationError, unreadIds } from '../http/route-check.ts';
 import { type ApiParts, handleApi } from './api.ts';
 import { type Exchange, sendProblem } from './exchange.ts';
 import { EDGE_LIMITS, type EdgeLimits, createBuckets } from './limits.ts';
@@ -149,7 +149,7 @@ export async function startEdge(options: EdgeOptions): Promise<RunningEdge> {
     if (exchange.clientAddress === undefined) return sendProblem(exchange, 'balancer_misconfigured');
     if (!clientBuckets.take(exchange.clientAddress))
       return sendProblem(exchange, 'rate_limited', { retryAfter_seconds: 1 });
-    if (exchange.path.startsWith('/api/') || exchange.path.startsWith(FOREIGN_PATHS)) return handleApi(api, exchange);
+    if (['/api/', ...FOREIGN_PATHS].some((prefix) => exchange.path.startsWith(prefix))) return handleApi(api, exchange);
     return handlePage(pages, exchange);
   };
   const edgeServer = createHttpsServer({ ...edgeTls(options.edge), maxHeaderSize: HEADER_BYTES_MAX });
@@ -181,11 +181,10 @@ export async function startEdge(options: EdgeOptions): Promise<RunningEdge> {
 function edgeContracts(contracts: readonly RouteContract[]): RouteContract[] {
   const outward = contracts.filter((contract) => contract.access.kind !== 'internal');
   const faults = outward.flatMap((contract) => {
-    const { operation, path, service, foreign } = contract;
+    const { operation, path, service } = contract;
+    const under = outwardPath(contract);
     return [
-      ...(path.startsWith(foreign === undefined ? '/api/' : FOREIGN_PATHS)
-        ? []
-        : [`${path} is not under ${foreign === undefined ? '/api/' : FOREIGN_PATHS}`]),
+      ...(path.startsWith(under) ? [] : [`${path} is not under ${under}`]),
       ...(service === 'issuer' || service === 'workspace' ? [] : [`the edge does not reach ${service}`]),
       ...unreadIds(contract),
     ].map((fault) => `${operation}: ${fault}`);
@@ -274,7 +273,7 @@ function openExchange(
     path: tooLong ? '' : question < 0 ? url : url.slice(0, question),
     query: tooLong || question < 0 ? '' : url.slice(question + 1),
     operation: 'none',
-    answersPages: false,
+    answers: 'problem',
     floor: options.floor,
   };
   response.once('close', () => {

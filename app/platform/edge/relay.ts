@@ -4,11 +4,13 @@ import type { WorkloadPools } from '@auditrax/workload';
 import type { Dispatcher } from 'undici';
 import { BROWSER_HEADER, REQUEST_ID_HEADER, REVOKE_HEADER, SESSION_HEADER } from '../http/headers.ts';
 import { browserCookie, sessionChange } from './cookies.ts';
-import { type Exchange, sendNotFound, sendProblem } from './exchange.ts';
+import { type Exchange, SCIM_MEDIA_TYPE, sendNotFound, sendProblem, sendTokenRefused } from './exchange.ts';
 import { sendPlainError } from './plain-error.ts';
 
 /** What a service may tell a browser; everything else stays inside. */
 const PASSED_ON = ['content-type', 'content-length', 'content-disposition', 'retry-after'] as const;
+/** RFC 7644 3.3 and 3.14: where a resource is and which version of it this is. */
+const TOLD_TO_DIRECTORIES = ['location', 'etag'] as const;
 
 /**
  * Where an answer may lead a browser: a page of the app, or an address over https. Whoever writes addresses (a provider's
@@ -77,8 +79,10 @@ function dispatch(
       if (status < 200) return;
       if (status === 401) state.options.onUnauthorised();
       // What failed is said to administrators, inside; whoever came by a redirect gets a page that says how to go on.
-      if (exchange.answersPages && status >= 400 && status !== 404) told = status;
-      if (exchange.answersPages && status === 303 && !LEADS_TO.test(String(headers['location']))) told = 500;
+      const isPage = exchange.answers === 'page';
+      if (isPage && status >= 400 && status !== 404) told = status;
+      if (exchange.answers === 'scim' && isUntold(status, headers)) told = status;
+      if (isPage && status === 303 && !LEADS_TO.test(String(headers['location']))) told = 500;
       masked = status === 404 || told !== undefined;
       if (!masked) writeHead(exchange, status, { headers, upstream, options: state.options });
     },
@@ -91,7 +95,7 @@ function dispatch(
     onResponseEnd() {
       over = true;
       response.off('close', onGone);
-      if (told !== undefined) sendPlainError(exchange, told);
+      if (told !== undefined) sendTold(exchange, told);
       else if (masked) sendNotFound(exchange);
       else response.end();
     },
@@ -104,6 +108,20 @@ function dispatch(
   } catch (error) {
     fail(error as Error);
   }
+}
+
+/** Of a directory's route: a refused token, and what the service did not say in the form of SCIM. */
+function isUntold(status: number, headers: Record<string, string | string[] | undefined>): boolean {
+  return (
+    status === 401 || (status >= 400 && status !== 404 && !String(headers['content-type']).startsWith(SCIM_MEDIA_TYPE))
+  );
+}
+
+/** In the edge's own words what a service has refused. */
+function sendTold(exchange: Exchange, status: number): void {
+  if (exchange.answers !== 'scim') return sendPlainError(exchange, status);
+  if (status === 401) return sendTokenRefused(exchange);
+  return sendProblem(exchange, status === 413 ? 'body_too_large' : status < 500 ? 'input_invalid' : 'internal');
 }
 
 function writeHead(
@@ -120,7 +138,12 @@ function writeHead(
     const value = headers[name];
     if (typeof value === 'string') list.push(name, value);
   }
-  if (exchange.answersPages && status === 303) list.push('location', headers['location'] as string);
+  if (exchange.answers === 'page' && status === 303) list.push('location', headers['location'] as string);
+  if (exchange.answers === 'scim')
+    for (const name of TOLD_TO_DIRECTORIES) {
+      const value = headers[name];
+      if (typeof value === 'string') list.push(name, value);
+    }
   // Only the issuer speaks about sessions: a workspace that was taken over must not hand out cookies.
   if (upstream.service === 'issuer') {
     const session = headers[SESSION_HEADER];

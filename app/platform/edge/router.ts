@@ -7,7 +7,7 @@ export interface Match {
 }
 
 /** What an API path of ours may hold. No percent signs: a path has one spelling, here and behind. */
-const PLAIN_PATH = /^(?:\/[A-Za-z0-9._~-]+)+$/;
+const PLAIN_PATH = /^(?:\/[A-Za-z0-9._~:-]+)+$/;
 const NO_PARAMS = Object.freeze({});
 
 interface Node {

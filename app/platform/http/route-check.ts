@@ -4,8 +4,16 @@ import type { RoomRoutes } from './handler.ts';
 import { idShapes } from './id-shapes.ts';
 import type { RoutePolicy } from './policy-gate.ts';
 
+const SSO_PATHS = '/sso/';
+const SCIM_PATHS = '/scim/v2/';
 /** Where routes lie that others than our own pages reach. */
-export const FOREIGN_PATHS = '/sso/';
+export const FOREIGN_PATHS: readonly string[] = [SSO_PATHS, SCIM_PATHS];
+
+/** Under what the edge serves a route. */
+export function outwardPath({ foreign }: Pick<RouteContract, 'foreign'>): string {
+  if (foreign === undefined) return '/api/';
+  return foreign.protocol === 'scim' ? SCIM_PATHS : SSO_PATHS;
+}
 
 /** JSON bodies that name no limit of their own. */
 export const BODY_BYTES_MAX = 256 * 1024;
@@ -104,7 +112,10 @@ function foreignFaults({ access, foreign, bodyForm, body, method }: RouteContrac
   if (foreign !== undefined) {
     if (access.kind !== 'public') faults.push('is reached from elsewhere and must be public');
     if (foreign.reason.trim() === '') faults.push('does not say why it is reached from elsewhere');
-    if (body !== undefined && bodyForm === undefined) faults.push('what others send is a form');
+    if (foreign.protocol === 'scim') {
+      if (foreign.caller !== 'server') faults.push('directories are servers');
+      if (body !== undefined && body !== 'stream') faults.push('what a directory sends is read by its room');
+    } else if (body !== undefined && bodyForm === undefined) faults.push('what others send is a form');
   }
   if (bodyForm !== undefined && (foreign === undefined || body === undefined || body === 'stream' || method !== 'POST'))
     faults.push('only a POST from elsewhere takes a form');
@@ -121,7 +132,7 @@ export function routeFaults(
   if (contract.service !== rules.service) faults.push(`belongs to ${contract.service}`);
   if (
     !path.startsWith(
-      contract.foreign !== undefined ? FOREIGN_PATHS : access.kind === 'internal' ? '/internal/' : '/api/',
+      contract.foreign === undefined && access.kind === 'internal' ? '/internal/' : outwardPath(contract),
     )
   )
     faults.push(`path ${path} does not suit ${access.kind} access`);
@@ -139,7 +150,9 @@ export function routeFaults(
   if (contract.body !== undefined && contract.method === 'GET') faults.push('GET has no body');
   const statuses = Object.keys(contract.replies).map(Number);
   if (statuses.length === 0) faults.push('declares no reply');
-  if (statuses.some((status) => !(status >= 200 && status < 400))) faults.push('declares an error among its replies');
+  const status_max = contract.foreign?.protocol === 'scim' ? 600 : 400;
+  if (statuses.some((status) => !(status >= 200 && status < status_max)))
+    faults.push('declares an error among its replies');
   return faults;
 }
 

@@ -27,7 +27,7 @@ export type Access =
 export type IdPlaces = Readonly<Record<string, string>>;
 
 /**
- * A public route, below `/sso/`, that others than our own pages reach. The rule that only our own origin may send is
+ * A public route, below `/sso/` or `/scim/v2/`, that others than our own pages reach. The rule that only our own origin may send is
  * loosened for exactly these, and each says why.
  *
  * - `navigation`: the browser itself goes there, by a redirect or by a form of another site's page. It is never a page's
@@ -37,6 +37,11 @@ export type IdPlaces = Readonly<Record<string, string>>;
 export interface Foreign {
   readonly caller: 'navigation' | 'server';
   readonly reason: string;
+  /**
+   * `scim`, below `/scim/v2/`: the caller's bearer token and versions go on to the service, the body as the bytes that it
+   * is, under whatever type it came, and errors have the form of RFC 7644, the handler's own included.
+   */
+  readonly protocol?: 'scim';
 }
 
 /** One route, as data: the gateway, the service, the browser's client and the attack corpus all read the same one. */
@@ -45,7 +50,7 @@ export interface RouteContract {
   readonly operation: `${string}.${string}`;
   readonly service: ServiceName;
   readonly method: HttpMethod;
-  /** Fastify-style path, `/api/<room>/…`, `/internal/…`, or `/sso/…` where it is `foreign`. */
+  /** Fastify-style path, `/api/<room>/…`, `/internal/…`, or `/sso/…` and `/scim/v2/…` where it is `foreign`. */
   readonly path: string;
   readonly access: Access;
   readonly ids: IdPlaces;
