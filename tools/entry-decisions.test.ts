@@ -6,6 +6,7 @@ import { findEntryDecisions } from './reference/entry-decisions.ts';
 const found = findEntryDecisions(join(import.meta.dirname, '..'));
 const SERVICE = 'written by a process in its own name; no rule was asked';
 const ENTRANCE = 'before there is a session: a passkey, a link or a provider decides, not a rule';
+const DIRECTORY = 'a directory of the organisation says so, by its token; no rule was asked';
 const BY_CALLER = 'goes into whatever the caller hands in, decision included';
 
 /** Types of entries that name no rule, each with the reason. */
@@ -24,6 +25,17 @@ const WITHOUT: Readonly<Record<string, string>> = {
   'connection.certificate-found': SERVICE,
   'connection.own-certificate-ending': SERVICE,
   'connection.tested': 'of a sign-in that comes back from a provider; the rule was asked when it was begun',
+  'directory.group-changed': DIRECTORY,
+  'directory.group-created': DIRECTORY,
+  'directory.group-deleted': DIRECTORY,
+  'directory.person-changed': DIRECTORY,
+  'directory.person-created': DIRECTORY,
+  'directory.person-deleted': DIRECTORY,
+  'directory.person-forgotten': DIRECTORY,
+  'directory.person-joined': DIRECTORY,
+  'directory.person-reinstated': DIRECTORY,
+  'directory.person-suspended': DIRECTORY,
+  'directory.wave': DIRECTORY,
   'invitation.accepted': ENTRANCE,
   'key.closed': 'a rotation that somebody ordered brings its decision along; one by the clock was asked of nobody',
   'key.created': 'as `key.closed`',

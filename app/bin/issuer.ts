@@ -38,6 +38,12 @@ import {
   connectionSubjects,
   tendConnections,
 } from '../domains/connections/index.ts';
+import {
+  provisioningConsole,
+  provisioningProblems,
+  provisioningRoutes,
+  provisioningSubjects,
+} from '../domains/provisioning/index.ts';
 import { pendingSteps, ssoProblems, ssoRoutes, ssoSubjects, sweepSso } from '../domains/sso/index.ts';
 import { problems as keysProblems } from '../domains/keys/index.ts';
 import {
@@ -51,6 +57,7 @@ import {
 } from '../domains/tenants/index.ts';
 import { recordMint, sweepMints } from '../platform/audit/index.ts';
 import { problems as auditProblems } from '../platform/audit/errors.ts';
+import { createAttemptCounter } from '../platform/http/attempt-counter.ts';
 import { bindRoutes } from '../platform/http/handler.ts';
 import { createAddressGuard } from '../platform/outward/address-guard.ts';
 import { createGuardedFetch, type GuardedFetch } from '../platform/outward/guarded-fetch.ts';
@@ -82,6 +89,7 @@ const TOKEN_KEYS_MAX = 3;
 // Read before privileges are dropped: the checkout may lie where only root can read.
 const policy = readHousePolicy();
 const registry = await readSealedRegistry();
+const counter = createAttemptCounter();
 
 let authority: CertificateAuthority | undefined;
 /** The one authority, as it signs when `clock` says so. */
@@ -110,6 +118,7 @@ const PROBLEMS = [
   accessProblems,
   connectionsProblems,
   ssoProblems,
+  provisioningProblems,
   tenantsProblems,
   keysProblems,
   auditProblems,
@@ -134,8 +143,15 @@ function accessRoom(deps: AccessParts, erasures: Parameters<typeof accessRoutes>
     ...moveSubjects(deps),
     ...connectionSubjects(deps),
     ...ssoSubjects(deps),
+    ...provisioningSubjects(deps),
   };
   return accessRoutes({ ...deps, subjects, erasures, ...backupRetention(floor.member.boot.options) });
+}
+
+/** What identity providers of tenants reach, and where their administrators set them up. */
+function providerRooms(given: Parameters<typeof ssoRoutes>[0]) {
+  const deps = { ...given, counter };
+  return [connectionsRoutes(deps), ...ssoRoutes(deps), provisioningRoutes(deps), provisioningConsole(deps)];
 }
 
 /** Makes this process's key for tokens, tells everybody its public half, and mints with it. */
@@ -210,8 +226,7 @@ async function start(): Promise<void> {
     rooms: [
       ...identityRooms({ ...deps, minter: minterAt(clock), recordMint, heldBack: erasures.heldBack }),
       drillTokenRoutes({ ...deps, minterAt, recordMint, authorityAt }),
-      connectionsRoutes(deps),
-      ...ssoRoutes(deps),
+      ...providerRooms(deps),
       accessRoom(deps, erasures.register),
       tenantsRoutes(deps),
       deletions.routes,
@@ -222,6 +237,7 @@ async function start(): Promise<void> {
     tagKeys,
     policy,
     stepUp: createStepUpVerifier({ doors: deps.doors, clock }),
+    counter,
     onAttempt: recordAttemptWith(recorded.attempts),
     readiness: async () => [...(await watched.readiness()), ...watchedCells.findings(), ...erasures.findings()],
     beforeClose: () => Promise.resolve(evictions.close()),

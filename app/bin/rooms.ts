@@ -15,6 +15,8 @@ import { sourceContract as keySourcesContract, vaultSourceContract } from '../do
 import { rotationContract } from '../domains/keys/rotation-contract.ts';
 import { suiteContract, vaultSuiteContract } from '../domains/keys/suite-contract.ts';
 import { attemptsRoutes as attemptsContract } from '../domains/oncall/attempts-contract.ts';
+import { consoleRoutes as directoriesContract } from '../domains/provisioning/console-contract.ts';
+import { routes as provisioningContract } from '../domains/provisioning/contract.ts';
 import { routes as rulesContract } from '../domains/rules/contract.ts';
 import { routes as oncallContract } from '../domains/oncall/contract.ts';
 import { materialRoutes, routes as siemContract, tryRoutes } from '../domains/siem/contract.ts';
@@ -38,8 +40,10 @@ export const EDGE_CONTRACTS: readonly Readonly<Record<string, RouteContract>>[] 
   identityContract,
   ssoContract,
   ssoSessionContract,
+  provisioningContract,
   accessContract,
   connectionsContract,
+  directoriesContract,
   tenantsContract,
   deletionContract,
   placementContract,

@@ -89,6 +89,7 @@ const BODIES: Readonly<Record<string, object>> = {
   'connections.map-groups': { groups: [] },
   'connections.decide-certificate': { to: 'retired' },
   'connections.own-keys': { step: 'prepare' },
+  'provisioning.issue-token': { days: 90 },
   'audit-trail.export-lines': { format: 'csv', upTo: 1 },
   'rules.place-person': { belongs: true },
   'rules.place-engagement': { belongs: true },

@@ -48,6 +48,8 @@ export const UNGUARDED: Readonly<Record<string, string>> = {
   'identity.connection_index': FINDER,
   'identity.credential_index': FINDER,
   'identity.one_time_link': FINDER,
+  'identity.scim_heard': 'when somebody spoke last; what was said is an entry where it changed anything',
+  'identity.scim_refusal': 'messages that were refused lately; they have changed nothing',
   'identity.seen_token': 'ids of what providers said once; they are written so that they count once',
   'identity.session_index': FINDER,
   'identity.sso_request': 'sign-ins under way; what they lead to is guarded',

@@ -181,6 +181,7 @@ export const routes = defineRoutes({
       'body.input.connectionId': 'con',
       'body.input.certificateId': 'cer',
       'body.input.accountId': 'acc',
+      'body.input.tokenId': 'stk',
     },
     untagged: { 'body.input.*': 'hashed and signed, never looked up; the route it is for reads its ids again' },
     body: z.strictObject({

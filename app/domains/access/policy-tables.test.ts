@@ -89,6 +89,11 @@ oncall
   oncall.list                      O
   oncall.acknowledge               O
   oncall.attempts                  O
+provisioning
+  provisioning.directory           L
+  provisioning.issue-token         L
+  provisioning.end-token           L
+  provisioning.undo-wave           L
 rules
   rules.read                       L
   rules.try                        L

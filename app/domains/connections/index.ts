@@ -1,11 +1,12 @@
 export { addressesOf } from './addresses.ts';
+export { forUpdate as holdConnection } from './asking.ts';
 export { recordAttempt, type Attempt } from './attempts.ts';
 export type { ConnectionDeps } from './deps.ts';
 export { problems as connectionsProblems } from './errors.ts';
 export { connectionsRoutes } from './routes.ts';
 export { tendConnections } from './refresh.ts';
 export { deleteIndexOf as deleteConnectionIndexOf } from './queries.ts';
-export { connectionSubjects } from './subjects.ts';
+export { connectionFacts, connectionSubjects } from './subjects.ts';
 export { roleOfGroups, type GroupMapping } from './groups.ts';
 export {
   activeConnections,

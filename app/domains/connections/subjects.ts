@@ -12,8 +12,8 @@ type Subject = StepUpSubjects[string];
  * What stands in the database about a connection, or one of its certificates, when somebody approves a change of it: shown
  * with the approval, and read again before anything is done.
  */
-export function connectionSubjects(deps: ReadDeps): StepUpSubjects {
-  const connection: Subject = async ({ caller, ids }) => {
+export function connectionFacts(deps: ReadDeps): Subject {
+  return async ({ caller, ids }) => {
     const { tenant: context } = caller;
     const id = ids['connectionId'];
     const [row] = id === undefined ? [] : await deps.tenant.scoped(context, queries.connectionById(context, id));
@@ -22,6 +22,11 @@ export function connectionSubjects(deps: ReadDeps): StepUpSubjects {
     const { name } = await openSettings(deps, { context }, row);
     return { name, kind: row.kind, profile: row.profile, state: row.state, version: row.version };
   };
+}
+
+/** The same of each operation, and of a certificate where it is about one. */
+export function connectionSubjects(deps: ReadDeps): StepUpSubjects {
+  const connection = connectionFacts(deps);
   const certificate: Subject = async (question) => {
     const { caller, ids } = question;
     const facts = await connection(question);

@@ -64,6 +64,7 @@ interface Judged {
 const JUDGED: Readonly<Record<RefusalCode, Judged>> = {
   'edge.session-missing': { severity: 'low', techniques: ['T1595'], timesMin: NOISE_TIMES_MIN },
   'edge.session-dead': { severity: 'low', techniques: ['T1539'], timesMin: NOISE_TIMES_MIN },
+  'directory.token-unknown': { severity: 'low', techniques: ['T1110'], timesMin: NOISE_TIMES_MIN },
   'gateway.id-malformed': { severity: 'low', techniques: ['T1595'], timesMin: MALFORMED_TIMES_MIN },
   'gateway.id-forged': { severity: 'high', techniques: ['T1078', 'T1565'] },
   'gateway.id-foreign': { severity: 'high', techniques: ['T1078', 'T1213'] },
@@ -215,6 +216,13 @@ const OTHER_RULES: readonly Rule[] = [
     techniques: ['T1098', 'T1556'],
     says: 'An administrator opened the recovery of a person who is said to have lost every passkey. It takes effect after a day: ask that person on another way.',
     matches: (event) => event.type === 'recovery.opened',
+  },
+  {
+    id: 'identity.leavers-wave',
+    severity: 'high',
+    techniques: ['T1531'],
+    says: 'An organisation’s directory has put out ten people within an hour, or ten more. It may be on purpose, or its token stolen: ask its lead, who can undo it on the page of the connection.',
+    matches: (event) => event.type === 'directory.wave',
   },
   {
     id: 'identity.passkey-cloned',

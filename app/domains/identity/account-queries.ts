@@ -54,6 +54,11 @@ export const insertAccount = (
 export const deleteAccount = ({ tenantId }: TenantContext, id: Uuid): Statement =>
   sql`delete from identity.account where tenant_id = ${tenantId} and id = ${id}`;
 
+/** What directories have said of a member; gone with their accounts. */
+export const deleteDirectoryRows = ({ tenantId }: TenantContext, memberId: Uuid): Statement<{ id: Uuid }> =>
+  sql<{ id: Uuid }>`delete from identity.scim_resource r
+    where r.tenant_id = ${tenantId} and r.member_id = ${memberId} returning r.id`;
+
 export const insertNewcomer = ({ tenantId }: TenantContext, row: MemberRow): Statement =>
   sql`insert into identity.member (tenant_id, id, role, state, label, created_at)
     values (${tenantId}, ${row.id}, ${row.role}, ${row.state}, ${row.label}, ${row.created_at})`;

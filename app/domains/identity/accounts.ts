@@ -44,6 +44,8 @@ export interface Newcomer {
   readonly tenantKind: Caller['tenantKind'];
   /** The member whom an invitation or a live session of theirs says that this person is. */
   readonly is?: { readonly memberId: Uuid; readonly origin: 'invitation' | 'connect' };
+  /** A directory says that they are here, not they themselves. */
+  readonly isByDirectory?: boolean;
 }
 
 export interface Arrived {
@@ -71,6 +73,19 @@ function roleFits(kind: Caller['tenantKind'], role: Role): boolean {
   return kind === 'operator' ? role === 'operator' : role !== 'operator';
 }
 
+/** Whether the provider's groups decide about such an account. */
+const isManagedOrigin = (origin: AccountOrigin): boolean => origin === 'just-in-time' || origin === 'scim';
+
+/** Whose account a provider's subject is, in the caller's transaction, whatever became of the member; undefined: nobody's. */
+export async function accountOf(
+  tx: ScopedTransaction,
+  of: { readonly connectionId: Uuid; readonly subject: string },
+): Promise<{ readonly memberId: Uuid; readonly isManaged: boolean } | undefined> {
+  const subjectHash = providerHash('subject', of.subject);
+  const [row] = await tx.query(accounts.accountBySubject(tx.context, { connectionId: of.connectionId, subjectHash }));
+  return row === undefined ? undefined : { memberId: row.member_id, isManaged: isManagedOrigin(row.origin) };
+}
+
 /** The member of a known account, with the role that the groups give now. */
 async function returning({ deps, tx, newcomer }: Step, account: AccountRow): Promise<Arrived> {
   const { context } = tx;
@@ -81,7 +96,7 @@ async function returning({ deps, tx, newcomer }: Step, account: AccountRow): Pro
   if (member?.state !== 'active')
     throw refuse('account_member_inactive', `The member is ${member?.state ?? 'gone'} here.`);
   // Whom an administrator let in keeps the role that the administrator gave.
-  const isManaged = account.origin === 'just-in-time' || account.origin === 'scim';
+  const isManaged = isManagedOrigin(account.origin);
   if (isManaged && role === null)
     throw refuse('account_role_missing', 'The provider names groups, and none of them gives a role here any more.');
   if (isManaged && role != null && role !== member.role && roleFits(tenantKind, role))
@@ -155,7 +170,7 @@ export async function arrive(deps: Deps, tx: ScopedTransaction, newcomer: Newcom
   const [known] = await tx.query(accounts.accountBySubject(context, { connectionId, subjectHash }));
   if (known !== undefined) return returning(step, known);
   const memberId = is === undefined ? await admitted(step) : await named(step, is);
-  const origin: AccountOrigin = is?.origin ?? 'just-in-time';
+  const origin: AccountOrigin = is?.origin ?? (newcomer.isByDirectory === true ? 'scim' : 'just-in-time');
   const accountId = uuidV7(deps.clock, deps.random);
   const row = { id: accountId, connection_id: connectionId, member_id: memberId, origin, subjectHash };
   const made = await tx.query(accounts.insertAccount(context, { ...row, createdAt: new Date(deps.clock.nowMs()) }));
@@ -171,7 +186,10 @@ export async function arrive(deps: Deps, tx: ScopedTransaction, newcomer: Newcom
   return { memberId, accountId, isNew: true };
 }
 
-/** Takes away what finds a member by their providers, in the caller's transaction. Returns how many accounts that were. */
+/**
+ * Takes away what finds a member by their providers, and what directories have said of them, in the caller's transaction.
+ * Returns how many accounts that were.
+ */
 export async function removeAccountsOf(
   deps: Pick<IdentityDeps, 'recordAudit'>,
   tx: ScopedTransaction,
@@ -190,5 +208,15 @@ export async function removeAccountsOf(
       public: { connection, member: of.memberId },
     });
   }
+  for (const { id } of await tx.query(accounts.deleteDirectoryRows(tx.context, of.memberId)))
+    await deps.recordAudit(tx, {
+      type: 'directory.person-erased',
+      actor: of.actor,
+      resource: ['scim-resource', id],
+      outcome: 'allowed',
+      requestId: tx.context.requestId,
+      decision: of.decision,
+      public: { member: of.memberId },
+    });
   return rows.length;
 }

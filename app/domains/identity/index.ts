@@ -1,4 +1,4 @@
-export { arrive, providerHash, removeAccountsOf, type Arrived, type Newcomer } from './accounts.ts';
+export { accountOf, arrive, providerHash, removeAccountsOf, type Arrived, type Newcomer } from './accounts.ts';
 export { accountUses } from './account-queries.ts';
 export { createAttemptLimit } from './attempt-limit.ts';
 export { systemTables, type IdentityDeps } from './deps.ts';

@@ -152,6 +152,8 @@ describe('rotation moves every sealed value to the new key', () => {
       'identity.invitation.label',
       'identity.invitation.name',
       'identity.member.label',
+      'identity.scim_refusal.report',
+      'identity.scim_resource.content',
     ]);
     await house('issuer').rotation.tend(context);
     expect(await versions(stored)).toEqual(new Set([2]));

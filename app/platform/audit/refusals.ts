@@ -41,6 +41,11 @@ export const REFUSALS = {
     says: 'A route was asked with a cookie that opens no session.',
     written: 'counted',
   },
+  'directory.token-unknown': {
+    layer: 'edge',
+    says: 'A directory spoke with a token that is unknown, ended or expired.',
+    written: 'counted',
+  },
   'gateway.id-malformed': {
     layer: 'gateway',
     says: 'Something that is no id stood where one belongs.',

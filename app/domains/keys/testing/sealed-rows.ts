@@ -71,6 +71,14 @@ const PLAIN: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     version: '1',
     tried_at: '2026-07-01',
   },
+  'identity.scim_resource': {
+    connection_id: 'uuid',
+    kind: 'Group',
+    active: 'true',
+    created_at: '2026-07-01',
+    modified_at: '2026-07-01',
+  },
+  'identity.scim_refusal': { connection_id: 'uuid', refused_at: '2026-07-01' },
   'identity.invitation': {
     member_id: 'uuid',
     role: 'auditor',

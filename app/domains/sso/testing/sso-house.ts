@@ -2,11 +2,12 @@ import { generateKeyPairSync } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { systemClock, systemRandom, uuidV4, type Clock, type Uuid } from '@auditrax/base';
+import { systemClock, systemRandom, uuidV4, type Clock, type RouteContract, type Uuid } from '@auditrax/base';
 import { formatId } from '@auditrax/tenancy/ids';
 import { createTokenMinter, createTokenVerifier, issueEdgeCertificate } from '@auditrax/workload';
 import { createAttemptCounter } from '../../../platform/http/attempt-counter.ts';
-import type { Caller } from '../../../platform/http/handler.ts';
+import type { Caller, RoomRoutes } from '../../../platform/http/handler.ts';
+import type { ProblemTable } from '../../../platform/http/problems.ts';
 import { silentLog } from '../../../platform/http/request-log.ts';
 import { startService } from '../../../platform/http/service.ts';
 import { openTestHouse } from '../../../platform/http/testing/workloads.ts';
@@ -37,7 +38,9 @@ const APP = join(import.meta.dirname, '..', '..', '..');
 /** Gateway and issuer on a real database, over real sockets, and what a test needs around them. */
 export interface SsoHouse {
   readonly issuer: SeededIssuer;
-  readonly deps: SsoDeps;
+  readonly deps: SsoDeps & SeededIssuer['deps'];
+  /** Where the edge listens, on 127.0.0.1. */
+  readonly edgePort: number;
   readonly origin: string;
   /** Certificate and key of every server here, for 127.0.0.1 and localhost. */
   readonly tls: { readonly key: string; readonly cert: string; readonly ca: string };
@@ -52,8 +55,16 @@ export interface SsoHouse {
   stop(): Promise<void>;
 }
 
+/** Rooms beside those of every sign-in. */
+export interface MoreRooms {
+  readonly names: readonly string[];
+  readonly contracts: readonly RouteContract[];
+  readonly problems: readonly ProblemTable[];
+  rooms(deps: SsoHouse['deps']): readonly RoomRoutes[];
+}
+
 /** The clock is that of the rooms; certificates and tokens of the house itself keep to the machine's. */
-export async function startSsoHouse(clock: Clock = systemClock): Promise<SsoHouse> {
+export async function startSsoHouse(clock: Clock = systemClock, more?: MoreRooms): Promise<SsoHouse> {
   const seeded = await startSeededIssuer(clock);
   const wires = await openTestHouse();
   const certificate = await issueEdgeCertificate({ clock: systemClock, name: 'Sign-in test' });
@@ -72,7 +83,9 @@ export async function startSsoHouse(clock: Clock = systemClock): Promise<SsoHous
     connectionName: (context, id) => connectionName(deps, context, id),
   };
   const policy = loadRoutePolicy(
-    ['identity', 'access', 'tenants', 'sso'].map((room) => join(APP, 'domains', room, 'policy.cedar')),
+    ['identity', 'access', 'tenants', 'sso', ...(more?.names ?? [])].map((room) =>
+      join(APP, 'domains', room, 'policy.cedar'),
+    ),
   );
   const subjects = { ...deps.subjects, ...ssoSubjects(deps) };
   const counter = createAttemptCounter();
@@ -81,7 +94,7 @@ export async function startSsoHouse(clock: Clock = systemClock): Promise<SsoHous
     clock: systemClock,
     log: silentLog,
     tagKeys: wires.keys,
-    problems: [identityProblems, accessProblems, connectionsProblems, ssoProblems],
+    problems: [identityProblems, accessProblems, connectionsProblems, ssoProblems, ...(more?.problems ?? [])],
     policy,
     readiness: async () => [],
     onAttempt: async () => undefined,
@@ -100,6 +113,7 @@ export async function startSsoHouse(clock: Clock = systemClock): Promise<SsoHous
       evictionFeedRoutes(deps),
       ...ssoRoutes(deps),
       accessRoutes({ ...deps, policy, subjects }),
+      ...(more?.rooms(deps) ?? []),
     ],
   });
   wires.ports.set('issuer', service.port);
@@ -111,9 +125,12 @@ export async function startSsoHouse(clock: Clock = systemClock): Promise<SsoHous
     pools: wires.pools(await wires.identity('gateway')),
     tagKeys: wires.keys,
     counter,
-    contracts: [identityContract, ssoContract, ssoSessionContract, accessContract, tokenRoutes].flatMap((table) =>
-      Object.values(table),
-    ),
+    contracts: [
+      ...[identityContract, ssoContract, ssoSessionContract, accessContract, tokenRoutes].flatMap((table) =>
+        Object.values(table),
+      ),
+      ...(more?.contracts ?? []),
+    ],
     edge: { port: 0, hostNames: ['localhost'], publicHosts: [HOST], ...certificate },
     tryout: false,
     staticFolder: folder,
@@ -133,6 +150,7 @@ export async function startSsoHouse(clock: Clock = systemClock): Promise<SsoHous
   return {
     issuer: seeded,
     deps,
+    edgePort: edge.edgePort,
     origin,
     tls,
     browser: () => new TestBrowser(net),

@@ -1,0 +1,3 @@
+export { provisioningConsole, provisioningSubjects } from './console-routes.ts';
+export { provisioningRoutes } from './door.ts';
+export { problems as provisioningProblems } from './errors.ts';

@@ -1,0 +1,204 @@
+import { isAppError, type Uuid } from '@auditrax/base';
+import { entraTenant } from '@auditrax/oidc/profiles';
+import type { ScimResource } from '@auditrax/scim';
+import type { ScopedTransaction } from '@auditrax/tenancy';
+import type { Role } from '../../platform/http/handler.ts';
+import { roleOfGroups, type LoadedConnection } from '../connections/index.ts';
+import { accountOf, arrive, reinstatePrincipal, revokePrincipal, type Newcomer } from '../identity/index.ts';
+import type { Place, ProvisioningDeps } from './deps.ts';
+import { entryOf, findResource, groupKey, membersOf, noteRefusal, readGroups, type Kept } from './directory.ts';
+import * as queries from './queries.ts';
+import type { ResourceRow } from './queries.ts';
+
+/** Messages about one person at the same moment: each looks again at what the other has stored. */
+const ROUNDS_MAX = 4;
+/** So many people put out by one connection within this time are a wave, and somebody is called. */
+const WAVE_PEOPLE_MIN = 10;
+const WAVE_MS = 3_600_000;
+/** Who says so: the directory, and this process carries it out. */
+const BY = { actor: { service: 'issuer' } } as const;
+
+/** The subject that a sign-in of this person would have, so that both find the same account. Never an address. */
+function subjectOf({ settings, profile }: LoadedConnection, resource: ScimResource): string | undefined {
+  const id = resource['externalId'];
+  if (typeof id !== 'string') return undefined;
+  if (profile !== 'entra' || settings?.kind !== 'oidc') return id;
+  return `${entraTenant(settings.input.issuer)}/${id.toLowerCase()}`;
+}
+
+/** The member whom an account already names, in the caller's transaction; a person who is none yet has none. */
+export async function memberOf(
+  tx: ScopedTransaction,
+  { connection }: Pick<Place, 'connection'>,
+  resource: ScimResource,
+): Promise<Uuid | null> {
+  const subject = subjectOf(connection, resource);
+  if (subject === undefined) return null;
+  return (await accountOf(tx, { connectionId: connection.id, subject }))?.memberId ?? null;
+}
+
+interface Given {
+  /** As at a sign-in: a role, null for none, undefined where no group is mapped. */
+  readonly role: Role | null | undefined;
+  readonly newRole: Role | undefined;
+}
+
+function givenBy({ groups, justInTime }: LoadedConnection, named: readonly string[]): Given {
+  const without = justInTime.allowed ? justInTime.roleWithoutGroup : null;
+  if (groups.length === 0) return { role: undefined, newRole: without ?? undefined };
+  const role = roleOfGroups(named, groups) ?? without;
+  return { role, newRole: role ?? undefined };
+}
+
+function shownOf(resource: ScimResource): string {
+  return (resource['displayName'] ?? resource['userName']) as string;
+}
+
+function newcomerOf({ connection, tenantKind }: Place, resource: ScimResource, given: Given): Newcomer | undefined {
+  const subject = subjectOf(connection, resource);
+  if (subject === undefined) return undefined;
+  const shown = shownOf(resource);
+  return { connectionId: connection.id, subject, shown, tenantKind, ...given, isByDirectory: true };
+}
+
+/** Puts a member out, and remembers that this connection did. Returns the version that is stored then. */
+async function putOut(deps: ProvisioningDeps, place: Place, row: ResourceRow): Promise<number> {
+  const { context, connection } = place;
+  await leave(deps, place, row.member_id);
+  // Whom somebody else had suspended before is not this connection's to let in again.
+  if (row.suspended_at !== null || place.out.get(row.member_id!) !== true) return row.version;
+  const now_ms = deps.clock.nowMs();
+  return deps.tenant.transaction(context, async (tx) => {
+    const [held] = await tx.query(queries.updateResource(context, { ...row, suspended_at: new Date(now_ms) }));
+    if (held === undefined) return -1;
+    await deps.recordAudit(tx, {
+      ...entryOf(place, row.id, { facts: { member: row.member_id! } }),
+      type: 'directory.person-suspended',
+    });
+    const since = new Date(now_ms - WAVE_MS);
+    const [count] = await tx.query(queries.suspendedSince(context, { connectionId: connection.id, since }));
+    const people = Number(count?.people ?? 0);
+    if (people % WAVE_PEOPLE_MIN === 0)
+      await deps.recordAudit(tx, { ...entryOf(place, row.id, { facts: { people } }), type: 'directory.wave' });
+    return row.version + 1;
+  });
+}
+
+/**
+ * First of all, and before anything that could fail: whoever left is out. Twice in one message is once. A holder of theirs
+ * that does not answer holds up nothing here; the directory is told to come again.
+ */
+export async function leave(deps: ProvisioningDeps, place: Place, memberId: Uuid | null): Promise<void> {
+  if (memberId === null || place.out.has(memberId)) return;
+  const { context } = place;
+  const [before] = await deps.tenant.scoped(context, queries.standingOf(context, memberId));
+  try {
+    await revokePrincipal(deps, context, { memberId, cause: 'scim', by: BY });
+  } catch (error) {
+    if (!isAppError(error, 'revocation_incomplete')) throw error;
+    place.unended.push(error);
+  }
+  place.out.set(memberId, before?.state !== 'suspended');
+}
+
+/**
+ * Lets a member in whom this connection has put out; whom somebody else has suspended stays out. With the role that the
+ * groups give. Returns the version that is stored then.
+ */
+async function letIn(deps: ProvisioningDeps, place: Place, of: Kept & { readonly given: Given }): Promise<number> {
+  const { row, resource, given } = of;
+  const { context, connection } = place;
+  const memberId = row.member_id!;
+  const out = await deps.tenant.scoped(
+    context,
+    queries.suspendedRows(context, { connectionId: connection.id, memberId }),
+  );
+  if (out.length > 0) await reinstatePrincipal(deps, context, { memberId, cause: 'scim', by: BY });
+  const newcomer = newcomerOf(place, resource, given);
+  return deps.tenant.transaction(context, async (tx) => {
+    let version = row.version;
+    for (const one of out) {
+      const isSame = one.id === row.id;
+      if (isSame) {
+        const [held] = await tx.query(queries.updateResource(context, { ...row, suspended_at: null }));
+        if (held === undefined) return -1;
+        version += 1;
+      } else await tx.query(queries.deleteResource(context, one.id));
+      await deps.recordAudit(tx, {
+        ...entryOf(place, one.id, { facts: { member: memberId } }),
+        type: isSame ? 'directory.person-reinstated' : 'directory.person-forgotten',
+      });
+    }
+    if (newcomer !== undefined) await arriveIfActive(deps, tx, newcomer);
+    return version;
+  });
+}
+
+/** Somebody whom an administrator has suspended keeps their role, and stays suspended. */
+async function arriveIfActive(deps: ProvisioningDeps, tx: ScopedTransaction, newcomer: Newcomer): Promise<void> {
+  try {
+    await arrive(deps, tx, newcomer);
+  } catch (error) {
+    if (!isAppError(error, 'account_member_inactive')) throw error;
+  }
+}
+
+/** Makes a member of somebody to whom a role is given. Returns the version that is stored then. */
+async function admit(
+  deps: ProvisioningDeps,
+  place: Place,
+  of: Kept & { readonly newcomer: Newcomer },
+): Promise<number> {
+  const { row, newcomer } = of;
+  const { context } = place;
+  return deps.tenant.transaction(context, async (tx) => {
+    const { memberId } = await arrive(deps, tx, newcomer);
+    const [held] = await tx.query(queries.updateResource(context, { ...row, member_id: memberId }));
+    if (held === undefined) throw new Error('the person was changed while they arrived');
+    await deps.recordAudit(tx, {
+      ...entryOf(place, row.id, { facts: { member: memberId } }),
+      type: 'directory.person-joined',
+    });
+    return row.version + 1;
+  });
+}
+
+async function round(deps: ProvisioningDeps, place: Place, kept: Kept): Promise<number> {
+  const { row, resource } = kept;
+  const { connection, context } = place;
+  const named = (await readGroups(deps, place)).filter((group) => membersOf(group).includes(row.id)).map(groupKey);
+  const given = givenBy(connection, named);
+  const newcomer = newcomerOf(place, resource, given);
+  const isOff = connection.state === 'disabled';
+  if (row.member_id === null) {
+    const isWelcome = row.active && given.newRole !== undefined && newcomer !== undefined && !isOff;
+    return isWelcome ? admit(deps, place, { ...kept, newcomer }) : row.version;
+  }
+  const account =
+    newcomer === undefined ? undefined : await deps.tenant.transaction(context, (tx) => accountOf(tx, newcomer));
+  // Whom an administrator let in keeps the place that the administrator gave, whatever the groups say.
+  const hasLostRole = given.role === null && account?.isManaged !== false;
+  if (!row.active || hasLostRole) return putOut(deps, place, row);
+  return isOff ? row.version : letIn(deps, place, { ...kept, given });
+}
+
+/**
+ * Makes of a person here what their directory says now: a member with the role of their groups, or out. What refuses
+ * somebody as a member (too many of them, say) is kept for the administrators; the resource stays.
+ */
+export async function settle(deps: ProvisioningDeps, place: Place, id: string): Promise<void> {
+  for (let left = ROUNDS_MAX; left > 0; left -= 1) {
+    const kept = await findResource(deps, place, { kind: 'User', id });
+    if (kept === undefined) return;
+    try {
+      const stored = await round(deps, place, kept);
+      const now = await findResource(deps, place, { kind: 'User', id });
+      if (now === undefined || now.row.version === stored) return;
+    } catch (error) {
+      if (isAppError(error, 'account_again')) continue;
+      if (!isAppError(error) || !error.code.startsWith('account_')) throw error;
+      await noteRefusal(deps, place, { error, message: 'membership' });
+      return;
+    }
+  }
+}

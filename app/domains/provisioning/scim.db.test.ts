@@ -1,0 +1,461 @@
+import { performance } from 'node:perf_hooks';
+import { systemClock, type Uuid } from '@auditrax/base';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import type { Caller } from '../../platform/http/handler.ts';
+import { createAttemptCounter } from '../../platform/http/attempt-counter.ts';
+import { suspendMember } from '../access/service.ts';
+import * as connections from '../connections/service.ts';
+import { by, oidc } from '../connections/testing/asking.ts';
+import { recordAttempt } from '../connections/index.ts';
+import { arrive } from '../identity/index.ts';
+import { startSsoHouse, type SsoHouse } from '../sso/testing/sso-house.ts';
+import { routes } from './contract.ts';
+import type { ProvisioningDeps } from './deps.ts';
+import { provisioningProblems, provisioningRoutes } from './index.ts';
+import { directoryOf, type Saying, type Told } from './testing/directory.ts';
+import { endToken, issueToken } from './tokens.ts';
+import { readDirectory } from './view.ts';
+import { undoWave } from './wave.ts';
+
+// The documented messages of Entra and Okta, through the real gateway and issuer on a real database. No live tenant of a
+// provider has been tried: rehearsed.
+
+const USER = 'urn:ietf:params:scim:schemas:core:2.0:User';
+const GROUP = 'urn:ietf:params:scim:schemas:core:2.0:Group';
+const PATCH = 'urn:ietf:params:scim:api:messages:2.0:PatchOp';
+const ERROR = 'urn:ietf:params:scim:api:messages:2.0:Error';
+
+const counter = createAttemptCounter();
+let house: SsoHouse;
+let deps: ProvisioningDeps;
+let lead: Caller;
+let stranger: Caller;
+let say: ReturnType<typeof directoryOf>;
+type Name = 'entra' | 'okta' | 'groups' | 'wave' | 'foreign';
+const ids = {} as Record<Name, Uuid>;
+const tokens = {} as Record<Name, string>;
+
+async function setUp(name: Name, caller: Caller): Promise<void> {
+  const profile = name === 'entra' ? 'entra' : 'okta';
+  const id = await connections.createConnection(house.deps, by(caller), { kind: 'oidc', profile, name });
+  const tenant = '6babcaad-604b-40ac-a9d7-9fd97c0b779f';
+  const issuer = name === 'entra' ? `https://login.microsoftonline.com/${tenant}/v2.0` : 'https://harbour.okta.com';
+  const justInTime = { allowed: true, roleWithoutGroup: name === 'groups' ? null : ('auditor' as const) };
+  const values = { ...oidc, issuer };
+  await connections.changeSettings(house.deps, by(caller), { id, version: 1, name, justInTime, values });
+  const startedBy = { personId: caller.personId, sessionId: caller.sessionId };
+  await recordAttempt(house.deps, caller.tenant, { connectionId: id, purpose: 'test', version: 2, startedBy });
+  await connections.turnConnection(house.deps, by(caller), { id, to: 'active' });
+  ids[name] = id;
+  tokens[name] = (await issueToken(deps, by(caller), { connectionId: id, days: 90 })).token;
+}
+
+beforeAll(async () => {
+  for (const method of ['info', 'warn'] as const) vi.spyOn(console, method).mockImplementation(() => undefined);
+  house = await startSsoHouse(systemClock, {
+    names: [],
+    contracts: Object.values(routes),
+    problems: [provisioningProblems],
+    rooms: (given) => {
+      const limits = { messages_perMinute_max: 100_000, refusals_perMinute_max: 40 };
+      deps = { ...given, counter, ...limits };
+      return [provisioningRoutes(deps)];
+    },
+  });
+  say = directoryOf(house);
+  lead = await house.callerOf((await house.issuer.enrol('harbour', 'lead')).cookie);
+  stranger = await house.callerOf((await house.issuer.enrol('lakeside', 'lead')).cookie);
+  for (const name of ['entra', 'okta', 'groups', 'wave'] as const) await setUp(name, lead);
+  await setUp('foreign', stranger);
+});
+afterAll(async () => {
+  await house?.stop();
+  vi.restoreAllMocks();
+});
+
+const at = (name: Name, path: string) => `${house.origin}/scim/v2/${ids[name]}/${path}`;
+const ask = (name: Name, call: string, saying: Saying = {}): Promise<Told> => {
+  const [method, path] = call.split(' ') as [string, string];
+  return say(method, at(name, path), { token: tokens[name], ...saying });
+};
+const patch = (...operations: readonly object[]) => ({ body: { schemas: [PATCH], Operations: operations } });
+const idOf = ({ json }: Told) => json['id'] as string;
+const memberRows = (where = 'true') =>
+  house.issuer.rows<{ id: Uuid; state: string; role: string }>(
+    `select id, state, role from identity.member where ${where}`,
+  );
+/** The member whom a directory's person is. */
+async function memberOf(person: string) {
+  const [row] = await memberRows(`id = (select member_id from identity.scim_resource where id = '${person}')`);
+  return row;
+}
+let people = 0;
+/** As Okta sends a new person. */
+function person(more: Record<string, unknown> = {}) {
+  people += 1;
+  return {
+    schemas: [USER],
+    userName: `person-${people}@acme.test`,
+    externalId: `00u${people}`,
+    name: { givenName: 'Person', familyName: `No ${people}` },
+    emails: [{ primary: true, value: `person-${people}@acme.test`, type: 'work' }],
+    displayName: `Person No ${people}`,
+    active: true,
+    ...more,
+  };
+}
+const added = (name: Name, more: Record<string, unknown> = {}) => ask(name, 'POST Users', { body: person(more) });
+
+describe('the sequence that Entra documents', () => {
+  it('tries the connection, creates, finds, changes, disables by a text, enables and deletes a person', async () => {
+    const unknown = await ask('entra', `GET Users?filter=${encodeURIComponent('userName eq "9f1d2c"')}`);
+    expect([unknown.status, unknown.json]).toMatchObject([200, { totalResults: 0, Resources: [] }]);
+    const body = {
+      schemas: [USER, 'urn:ietf:params:scim:schemas:extension:enterprise:2.0:User'],
+      externalId: '0a21f0f2-8d2a-4f8e-bf98-7363c4aed4ef',
+      userName: 'Test_User_ab6490ee@acme.test',
+      active: true,
+      emails: [{ primary: true, type: 'work', value: 'Test_User_fd0ea19b@acme.test' }],
+      meta: { resourceType: 'User' },
+      name: { formatted: 'givenName familyName', familyName: 'familyName', givenName: 'givenName' },
+      roles: [],
+    };
+    const made = await ask('entra', 'POST Users', { body });
+    expect(made.status, made.text).toBe(201);
+    const id = idOf(made);
+    expect(made.headers['content-type']).toBe('application/scim+json');
+    expect(made.headers['location']).toBe(at('entra', `Users/${id}`));
+    expect(made.headers['etag']).toBe((made.json['meta'] as Record<string, unknown>)['version']);
+    expect(await memberOf(id)).toMatchObject({ state: 'active', role: 'auditor' });
+    const found = await ask(
+      'entra',
+      `GET Users?filter=${encodeURIComponent('userName eq "TEST_user_ab6490ee@acme.test"')}`,
+    );
+    expect(found.json).toMatchObject({ totalResults: 1, Resources: [{ id }] });
+    const renamed = await ask('entra', `PATCH Users/${id}`, {
+      ...patch(
+        { op: 'Replace', path: 'emails[type eq "work"].value', value: 'updatedEmail@acme.test' },
+        { op: 'Replace', path: 'name.familyName', value: 'updatedFamilyName' },
+      ),
+    });
+    expect([renamed.status, renamed.json]).toMatchObject([200, { name: { familyName: 'updatedFamilyName' } }]);
+    const disabled = await ask('entra', `PATCH Users/${id}`, patch({ op: 'Replace', path: 'active', value: 'False' }));
+    expect([disabled.status, disabled.json['active']]).toEqual([200, false]);
+    expect(await memberOf(id)).toMatchObject({ state: 'suspended' });
+    await ask('entra', `PATCH Users/${id}`, patch({ op: 'Replace', path: 'active', value: 'True' }));
+    expect(await memberOf(id)).toMatchObject({ state: 'active' });
+    const member = (await memberOf(id))!;
+    expect((await ask('entra', `DELETE Users/${id}`)).status).toBe(204);
+    expect(await memberRows(`id = '${member.id}'`)).toMatchObject([{ state: 'suspended' }]);
+    expect((await ask('entra', `GET Users/${id}`)).status).toBe(404);
+  });
+
+  it('has the account of a sign-in: by directory and object id, never by an address', async () => {
+    const objectId = 'a1b2c3d4-0000-4000-8000-000000000001';
+    const subject = `6babcaad-604b-40ac-a9d7-9fd97c0b779f/${objectId}`;
+    const newcomer = {
+      connectionId: ids.entra,
+      subject,
+      shown: 'Signed in',
+      role: undefined,
+      newRole: 'client',
+    } as const;
+    const arrived = await house.deps.tenant.transaction(lead.tenant, (tx) =>
+      arrive(house.deps, tx, { ...newcomer, tenantKind: 'customer' }),
+    );
+    const other = await added('entra', { externalId: 'another', emails: [{ value: 'signed-in@acme.test' }] });
+    expect((await memberOf(idOf(other)))!.id).not.toBe(arrived.memberId);
+    const made = await added('entra', { externalId: objectId.toUpperCase() });
+    expect((await memberOf(idOf(made)))!.id).toBe(arrived.memberId);
+    await ask('entra', `PATCH Users/${idOf(made)}`, patch({ op: 'replace', value: { active: false } }));
+    expect(await memberRows(`id = '${arrived.memberId}'`)).toMatchObject([{ state: 'suspended' }]);
+  });
+});
+
+describe('the sequence that Okta documents', () => {
+  it('lists, creates, replaces the whole person, and takes them out by PUT and by a PATCH without a path', async () => {
+    expect((await ask('okta', 'GET Users?startIndex=1&count=2')).json).toMatchObject({
+      totalResults: 0,
+      itemsPerPage: 0,
+    });
+    const body = person();
+    const made = await ask('okta', 'POST Users', { body });
+    const id = idOf(made);
+    const put = await ask('okta', `PUT Users/${id}`, { body: { ...body, id, displayName: 'Renamed' } });
+    expect([put.status, put.json['displayName']]).toEqual([200, 'Renamed']);
+    await ask('okta', `PUT Users/${id}`, { body: { ...body, id, active: false } });
+    expect(await memberOf(id)).toMatchObject({ state: 'suspended' });
+    await ask('okta', `PATCH Users/${id}`, patch({ op: 'replace', value: { active: true } }));
+    expect(await memberOf(id)).toMatchObject({ state: 'active' });
+    await ask('okta', `PATCH Users/${id}`, patch({ op: 'replace', value: { active: false } }));
+    expect(await memberOf(id)).toMatchObject({ state: 'suspended' });
+  });
+
+  it('pages from 1, and one page after the other has everybody once', async () => {
+    for (let index = 0; index < 4; index += 1) await added('okta');
+    const all = (await ask('okta', 'GET Users')).json['Resources'] as { id: string }[];
+    const pages = await Promise.all([1, 3, 5].map((start) => ask('okta', `GET Users?startIndex=${start}&count=2`)));
+    const seen = pages.flatMap(({ json }) => (json['Resources'] as { id: string }[]).map(({ id }) => id));
+    expect(seen.slice(0, all.length)).toEqual(all.map(({ id }) => id));
+  });
+
+  it('tells what it can do, in documents of its own', async () => {
+    expect((await ask('okta', 'GET ServiceProviderConfig')).json).toMatchObject({ patch: { supported: true } });
+    expect((await ask('okta', 'GET ResourceTypes')).json).toMatchObject({ totalResults: 2 });
+    expect((await ask('okta', 'GET ResourceTypes/Group')).json).toMatchObject({ id: 'Group' });
+    expect((await ask('okta', 'GET Schemas')).json).toMatchObject({ totalResults: 3 });
+    expect((await ask('okta', `GET Schemas/${USER}`)).json).toMatchObject({ id: USER });
+    expect((await ask('okta', 'POST Bulk', { body: {} })).status).toBe(501);
+  });
+});
+
+describe('a leaver', () => {
+  const gone = async (call: string, saying: Saying) => {
+    const made = await added('okta');
+    const id = idOf(made);
+    const before = await memberOf(id);
+    const answer = await ask('okta', call.replace('*', id), saying);
+    return { id, before, answer, after: await memberOf(id) };
+  };
+
+  it('is out although their message is refused: cut off, misspelt, under a stale version, of another type', async () => {
+    const odd: Saying[] = [
+      { body: `{"schemas":["${PATCH}"],"Operations":[{"op":"replace","path":"active","value":fal` },
+      patch({ op: 'replace', path: 'active', value: 'no' }),
+      patch({ op: 'replace', path: 'ACTIVE.value', value: false }),
+      { ...patch({ op: 'replace', path: 'active', value: false }), headers: { 'if-match': 'W/"another"' } },
+      { ...patch({ op: 'replace', path: 'active', value: 'x' }), headers: { 'content-type': 'text/plain' } },
+      { body: `{"active": false, "padding": "${'x'.repeat(2.5 * 1024 * 1024)}"}` },
+    ];
+    for (const saying of odd) {
+      const { id, before, answer, after } = await gone('PATCH Users/*', saying);
+      expect(before!.state).toBe('active');
+      expect([answer.status >= 400, answer.json['schemas']], answer.text).toEqual([true, [ERROR]]);
+      expect(after!.state, JSON.stringify(saying).slice(0, 100)).toBe('suspended');
+      expect((await ask('okta', `GET Users/${id}`)).json['active']).toBe(false);
+      await ask('okta', `PATCH Users/${id}`, patch({ op: 'replace', path: 'active', value: true }));
+      expect(await memberOf(id)).toMatchObject({ state: 'active' });
+    }
+  });
+
+  it('is out also where the rest of the message cannot be stored', async () => {
+    const taken = person();
+    await ask('okta', 'POST Users', { body: taken });
+    const value = { active: false, userName: taken.userName };
+    const { answer, after } = await gone('PATCH Users/*', patch({ op: 'replace', value }));
+    expect([answer.status, answer.json['scimType']]).toEqual([409, 'uniqueness']);
+    expect(after!.state).toBe('suspended');
+  });
+
+  it('whom an administrator has suspended is not let in by the directory', async () => {
+    const id = idOf(await added('okta'));
+    const member = (await memberOf(id))!;
+    await suspendMember(house.issuer.deps, by(lead), member.id);
+    await ask('okta', `PATCH Users/${id}`, patch({ op: 'replace', path: 'active', value: true }));
+    await ask('okta', `PATCH Users/${id}`, patch({ op: 'replace', path: 'active', value: false }));
+    await ask('okta', `PATCH Users/${id}`, patch({ op: 'replace', path: 'active', value: true }));
+    expect(await memberOf(id)).toMatchObject({ state: 'suspended' });
+  });
+
+  it('who was deleted and comes again is the same member', async () => {
+    const body = person();
+    const id = idOf(await ask('okta', 'POST Users', { body }));
+    const member = (await memberOf(id))!;
+    await ask('okta', `DELETE Users/${id}`);
+    const again = await ask('okta', 'POST Users', { body });
+    expect(again.status).toBe(201);
+    expect(await memberOf(idOf(again))).toEqual(member);
+  });
+
+  it('is put out, and nobody let in, by a connection that is switched off', async () => {
+    const id = idOf(await added('wave'));
+    const other = idOf(await added('wave', { active: false }));
+    await connections.turnConnection(house.deps, by(lead), { id: ids.wave, to: 'disabled' });
+    expect((await added('wave')).status).toBe(403);
+    const back = await ask('wave', `PATCH Users/${other}`, patch({ op: 'replace', path: 'active', value: true }));
+    expect(back.status).toBe(403);
+    await ask('wave', `PATCH Users/${id}`, patch({ op: 'replace', path: 'active', value: false }));
+    expect(await memberOf(id)).toMatchObject({ state: 'suspended' });
+    await connections.turnConnection(house.deps, by(lead), { id: ids.wave, to: 'active' });
+  });
+});
+
+describe('groups', () => {
+  const inGroup = async (id: string, group: string, op = 'add') =>
+    ask(
+      'groups',
+      `PATCH Groups/${group}`,
+      patch(
+        op === 'add'
+          ? { op: 'add', path: 'members', value: [{ value: id }] }
+          : { op: 'remove', path: `members[value eq "${id}"]` },
+      ),
+    );
+
+  it('give the roles that are mapped, and whoever is in none any more is out', async () => {
+    const mapped = [
+      { group: 'Audit leads', name: null, role: 'lead' },
+      { group: 'Auditors', name: null, role: 'auditor' },
+    ] as const;
+    await connections.mapGroups(house.deps, by(lead), { id: ids.groups, groups: mapped });
+    const id = idOf(await added('groups'));
+    expect(await memberOf(id)).toBeUndefined();
+    const group = (displayName: string) => ask('groups', 'POST Groups', { body: { schemas: [GROUP], displayName } });
+    const [leads, auditors] = [idOf(await group('Audit leads')), idOf(await group('Auditors'))];
+    expect((await inGroup(id, auditors)).status).toBe(200);
+    expect(await memberOf(id)).toMatchObject({ state: 'active', role: 'auditor' });
+    await inGroup(id, leads);
+    expect(await memberOf(id)).toMatchObject({ role: 'lead' });
+    await inGroup(id, leads, 'remove');
+    expect(await memberOf(id)).toMatchObject({ state: 'active', role: 'auditor' });
+    const shown = await ask('groups', `GET Users/${id}`);
+    expect(shown.json['groups']).toEqual([{ value: auditors, display: 'Auditors' }]);
+    await inGroup(id, auditors, 'remove');
+    expect(await memberOf(id)).toMatchObject({ state: 'suspended' });
+    await inGroup(id, auditors);
+    expect(await memberOf(id)).toMatchObject({ state: 'active', role: 'auditor' });
+    await ask('groups', `DELETE Groups/${auditors}`);
+    expect(await memberOf(id)).toMatchObject({ state: 'suspended' });
+  });
+
+  it('have people of their own connection as members, and nobody else', async () => {
+    const made = await ask('groups', 'POST Groups', { body: { schemas: [GROUP], displayName: 'Odd' } });
+    const [foreign] = (await ask('foreign', 'GET Users')).json['Resources'] as { id: string }[];
+    const other = foreign?.id ?? idOf(await added('foreign'));
+    const answer = await inGroup(other, idOf(made));
+    expect([answer.status, answer.json['scimType']]).toEqual([400, 'invalidValue']);
+  });
+});
+
+describe('the token', () => {
+  const plain = ({ status, headers, text }: Told) => [
+    status,
+    headers['www-authenticate'],
+    headers['content-type'],
+    text,
+  ];
+
+  it('is refused the same way whether it, the connection or the tenant is another one', async () => {
+    const own = await ask('okta', 'GET Users?count=0', { token: `scim_${'a'.repeat(43)}` });
+    expect([own.status, own.json['schemas'], own.headers['www-authenticate']]).toEqual([401, [ERROR], 'Bearer']);
+    const others = await Promise.all([
+      ask('okta', 'GET Users?count=0', { token: tokens.foreign }),
+      ask('okta', 'GET Users?count=0', { token: tokens.entra }),
+      ask('okta', 'GET Users?count=0', { token: undefined }),
+      say('GET', `${house.origin}/scim/v2/0190d0f0-0000-7000-8000-000000000000/Users`, { token: tokens.okta }),
+      say('GET', `${house.origin}/scim/v2/nothing/Users`, { token: tokens.okta }),
+    ]);
+    for (const other of others) expect(plain(other)).toEqual(plain(own));
+    const sum = counter.read().counts.find(({ code }) => code === 'directory.token-unknown');
+    expect(sum?.count).toBe(6);
+  });
+
+  it('is refused no sooner than after the floor', async () => {
+    for (const token of [tokens.foreign, `scim_${'b'.repeat(43)}`]) {
+      const began = performance.now();
+      await ask('okta', 'GET Users?count=0', { token });
+      expect(performance.now() - began).toBeGreaterThanOrEqual(49);
+    }
+  });
+
+  it('opens nothing of another tenant or connection, by no id', async () => {
+    const id = idOf(await added('foreign'));
+    const answers = await Promise.all([
+      ask('okta', `GET Users/${id}`),
+      ask('okta', `PATCH Users/${id}`, patch({ op: 'replace', path: 'active', value: false })),
+      ask('okta', `DELETE Users/${id}`),
+      ask('entra', `DELETE Users/${id}`),
+    ]);
+    expect(answers.map(({ status }) => status)).toEqual([404, 404, 404, 404]);
+    expect(await memberOf(id)).toMatchObject({ state: 'active' });
+    expect((await ask('okta', `GET Users?filter=${encodeURIComponent(`id eq "${id}"`)}`)).json['totalResults']).toBe(0);
+  });
+
+  it('may overlap with one other, and is over when it is ended', async () => {
+    const connectionId = ids.entra;
+    const second = await issueToken(deps, by(lead), { connectionId, days: 180 });
+    await expect(issueToken(deps, by(lead), { connectionId, days: 90 })).rejects.toMatchObject({
+      code: 'provisioning_tokens_full',
+    });
+    expect((await ask('entra', 'GET Users?count=0', { token: second.token })).status).toBe(200);
+    expect((await ask('entra', 'GET Users?count=0')).status).toBe(200);
+    await expect(endToken(deps, by(stranger), { connectionId, id: second.id })).rejects.toMatchObject({
+      code: 'not_found',
+    });
+    await endToken(deps, by(lead), { connectionId, id: second.id });
+    expect((await ask('entra', 'GET Users?count=0', { token: second.token })).status).toBe(401);
+    const { tokens: shown } = await readDirectory(deps, lead.tenant, connectionId);
+    expect(shown.map(({ state, usedAt }) => [state, usedAt !== null])).toEqual([
+      ['ended', true],
+      ['live', true],
+    ]);
+  });
+
+  it('stands nowhere as it is, nor does what it brings', async () => {
+    const secret = await added('okta', { displayName: 'Zebedee Quux', externalId: 'qx-774' });
+    expect(secret.status).toBe(201);
+    const tables = ['scim_token', 'scim_resource', 'scim_heard', 'scim_refusal', 'member', 'account'];
+    const rows = await house.issuer.rows<{ row: string }>(
+      tables.map((name) => `select to_jsonb(t)::text as row from identity.${name} t`).join(' union all '),
+    );
+    expect(rows.length).toBeGreaterThan(10);
+    const leaves = await house.issuer.rows<{ leaf: string }>(
+      `select convert_from(leaf, 'UTF8') as leaf from audit.entry`,
+    );
+    const all = JSON.stringify([rows, leaves]);
+    expect(all).not.toMatch(/Zebedee|Quux|qx-774|acme\.test|scim_[A-Za-z0-9_-]{43}/);
+  });
+
+  it('is refused with a time to wait when somebody tries one after the other', async () => {
+    const tries: Told[] = [];
+    for (let index = 0; index < 45; index += 1)
+      tries.push(await ask('okta', 'GET Users?count=0', { token: `scim_${'c'.repeat(43)}` }));
+    const last = tries.at(-1)!;
+    expect([last.status, last.headers['retry-after'], last.json['schemas']]).toEqual([429, '60', [ERROR]]);
+    // Whoever has a token is not held up by it.
+    expect((await ask('okta', 'GET Users?count=0')).status).toBe(200);
+  });
+});
+
+describe('names', () => {
+  it('of a prototype are no names, wherever they stand', async () => {
+    const id = idOf(await added('okta'));
+    const bodies = [
+      `{"schemas":["${PATCH}"],"Operations":[{"op":"add","path":"__proto__.polluted","value":"1"}]}`,
+      `{"schemas":["${PATCH}"],"Operations":[{"op":"add","value":{"__proto__":{"polluted":"1"}}}]}`,
+      `{"schemas":["${PATCH}"],"Operations":[{"op":"add","path":"constructor.prototype.polluted","value":"1"}]}`,
+    ];
+    for (const body of bodies) expect((await ask('okta', `PATCH Users/${id}`, { body })).status).toBe(400);
+    expect(({} as Record<string, unknown>)['polluted']).toBeUndefined();
+  });
+});
+
+describe('what administrators see', () => {
+  it('is who is there, in which state, and the exact check that refused a message', async () => {
+    const shown = await readDirectory(deps, lead.tenant, ids.okta);
+    expect(shown.base).toBe(`${house.origin}/scim/v2/${ids.okta}`);
+    expect(shown.refusals.length).toBeGreaterThan(3);
+    expect(shown.refusals[0]).toMatchObject({ code: 'scim_path', check: 'P9' });
+    expect(new Set(shown.people.map(({ state }) => state))).toEqual(new Set(['in', 'out', 'suspended']));
+    await expect(readDirectory(deps, stranger.tenant, ids.okta)).rejects.toMatchObject({ code: 'not_found' });
+  });
+});
+
+describe('a wave', () => {
+  it('of ten people out within an hour is written down, and one person undoes it', async () => {
+    const made: string[] = [];
+    for (let index = 0; index < 10; index += 1) made.push(idOf(await added('wave')));
+    for (const id of made.slice(0, 5))
+      await ask('wave', `PATCH Users/${id}`, patch({ op: 'replace', path: 'active', value: false }));
+    const members = await Promise.all(made.map((id) => memberOf(id)));
+    for (const id of made.slice(5)) await ask('wave', `DELETE Users/${id}`);
+    expect((await house.issuer.audited('directory.wave')).length).toBeGreaterThanOrEqual(1);
+    const states = () => memberRows(`id in (${members.map((row) => `'${row!.id}'`).join(',')})`);
+    expect(new Set((await states()).map(({ state }) => state))).toEqual(new Set(['suspended']));
+    await expect(undoWave(deps, by(stranger), ids.wave)).rejects.toMatchObject({ code: 'not_found' });
+    expect(await undoWave(deps, by(lead), ids.wave)).toBeGreaterThanOrEqual(10);
+    expect(new Set((await states()).map(({ state }) => state))).toEqual(new Set(['active']));
+    expect((await readDirectory(deps, lead.tenant, ids.wave)).wave).toBeNull();
+    expect((await ask('wave', `GET Users/${made[0]}`)).json['active']).toBe(true);
+  });
+});
