@@ -25,6 +25,7 @@ import {
   evictionFeedRoutes,
   identityRoutes,
   problems as identityProblems,
+  sweepEmployment,
   sweepEverywhere,
   sweepIdentity,
   systemTables,
@@ -103,13 +104,21 @@ const floor = await openFloor('issuer', (member) => async (csrPem) => {
 });
 
 /** Removes what has expired, and looks at providers' metadata and certificates as they fall due. */
-function startSweeping(deps: Parameters<typeof sweepIdentity>[0] & Parameters<typeof tendConnections>[0]): () => void {
+function startSweeping(
+  deps: Parameters<typeof sweepIdentity>[0] &
+    Parameters<typeof sweepEmployment>[0] &
+    Parameters<typeof tendConnections>[0],
+): () => void {
   const sweep = () =>
     Promise.all([sweepIdentity(deps), sweepSso(deps), sweepEverywhere(deps.system, sweepMints(floor.clock.nowMs()))]);
   const tend = () => tendConnections(deps, randomUUID());
   const every = (ms: number, work: () => Promise<unknown>, failed: string) =>
     setInterval(() => void work().catch((error: unknown) => floor.log.warn(failed, { error })), ms);
-  const timers = [every(SWEEP_MS, sweep, 'sweep-failed'), every(TEND_MS, tend, 'tending-failed')];
+  const timers = [
+    every(SWEEP_MS, sweep, 'sweep-failed'),
+    every(SWEEP_MS, () => sweepEmployment(deps, randomUUID()), 'lapsed-not-ended'),
+    every(TEND_MS, tend, 'tending-failed'),
+  ];
   return () => timers.forEach((timer) => clearInterval(timer));
 }
 

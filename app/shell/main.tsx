@@ -20,12 +20,18 @@ function worthRetrying(count: number, error: Error): boolean {
   );
 }
 
+/** Why a session is over, by what an answer says of it. */
+const ENDED: Readonly<Record<string, 'attempts' | 'company'>> = {
+  session_ended: 'attempts',
+  company_sign_in_required: 'company',
+};
+
 /** A session that ended on the server ends here: back to the door, and to where one was afterwards. */
 function onFailure(error: Error): void {
   if (!(error instanceof ProblemError) || error.problem.status !== 401) return;
   if (!queryClient.getQueryData(sessionQuery.queryKey)?.signedIn) return;
-  const ended = error.problem.code === 'session_ended';
-  queryClient.setQueryData(sessionQuery.queryKey, { signedIn: false, ...(ended && { ended: 'attempts' }) });
+  const ended = ENDED[error.problem.code];
+  queryClient.setQueryData(sessionQuery.queryKey, { signedIn: false, ...(ended !== undefined && { ended }) });
   void router.invalidate();
 }
 

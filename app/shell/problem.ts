@@ -96,6 +96,11 @@ const byCode: Readonly<Record<string, Words>> = {
     'It asked too often for things that belong to other organisations. Nothing was shown or changed.',
     'Sign in again. If that was not you, tell your lead auditor.',
   ],
+  company_sign_in_required: [
+    'Sign in by your company again',
+    'Your company has not confirmed for almost four hours that you work there. Nothing was changed by this attempt.',
+    'Use your organisation’s own sign-in; a passkey alone does not do.',
+  ],
   kek_denied: WITHDRAWN,
   kek_disabled: WITHDRAWN,
   kek_gone: WITHDRAWN,

@@ -47,6 +47,7 @@ export const UNGUARDED: Readonly<Record<string, string>> = {
   'identity.connection_attempt': 'what a provider answered lately; a test is an entry, and so is every sign-in',
   'identity.connection_index': FINDER,
   'identity.credential_index': FINDER,
+  'identity.employment': 'when a person was last vouched for; what ends because of it is guarded',
   'identity.one_time_link': FINDER,
   'identity.scim_heard': 'when somebody spoke last; what was said is an entry where it changed anything',
   'identity.scim_refusal': 'messages that were refused lately; they have changed nothing',

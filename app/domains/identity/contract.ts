@@ -76,7 +76,7 @@ const session = z.discriminatedUnion('signedIn', [
   z.strictObject({
     signedIn: z.literal(false),
     /** The session of this browser's cookie was ended by the house, and why. */
-    ended: z.literal('attempts').optional(),
+    ended: z.enum(['attempts', 'company']).optional(),
   }),
 ]);
 const CEREMONY_BYTES_MAX = 65_536;

@@ -39,6 +39,7 @@ export const systemTables: readonly string[] = [
   'identity.credential_index',
   'identity.challenge',
   'identity.one_time_link',
+  'identity.employment',
   'identity.sso_request',
   'identity.seen_token',
   'identity.connection_index',

@@ -1,7 +1,9 @@
 import { wallAttemptsOf, WALL_ATTEMPTS_PER_SESSION_MAX } from '../../platform/audit/index.ts';
 import type { IdentityDeps } from './deps.ts';
+import { isLapsed } from './employment.ts';
+import { findBySecret } from './everywhere.ts';
 import * as queries from './queries.ts';
-import { closeSession, tokenDigest, type LiveSession } from './sessions.ts';
+import { closeSession, proofOfSession, tokenDigest, type LiveSession } from './sessions.ts';
 import { findTenant } from './tenant-lookup.ts';
 
 type Deps = Pick<IdentityDeps, 'system' | 'tenant' | 'clock' | 'recordAudit' | 'evictions'>;
@@ -19,20 +21,28 @@ export async function endIfUsedUp(deps: Deps, session: LiveSession): Promise<boo
 }
 
 /**
- * Whether the session behind this cookie was ended for its attempts. Only who holds the cookie can ask, and is told, so
- * that a person whose browser was misused learns of it.
+ * Why the session behind this cookie is over: for its attempts, or because nobody has said for too long that the person
+ * still works at their company. Only who holds the cookie can ask, and is told: so a person whose browser was misused
+ * learns of it, and one who has only been away knows how to come back. Undefined: for any other reason, or not at all.
  */
-export async function wasEndedForAttempts(
-  deps: Pick<IdentityDeps, 'system' | 'tenant'>,
+export async function whyEnded(
+  deps: Pick<IdentityDeps, 'system' | 'tenant' | 'clock'>,
   cookie: string | undefined,
   requestId: string,
-): Promise<boolean> {
+): Promise<'attempts' | 'company' | undefined> {
   const hash = cookie === undefined ? undefined : tokenDigest(cookie);
-  if (hash === undefined) return false;
-  const [index] = await deps.system.system(queries.sessionIndexByHash(hash));
-  if (index === undefined) return false;
-  const tenant = await findTenant(deps, index.tenant_id, requestId);
-  if (tenant === undefined) return false;
-  const [row] = await deps.tenant.scoped(tenant.context, queries.closedReasonOf(index.tenant_id, index.session_id));
-  return row?.closed_reason === 'attempts';
+  if (hash === undefined) return undefined;
+  const index = await findBySecret(deps.system, queries.sessionIndexByHash(hash));
+  const tenant = index === undefined ? undefined : await findTenant(deps, index.tenant_id, requestId);
+  if (index === undefined || tenant === undefined) return undefined;
+  const { context } = tenant;
+  const [row] = await deps.tenant.scoped(context, queries.sessionWithMember(index.tenant_id, index.session_id));
+  if (row === undefined) return undefined;
+  if (row.closed_reason === 'attempts') return 'attempts';
+  if (row.state !== 'active') return undefined;
+  if (row.closed_reason === 'lapsed') return 'company';
+  const now_ms = deps.clock.nowMs();
+  if (row.closed_at !== null || row.expires_at.getTime() <= now_ms) return undefined;
+  const ask = <Row>(statement: Parameters<typeof deps.tenant.scoped<Row>>[1]) => deps.tenant.scoped(context, statement);
+  return (await isLapsed(ask, context, { ...proofOfSession(row), now_ms })) ? 'company' : undefined;
 }

@@ -2,6 +2,7 @@
 export type IdentityCode =
   | 'session_required'
   | 'session_ended'
+  | 'company_sign_in_required'
   | 'sign_in_refused'
   | 'link_unusable'
   | 'challenge_unusable'
@@ -23,7 +24,7 @@ export type IdentityCode =
 /** Status of each code (RFC 9457) but those the floor defines; merged into the house's table by the composition root. */
 export const problems: Readonly<
   Record<
-    Exclude<IdentityCode, 'session_required' | 'session_ended' | 'step_up_refused'>,
+    Exclude<IdentityCode, 'session_required' | 'session_ended' | 'company_sign_in_required' | 'step_up_refused'>,
     { status: number; title: string }
   >
 > = {

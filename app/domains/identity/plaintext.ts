@@ -12,6 +12,7 @@ export const plaintextColumns: readonly { readonly column: string; readonly reas
   { column: 'identity.recovery.outcome', reason: 'enumeration' },
   { column: 'identity.revocation.cause', reason: 'enumeration' },
   { column: 'identity.revocation.effects', reason: 'names of kinds of things, numbers and instants' },
+  { column: 'identity.employment.source', reason: 'enumeration' },
   { column: 'identity.session.door', reason: 'enumeration' },
   { column: 'identity.session.method', reason: 'enumeration' },
   { column: 'identity.session.closed_reason', reason: 'enumeration' },

@@ -46,11 +46,20 @@ export interface SessionRow {
   readonly auth_time: Date;
   readonly expires_at: Date;
   readonly closed_at: Date | null;
+  readonly closed_reason: ClosedReason | null;
   /** Of sessions by an identity provider; null otherwise. */
   readonly connection_id: Uuid | null;
   readonly account_id: Uuid | null;
   /** When the person signed in anew at that provider, for a first passkey. */
   readonly confirmed_at: Date | null;
+}
+
+export interface SessionWithMemberRow extends SessionRow {
+  readonly role: Role;
+  readonly state: MemberState;
+  readonly label: Uint8Array;
+  /** When the person was last vouched for; null: no provider has ever known them. */
+  readonly proved_at: Date | null;
 }
 
 /** Where a session by an identity provider came from. */
@@ -264,29 +273,23 @@ export const acceptInvitations = (tenantId: Uuid, memberId: Uuid, now: Date): St
 
 export const insertSession = (
   tenantId: Uuid,
-  row: Omit<SessionRow, 'closed_at' | 'confirmed_at'> & SessionOriginRow,
+  row: Omit<SessionRow, 'closed_at' | 'closed_reason' | 'confirmed_at'> & SessionOriginRow,
 ): Statement =>
   sql`insert into identity.session (tenant_id, id, member_id, door, method, auth_time, expires_at, connection_id, account_id,
       provider_session, provider_subject)
     values (${tenantId}, ${row.id}, ${row.member_id}, ${row.door}, ${row.method}, ${row.auth_time}, ${row.expires_at},
       ${row.connection_id}, ${row.account_id}, ${row.provider_session}, ${row.provider_subject})`;
 
-export const sessionWithMember = (
-  tenantId: Uuid,
-  sessionId: Uuid,
-): Statement<SessionRow & { role: Role; state: MemberState; label: Uint8Array }> =>
-  sql<SessionRow & { role: Role; state: MemberState; label: Uint8Array }>`
-    select s.id, s.member_id, s.door, s.method, s.auth_time, s.expires_at, s.closed_at, s.connection_id, s.account_id,
-      s.confirmed_at, m.role, m.state, m.label
-    from identity.session s
-    join identity.member m on m.tenant_id = ${tenantId} and m.id = s.member_id
-    where s.tenant_id = ${tenantId} and s.id = ${sessionId}`;
-
 export const confirmSession = (tenantId: Uuid, sessionId: Uuid, at: Date): Statement =>
   sql`update identity.session set confirmed_at = ${at} where tenant_id = ${tenantId} and id = ${sessionId}`;
 
-export const closedReasonOf = (tenantId: Uuid, sessionId: Uuid): Statement<{ closed_reason: ClosedReason | null }> =>
-  sql<{ closed_reason: ClosedReason | null }>`select s.closed_reason from identity.session s
+export const sessionWithMember = (tenantId: Uuid, sessionId: Uuid): Statement<SessionWithMemberRow> =>
+  sql<SessionWithMemberRow>`
+    select s.id, s.member_id, s.door, s.method, s.auth_time, s.expires_at, s.closed_at, s.closed_reason, s.connection_id,
+      s.account_id, s.confirmed_at, m.role, m.state, m.label, e.proved_at
+    from identity.session s
+    join identity.member m on m.tenant_id = ${tenantId} and m.id = s.member_id
+    left join identity.employment e on e.tenant_id = ${tenantId} and e.member_id = s.member_id
     where s.tenant_id = ${tenantId} and s.id = ${sessionId}`;
 
 export const openSessionsOf = (tenantId: Uuid, memberId: Uuid): Statement<{ id: Uuid }> =>

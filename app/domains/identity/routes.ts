@@ -14,7 +14,7 @@ import { createAttemptLimit } from './attempt-limit.ts';
 import { issueCanaryEnrolment, openCanarySession } from './canary.ts';
 import { canaryRoutes, routes } from './contract.ts';
 import type { IdentityDeps } from './deps.ts';
-import { endIfUsedUp, wasEndedForAttempts } from './ended-session.ts';
+import { endIfUsedUp, whyEnded } from './ended-session.ts';
 import type { IdentityCode } from './errors.ts';
 import { passkeysOfMember } from './passkeys.ts';
 import { credentialsOf, openRecoveryOf } from './queries.ts';
@@ -84,8 +84,8 @@ async function describeSession(deps: IdentityDeps, call: PublicCall) {
   const cookie = call.headers[COOKIE_HEADER];
   const session = await findSession(deps, cookie, arrival);
   if (session !== undefined && !(await endIfUsedUp(deps, session))) return describe(deps, session);
-  const ended = session !== undefined || (await wasEndedForAttempts(deps, cookie, arrival.requestId));
-  return { signedIn: false as const, ...(ended ? { ended: 'attempts' as const } : {}) };
+  const ended = session === undefined ? await whyEnded(deps, cookie, arrival.requestId) : 'attempts';
+  return { signedIn: false as const, ...(ended === undefined ? {} : { ended }) };
 }
 
 /** Answers a sign-in and closes the session that the browser had before, so that it does not live on unseen. */

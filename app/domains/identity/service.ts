@@ -8,6 +8,7 @@ import { consumeChallenge, issueChallenge } from './challenges.ts';
 import { findBySecret, sweepEverywhere } from './everywhere.ts';
 import type { IdentityDeps } from './deps.ts';
 import { doorAdmits } from './door-rules.ts';
+import { requireVouched } from './employment.ts';
 import type { IdentityCode } from './errors.ts';
 import { assertionOptions } from './passkey.ts';
 import type { AssertionOutcome } from './passkeys.ts';
@@ -82,6 +83,7 @@ async function openForActive(
 ): Promise<OpenedSession | undefined> {
   const member = (await tx.query(queries.memberForUpdate(tx.context.tenantId, input.memberId)))[0];
   if (member?.state !== 'active') return undefined;
+  await requireVouched(deps, tx, member.id);
   await endRecovery(deps, tx, member.id);
   return openSession(deps, tx, input);
 }
@@ -103,7 +105,7 @@ async function endRecovery(deps: IdentityDeps, tx: ScopedTransaction, memberId: 
 
 /**
  * Signs in with a passkey. Throws `challenge_unusable` or `sign_in_refused` (one answer for every reason; the log says
- * which).
+ * which), and `company_sign_in_required`.
  */
 export async function signInWithPasskey(
   deps: IdentityDeps,
@@ -237,6 +239,7 @@ export async function enrol(
   }
   const verified = await checkRegistration(deps, challenge, input.response);
   const opened = await deps.tenant.transaction(tenant.context, async (tx) => {
+    await requireVouched(deps, tx, member.id);
     await redeem(deps, tx, link);
     await storePasskey(deps, tx, { memberId: member.id, ...verified, actor: { personId: member.id } });
     return openSession(deps, tx, { memberId: member.id, door: arrival.door, method: 'passkey' });
@@ -248,6 +251,7 @@ export async function enrol(
 export async function signInWithLink(deps: IdentityDeps, arrival: Arrival, token: string): Promise<SignedIn> {
   const { link, tenant, member } = await usableLink(deps, arrival, { token, kind: 'sign-in' });
   const opened = await deps.tenant.transaction(tenant.context, async (tx) => {
+    await requireVouched(deps, tx, member.id);
     await redeem(deps, tx, link);
     return openSession(deps, tx, { memberId: member.id, door: arrival.door, method: 'link' });
   });

@@ -1,13 +1,14 @@
 import { createHash } from 'node:crypto';
 import { fromBase64Url, toBase64Url, uuidV7, type Uuid } from '@auditrax/base';
-import type { ScopedTransaction, TenantContext } from '@auditrax/tenancy';
+import type { ScopedTransaction, Statement, TenantContext } from '@auditrax/tenancy';
 import type { AuditActor, AuditDecision } from '../../platform/audit/index.ts';
 import type { Caller, EdgeDoor, Role, SignInMethod } from '../../platform/http/handler.ts';
 import { providerSessions } from './account-queries.ts';
 import type { IdentityDeps } from './deps.ts';
 import { doorAdmits } from './door-rules.ts';
 import { findBySecret } from './everywhere.ts';
-import type { ClosedReason } from './queries.ts';
+import { isLapsed } from './employment.ts';
+import type { ClosedReason, SessionWithMemberRow } from './queries.ts';
 import * as queries from './queries.ts';
 import {
   judgeSession,
@@ -143,7 +144,8 @@ async function closeOne(
   const at = new Date(deps.clock.nowMs());
   const closed = await tx.query(queries.closeSession(tenantId, input.sessionId, { at, reason: input.reason }));
   // Its cookie still leads here, so that whoever holds it can be told why; to nothing else, and not beyond its life.
-  if (input.reason !== 'attempts') await tx.query(queries.deleteSessionIndex(tenantId, input.sessionId));
+  if (input.reason !== 'attempts' && input.reason !== 'lapsed')
+    await tx.query(queries.deleteSessionIndex(tenantId, input.sessionId));
   if (closed.length === 0) return false;
   deps.evictions.endSession(tx, input.sessionId);
   await deps.recordAudit(tx, {
@@ -235,12 +237,15 @@ export async function liveSession(
 > {
   const statement = queries.sessionWithMember(context.tenantId, sessionId);
   const [row] = tx === undefined ? await deps.tenant.scoped(context, statement) : await tx.query(statement);
-  const isLive =
+  const now_ms = deps.clock.nowMs();
+  const isOpen =
     row?.closed_at === null &&
     row.member_id === memberId &&
     row.state === 'active' &&
-    row.expires_at.getTime() > deps.clock.nowMs();
-  if (!isLive) return undefined;
+    row.expires_at.getTime() > now_ms;
+  if (!isOpen) return undefined;
+  const ask = <Row>(asked: Statement<Row>) => (tx === undefined ? deps.tenant.scoped(context, asked) : tx.query(asked));
+  if (await isLapsed(ask, context, { ...proofOfSession(row), now_ms })) return undefined;
   const { auth_time, confirmed_at, connection_id } = row;
   return {
     authTimeMs: auth_time.getTime(),
@@ -249,9 +254,16 @@ export async function liveSession(
   };
 }
 
+/** Of a session, what says whether its person is vouched for. One by a provider was proved at its beginning at least. */
+export function proofOfSession(row: SessionWithMemberRow) {
+  const byProvider = row.method === 'sso';
+  return { memberId: row.member_id, provedAt: row.proved_at ?? (byProvider ? row.auth_time : null), byProvider };
+}
+
 /**
  * The live session behind a cookie at `door`, or undefined: unknown, closed, expired, idle, of the other door, of a
- * member who is not active, or of a tenant that this door does not admit. All of them look the same from outside.
+ * member who is not active or was not vouched for lately, or of a tenant that this door does not admit. All of them look
+ * the same from outside.
  */
 export async function findSession(
   deps: Pick<IdentityDeps, 'system' | 'tenant' | 'clock'>,
@@ -278,6 +290,8 @@ export async function findSession(
     memberState: row.state,
   };
   if (judgeSession(facts, at.door, now) !== 'live' || !doorAdmits(row.door, row.method, tenant.kind)) return undefined;
+  const ask = <Row>(statement: Statement<Row>) => deps.tenant.scoped(tenant.context, statement);
+  if (await isLapsed(ask, tenant.context, { ...proofOfSession(row), now_ms: now })) return undefined;
   if (now - facts.lastSeenAtMs >= SESSION_TOUCH_SECONDS_MIN * 1000) {
     await deps.system.at(index.tenant_id).system(queries.touchSession(hash, new Date(now)));
   }

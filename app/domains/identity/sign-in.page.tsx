@@ -106,6 +106,14 @@ export function SignInPage() {
           </p>
         </Notice>
       )}
+      {session.data?.signedIn === false && session.data.ended === 'company' && (
+        <Notice kind="stale" title="Sign in by your company again">
+          <p>
+            Your company has not confirmed for almost four hours that you work there, so your session has ended. Nothing
+            is lost, and a passkey alone does not open another one: use your organisation’s own sign-in below.
+          </p>
+        </Notice>
+      )}
       {session.data?.signedIn && (
         <Notice title={`You are signed in as ${nameOfSelf(session.data)}`}>
           <p>Signing in again replaces that session.</p>

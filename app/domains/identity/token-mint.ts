@@ -6,7 +6,7 @@ import { callerClaims } from '../../platform/http/caller.ts';
 import { bindRoutes, type EdgeDoor, type RoomRoutes } from '../../platform/http/handler.ts';
 import type { IdentityDeps } from './deps.ts';
 import { mayStepUp } from './door-rules.ts';
-import { endIfUsedUp, wasEndedForAttempts } from './ended-session.ts';
+import { endIfUsedUp, whyEnded } from './ended-session.ts';
 import type { IdentityCode } from './errors.ts';
 import { acceptAssertion } from './passkeys.ts';
 import type { LiveSession } from './sessions.ts';
@@ -33,15 +33,17 @@ interface MintRequest {
 /**
  * Turns a session cookie into a transaction token of 30 seconds for one destination and class. The mint is recorded
  * before the token leaves. Throws `session_required` (whatever is wrong with the session), `session_ended`,
- * `step_up_refused`, `erasures_outstanding`.
+ * `company_sign_in_required`, `step_up_refused`, `erasures_outstanding`.
  */
 export async function mintToken(deps: MintDeps, request: MintRequest, requestId: string) {
   const session = await findSession(deps, request.cookie, { door: request.door, requestId });
   const ended =
     session === undefined
-      ? await wasEndedForAttempts(deps, request.cookie, requestId)
-      : await endIfUsedUp(deps, session);
-  if (ended) throw new AppError<IdentityCode>('session_ended', 'this session has used up its attempts');
+      ? await whyEnded(deps, request.cookie, requestId)
+      : (await endIfUsedUp(deps, session)) && 'attempts';
+  if (ended === 'attempts') throw new AppError<IdentityCode>('session_ended', 'this session has used up its attempts');
+  if (ended === 'company')
+    throw new AppError<IdentityCode>('company_sign_in_required', 'nobody has vouched for the person for too long');
   // A cookie that was just replaced may finish reading; it changes nothing any more.
   if (session === undefined || (session.superseded && request.routeClass !== 'read')) {
     throw new AppError<IdentityCode>('session_required', 'no live session behind this cookie');

@@ -10,6 +10,7 @@ import {
   liveSession,
   openSession,
   PROVIDER_SIGN_IN_SECONDS_MAX,
+  proveBySignIn,
   providerHash,
   redeemLink,
   type Arrived,
@@ -224,7 +225,8 @@ async function settleIn(deps: Ports, tx: ScopedTransaction, settling: Settling):
   const enter = (is?: Newcomer['is']) => arrive(deps, tx, newcomerOf(settling, is));
   switch (pending.purpose) {
     case 'connect': {
-      await enter({ memberId: await requireSession(deps, settling, tx), origin: 'connect' });
+      const { memberId } = await enter({ memberId: await requireSession(deps, settling, tx), origin: 'connect' });
+      await proveBySignIn(deps, tx, memberId);
       return undefined;
     }
     case 'invitation': {
@@ -259,13 +261,14 @@ async function confirmIn(deps: Ports, tx: ScopedTransaction, settling: Settling)
   if (!isSame) throw found('sso_other_person', 'The sign-in was by another identity than the session’s own.');
 }
 
-function openFor(
+async function openFor(
   deps: Ports,
   tx: ScopedTransaction,
   { settling, arrived }: { readonly settling: Settling; readonly arrived: Arrived },
 ): Promise<OpenedSession> {
   const { connection, proven } = settling;
   const { providerSession, providerSubject, endsAt_ms } = proven;
+  await proveBySignIn(deps, tx, arrived.memberId);
   return openSession(deps, tx, {
     memberId: arrived.memberId,
     door: 'edge',

@@ -55,6 +55,8 @@ interface Journey {
 }
 
 const TOKEN_HEADER_CHARACTERS_MAX = 8192;
+/** Of a session that is over, where its holder is told why. */
+const SESSION_OVER = ['session_ended', 'company_sign_in_required'] as const satisfies readonly CoreCode[];
 
 /** Answers `/api/…`, `/sso/…` and `/scim/v2/…`: origin, session, tenant tags, then on to the service, which checks everything again. */
 export function handleApi(parts: ApiParts, exchange: Exchange): void {
@@ -316,7 +318,8 @@ function refuseRecorded(
       return answer();
     })
     .catch((error: unknown) => {
-      if (isAppError(error, 'session_ended')) return sendProblem(exchange, 'session_ended');
+      const over = SESSION_OVER.find((code) => isAppError(error, code));
+      if (over !== undefined) return sendProblem(exchange, over);
       parts.log.error('attempt-not-recorded', { requestId: exchange.requestId, operation: exchange.operation, error });
       return sendProblem(exchange, 'attempt_not_recorded');
     });
@@ -407,7 +410,7 @@ function send(parts: ApiParts, exchange: Exchange, { contract, headers, body, co
 /** Refusals of the issuer are passed on by their code; anything else means that it cannot say. */
 function fail(parts: ApiParts, exchange: Exchange, error: unknown): void {
   const passed: readonly CoreCode[] = [
-    'session_ended',
+    ...SESSION_OVER,
     'step_up_refused',
     'step_up_required',
     'rate_limited',
@@ -415,7 +418,7 @@ function fail(parts: ApiParts, exchange: Exchange, error: unknown): void {
     'operation_refused',
   ];
   const code = passed.find((candidate) => isAppError(error, candidate));
-  if (code === 'session_ended') counted(parts, exchange, 'edge.session-dead');
+  if (SESSION_OVER.some((over) => over === code)) counted(parts, exchange, 'edge.session-dead');
   if (code === undefined)
     parts.log.error('edge-failed', { requestId: exchange.requestId, operation: exchange.operation, error });
   sendProblem(exchange, code ?? 'service_unavailable', code === undefined ? { retryAfter_seconds: 1 } : {});

@@ -6,7 +6,8 @@ import { z } from 'zod';
  * carries the cookie and never learns what it means.
  *
  * A cookie that is unknown, expired or of another door: the issuer throws `session_required` (401); of a session that
- * was ended for its attempts: `session_ended` (401). A step-up header
+ * was ended for its attempts: `session_ended` (401); of one whose person nobody has vouched for lately:
+ * `company_sign_in_required` (401). A step-up header
  * that cannot be accepted: `step_up_refused` (403).
  */
 export const tokenRoutes = defineRoutes({

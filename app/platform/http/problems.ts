@@ -15,6 +15,7 @@ export const coreProblems = {
   body_unreadable: { status: 400, title: 'The body cannot be read' },
   session_required: { status: 401, title: 'Sign in first' },
   session_ended: { status: 401, title: 'Your session was ended' },
+  company_sign_in_required: { status: 401, title: 'Sign in by your company again' },
   token_refused: { status: 401, title: 'The transaction token was refused' },
   peer_refused: { status: 403, title: 'This service may not call here' },
   operation_refused: { status: 403, title: 'Your role does not include this' },

@@ -1,0 +1,70 @@
+import { AppError, type Uuid } from '@auditrax/base';
+import type { ScopedTransaction, Statement, TenantContext } from '@auditrax/tenancy';
+import type { IdentityDeps } from './deps.ts';
+import type { ProofSource } from './employment-queries.ts';
+import * as queries from './employment-queries.ts';
+import type { IdentityCode } from './errors.ts';
+
+/**
+ * Four hours after the last word that somebody still works there nothing of theirs works any more, also where nobody ever
+ * says that they have left (Google Workspace and AD FS tell nobody). Two minutes are kept back for the sweep, which comes
+ * once a minute, and for clocks that differ.
+ */
+export const PROOF_MS_MAX = 4 * 3_600_000 - 2 * 60_000;
+type Ask = <Row>(statement: Statement<Row>) => Promise<Row[]>;
+
+/**
+ * Keeps that the person was vouched for just now: by a sign-in at their provider, by their directory naming them active,
+ * by a signal that says so. From the first time on their sessions work for `PROOF_MS_MAX` after the last one, whatever
+ * they signed in with, as long as a connection of theirs is in use. Lets nobody in who is suspended.
+ */
+export async function proveEmployment(
+  deps: Pick<IdentityDeps, 'tenant' | 'clock'>,
+  context: TenantContext,
+  proof: { readonly memberId: Uuid; readonly source: ProofSource },
+): Promise<void> {
+  const at = new Date(deps.clock.nowMs());
+  await deps.tenant.scoped(context, queries.recordProof(context, { ...proof, at }));
+}
+
+/** As `proveEmployment`, in the transaction of a sign-in. */
+export async function proveBySignIn(
+  deps: Pick<IdentityDeps, 'clock'>,
+  tx: ScopedTransaction,
+  memberId: Uuid,
+): Promise<void> {
+  const at = new Date(deps.clock.nowMs());
+  await tx.query(queries.recordProof(tx.context, { memberId, at, source: 'sign-in' }));
+}
+
+/** Whether nobody has vouched for the person for too long. `provedAt` null: no provider has ever known them. */
+export async function isLapsed(
+  ask: Ask,
+  context: TenantContext,
+  of: {
+    readonly memberId: Uuid;
+    readonly provedAt: Date | null;
+    /** The session came by a provider; its connection is in use, or it would have been closed. */
+    readonly byProvider: boolean;
+    readonly now_ms: number;
+  },
+): Promise<boolean> {
+  if (of.provedAt === null || of.now_ms - of.provedAt.getTime() < PROOF_MS_MAX) return false;
+  // Where no connection of theirs is in use any more nobody could vouch for them, and nobody is asked to.
+  return of.byProvider || (await ask(queries.accountInUse(context, of.memberId))).length > 0;
+}
+
+/**
+ * Before a session is opened by a passkey or link: of somebody whose company has not vouched for them for too long none
+ * would work. Throws `company_sign_in_required`.
+ */
+export async function requireVouched(
+  deps: Pick<IdentityDeps, 'clock'>,
+  tx: ScopedTransaction,
+  memberId: Uuid,
+): Promise<void> {
+  const [proof] = await tx.query(queries.proofOf(tx.context, memberId));
+  const asked = { memberId, provedAt: proof?.proved_at ?? null, byProvider: false, now_ms: deps.clock.nowMs() };
+  if (await isLapsed((statement) => tx.query(statement), tx.context, asked))
+    throw new AppError<IdentityCode>('company_sign_in_required', 'the proof of employment is too old');
+}
