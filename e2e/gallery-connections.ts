@@ -1,4 +1,5 @@
 import type { ConnectionDetail, ConnectionSummary } from '../app/domains/connections/contract.ts';
+import type { Directory } from '../app/domains/provisioning/console-contract.ts';
 import { at, id } from './gallery-data.ts';
 
 const DAY = 86_400_000;
@@ -176,6 +177,88 @@ const details: readonly ConnectionDetail[] = [
 /** One of the two, by its id. */
 export function connectionOf(connectionId: string): ConnectionDetail | undefined {
   return details.find((one) => one.id === connectionId);
+}
+
+const HOUR = 3_600_000;
+const base = `${ORIGIN}/scim/v2/018f3c8e-5b1a-7c2d-8e3f-4a5b6c7d8e9f`;
+const nobody: Directory = { base, tokensMax: 2, tokens: [], people: [], groups: [], refusals: [], wave: null };
+const token: Directory['tokens'][number] = {
+  id: id('stk', 1),
+  createdAt: at(-40 * DAY),
+  createdBy: id('mem', 1),
+  expiresAt: at(50 * DAY),
+  endedAt: null,
+  state: 'live',
+  usedAt: at(-HOUR / 4),
+};
+const night: Directory['people'][number] = {
+  userName: 'night.auditor@harbour.example',
+  name: 'Auditor, night shift',
+  state: 'in',
+  role: 'auditor',
+  groups: ['Auditors', 'Harbour staff'],
+  changedAt: at(-9 * DAY),
+  heardAt: at(-2 * HOUR),
+};
+
+const directory: Directory = {
+  ...nobody,
+  tokens: [
+    { ...token, id: id('stk', 2), createdAt: at(-HOUR), expiresAt: at(180 * DAY), usedAt: null },
+    token,
+    {
+      ...token,
+      id: id('stk', 3),
+      createdAt: at(-200 * DAY),
+      endedAt: at(-40 * DAY),
+      state: 'ended',
+      usedAt: at(-40 * DAY),
+    },
+  ],
+  people: [
+    night,
+    { ...night, userName: 'lead@harbour.example', name: 'Lead of the harbour', role: 'lead', groups: ['Audit leads'] },
+    { ...night, userName: 'gone@harbour.example', name: 'Auditor, day shift', state: 'out', heardAt: at(-HOUR) },
+    { ...night, userName: 'desk@harbour.example', name: null, state: 'no-role', role: null, groups: [] },
+    {
+      ...night,
+      userName: 'front@harbour.example',
+      name: 'Front desk',
+      state: 'no-external-id',
+      role: null,
+      groups: [],
+    },
+    { ...night, userName: 'leave@harbour.example', name: 'On leave', state: 'inactive', role: null, heardAt: null },
+  ],
+  groups: [
+    {
+      name: 'Audit leads',
+      key: '8d1f2c77-1a2b-4c3d-9e8f-0a1b2c3d4e5f',
+      role: 'lead',
+      members: 1,
+      heardAt: at(-9 * DAY),
+    },
+    { name: 'Auditors', key: 'Auditors', role: 'auditor', members: 2, heardAt: at(-2 * HOUR) },
+    { name: 'Harbour staff', key: 'Harbour staff', role: null, members: 6, heardAt: at(-2 * HOUR) },
+  ],
+  refusals: [
+    {
+      at: at(-HOUR),
+      code: 'scim_path',
+      check: 'P9',
+      sentence: 'A path is malformed or names no attribute of this resource. At "emails[type eq".',
+      message: 'PATCH User',
+      requestId: '7e1b4a52-0d3c-4a8e-9b61-2f5a6c7d8e9f',
+    },
+  ],
+  wave: { people: 14, since: at(-2 * HOUR) },
+};
+
+/** What stands behind one of the two: a directory with a story, or none yet. */
+export function directoryOf(path: string): Directory | undefined {
+  const [connection] = details;
+  if (!path.endsWith('/people') || !path.startsWith('/api/connections/')) return undefined;
+  return path.includes(connection!.id) ? directory : nobody;
 }
 
 /** What the server says to settings before a passkey is asked for: the sample's issuer has to name one directory. */

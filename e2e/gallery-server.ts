@@ -127,6 +127,8 @@ function read(url: URL, role: data.MockRole): Answer | null {
   }
   if (path.startsWith('/api/access/members/') && path.endsWith('/erasure'))
     return ok(data.erasureOf(path.split('/')[4]!));
+  const directory = connections.directoryOf(path);
+  if (directory !== undefined) return ok(directory);
   const connection = connections.connectionOf(path.split('/')[3] ?? '');
   if (path.startsWith('/api/connections/') && connection !== undefined) return ok(connection);
   const fixed: Readonly<Record<string, unknown>> = {

@@ -336,6 +336,30 @@ const screens: readonly Screen[] = [
   },
   { name: 'connection', path: connectionPath(0), role: 'lead', ready: 'text=ends in 19 days' },
   {
+    name: 'directory',
+    path: `${connectionPath(0)}/people`,
+    role: 'lead',
+    ready: 'text=14 people were put out',
+  },
+  {
+    name: 'directory-token',
+    path: `${connectionPath(0)}/people`,
+    role: 'lead',
+    ready: 'text=14 people were put out',
+    act: async (page) => {
+      const quiet = { ...connections.directoryOf(`/api${connectionPath(0).slice(4)}/people`)!, tokens: [], wave: null };
+      await again(page, `/api${connectionPath(0).slice(4)}/people`, quiet);
+      await page.getByRole('button', { name: 'New token…' }).click();
+      await page.getByRole('dialog').getByText('Half a year').waitFor();
+    },
+  },
+  {
+    name: 'directory-empty',
+    path: `${connectionPath(1)}/people`,
+    role: 'lead',
+    ready: 'text=First switch the connection on.',
+  },
+  {
     name: 'connection-draft',
     path: connectionPath(1),
     role: 'lead',

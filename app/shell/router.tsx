@@ -130,6 +130,11 @@ const connection = createRoute({
   path: '/connections/$connectionId',
   component: lazyRouteComponent(() => import('../domains/connections/connection.page.tsx'), 'ConnectionPage'),
 });
+const directory = createRoute({
+  getParentRoute: () => inside,
+  path: '/connections/$connectionId/people',
+  component: lazyRouteComponent(() => import('../domains/provisioning/directory.page.tsx'), 'DirectoryPage'),
+});
 const passkeys = createRoute({
   getParentRoute: () => inside,
   path: '/passkeys',
@@ -209,6 +214,7 @@ const tree = root.addChildren([
     rules,
     connections,
     connection,
+    directory,
     passkeys,
     auditTrail,
     streams,

@@ -7,6 +7,7 @@ import type { routes as identity } from '../domains/identity/contract.ts';
 import type { consoleContract as keys } from '../domains/keys/contract.ts';
 import type { rotationContract as keyRotation } from '../domains/keys/rotation-contract.ts';
 import type { sourceContract as keySources } from '../domains/keys/source-contract.ts';
+import type { consoleRoutes as directories } from '../domains/provisioning/console-contract.ts';
 import type { routes as sso } from '../domains/sso/contract.ts';
 import type { sessionRoutes as ssoSession } from '../domains/sso/session-contract.ts';
 import type { routes as siem } from '../domains/siem/contract.ts';
@@ -82,6 +83,8 @@ export type EntryProof = Answer<(typeof trail)['proof']>;
 export type StreamsAnswer = Answer<(typeof siem)['list']>;
 
 export type { ConnectionDetail as Connection, ConnectionSummary } from '../domains/connections/contract.ts';
+export type { Directory } from '../domains/provisioning/console-contract.ts';
+export type IssuedToken = output<(typeof directories)['issueToken']['replies'][201]>;
 export type ConnectionsAnswer = Answer<(typeof connections)['list']>;
 export type MetadataDescription = Answer<(typeof connections)['describe']>;
 export type MetadataLook = Answer<(typeof connections)['refresh']>;

@@ -1,7 +1,7 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link, useNavigate, useParams } from '@tanstack/react-router';
 import { useState, type ReactNode } from 'react';
-import { Button } from '../../ui/button.tsx';
+import { Button, buttonClass } from '../../ui/button.tsx';
 import { CodeBlock, Facts, Hash, Notice, PageHead, Stages } from '../../ui/display.tsx';
 import { GradeChip } from '../../ui/grade.tsx';
 import { toast } from '../../ui/overlay.tsx';
@@ -229,6 +229,9 @@ function Actions({ connection, onDeed }: { connection: Connection; onDeed: (deed
   const isOn = connection.state === 'active';
   return (
     <>
+      <Link className={buttonClass()} to="/connections/$connectionId/people" params={{ connectionId: connection.id }}>
+        Directory
+      </Link>
       <Button
         look={!isOn && connection.tested ? 'primary' : 'plain'}
         disabled={!isOn && !connection.tested}
