@@ -4,7 +4,14 @@ import type { ScimResource } from '@auditrax/scim';
 import type { ScopedTransaction } from '@auditrax/tenancy';
 import type { Role } from '../../platform/http/handler.ts';
 import { roleOfGroups, type LoadedConnection } from '../connections/index.ts';
-import { accountOf, arrive, reinstatePrincipal, revokePrincipal, type Newcomer } from '../identity/index.ts';
+import {
+  accountOf,
+  arrive,
+  proveEmployment,
+  reinstatePrincipal,
+  revokePrincipal,
+  type Newcomer,
+} from '../identity/index.ts';
 import type { Place, ProvisioningDeps } from './deps.ts';
 import { entryOf, findResource, groupKey, membersOf, noteRefusal, readGroups, type Kept } from './directory.ts';
 import * as queries from './queries.ts';
@@ -182,18 +189,32 @@ async function round(deps: ProvisioningDeps, place: Place, kept: Kept): Promise<
   return isOff ? row.version : letIn(deps, place, { ...kept, given });
 }
 
+/** The directory has named them active: so much is proof that they still work there. */
+async function vouch(deps: ProvisioningDeps, { context }: Place, kept: Kept | undefined): Promise<void> {
+  const { member_id: memberId, active, suspended_at } = kept?.row ?? {};
+  if (memberId == null || active !== true || suspended_at !== null) return;
+  await proveEmployment(deps, context, { memberId, source: 'scim' });
+}
+
 /**
  * Makes of a person here what their directory says now: a member with the role of their groups, or out. What refuses
- * somebody as a member (too many of them, say) is kept for the administrators; the resource stays.
+ * somebody as a member (too many of them, say) is kept for the administrators; the resource stays. `isVouchedFor`: the
+ * message itself names them active.
  */
-export async function settle(deps: ProvisioningDeps, place: Place, id: string): Promise<void> {
+export async function settle(
+  deps: ProvisioningDeps,
+  place: Place,
+  { id, isVouchedFor = false }: { readonly id: string; readonly isVouchedFor?: boolean },
+): Promise<void> {
   for (let left = ROUNDS_MAX; left > 0; left -= 1) {
     const kept = await findResource(deps, place, { kind: 'User', id });
     if (kept === undefined) return;
     try {
       const stored = await round(deps, place, kept);
       const now = await findResource(deps, place, { kind: 'User', id });
-      if (now === undefined || now.row.version === stored) return;
+      if (now !== undefined && now.row.version !== stored) continue;
+      if (isVouchedFor) await vouch(deps, place, now);
+      return;
     } catch (error) {
       if (isAppError(error, 'account_again')) continue;
       if (!isAppError(error) || !error.code.startsWith('account_')) throw error;

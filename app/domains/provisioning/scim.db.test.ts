@@ -257,6 +257,26 @@ describe('a leaver', () => {
     expect(await memberOf(id)).toMatchObject({ state: 'suspended' });
   });
 
+  it('is vouched for by each message that names them active, and by no other', async () => {
+    const body = person();
+    const id = idOf(await ask('okta', 'POST Users', { body }));
+    const member = (await memberOf(id))!.id;
+    const proofs = () =>
+      house.issuer.rows<{ proved_at: Date }>(`select proved_at from identity.employment where member_id = '${member}'`);
+    const provedBy = async (saying: Saying, call = `PATCH Users/${id}`) => {
+      const [before] = await proofs();
+      await ask('okta', call, saying);
+      const [after] = await proofs();
+      return after!.proved_at.getTime() > before!.proved_at.getTime();
+    };
+    expect(await proofs()).toHaveLength(1);
+    expect(await provedBy(patch({ op: 'replace', path: 'displayName', value: 'Other' }))).toBe(false);
+    expect(await provedBy(patch({ op: 'replace', path: 'active', value: true }))).toBe(true);
+    expect(await provedBy({ body: { ...body, displayName: 'Third' } }, `PUT Users/${id}`)).toBe(true);
+    expect(await provedBy({ body: { ...body, active: undefined } }, `PUT Users/${id}`)).toBe(false);
+    expect(await provedBy(patch({ op: 'replace', path: 'active', value: 'yes' }))).toBe(false);
+  });
+
   it('who was deleted and comes again is the same member', async () => {
     const body = person();
     const id = idOf(await ask('okta', 'POST Users', { body }));

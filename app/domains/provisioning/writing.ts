@@ -93,7 +93,7 @@ export async function create(deps: ProvisioningDeps, place: Place, { kind, body 
     });
   });
   const people = kind === 'User' ? [id] : membersOf({ resource });
-  for (const person of people) await settle(deps, place, person);
+  for (const person of people) await settle(deps, place, { id: person, isVouchedFor: kind === 'User' });
   return resourceOf(deps, place, { kind, id });
 }
 
@@ -153,6 +153,15 @@ function touchedBy(before: ScimResource, after: ScimResource | undefined): reado
   return [...old.filter((id) => !to.has(id)), ...young.filter((id) => !from.has(id))];
 }
 
+const judge = (by: Change['by'], asked: ChangeOrder): Verdict =>
+  by === 'PUT' ? replaceResource(asked) : patchResource(asked);
+
+/** Whether a message says itself that its person is active: somebody who were not would be by it. */
+function namesActive({ by }: Change, asked: ChangeOrder): boolean {
+  const verdict = judge(by, { ...asked, current: withEntry(asked.current, 'active', false), ifMatch: undefined });
+  return verdict.kind === 'accepted' && verdict.resource['active'] === true;
+}
+
 /**
  * Changes a resource. What the message says of somebody's leaving is carried out first, and stays when the rest is
  * refused. Throws as `create` does, `scim_not_found`, `scim_version`.
@@ -162,17 +171,18 @@ export async function change(deps: ProvisioningDeps, place: Place, order: Change
   for (let left = ROUNDS_MAX; left > 0; left -= 1) {
     const kept = await resourceOf(deps, place, { kind, id });
     const asked: ChangeOrder = { kind, dialect: place.dialect, body, current: kept.resource, ifMatch };
-    const verdict = by === 'PUT' ? replaceResource(asked) : patchResource(asked);
+    const verdict = judge(by, asked);
     if (verdict.standing === 'suspend') await leave(deps, place, kept.row.member_id);
     if (verdict.kind === 'refused') {
       if (verdict.standing === 'suspend' && !(await storeLeaving(deps, place, kept))) continue;
-      if (verdict.standing === 'suspend') await settle(deps, place, id);
+      if (verdict.standing === 'suspend') await settle(deps, place, { id });
       throw verdict.error;
     }
     if (verdict.standing !== 'suspend') requireOn(place);
     if (verdict.changes.length > 0 && !(await storeOrLeave(deps, place, { kept, made: verdict }))) continue;
     const people = kind === 'User' ? [id] : touchedBy(kept.resource, verdict.resource);
-    for (const person of people) await settle(deps, place, person);
+    const isVouchedFor = kind === 'User' && namesActive(order, asked);
+    for (const person of people) await settle(deps, place, { id: person, isVouchedFor });
     return resourceOf(deps, place, { kind, id });
   }
   throw refusal('scim_version');
@@ -190,7 +200,7 @@ async function storeOrLeave(
     const { kept, made } = given;
     if (made.standing !== 'suspend') throw error;
     if (!(await storeLeaving(deps, place, kept))) return false;
-    await settle(deps, place, kept.row.id);
+    await settle(deps, place, { id: kept.row.id });
     throw error;
   }
 }
@@ -244,14 +254,14 @@ export async function remove(
     await leave(deps, place, kept.row.member_id);
     if (which.kind === 'User') {
       if (!(await storeLeaving(deps, place, kept))) continue;
-      await settle(deps, place, which.id);
+      await settle(deps, place, { id: which.id });
       if (!(await removeRow(deps, place, await resourceOf(deps, place, which)))) continue;
       await leaveGroups(deps, place, kept.row.id);
       return;
     }
     requireOn(place);
     if (!(await removeRow(deps, place, kept))) continue;
-    for (const person of touchedBy(kept.resource, undefined)) await settle(deps, place, person);
+    for (const person of touchedBy(kept.resource, undefined)) await settle(deps, place, { id: person });
     return;
   }
   throw refusal('scim_version');
