@@ -93,6 +93,45 @@ export const invitations = [
     expiresAt: at(22 * 60 * MINUTE),
   },
 ];
+const effectsAfter = (caused: string, counts: Readonly<Record<string, number>>, after_ms: number) =>
+  Object.entries(counts).map(([holder, ended], index) => ({
+    holder,
+    ended,
+    at: new Date(Date.parse(caused) + after_ms + index * 4).toISOString(),
+    after_ms: after_ms + index * 4,
+  }));
+const departure = (
+  of: { readonly n: number; readonly label: string; readonly cause: string; readonly ago_minutes: number },
+  counts: Readonly<Record<string, number>> | null,
+  after_ms: number,
+) => {
+  const causedAt = at(-of.ago_minutes * MINUTE);
+  return {
+    id: id('rev', of.n),
+    memberId: id('mem', of.n),
+    label: of.label,
+    cause: of.cause,
+    by: of.cause === 'administrator' ? 'Lead auditor' : null,
+    causedAt,
+    completedAt: counts === null ? null : new Date(Date.parse(causedAt) + after_ms + 30).toISOString(),
+    effects: counts === null ? [] : effectsAfter(causedAt, counts, after_ms),
+  };
+};
+const everything = { sessions: 2, links: 1, approvals: 1, gateways: 2, 'provider-steps': 0, 'api-keys': 3 };
+export const departures = {
+  departures: [
+    departure({ n: 1, label: 'Auditor, night shift', cause: 'scim', ago_minutes: 12 }, everything, 41),
+    departure({ n: 2, label: 'Client contact, previous', cause: 'administrator', ago_minutes: 95 }, null, 0),
+    departure({ n: 3, label: 'Auditor, day shift', cause: 'lapsed', ago_minutes: 300 }, { sessions: 1, gateways: 2 }, 38_400), // prettier-ignore
+    departure({ n: 4, label: 'Second lead auditor', cause: 'back-channel', ago_minutes: 1600 }, { sessions: 1 }, 24),
+    departure(
+      { n: 5, label: 'Auditor for a season', cause: 'signal', ago_minutes: 9000 },
+      { sessions: 0, links: 0 },
+      19,
+    ),
+  ],
+  older: null,
+};
 export const recoveries = [
   {
     id: id('rec', 1),

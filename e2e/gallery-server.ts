@@ -133,6 +133,7 @@ function read(url: URL, role: data.MockRole): Answer | null {
   if (path.startsWith('/api/connections/') && connection !== undefined) return ok(connection);
   const fixed: Readonly<Record<string, unknown>> = {
     '/api/access/members': { members: data.members },
+    '/api/access/departures': data.departures,
     '/api/access/recoveries': { recoveries: data.recoveries },
     '/api/access/invitations': { invitations: data.invitations },
     '/api/identity/passkeys': { passkeys: data.passkeys },

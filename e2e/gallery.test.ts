@@ -119,6 +119,42 @@ const screens: readonly Screen[] = [
   },
   { name: 'engagement-people', path: `${engagementPath}?tab=people`, role: 'lead', ready: 'text=Add a contact' },
   {
+    name: 'departures',
+    path: '/app/departures',
+    role: 'lead',
+    ready: 'text=Auditor, night shift',
+  },
+  {
+    name: 'departure',
+    path: '/app/departures',
+    role: 'lead',
+    ready: 'text=Auditor, night shift',
+    act: async (page) => {
+      await page.getByRole('button', { name: 'Auditor, night shift' }).click();
+      await page.getByText('Pending approvals', { exact: true }).waitFor();
+    },
+  },
+  {
+    name: 'departures-empty',
+    path: '/app/departures',
+    role: 'lead',
+    ready: 'text=Auditor, night shift',
+    act: async (page) => {
+      await again(page, '/api/access/departures', { departures: [], older: null });
+      await page.getByText('Nobody’s access has ended').waitFor();
+    },
+  },
+  {
+    name: 'sign-in-company',
+    path: '/app/sign-in/harbour',
+    role: 'none',
+    ready: 'h1',
+    act: async (page) => {
+      await again(page, '/api/identity/session', { signedIn: false, ended: 'company' });
+      await page.getByText('Sign in by your company again').waitFor();
+    },
+  },
+  {
     name: 'people-erase',
     path: '/app/people',
     role: 'lead',

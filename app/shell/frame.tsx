@@ -15,6 +15,7 @@ interface NavEntry {
   readonly to:
     | '/'
     | '/people'
+    | '/departures'
     | '/rules'
     | '/connections'
     | '/audit-trail'
@@ -55,6 +56,7 @@ const nav: readonly { readonly label: string; readonly entries: readonly NavEntr
     label: 'People',
     entries: [
       { to: '/people', label: 'People', icon: 'people', roles: ['lead', 'auditor', 'operator'] },
+      { to: '/departures', label: 'Ended access', icon: 'cross', roles: ['lead', 'operator'] },
       { to: '/rules', label: 'Access rules', icon: 'shield', roles: ['lead'] },
       { to: '/connections', label: 'Single sign-on', icon: 'out', roles: ['lead'] },
       { to: '/passkeys', label: 'Your passkeys', icon: 'key', roles: ['lead', 'auditor', 'client', 'operator'] },

@@ -115,6 +115,12 @@ const people = createRoute({
   path: '/people',
   component: lazyRouteComponent(() => import('../domains/access/people.page.tsx'), 'PeoplePage'),
 });
+const departures = createRoute({
+  getParentRoute: () => inside,
+  path: '/departures',
+  validateSearch: (search: Record<string, unknown>) => pick(search, ['cause', 'state']),
+  component: lazyRouteComponent(() => import('../domains/access/departures.page.tsx'), 'DeparturesPage'),
+});
 const rules = createRoute({
   getParentRoute: () => inside,
   path: '/rules',
@@ -211,6 +217,7 @@ const tree = root.addChildren([
     newEngagement,
     engagement,
     people,
+    departures,
     rules,
     connections,
     connection,

@@ -47,6 +47,26 @@ const recovery = z.strictObject({
   endedAt: z.iso.datetime().nullable(),
   state: z.enum(['waiting', 'due', 'lapsed', 'cancelled', 'signed-in', 'completed']),
 });
+const cause = z.enum(['scim', 'back-channel', 'signal', 'lapsed', 'administrator']);
+const departure = z.strictObject({
+  id: z.string(),
+  memberId: z.string(),
+  label: z.string(),
+  cause,
+  /** Null: nobody here did; a provider, a directory or the clock said so. */
+  by: z.string().nullable(),
+  causedAt: z.iso.datetime(),
+  /** Null: something of theirs has not ended yet. */
+  completedAt: z.iso.datetime().nullable(),
+  effects: z.array(
+    z.strictObject({
+      holder: z.string(),
+      ended: z.number().int().min(0),
+      at: z.iso.datetime(),
+      after_ms: z.number().int().min(0),
+    }),
+  ),
+});
 const privileged = { kind: 'session', class: 'privileged', stepUp: true } as const;
 
 export const routes = defineRoutes({
@@ -132,6 +152,19 @@ export const routes = defineRoutes({
     access: { kind: 'session', class: 'read' },
     ids: {},
     replies: { 200: z.strictObject({ recoveries: z.array(recovery) }) },
+  },
+  /** Whose access ended, and when each part of it did; the latest first. `older` goes into `until` for what is before. */
+  listDepartures: {
+    operation: 'access.list-departures',
+    service: 'issuer',
+    method: 'GET',
+    path: '/api/access/departures',
+    access: { kind: 'session', class: 'read' },
+    ids: {},
+    query: z.strictObject({ cause: cause.optional(), until: z.iso.datetime().optional() }),
+    replies: {
+      200: z.strictObject({ departures: z.array(departure), older: z.iso.datetime().nullable() }),
+    },
   },
   openRecovery: {
     operation: 'access.open-recovery',

@@ -19,6 +19,7 @@ access
   access.erasure-preview           LO
   access.erase-member              LO
   access.list-recoveries           LACO
+  access.list-departures           LO
   access.open-recovery             LO
   access.cancel-recovery           LO
   access.finish-recovery           LO

@@ -1,7 +1,9 @@
 import type { Uuid } from '@auditrax/base';
 import { bindRoutes, type Call, type RoomRoutes } from '../../platform/http/handler.ts';
 import { REVOKE_HEADER, setSession } from '../../platform/http/headers.ts';
+import type { RevocationCause } from '../identity/index.ts';
 import { routes } from './contract.ts';
+import { departuresOf, type Departure } from './departures.ts';
 import { eraseMember, previewErasure } from './erasing.ts';
 import {
   cancelRecovery,
@@ -52,7 +54,17 @@ function presenters(deps: AccessDeps) {
     endedAt: found.ended_at?.toISOString() ?? null,
     state: found.state,
   });
-  return { person, invitation, recovery };
+  const departure = (call: Pick<Call, 'caller'>, found: Departure) => ({
+    id: tag(call, 'rev', found.id),
+    memberId: tag(call, 'mem', found.member_id),
+    label: found.label,
+    cause: found.cause,
+    by: found.byLabel,
+    causedAt: found.caused_at.toISOString(),
+    completedAt: found.completed_at?.toISOString() ?? null,
+    effects: [...found.effects],
+  });
+  return { person, invitation, recovery, departure };
 }
 
 /** Ways back in for whoever lost every passkey. */
@@ -93,12 +105,30 @@ function recoveryHandlers(deps: AccessDeps) {
   };
 }
 
+/** Whose access ended. */
+function departureHandlers(deps: AccessDeps) {
+  const { departure } = presenters(deps);
+  type Asked = Pick<Call, 'caller'> & {
+    readonly query: { readonly cause?: RevocationCause | undefined; readonly until?: string | undefined };
+  };
+  return {
+    async listDepartures(call: Asked) {
+      const { cause, until } = call.query;
+      const asked = { cause, until: until === undefined ? undefined : new Date(until) };
+      const { departures, older } = await departuresOf(deps, call.caller, asked);
+      const told = departures.map((found) => departure(call, found));
+      return { status: 200 as const, body: { departures: told, older: older?.toISOString() ?? null } };
+    },
+  };
+}
+
 /** Members, invitations and confirmations, as routes of the issuer. */
 export function accessRoutes(deps: AccessDeps): RoomRoutes {
   const confirmed = confirmer(deps);
   const { person, invitation } = presenters(deps);
   return bindRoutes(routes, {
     ...recoveryHandlers(deps),
+    ...departureHandlers(deps),
     async listMembers(call) {
       const members = await service.listMembers(deps, call.caller);
       return { status: 200 as const, body: { members: members.map((member) => person(call, member)) } };

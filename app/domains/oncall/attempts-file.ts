@@ -1,8 +1,7 @@
+import { csvText, type CsvColumn } from '../../shell/csv.ts';
 import type { Attempt } from './attempts-contract.ts';
 
-type Cell = string | number | boolean | null;
-
-const COLUMNS: readonly (readonly [name: string, cell: (attempt: Attempt) => Cell])[] = [
+const COLUMNS: readonly CsvColumn<Attempt>[] = [
   ['at', (one) => one.at],
   ['code', (one) => one.code],
   ['layer', (one) => one.layer],
@@ -23,20 +22,9 @@ const COLUMNS: readonly (readonly [name: string, cell: (attempt: Attempt) => Cel
   ['log_index', (one) => one.logIndex],
 ];
 
-/** RFC 4180; a cell that a spreadsheet would take for a formula is kept a text. */
-function cellText(value: Cell): string {
-  const text = value === null ? '' : String(value);
-  const plain = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
-  return /[",\r\n]/.test(plain) ? `"${plain.replaceAll('"', '""')}"` : plain;
-}
-
 /** Denied attempts as a table: UTC instants, lines end in CRLF. */
 export function attemptsCsv(attempts: readonly Attempt[]): string {
-  const lines = [
-    COLUMNS.map(([name]) => name),
-    ...attempts.map((one) => COLUMNS.map(([, cell]) => cellText(cell(one)))),
-  ];
-  return lines.map((line) => `${line.join(',')}\r\n`).join('');
+  return csvText(COLUMNS, attempts);
 }
 
 /** The same, member by member as the API gave it. */
