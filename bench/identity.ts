@@ -6,6 +6,7 @@ import { makeTestKey } from '@auditrax/saml/testing/keys';
 import { REQUEST } from '@auditrax/saml/testing/world';
 import { verifyMessage, type Unverified } from '@auditrax/saml/verify';
 import type { BenchResult } from '../app/bin/commands/bench.ts';
+import { measureRevocation } from './identity-revocation.ts';
 
 /** Interleaved: each round measures both sides, so that a busy moment hits both. */
 const ROUNDS = 30;
@@ -26,7 +27,8 @@ function median(values: readonly number[]): number {
 
 /**
  * A whole acceptance of a response of which both the response and the assertion are signed (RSA 2048, the dearest usual
- * shape), against the library's verification of the same message alone, in one run. The difference is the gate.
+ * shape), against the library's verification of the same message alone, in one run. The difference is the gate. Then
+ * what `measureRevocation` says of sessions.
  */
 export async function run(progress: (line: string) => void): Promise<BenchResult> {
   const key = await makeTestKey('bench');
@@ -59,6 +61,7 @@ export async function run(progress: (line: string) => void): Promise<BenchResult
   const measured = rounds.slice(WARM_UP_ROUNDS);
   const accept_ms = median(measured.map((round) => round.accept));
   const library_ms = median(measured.map((round) => round.library));
+  const leavers = await measureRevocation(progress);
   const gate_ms = median(measured.map((round) => round.accept - round.library));
   return {
     figures: {
@@ -66,12 +69,14 @@ export async function run(progress: (line: string) => void): Promise<BenchResult
       saml_library_cpu_ms: Number(library_ms.toFixed(3)),
       gate_cpu_ms: Number(gate_ms.toFixed(3)),
       gate_share: Number((gate_ms / accept_ms).toFixed(3)),
+      ...leavers.figures,
     },
     conditions: {
       response_bytes: Buffer.byteLength(samlResponse, 'base64'),
       signed: accepted.signed,
       rounds: ROUNDS,
       calls: ROUNDS * CALLS,
+      ...leavers.conditions,
       cpu: cpus()[0]?.model ?? 'unknown',
       load_1min: loadavg()[0],
       node: process.version,
