@@ -1,5 +1,6 @@
 import type { ConnectionDetail, ConnectionSummary } from '../app/domains/connections/contract.ts';
 import type { Directory } from '../app/domains/provisioning/console-contract.ts';
+import type { AccountSuggestions, ChangeAnswer } from '../app/shell/wire.ts';
 import { at, id } from './gallery-data.ts';
 
 const DAY = 86_400_000;
@@ -279,3 +280,48 @@ export function checked(body: Record<string, unknown>): { readonly status: numbe
     },
   };
 }
+
+const mover = (index: number, label: string, state: 'moved' | 'passkey' | 'orphan') => ({
+  id: id('mem', index),
+  label,
+  state: 'active' as const,
+  moved:
+    state === 'moved'
+      ? { by: index % 2 === 0 ? ('change' as const) : ('person' as const), since: at(-index * 3_600_000) }
+      : null,
+  passkeys: state === 'orphan' ? 0 : 1,
+  isOrphan: state === 'orphan',
+});
+/** A change that has come half of its way. */
+export const change: ChangeAnswer = {
+  change: {
+    from: { id: saml.id, name: 'Harbour staff' },
+    to: { id: draft.id, name: 'Lakeside, by Entra' },
+    startedAt: at(-3 * DAY),
+    people: [
+      mover(1, 'Lead auditor', 'moved'),
+      mover(2, 'Auditor', 'moved'),
+      mover(3, 'Client contact', 'passkey'),
+      mover(5, 'Auditor, night shift', 'orphan'),
+    ],
+  },
+  connections: [
+    { id: saml.id, name: 'Harbour staff' },
+    { id: draft.id, name: 'Lakeside, by Entra' },
+  ],
+};
+
+/** What a list with addresses names. */
+export const suggested: AccountSuggestions = {
+  suggestions: [
+    {
+      person: id('mem', 5),
+      label: 'night.auditor@harbour.example',
+      subject: '9a7c0b54-2f43-4d8e-9a10-52b6d1f0c3aa/1f0e2d3c-4b5a-6978-8796-a5b4c3d2e1f0',
+    },
+  ],
+  unmatched: [
+    { line: 2, why: 'nobody' },
+    { line: 3, why: 'moved' },
+  ],
+};

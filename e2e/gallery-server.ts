@@ -141,6 +141,7 @@ function read(url: URL, role: data.MockRole): Answer | null {
     '/api/audit-trail/preview': data.exportPreview,
     '/api/siem/streams': data.streams,
     '/api/connections': connections.connections,
+    '/api/changeover': connections.change,
     '/api/keys': data.keys,
     '/api/keys/source': keys.keySource,
     '/api/keys/rotation': keys.keyRotation,
@@ -173,6 +174,7 @@ function write(path: string, body: Record<string, unknown>): Answer | null {
   if (path === '/api/identity/passkey/sign-in' || path === '/api/identity/link') return ok(data.session('lead'));
   if (path.startsWith('/api/siem/streams/') && path.endsWith('/test')) return ok(data.triedStream);
   if (path.startsWith('/api/connections/') && path.endsWith('/check')) return connections.checked(body);
+  if (path === '/api/changeover/suggestions') return ok(connections.suggested);
   if (path === '/api/access/step-up')
     return ok({
       ...ceremony,

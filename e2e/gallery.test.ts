@@ -359,6 +359,29 @@ const screens: readonly Screen[] = [
     role: 'lead',
     ready: 'text=at most 100,000 in one file',
   },
+  { name: 'changeover', path: '/app/changeover', role: 'lead', ready: 'text=One person would have no way in' },
+  {
+    name: 'changeover-begin',
+    path: '/app/changeover',
+    role: 'lead',
+    ready: 'text=One person would have no way in',
+    act: async (page) => {
+      await again(page, '/api/changeover', { ...connections.change, change: null });
+      await page.getByRole('button', { name: 'Begin…' }).waitFor();
+    },
+  },
+  {
+    name: 'changeover-suggested',
+    path: '/app/changeover',
+    role: 'lead',
+    ready: 'text=One person would have no way in',
+    act: async (page) => {
+      await page.getByText('Their address').click();
+      await page.getByLabel('Two columns').fill('night.auditor@harbour.example,9a7c0b54');
+      await page.getByRole('button', { name: 'Look whom it names' }).click();
+      await page.getByText('Suggestions, by an address alone').waitFor();
+    },
+  },
   { name: 'connections', path: '/app/connections', role: 'lead', ready: 'text=Lakeside, by Entra' },
   {
     name: 'connections-empty',

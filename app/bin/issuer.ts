@@ -36,6 +36,7 @@ import {
   connectionName,
   connectionsProblems,
   connectionsRoutes,
+  connectionChangeRoutes,
   connectionSubjects,
   tendConnections,
 } from '../domains/connections/index.ts';
@@ -160,7 +161,13 @@ function accessRoom(deps: AccessParts, erasures: Parameters<typeof accessRoutes>
 /** What identity providers of tenants reach, and where their administrators set them up. */
 function providerRooms(given: Parameters<typeof ssoRoutes>[0]) {
   const deps = { ...given, counter };
-  return [connectionsRoutes(deps), ...ssoRoutes(deps), provisioningRoutes(deps), provisioningConsole(deps)];
+  return [
+    connectionsRoutes(deps),
+    connectionChangeRoutes(deps),
+    ...ssoRoutes(deps),
+    provisioningRoutes(deps),
+    provisioningConsole(deps),
+  ];
 }
 
 /** Makes this process's key for tokens, tells everybody its public half, and mints with it. */

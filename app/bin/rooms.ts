@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { RouteContract } from '@auditrax/base';
 import { loadRoutePolicy } from '../domains/access/index.ts';
 import { routes as accessContract } from '../domains/access/contract.ts';
+import { changeoverRoutes as changeoverContract } from '../domains/connections/changeover-contract.ts';
 import { routes as connectionsContract } from '../domains/connections/contract.ts';
 import { routes as auditTrailContract } from '../domains/audit-trail/contract.ts';
 import { routes as engagementsContract } from '../domains/engagements/contract.ts';
@@ -43,6 +44,7 @@ export const EDGE_CONTRACTS: readonly Readonly<Record<string, RouteContract>>[] 
   provisioningContract,
   accessContract,
   connectionsContract,
+  changeoverContract,
   directoriesContract,
   tenantsContract,
   deletionContract,

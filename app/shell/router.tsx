@@ -131,6 +131,11 @@ const connections = createRoute({
   path: '/connections',
   component: lazyRouteComponent(() => import('../domains/connections/connections.page.tsx'), 'ConnectionsPage'),
 });
+const changeover = createRoute({
+  getParentRoute: () => inside,
+  path: '/changeover',
+  component: lazyRouteComponent(() => import('../domains/connections/changeover.page.tsx'), 'ChangeoverPage'),
+});
 const connection = createRoute({
   getParentRoute: () => inside,
   path: '/connections/$connectionId',
@@ -222,6 +227,7 @@ const tree = root.addChildren([
     connections,
     connection,
     directory,
+    changeover,
     passkeys,
     auditTrail,
     streams,

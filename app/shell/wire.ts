@@ -1,6 +1,7 @@
 import type { output, ZodType } from 'zod';
 import type { EngagementSummary } from '../domains/engagements/contract.ts';
 import type { routes as access } from '../domains/access/contract.ts';
+import type { changeoverRoutes as changeover } from '../domains/connections/changeover-contract.ts';
 import type { routes as connections } from '../domains/connections/contract.ts';
 import type { routes as trail } from '../domains/audit-trail/contract.ts';
 import type { routes as identity } from '../domains/identity/contract.ts';
@@ -87,6 +88,8 @@ export type StreamsAnswer = Answer<(typeof siem)['list']>;
 export type { ConnectionDetail as Connection, ConnectionSummary } from '../domains/connections/contract.ts';
 export type { Directory } from '../domains/provisioning/console-contract.ts';
 export type IssuedToken = output<(typeof directories)['issueToken']['replies'][201]>;
+export type ChangeAnswer = Answer<(typeof changeover)['readChange']>;
+export type AccountSuggestions = Answer<(typeof changeover)['suggestAccounts']>;
 export type ConnectionsAnswer = Answer<(typeof connections)['list']>;
 export type MetadataDescription = Answer<(typeof connections)['describe']>;
 export type MetadataLook = Answer<(typeof connections)['refresh']>;

@@ -214,6 +214,8 @@ export const routes = defineRoutes({
       'body.input.connectionId': 'con',
       'body.input.certificateId': 'cer',
       'body.input.accountId': 'acc',
+      'body.input.fromConnectionId': 'con',
+      'body.input.toConnectionId': 'con',
       'body.input.tokenId': 'stk',
     },
     untagged: { 'body.input.*': 'hashed and signed, never looked up; the route it is for reads its ids again' },

@@ -48,6 +48,12 @@ connections
   connections.own-keys             L
   connections.refresh              L
   connections.describe             L
+  connections.read-change          L
+  connections.begin-change         L
+  connections.suggest-accounts     L
+  connections.approve-accounts     L
+  connections.finish-change        L
+  connections.undo-change          L
 engagements
   engagements.list                 LAC   LAC   LA
   engagements.read                 LAC   LAC   LA

@@ -139,6 +139,12 @@ export function ConnectionsPage() {
           }
         />
       )}
+      {list.data && list.data.connections.length > 0 && (
+        <p>
+          The company goes to another provider? <Link to="/changeover">Change of provider</Link> moves everybody without
+          leaving anybody outside.
+        </p>
+      )}
       {list.data && !isFull && <NewConnection onCreate={setDraft} />}
       {isFull && <p className="muted">An organisation has at most {list.data.connectionsMax} connections.</p>}
       {draft && (

@@ -6,7 +6,8 @@ export type ConnectionCode =
   | 'connection_changed'
   | 'connection_state'
   | 'connection_untested'
-  | 'connections_full';
+  | 'connections_full'
+  | 'changeover_orphans';
 
 /** Status of each code (RFC 9457); merged into the house's table by the composition root. */
 export const problems: Readonly<Record<ConnectionCode, { status: number; title: string }>> = {
@@ -15,6 +16,7 @@ export const problems: Readonly<Record<ConnectionCode, { status: number; title: 
   connection_changed: { status: 409, title: 'Somebody else changed this connection in the meantime' },
   connection_state: { status: 409, title: 'The connection is not in a state for that' },
   connection_untested: { status: 409, title: 'Test the connection first' },
+  changeover_orphans: { status: 409, title: 'Somebody would have no way in any more' },
   connections_full: { status: 422, title: 'There are too many' },
 };
 

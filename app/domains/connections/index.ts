@@ -3,6 +3,7 @@ export { forUpdate as holdConnection } from './asking.ts';
 export { recordAttempt, type Attempt } from './attempts.ts';
 export type { ConnectionDeps } from './deps.ts';
 export { problems as connectionsProblems } from './errors.ts';
+export { connectionChangeRoutes } from './changeover-routes.ts';
 export { connectionsRoutes } from './routes.ts';
 export { tendConnections } from './refresh.ts';
 export { deleteIndexOf as deleteConnectionIndexOf } from './queries.ts';
@@ -13,6 +14,7 @@ export {
   connectionName,
   findConnection,
   loadConnection,
+  openConnectionIds,
   type LoadedConnection,
   type OidcSettings,
   type SamlSettings,

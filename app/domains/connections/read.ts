@@ -235,6 +235,12 @@ export async function findConnection(
   return found === undefined ? undefined : findTenant(deps, found.tenant_id, requestId);
 }
 
+/** Connections that people come in by, as they are inside of a transaction. */
+export async function openConnectionIds(tx: ScopedTransaction): Promise<ReadonlySet<Uuid>> {
+  const rows = await tx.query(queries.listConnections(tx.context));
+  return new Set(rows.filter(({ state }) => state === 'active').map(({ id }) => id));
+}
+
 /** Connections of a tenant that people may sign in by, for the sign-in page: their names are chosen for it. */
 export async function activeConnections(
   deps: ReadDeps,

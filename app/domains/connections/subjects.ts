@@ -1,10 +1,13 @@
+import type { Uuid } from '@auditrax/base';
+import type { TenantContext } from '@auditrax/tenancy';
 import type { StepUpSubjects } from '../access/index.ts';
 import { parseCertificate } from '@auditrax/saml';
 import { hexOf } from './certificates.ts';
-import type { ReadDeps } from './deps.ts';
-import { notFound } from './errors.ts';
+import { describePairs, readChange, type Pair } from './changeover.ts';
+import type { ConnectionDeps, ReadDeps } from './deps.ts';
+import { notFound, refuse } from './errors.ts';
 import * as queries from './queries.ts';
-import { openOwnKeys, openSettings } from './read.ts';
+import { connectionName, openOwnKeys, openSettings } from './read.ts';
 
 type Subject = StepUpSubjects[string];
 
@@ -25,7 +28,7 @@ export function connectionFacts(deps: ReadDeps): Subject {
 }
 
 /** The same of each operation, and of a certificate where it is about one. */
-export function connectionSubjects(deps: ReadDeps): StepUpSubjects {
+export function connectionSubjects(deps: ReadDeps & Pick<ConnectionDeps, 'formatId'>): StepUpSubjects {
   const connection = connectionFacts(deps);
   const certificate: Subject = async (question) => {
     const { caller, ids } = question;
@@ -52,7 +55,29 @@ export function connectionSubjects(deps: ReadDeps): StepUpSubjects {
     const { name } = facts;
     return { name: name!, current: print(signing), next: print(next?.signing), old: print(previous?.signing) };
   };
+  const nameOf = async (context: TenantContext, id: Uuid | undefined) => {
+    const name = id === undefined ? undefined : await connectionName(deps, context, id);
+    if (name === undefined) throw notFound();
+    return name;
+  };
+  const change: Subject = async ({ caller }) => {
+    const under = await readChange(deps, caller.tenant);
+    if (under === null) throw refuse('connection_state', 'No change of provider is under way.');
+    const { from, to, people } = under;
+    const moved = people.filter((one) => one.moved !== null).length;
+    const orphans = people.filter(({ isOrphan }) => isOrphan).length;
+    return { from: from.name, to: to.name, people: people.length, moved, withoutWayIn: orphans };
+  };
   return {
+    'connections.begin-change': async ({ caller: { tenant }, ids }) => ({
+      from: await nameOf(tenant, ids['fromConnectionId']),
+      to: await nameOf(tenant, ids['toConnectionId']),
+    }),
+    // By what they are called here: whoever approves has read who becomes whom.
+    'connections.approve-accounts': ({ caller, input }) =>
+      describePairs(deps, caller.tenant, input['pairs'] as unknown as readonly Pair[]),
+    'connections.finish-change': change,
+    'connections.undo-change': change,
     'connections.own-keys': keys,
     'connections.turn': connection,
     'connections.remove': connection,

@@ -42,13 +42,19 @@ export const openSessionsOfAccount = ({ tenantId }: TenantContext, accountId: Uu
 /** No row when somebody else has just made the same account: of two first sign-ins at once only one makes a member. */
 export const insertAccount = (
   { tenantId }: TenantContext,
-  row: AccountRow & { readonly subjectHash: Uint8Array; readonly createdAt: Date },
+  row: AccountRow & {
+    readonly subjectHash: Uint8Array;
+    readonly createdAt: Date;
+    /** The change of provider that it is made for. */
+    readonly changeoverId?: Uuid;
+  },
 ): Statement<{ id: Uuid }> =>
   sql<{
     id: Uuid;
-  }>`insert into identity.account (tenant_id, id, connection_id, subject_hash, member_id, origin, created_at)
+  }>`insert into identity.account (tenant_id, id, connection_id, subject_hash, member_id, origin, created_at,
+      changeover_id)
     values (${tenantId}, ${row.id}, ${row.connection_id}, ${row.subjectHash}, ${row.member_id}, ${row.origin},
-      ${row.createdAt})
+      ${row.createdAt}, ${row.changeoverId ?? null})
     on conflict (tenant_id, connection_id, subject_hash) do nothing returning id`;
 
 export const deleteAccount = ({ tenantId }: TenantContext, id: Uuid): Statement =>

@@ -10,6 +10,7 @@ export { ENROL_LINK_SECONDS_MAX, issueLink } from './links.ts';
 export { issueChallenge } from './challenges.ts';
 export { findBySecret, sweepEverywhere } from './everywhere.ts';
 export { assertionOptions, CEREMONY_SECONDS_MAX, verifyAssertion, type DoorSettings, spkiOf } from './passkey.ts';
+export { giveAccount } from './given-accounts.ts';
 export { confirmSession, removeOwnAccount } from './own-accounts.ts';
 export { deletePasskeysOf, passkeysOfMember, removePasskeysOf } from './passkeys.ts';
 export { deleteCredentialIndexOf, deleteLinksOf, memberByRole, memberForUpdate, type MemberRow } from './queries.ts';

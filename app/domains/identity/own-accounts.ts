@@ -15,8 +15,8 @@ function refuse(code: IdentityCode, message: string): AppError<IdentityCode> {
 export interface Removal {
   readonly accountId: Uuid;
   readonly memberId: Uuid;
-  /** Whether people come in by a connection now. */
-  readonly isOpen: (connectionId: Uuid) => boolean;
+  /** Connections that people come in by; asked while the member is held. */
+  readonly openIn: (tx: ScopedTransaction) => Promise<ReadonlySet<Uuid>>;
   /** Who does it, by which rules and with which confirmation. */
   readonly by: Pick<AuditInput, 'actor' | 'decision' | 'tokenHash' | 'stepUpHash'>;
 }
@@ -29,7 +29,7 @@ export interface Removal {
 export async function removeOwnAccount(
   deps: Pick<IdentityDeps, 'recordAudit' | 'clock' | 'evictions'>,
   tx: ScopedTransaction,
-  { accountId, memberId, isOpen, by }: Removal,
+  { accountId, memberId, openIn, by }: Removal,
 ): Promise<void> {
   const { context } = tx;
   // Held, so that of two removals at once the second sees what the first has left.
@@ -39,7 +39,8 @@ export async function removeOwnAccount(
   if (found === undefined) throw new AppError<'not_found'>('not_found', 'no such account of this person');
   // The directory finds by it whom it takes out: whoever could remove it would outlast their own dismissal.
   if (found.origin === 'scim') throw refuse('identity_managed', 'a directory has made it');
-  const isElsewhere = mine.some(({ id, connection_id }) => id !== accountId && isOpen(connection_id));
+  const open = await openIn(tx);
+  const isElsewhere = mine.some(({ id, connection_id }) => id !== accountId && open.has(connection_id));
   const passkeys = await tx.query(queries.credentialsOf(context.tenantId, memberId));
   if (passkeys.length === 0 && !isElsewhere) throw refuse('last_way_in', 'no passkey and no other account');
   await tx.query(deleteAccount(context, accountId));

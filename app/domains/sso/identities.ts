@@ -2,7 +2,7 @@ import type { Uuid } from '@auditrax/base';
 import { auditFromCall } from '../../platform/audit/index.ts';
 import type { Caller, StepUp } from '../../platform/http/handler.ts';
 import type { StepUpSubjects } from '../access/index.ts';
-import { activeConnections, connectionName } from '../connections/index.ts';
+import { activeConnections, connectionName, openConnectionIds } from '../connections/index.ts';
 import { accountUses, liveSession, PROVIDER_SIGN_IN_SECONDS_MAX, removeOwnAccount } from '../identity/index.ts';
 import type { SsoDeps } from './deps.ts';
 import { notFound } from './errors.ts';
@@ -50,11 +50,10 @@ interface Asker {
 /** Takes one of the caller's own identities away; what came by it is over. Throws what `removeOwnAccount` throws. */
 export async function disconnect(deps: SsoDeps, who: Asker, accountId: Uuid): Promise<void> {
   const { tenant: context, personId: memberId } = who.caller;
-  const open = new Set((await activeConnections(deps, context)).map(({ id }) => id));
   const { requestId: _requestId, ...facts } = auditFromCall(who);
   const by = { ...facts, stepUpHash: who.stepUp.assertionHash };
   await deps.tenant.transaction(context, (tx) =>
-    removeOwnAccount(deps, tx, { accountId, memberId, isOpen: (id) => open.has(id), by }),
+    removeOwnAccount(deps, tx, { accountId, memberId, openIn: openConnectionIds, by }),
   );
 }
 
