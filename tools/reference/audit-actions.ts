@@ -5,6 +5,7 @@ import { code, page, table } from './markdown.ts';
 
 /** Routes that change nothing worth an entry, each with the reason. */
 export const ROUTES_WITHOUT_ENTRY: Readonly<Record<string, string>> = {
+  'connections.suggest-accounts': 'stores nothing; what is approved of it is recorded then',
   'connections.check': 'changes nothing; settings are recorded when they are saved',
   'connections.describe': 'reads a document that was pasted; nothing is stored',
   'access.step-up': 'makes a challenge; what it confirms is recorded when it is done',

@@ -27,6 +27,7 @@ const change = z.strictObject({
 });
 export type Changeover = z.output<typeof change>;
 
+/** The person is compared with the people of the tenant's own change, and looked up nowhere. */
 const pair = z.strictObject({ person: z.string().max(64), subject: z.string().min(1).max(SUBJECT_CHARACTERS_MAX) });
 const suggestions = z.strictObject({
   suggestions: z.array(z.strictObject({ person: z.string(), label: z.string(), subject: z.string() })),
@@ -76,9 +77,6 @@ export const changeoverRoutes = defineRoutes({
     method: 'POST',
     path: '/api/changeover/accounts',
     access: privileged,
-    untagged: {
-      'body.pairs.*.person': 'compared with the people of the tenant’s own change, and looked up nowhere',
-    },
     body: z.strictObject({ pairs: z.array(pair).min(1).max(PAIRS_MAX) }),
     bodyBytesMax: BODY_BYTES_MAX,
     replies: changed,

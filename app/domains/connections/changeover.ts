@@ -100,8 +100,8 @@ export async function readChange(deps: LookingDeps, context: TenantContext): Pro
 
 /** What stands in the log of every step: who, by which rules, with which confirmation. */
 function factsOf(who: Asker, id: Uuid) {
-  const facts = { ...auditFromCall(who), stepUpHash: who.stepUp.assertionHash };
-  return { ...facts, resource: ['changeover', id], outcome: 'allowed' } as const;
+  const called = { ...auditFromCall(who), stepUpHash: who.stepUp.assertionHash };
+  return { ...called, resource: ['changeover', id], outcome: 'allowed' } as const;
 }
 
 /** Begins a change between two connections that are both in use. Throws `connection_state`. */
@@ -120,8 +120,7 @@ export async function beginChange(
     const row = { id, from_connection: from, to_connection: to, ...started };
     if ((await tx.query(changeovers.insertChangeover(context, row))).length === 0)
       throw refuse('connection_state', 'Another change is under way; finish it or undo it first.');
-    const facts = { from, to };
-    await deps.recordAudit(tx, { ...factsOf(who, id), type: 'changeover.begun', public: facts });
+    await deps.recordAudit(tx, { ...factsOf(who, id), type: 'changeover.begun', public: { from, to } });
   });
 }
 
@@ -187,8 +186,8 @@ export async function describePairs(
  */
 export async function approveAccounts(deps: ConnectionDeps, who: Asker, pairs: readonly Pair[]): Promise<void> {
   const context = who.caller.tenant;
-  const { requestId: _requestId, ...facts } = auditFromCall(who);
-  const by = { ...facts, stepUpHash: who.stepUp.assertionHash };
+  const { requestId: _requestId, ...called } = auditFromCall(who);
+  const by = { ...called, stepUpHash: who.stepUp.assertionHash };
   await deps.tenant.transaction(context, async (tx) => {
     const row = await changeForUpdate(tx);
     await tx.query(changeovers.lockMovers(context, row.from_connection));
@@ -233,8 +232,7 @@ export async function finishChange(deps: ConnectionDeps, who: Asker): Promise<re
     const { id, kind, profile, state } = await forUpdate(tx, row.from_connection);
     if (state !== 'active') return id;
     await tx.query(queries.setState(context, { id, state: 'disabled' }));
-    const facts = { kind, profile };
-    await deps.recordAudit(tx, entryOf(who, id, { type: 'connection.disabled', public: facts }));
+    await deps.recordAudit(tx, entryOf(who, id, { type: 'connection.disabled', public: { kind, profile } }));
     return id;
   });
   return closeConnectionSessions(deps, context, from);
@@ -246,8 +244,8 @@ export async function finishChange(deps: ConnectionDeps, who: Asker): Promise<re
  */
 export async function undoChange(deps: ConnectionDeps, who: Asker): Promise<void> {
   const context = who.caller.tenant;
-  const { requestId: _requestId, ...facts } = auditFromCall(who);
-  const by = { ...facts, stepUpHash: who.stepUp.assertionHash };
+  const { requestId: _requestId, ...called } = auditFromCall(who);
+  const by = { ...called, stepUpHash: who.stepUp.assertionHash };
   await deps.tenant.transaction(context, async (tx) => {
     const row = await changeForUpdate(tx);
     let kept = 0;
@@ -262,7 +260,8 @@ export async function undoChange(deps: ConnectionDeps, who: Asker): Promise<void
     await tx.query(
       changeovers.endChangeover(context, { id: row.id, state: 'undone', at: new Date(deps.clock.nowMs()) }),
     );
-    const counts = { count: made.length - kept, kept };
-    await deps.recordAudit(tx, { ...factsOf(who, row.id), type: 'changeover.undone', public: counts });
+    const entry = factsOf(who, row.id);
+    const count = made.length - kept;
+    await deps.recordAudit(tx, { ...entry, type: 'changeover.undone', public: { count, kept } });
   });
 }
