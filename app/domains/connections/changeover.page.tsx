@@ -51,7 +51,7 @@ const columns: readonly Column<Mover>[] = [
     cell: ({ isOrphan, moved, state }) => {
       if (isOrphan) return <GradeChip grade="failing" word="no way in" />;
       if (state !== 'active') return <span className="muted">does not come in now</span>;
-      return <GradeChip grade="proven" word={moved === null ? 'by passkey or elsewhere' : 'comes in'} />;
+      return <GradeChip grade="proven" word={moved === null ? 'another way' : 'comes in'} />;
     },
     sort: ({ isOrphan }) => (isOrphan ? 0 : 1),
     fit: true,
