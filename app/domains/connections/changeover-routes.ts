@@ -1,4 +1,4 @@
-import type { Json, Uuid } from '@auditrax/base';
+import type { Uuid } from '@auditrax/base';
 import { bindRoutes, type Call, type RoomRoutes } from '../../platform/http/handler.ts';
 import { REVOKE_HEADER } from '../../platform/http/headers.ts';
 import { confirmer } from '../access/index.ts';
@@ -21,7 +21,7 @@ export function connectionChangeRoutes(deps: ConnectionDeps): RoomRoutes {
   const confirm = confirmer({ subjects: connectionSubjects(deps) });
   const confirmed = (call: ConfirmedCall, operation: string): Promise<Asker> => {
     const ids = Object.fromEntries(Object.entries(call.ids).map(([place, id]) => [place.replace('body.', ''), id]));
-    return confirm(call, operation, { input: { ...call.body } as Readonly<Record<string, Json>>, ids });
+    return confirm(call, operation, { input: { ...call.body }, ids });
   };
   return bindRoutes(changeoverRoutes, {
     async readChange({ caller: { tenant } }) {
