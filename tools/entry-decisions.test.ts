@@ -21,6 +21,7 @@ const WITHOUT: Readonly<Record<string, string>> = {
   'canary.attempt.announced': SERVICE,
   'canary.attempt.checked': SERVICE,
   'claim.observed': SERVICE,
+  'connection.canary-set': SERVICE,
   'connection.certificate-ending': SERVICE,
   'connection.certificate-found': SERVICE,
   'connection.own-certificate-ending': SERVICE,

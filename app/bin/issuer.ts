@@ -46,7 +46,15 @@ import {
   provisioningRoutes,
   provisioningSubjects,
 } from '../domains/provisioning/index.ts';
-import { pendingSteps, ssoProblems, ssoRoutes, ssoSubjects, sweepSso } from '../domains/sso/index.ts';
+import {
+  createStandIns,
+  pendingSteps,
+  ssoCanaryRoutes,
+  ssoProblems,
+  ssoRoutes,
+  ssoSubjects,
+  sweepSso,
+} from '../domains/sso/index.ts';
 import { problems as keysProblems } from '../domains/keys/index.ts';
 import {
   deletionSubjects,
@@ -160,11 +168,12 @@ function accessRoom(deps: AccessParts, erasures: Parameters<typeof accessRoutes>
 
 /** What identity providers of tenants reach, and where their administrators set them up. */
 function providerRooms(given: Parameters<typeof ssoRoutes>[0]) {
-  const deps = { ...given, counter };
+  const deps = { ...given, counter, standIns: createStandIns(floor.clock) };
   return [
     connectionsRoutes(deps),
     connectionChangeRoutes(deps),
     ...ssoRoutes(deps),
+    ssoCanaryRoutes(deps),
     provisioningRoutes(deps),
     provisioningConsole(deps),
   ];

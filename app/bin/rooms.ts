@@ -23,7 +23,7 @@ import { routes as oncallContract } from '../domains/oncall/contract.ts';
 import { materialRoutes, routes as siemContract, tryRoutes } from '../domains/siem/contract.ts';
 import { deletionRoutes as deletionContract } from '../domains/tenants/deletion-contract.ts';
 import { placementRoutes as placementContract } from '../domains/tenants/placement-contract.ts';
-import { routes as ssoContract } from '../domains/sso/contract.ts';
+import { canaryRoutes as ssoCanaryContract, routes as ssoContract } from '../domains/sso/contract.ts';
 import { sessionRoutes as ssoSessionContract } from '../domains/sso/session-contract.ts';
 import { routes as tenantsContract } from '../domains/tenants/contract.ts';
 import { ledgerRoutes } from '../platform/audit/ledger-contract.ts';
@@ -67,6 +67,7 @@ export const EDGE_ROUTES: readonly RouteContract[] = EDGE_CONTRACTS.flatMap((con
 
 const INNER_CONTRACTS: readonly Readonly<Record<string, RouteContract>>[] = [
   canaryRoutes,
+  ssoCanaryContract,
   drillContract,
   drillIssuerContract,
   vaultContract,

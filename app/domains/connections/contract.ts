@@ -54,6 +54,16 @@ const samlValues = z.strictObject({
   nameAttribute: text.nullable(),
   authnAge_seconds_max: z.number().int().nullable(),
 });
+/** A canary's connection to a stand-in, as the sentinel plans it. */
+export const canaryConnection = z.strictObject({
+  name: z.string().min(1).max(80),
+  profile,
+  values: z.discriminatedUnion('kind', [z.strictObject({ ...oidcValues, secret: text }), samlValues]),
+  /** PEM, SAML only. */
+  certificate: z.string().max(CERTIFICATE_CHARS_MAX).nullable(),
+});
+export type CanaryConnection = z.output<typeof canaryConnection>;
+
 /** The secret is never told again: null keeps it. */
 const writtenValues = z.discriminatedUnion('kind', [
   z.strictObject({ ...oidcValues, secret: text.nullable() }),

@@ -1,4 +1,5 @@
 export { addressesOf } from './addresses.ts';
+export { setCanaryConnections } from './canary.ts';
 export { forUpdate as holdConnection } from './asking.ts';
 export { recordAttempt, type Attempt } from './attempts.ts';
 export type { ConnectionDeps } from './deps.ts';

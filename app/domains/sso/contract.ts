@@ -1,5 +1,6 @@
 import { defineRoutes } from '@auditrax/base/route';
 import { z } from 'zod';
+import { canaryConnection } from '../connections/contract.ts';
 
 const oneTimeToken = z
   .string()
@@ -21,6 +22,9 @@ const offers = z.strictObject({
 const ANSWER_BYTES_MAX = 512 * 1024;
 const SAML_CHARACTERS_MAX = 360_000;
 const LOGOUT_BYTES_MAX = 72 * 1024;
+const PEM_CHARACTERS_MAX = 8192;
+/** Each kind of provider, in each protocol. */
+const CANARY_CONNECTIONS_MAX = 16;
 
 const CONNECTION = 'random and public: it is in the addresses that the provider is given, and leads to one tenant';
 const foreignRoute = {
@@ -30,6 +34,28 @@ const foreignRoute = {
   params: z.strictObject({ connection: z.uuid() }),
   untagged: { 'params.connection': CONNECTION },
 } as const;
+
+/** For the sentinel's attempts: whatever it asks for, connections of canaries alone, to a stand-in of its own. */
+export const canaryRoutes = defineRoutes({
+  canaryConnections: {
+    operation: 'sso.canary-connections',
+    service: 'issuer',
+    method: 'POST',
+    path: '/internal/sso/canary-connections',
+    access: { kind: 'internal', callers: ['sentinel'], token: false },
+    ids: {},
+    body: z.strictObject({
+      tenant: z.string().min(1).max(63),
+      connections: z.array(canaryConnection).min(1).max(CANARY_CONNECTIONS_MAX),
+      standIn: z.strictObject({
+        /** Loopback alone: the sentinel is on this machine. */
+        origin: z.string().regex(/^https:\/\/127\.0\.0\.1:[1-9]\d{0,4}$/),
+        authority: z.string().max(PEM_CHARACTERS_MAX),
+      }),
+    }),
+    replies: { 200: z.strictObject({ connections: z.array(z.uuid()) }) },
+  },
+});
 
 export const routes = defineRoutes({
   start: {

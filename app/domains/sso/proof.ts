@@ -7,6 +7,7 @@ import type { SsoDeps } from './deps.ts';
 import { found, refuse } from './errors.ts';
 import type { Providers } from './providers.ts';
 import { rememberToken } from './queries.ts';
+import { fetchOf } from './stand-ins.ts';
 
 /** Somebody whom a provider has vouched for just now. */
 export interface Proven {
@@ -114,7 +115,8 @@ async function proveOidc(
   const connection = parseOidc(deps, at.settings);
   const reached = await deps.providers.reach(connection, at.connection);
   const request = given.request as unknown as StoredSignIn;
-  const person = await finishSignIn({ query: given.query, request, connection, ...reached }, deps);
+  const ports = { clock: deps.clock, fetch: fetchOf(deps, at.connection.id) };
+  const person = await finishSignIn({ query: given.query, request, connection, ...reached }, ports);
   return {
     subject: person.key,
     shown: showable(person.name, person.email),

@@ -7,6 +7,7 @@ import {
   type OidcProvider,
 } from '@auditrax/oidc';
 import type { SsoDeps } from './deps.ts';
+import { fetchOf } from './stand-ins.ts';
 
 /** A discovery document is read anew once a day; its keys have times of their own. */
 const DOCUMENT_MS_MAX = 86_400_000;
@@ -32,11 +33,12 @@ interface Known {
   readonly reached: Promise<Reached>;
 }
 
-export function createProviders(deps: Pick<SsoDeps, 'fetch' | 'clock'>): Providers {
+export function createProviders(deps: Pick<SsoDeps, 'fetch' | 'clock' | 'standIns'>): Providers {
   const known = new Map<Uuid, Known>();
-  const read = async (connection: OidcConnection): Promise<Reached> => {
-    const provider = await discoverProvider(connection, deps);
-    return { provider, keys: createKeySource(connection, provider, deps) };
+  const read = async (connection: OidcConnection, id: Uuid): Promise<Reached> => {
+    const ports = { clock: deps.clock, fetch: fetchOf(deps, id) };
+    const provider = await discoverProvider(connection, ports);
+    return { provider, keys: createKeySource(connection, provider, ports) };
   };
   return {
     reach(connection, { id, version }) {
@@ -49,7 +51,7 @@ export function createProviders(deps: Pick<SsoDeps, 'fetch' | 'clock'>): Provide
       }
       const oldest = known.size >= KNOWN_MAX ? known.keys().next() : undefined;
       if (oldest?.done === false) known.delete(oldest.value);
-      const made: Known = { version, until_ms: now + DOCUMENT_MS_MAX, reached: read(connection) };
+      const made: Known = { version, until_ms: now + DOCUMENT_MS_MAX, reached: read(connection, id) };
       known.set(id, made);
       made.reached.catch(() => {
         if (known.get(id) === made) known.set(id, { ...made, until_ms: deps.clock.nowMs() + DOCUMENT_RETRY_MS_MIN });

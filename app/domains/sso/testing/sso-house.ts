@@ -14,7 +14,7 @@ import { openTestHouse } from '../../../platform/http/testing/workloads.ts';
 import { startEdge } from '../../../platform/edge/index.ts';
 import { tokenRoutes } from '../../../platform/edge/token-contract.ts';
 import { createAddressGuard } from '../../../platform/outward/address-guard.ts';
-import { createGuardedFetch } from '../../../platform/outward/guarded-fetch.ts';
+import { createGuardedFetch, type GuardedFetch } from '../../../platform/outward/guarded-fetch.ts';
 import { accessRoutes, createStepUpVerifier, loadRoutePolicy, problems as accessProblems } from '../../access/index.ts';
 import { routes as accessContract } from '../../access/contract.ts';
 import { connectionName, connectionsProblems } from '../../connections/index.ts';
@@ -30,6 +30,7 @@ import { routes as ssoContract } from '../contract.ts';
 import { sessionRoutes as ssoSessionContract } from '../session-contract.ts';
 import type { SsoDeps } from '../deps.ts';
 import { ssoProblems, ssoRoutes, ssoSubjects } from '../index.ts';
+import type { StandIns } from '../stand-ins.ts';
 import { TestBrowser } from './browser.ts';
 
 const HOST = 'localhost:8443';
@@ -63,8 +64,19 @@ export interface MoreRooms {
   rooms(deps: SsoHouse['deps']): readonly RoomRoutes[];
 }
 
+/** How providers are reached, where not as usual. */
+export interface ProviderWays {
+  /** Instead of the guarded fetch, for providers that are replayed. */
+  readonly fetch?: GuardedFetch;
+  readonly standIns?: StandIns;
+}
+
 /** The clock is that of the rooms; certificates and tokens of the house itself keep to the machine's. */
-export async function startSsoHouse(clock: Clock = systemClock, more?: MoreRooms): Promise<SsoHouse> {
+export async function startSsoHouse(
+  clock: Clock = systemClock,
+  more?: MoreRooms,
+  providers: ProviderWays = {},
+): Promise<SsoHouse> {
   const seeded = await startSeededIssuer(clock);
   const wires = await openTestHouse();
   const certificate = await issueEdgeCertificate({ clock: systemClock, name: 'Sign-in test' });
@@ -75,10 +87,13 @@ export async function startSsoHouse(clock: Clock = systemClock, more?: MoreRooms
     ...seeded.deps,
     minter,
     formatId: (kind, context, id) => formatId(kind, context, id, wires.keys),
-    fetch: createGuardedFetch({
-      guard: createAddressGuard({ allowed: ['127.0.0.0/8'] }),
-      authorities: [certificate.authorityPem],
-    }),
+    fetch:
+      providers.fetch ??
+      createGuardedFetch({
+        guard: createAddressGuard({ allowed: ['127.0.0.0/8'] }),
+        authorities: [certificate.authorityPem],
+      }),
+    ...(providers.standIns === undefined ? {} : { standIns: providers.standIns }),
     steps_perMinute_max: 100_000,
     connectionName: (context, id) => connectionName(deps, context, id),
   };
