@@ -1,7 +1,7 @@
 import type { Clock, Json, Random, ServiceName, Uuid } from '@auditrax/base';
 import type { TenantContext } from '@auditrax/tenancy';
 import type { OwnKeySource } from '../domains/keys/source-contract.ts';
-import type { Rehearsal } from '../rehearsal/index.ts';
+import type { Rehearsal, RehearsedProvider } from '../rehearsal/index.ts';
 import type { Observation } from './grade.ts';
 import type { ClaimId } from './ids.ts';
 
@@ -378,6 +378,15 @@ export interface ProbeHouse {
   rehearse<T>(work: (rehearsal: Rehearsal) => Promise<T>): Promise<T>;
   /** One step of a rehearsal in which canary B has this key source. */
   keySource(step: 'begin' | 'read' | 'end', source?: OwnKeySource): Promise<DrillOutcome>;
+
+  /**
+   * Runs `work` with a stand-in for an identity provider, started for it and stopped after it, and connections of canary
+   * A that lead to it: two of a protocol, or one of each replay. Nobody else's connection is ever let reach it.
+   */
+  identityProvider<T>(
+    kind: keyof RehearsedProvider['plans'],
+    work: (provider: RehearsedProvider, connections: readonly string[]) => Promise<T>,
+  ): Promise<T>;
 
   /** Audit entries that carry this request id; waits up to `wait_ms` for the first. */
   noticed(requestId: string, wait_ms: number): Promise<readonly Noticed[]>;

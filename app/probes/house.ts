@@ -16,7 +16,9 @@ import type {
 import type { Observation } from '../claims/grade.ts';
 import { routes as drillContract, type DrillName } from '../domains/drills/index.ts';
 import { canaryRoutes } from '../domains/identity/contract.ts';
+import { canaryRoutes as ssoCanaryRoutes } from '../domains/sso/contract.ts';
 import { createSoftwareAuthenticator, type SoftwareAuthenticator } from './software-authenticator.ts';
+import { makeProviderKeys, startRehearsedProvider } from '../rehearsal/index.ts';
 import { WALL_ATTEMPTS_PER_SESSION_MAX } from '../platform/audit/index.ts';
 import type { InternalClient } from '../platform/http/client.ts';
 import type { HouseInventory } from '../platform/supervisor/messages.ts';
@@ -163,9 +165,37 @@ function canaryOf(canaries: Canaries, name: AnyCanaryName): CanaryTenant {
   return found;
 }
 
-/** What the house listens at, and knocking there. `controls`: listeners of the prober's own. */
-function doorsOf(parts: HouseParts, controls: ReadonlySet<number>) {
-  const played = (): number[] => [...controls, ...parts.rehearse.ports()];
+/** Ports of stand-ins that are open now: not the house's sockets, each there for the length of one probe. */
+interface PlayedPorts {
+  readonly ports: ReadonlySet<number>;
+  readonly play: ProbeHouse['identityProvider'];
+}
+
+function identityProviders(parts: HouseParts, tenant: string): PlayedPorts {
+  const { clock, random, client } = parts;
+  const ports = new Set<number>();
+  // Begun long before a probe wants them; whoever waits for them in vain is told why.
+  const keys = makeProviderKeys(clock);
+  keys.catch(() => undefined);
+  const play: PlayedPorts['play'] = async (kind, work) => {
+    const provider = await startRehearsedProvider(await keys, { clock, random });
+    ports.add(provider.port);
+    try {
+      const { origin, authority, plans } = provider;
+      const body = { tenant, connections: [...plans[kind]], standIn: { origin, authority } };
+      const call = { requestId: randomUUID(), body };
+      return await work(provider, (await client.call(ssoCanaryRoutes.canaryConnections, call)).body.connections);
+    } finally {
+      await provider.close();
+      ports.delete(provider.port);
+    }
+  };
+  return { ports, play };
+}
+
+/** What the house listens at, and knocking there. `own`: ports of listeners of the prober's own, as they are now. */
+function doorsOf(parts: HouseParts, own: () => readonly number[]) {
+  const played = (): number[] => [...own(), ...parts.rehearse.ports()];
   /** What was played when the question was asked, and what is when the answer is here. */
   const look = async (): Promise<[HouseInventory, Declarations]> => {
     const before = played();
@@ -196,6 +226,7 @@ export function createProbeHouse(
   const canary: ProbeHouse['canary'] = (name) => canaryOf(canaries, name);
   const slug = (name: AnyCanaryName): string => canary(name).slug;
   const control = createDialControl(clock);
+  const played = identityProviders(parts, slug('a'));
   const drill: ProbeHouse['drill'] = async (name, { tenant, rowId }): Promise<DrillOutcome> => {
     const requestId = randomUUID();
     const { body } = await client.call(drillContract.run, {
@@ -224,7 +255,7 @@ export function createProbeHouse(
     dialControl: control.dial,
     outwards: control.outwards,
     plaintext,
-    ...doorsOf(parts, control.ports),
+    ...doorsOf(parts, () => [...control.ports, ...played.ports]),
     routes: parts.routes.map((route) => ({
       method: route.method,
       path: route.path,
@@ -251,6 +282,7 @@ export function createProbeHouse(
     observations: parts.observations,
     pageKey: parts.pageKey,
     rehearse: parts.rehearse,
+    identityProvider: played.play,
     keySource,
   };
 }

@@ -346,6 +346,106 @@ const PEOPLE: readonly Mutant[] = [
   },
 ];
 
+/** Sign-in by a provider of the tenant's. */
+const PROVIDERS: readonly Mutant[] = [
+  {
+    ...at('packages/oidc/src/sign-in.ts', 'finishSignIn'),
+    left: 'whatever the provider has signed is believed: no nonce, issuer, audience or time',
+    nothing: `async (input, ports) => {
+      const { request } = input;
+      const { answer } = await exchange(input, { request, parameters: new URLSearchParams(input.query) }, ports);
+      const claims = await verifyToken(answer.id_token, { algorithm: 'RS256', types: ID_TOKEN_TYPES }, input.keys);
+      return { key: claims.sub, subject: claims.sub, claims: new Map(Object.entries(claims)), idToken: answer.id_token };
+    }`,
+    processes: ['issuer'],
+  },
+  {
+    ...at('packages/oidc/src/callback.ts', 'checkCallback'),
+    left: 'every answer is that of our own provider',
+    nothing: `({ query, request }, { connection }) => {
+      const code = new URLSearchParams(query).get('code');
+      return { request, parameters: new URLSearchParams({ code, state: request.state, iss: connection.issuer }) };
+    }`,
+    processes: ['issuer'],
+  },
+  {
+    ...at('packages/oidc/src/token.ts', 'verifyToken'),
+    left: 'a token is read and believed, whoever signed it',
+    nothing: `async (token) => JSON.parse(Buffer.from(token.split('.')[1], 'base64url').toString('utf8'))`,
+    processes: ['issuer'],
+  },
+  {
+    ...at('packages/oidc/src/claims.ts', 'checkParties'),
+    left: 'a token is for whomever it is for',
+    nothing: '() => {}',
+    processes: ['issuer'],
+  },
+  {
+    ...at('packages/oidc/src/profiles.ts', 'PROFILES'),
+    left: 'every provider is treated as any other',
+    nothing: 'Object.fromEntries(Object.keys(PROFILES).map((name) => [name, PROFILES.other]))',
+    processes: ['issuer'],
+  },
+  {
+    ...at('packages/saml/src/verify.ts', 'verifyMessage'),
+    left: 'every signature holds',
+    nothing: `async ({ base64 }, { certificates }) => {
+      const text = Buffer.from(base64, 'base64').toString('utf8');
+      const assertionXml = text.slice(text.indexOf('<saml:Assertion'), text.lastIndexOf('</samlp:Response>'));
+      return { assertionXml, certificate: certificates[0], isAssertionSigned: true };
+    }`,
+    processes: ['issuer'],
+  },
+  {
+    ...at('packages/saml/src/assertion.ts', 'readAssertion'),
+    left: 'what is signed is believed: no audience, recipient, request or time',
+    nothing: `(assertion, { connection }) => {
+      const claims = readClaims(assertion);
+      return {
+        assertionId: assertion.attributes.get('ID'),
+        issuer: connection.idpEntityId,
+        subject: readSubject(assertion, connection.spEntityId),
+        authnInstant_ms: Date.now(),
+        notOnOrAfter_ms: Date.now() + 60_000,
+        attributes: new Map(claims.map(({ name, values }) => [name, values])),
+        claims,
+      };
+    }`,
+    processes: ['issuer'],
+  },
+  {
+    ...at('app/domains/sso/requests.ts', 'takeRequest'),
+    left: 'a sign-in can be answered again and again',
+    nothing: `((take) => async (deps, tenant, answer) => {
+      const at = deps.system.at(tenant.context.tenantId);
+      let row;
+      const system = (statement) => at.system(statement).then((rows) => ((row = rows[0]), rows));
+      const pending = await take({ ...deps, system: { at: () => ({ system }) } }, tenant, answer);
+      await at.system(queries.insertRequest(row));
+      return pending;
+    })(takeRequest)`,
+    processes: ['issuer'],
+  },
+  {
+    ...at('app/domains/sso/requests.ts', 'browserSecret'),
+    left: 'every browser has the same secret',
+    nothing: `() => 'A'.repeat(43)`,
+    processes: ['issuer'],
+  },
+  {
+    ...at('app/domains/sso/proof.ts', 'once'),
+    left: 'nobody remembers which assertions were used',
+    nothing: '() => async () => true',
+    processes: ['issuer'],
+  },
+  {
+    ...at('app/domains/identity/accounts.ts', 'arrive'),
+    left: 'people are found by their name or address',
+    nothing: `((enter) => (deps, tx, newcomer) => enter(deps, tx, { ...newcomer, subject: newcomer.shown }))(arrive)`,
+    processes: ['issuer'],
+  },
+];
+
 const SEALS: readonly Mutant[] = [
   {
     ...at('app/domains/evidence/card-number.ts', 'refuseCardNumber'),
@@ -581,6 +681,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...DOORS,
   ...PLACES,
   ...PEOPLE,
+  ...PROVIDERS,
   ...SEALS,
   ...TENANCY,
   ...LOG,
