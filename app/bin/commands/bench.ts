@@ -10,7 +10,8 @@ const HELP = `Usage: npm run -s bench -- NAME [--json]
   tenancy   the walls between tenants against the same work without them: point reads, five statements, lists, requests
   ledger    the audit log: receipts at 300 actions a second, the sequencer against COPY and against a hash chain, the cost
             of guard and entry, and what a full audit, a cold proof and an audit in the browser cost
-  identity  a whole acceptance of a SAML response against the library's verification of the same message alone
+  identity  a whole acceptance of a SAML response against the library's verification of the same message alone; how long
+            somebody who left is still in, from their directory's message until the last effect
   start     seconds of a first and of a later start, on this machine with the packages installed
 `;
 
