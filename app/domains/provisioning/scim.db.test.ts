@@ -380,6 +380,10 @@ describe('the token', () => {
 
   it('opens nothing of another tenant or connection, by no id', async () => {
     const id = idOf(await added('foreign'));
+    const own = idOf(await added('okta'));
+    const other = await Promise.all(['GET', 'DELETE'].map((method) => ask('entra', `${method} Users/${own}`)));
+    expect(other.map(({ status }) => status)).toEqual([404, 404]);
+    expect(await memberOf(own)).toMatchObject({ state: 'active' });
     const answers = await Promise.all([
       ask('okta', `GET Users/${id}`),
       ask('okta', `PATCH Users/${id}`, patch({ op: 'replace', path: 'active', value: false })),
