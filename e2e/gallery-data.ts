@@ -181,6 +181,42 @@ export const identities = {
   isRecent: false,
   confirmedUntil: null,
 };
+const apiKey = { createdAt: at(-20 * DAY), endedAt: null, endedBecause: null, owner: 'Lead auditor 1' };
+export const apiKeys = [
+  {
+    ...apiKey,
+    id: 'axk_1',
+    ownerId: 'mem_1',
+    name: 'Nightly export',
+    scope: 'read',
+    expiresAt: at(10 * DAY),
+    lastUsedAt: at(-14 * MINUTE),
+    state: 'active',
+  },
+  {
+    ...apiKey,
+    id: 'axk_2',
+    ownerId: 'mem_1',
+    name: 'Evidence from the ticket system',
+    scope: 'write',
+    expiresAt: at(70 * DAY),
+    lastUsedAt: null,
+    state: 'active',
+  },
+  {
+    ...apiKey,
+    id: 'axk_3',
+    ownerId: 'mem_2',
+    owner: 'Auditor 1',
+    name: 'Spreadsheet',
+    scope: 'read',
+    expiresAt: at(40 * DAY),
+    lastUsedAt: at(-8 * DAY),
+    state: 'ended',
+    endedAt: at(-7 * DAY),
+    endedBecause: 'administrator',
+  },
+];
 export const passkeys = [{ deviceType: 'multiDevice', createdAt: at(-9 * DAY), lastUsedAt: at(-14 * MINUTE) }];
 
 const groupNames = [

@@ -137,6 +137,12 @@ function read(url: URL, role: data.MockRole): Answer | null {
     '/api/access/recoveries': { recoveries: data.recoveries },
     '/api/access/invitations': { invitations: data.invitations },
     '/api/identity/passkeys': { passkeys: data.passkeys },
+    '/api/api-keys': {
+      keys: data.apiKeys.map(({ owner: _owner, ownerId: _id, ...key }) => key),
+      keysMax: 10,
+      daysMax: 90,
+    },
+    '/api/api-keys/all': { keys: data.apiKeys },
     '/api/sso/identities': data.identities,
     '/api/audit-trail/preview': data.exportPreview,
     '/api/siem/streams': data.streams,

@@ -319,6 +319,8 @@ const screens: readonly Screen[] = [
     },
   },
   { name: 'export', path: '/app/export', role: 'lead', ready: 'text=Check a bundle' },
+  { name: 'api-keys', path: '/app/api-keys', role: 'auditor', ready: 'text=Nightly export' },
+  { name: 'all-api-keys', path: '/app/all-api-keys', role: 'lead', ready: 'text=Spreadsheet' },
   {
     name: 'streams',
     path: '/app/streams',

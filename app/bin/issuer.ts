@@ -11,6 +11,7 @@ import {
   type CertificateAuthority,
   type TokenMinter,
 } from '@auditrax/workload';
+import { apiAccessProblems, apiAccessRoutes, apiKeysHeld, keyMint } from '../domains/api-access/index.ts';
 import { drillsProblems, drillTokenRoutes } from '../domains/drills/index.ts';
 import {
   accessRoutes,
@@ -141,6 +142,7 @@ const PROBLEMS = [
   keysProblems,
   auditProblems,
   drillsProblems,
+  apiAccessProblems,
 ];
 
 type AccessParts = Omit<Parameters<typeof accessRoutes>[0], 'subjects' | 'erasures'> &
@@ -191,8 +193,10 @@ function openMinter(): (at: Clock) => TokenMinter {
  * What is held for a person outside the room identity, and ends with them. A room that hands out keys, tokens or grants
  * adds its holder here.
  */
-function revocations(deps: Parameters<typeof pendingSteps>[0]): readonly RevocationHolder[] {
-  return [pendingSteps(deps)];
+function revocations(
+  deps: Parameters<typeof pendingSteps>[0] & Parameters<typeof apiKeysHeld>[0],
+): readonly RevocationHolder[] {
+  return [pendingSteps(deps), apiKeysHeld(deps)];
 }
 
 /** What an organisation calls the connection that a session came by. */
@@ -206,7 +210,8 @@ function identityRooms(deps: Parameters<typeof tokenMintRoutes>[0] & Parameters<
     identityRoutes({ ...deps, connectionName: nameWith(deps) }),
     canaryIdentityRoutes(deps),
     evictionFeedRoutes(deps),
-    tokenMintRoutes(deps),
+    tokenMintRoutes({ ...deps, mintForKey: keyMint(deps) }),
+    apiAccessRoutes(deps),
   ];
 }
 
@@ -232,7 +237,7 @@ async function start(): Promise<void> {
     recordAudit,
     attempts: recorded.attempts,
     evictions,
-    revocations: revocations({ system, clock }),
+    revocations: revocations({ system, clock, tenant, recordAudit, evictions }),
     clock,
     random,
     doors: doorSettings(member.boot.options),

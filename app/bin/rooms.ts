@@ -2,6 +2,7 @@ import { globSync } from 'node:fs';
 import { join } from 'node:path';
 import type { RouteContract } from '@auditrax/base';
 import { loadRoutePolicy } from '../domains/access/index.ts';
+import { routes as apiAccessContract } from '../domains/api-access/contract.ts';
 import { routes as accessContract } from '../domains/access/contract.ts';
 import { changeoverRoutes as changeoverContract } from '../domains/connections/changeover-contract.ts';
 import { routes as connectionsContract } from '../domains/connections/contract.ts';
@@ -43,6 +44,7 @@ export const EDGE_CONTRACTS: readonly Readonly<Record<string, RouteContract>>[] 
   ssoSessionContract,
   provisioningContract,
   accessContract,
+  apiAccessContract,
   connectionsContract,
   changeoverContract,
   directoriesContract,

@@ -22,6 +22,8 @@ interface NavEntry {
     | '/streams'
     | '/export'
     | '/passkeys'
+    | '/api-keys'
+    | '/all-api-keys'
     | '/oncall'
     | '/attempts'
     | '/keys'
@@ -59,6 +61,8 @@ const nav: readonly { readonly label: string; readonly entries: readonly NavEntr
       { to: '/departures', label: 'Ended access', icon: 'cross', roles: ['lead', 'operator'] },
       { to: '/rules', label: 'Access rules', icon: 'shield', roles: ['lead'] },
       { to: '/connections', label: 'Single sign-on', icon: 'out', roles: ['lead'] },
+      { to: '/all-api-keys', label: 'API keys', icon: 'list', roles: ['lead', 'operator'] },
+      { to: '/api-keys', label: 'Your API keys', icon: 'key', roles: ['lead', 'auditor', 'client', 'operator'] },
       { to: '/passkeys', label: 'Your passkeys', icon: 'key', roles: ['lead', 'auditor', 'client', 'operator'] },
     ],
   },

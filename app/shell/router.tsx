@@ -151,6 +151,16 @@ const passkeys = createRoute({
   path: '/passkeys',
   component: lazyRouteComponent(() => import('../domains/identity/passkeys.page.tsx'), 'PasskeysPage'),
 });
+const apiKeys = createRoute({
+  getParentRoute: () => inside,
+  path: '/api-keys',
+  component: lazyRouteComponent(() => import('../domains/api-access/api-keys.page.tsx'), 'ApiKeysPage'),
+});
+const allApiKeys = createRoute({
+  getParentRoute: () => inside,
+  path: '/all-api-keys',
+  component: lazyRouteComponent(() => import('../domains/api-access/all-api-keys.page.tsx'), 'AllApiKeysPage'),
+});
 const auditTrail = createRoute({
   getParentRoute: () => inside,
   path: '/audit-trail',
@@ -229,6 +239,8 @@ const tree = root.addChildren([
     directory,
     changeover,
     passkeys,
+    apiKeys,
+    allApiKeys,
     auditTrail,
     streams,
     exportBundle,

@@ -24,6 +24,12 @@ access
   access.cancel-recovery           LO
   access.finish-recovery           LO
   access.step-up                   LACO
+api-access
+  api-keys.list                    LACO
+  api-keys.create                  LACO
+  api-keys.end                     LACO
+  api-keys.list-all                LO
+  api-keys.end-any                 LO
 audit-trail
   audit-trail.list                 LAO
   audit-trail.entry                LAO

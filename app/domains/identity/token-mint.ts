@@ -146,11 +146,17 @@ async function acceptStepUp(
   });
 }
 
-/** The route by which the gateway turns cookies into tokens. */
-export function tokenMintRoutes(deps: MintDeps): RoomRoutes {
+/** As `mintToken`, for an API key in the place of a cookie. */
+export type KeyMint = (request: MintRequest, requestId: string) => ReturnType<typeof mintToken>;
+
+/** The route by which the gateway turns cookies, and keys, into tokens. */
+export function tokenMintRoutes(deps: MintDeps & { readonly mintForKey?: KeyMint }): RoomRoutes {
   return bindRoutes(tokenRoutes, {
     async mint(call) {
-      return { status: 200 as const, body: await mintToken(deps, call.body, call.requestId) };
+      const { key, ...request } = call.body;
+      const mint: KeyMint | undefined = key === true ? deps.mintForKey : (asked, id) => mintToken(deps, asked, id);
+      if (mint === undefined) throw new AppError<IdentityCode>('session_required', 'no keys here');
+      return { status: 200 as const, body: await mint(request, call.requestId) };
     },
   });
 }

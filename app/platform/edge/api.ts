@@ -65,6 +65,8 @@ export function handleApi(parts: ApiParts, exchange: Exchange): void {
   const { contract } = match;
   exchange.operation = contract.operation;
   if (contract.foreign !== undefined) return handleForeign(parts, exchange, match);
+  const key = contract.access.kind === 'public' ? undefined : bearerOf(exchange);
+  if (key !== undefined) return handleKey(parts, exchange, { match, key });
   if (!checkOrigin(exchange.method, exchange.request.headers, parts.origins[exchange.door]))
     return sendProblem(exchange, 'origin_refused');
   const cookie = readCookie(exchange.request.headers.cookie, exchange.cookieName);
@@ -73,7 +75,11 @@ export function handleApi(parts: ApiParts, exchange: Exchange): void {
     counted(parts, exchange, 'edge.session-missing');
     return sendProblem(exchange, 'session_required');
   }
-  const question = questionOf(exchange, contract, cookie);
+  return withToken(parts, { exchange, match, question: questionOf(exchange, contract, cookie) });
+}
+
+/** Asks for the token of whoever calls, and goes on with it. */
+function withToken(parts: ApiParts, { exchange, match, question }: Omit<Journey, 'session'>): void {
   if (!parts.sessionBuckets.take(question.cookieHash))
     return sendProblem(exchange, 'rate_limited', { retryAfter_seconds: 1 });
   const session = parts.tokens.get(question);
@@ -86,6 +92,39 @@ export function handleApi(parts: ApiParts, exchange: Exchange): void {
   };
   if (session instanceof Promise) session.then(go).catch((error: unknown) => fail(parts, exchange, error));
   else go(session);
+}
+
+/** Anything that could be a key; what it is, the issuer knows. */
+const BEARER = /^Bearer ([A-Za-z0-9_-]{16,512})$/;
+
+/** The API key that a program sends; undefined without one. The form of it decides nothing. */
+function bearerOf({ request }: Exchange): string | undefined {
+  const { authorization } = request.headers;
+  return authorization === undefined ? undefined : BEARER.exec(authorization)?.[1];
+}
+
+/**
+ * A program with an API key of somebody's. No browser sends one: a page that could have it sent along would act for
+ * whoever looks at it. Only the edge's own door takes it, only for what no passkey is asked for, and only on its way to
+ * the workspace; the issuer says the same once more.
+ */
+function handleKey(parts: ApiParts, exchange: Exchange, { match, key }: { match: Match; key: string }): void {
+  const { contract } = match;
+  const { access } = contract;
+  if (!checkForeign('server', exchange.request.headers)) return sendProblem(exchange, 'origin_refused');
+  if (exchange.door !== 'edge') {
+    counted(parts, exchange, 'edge.session-dead');
+    return sendProblem(exchange, 'session_required');
+  }
+  const isOpen = access.kind === 'session' && access.class !== 'privileged' && access.stepUp !== true;
+  if (!isOpen || contract.service !== 'workspace') return sendProblem(exchange, 'operation_refused');
+  const question = { ...questionOf(exchange, contract, key), isKey: true } as const;
+  // Of another kind than a cookie of the same text: neither may stand for the other in the cache.
+  return withToken(parts, {
+    exchange,
+    match,
+    question: { ...question, cookieHash: hash('sha256', `bearer ${key}`, 'base64url') },
+  });
 }
 
 /**

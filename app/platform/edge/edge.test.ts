@@ -205,6 +205,8 @@ const counter = createAttemptCounter();
 let sessionOver = false;
 const endedSessions = new Set<string>();
 let mints = 0;
+const KEY = 'axk_good-key-good-key';
+let keys = new Map<string, Uuid>();
 let downloaded = 0;
 /** Names of the headers of the last request that a room was asked with. */
 let behind: readonly string[] = [];
@@ -276,7 +278,7 @@ async function startRooms(): Promise<void> {
   const minting = bindRoutes(tokenRoutes, {
     mint: async (call) => {
       mints += 1;
-      const personId = sessions.get(call.body.cookie);
+      const personId = call.body.key === true ? keys.get(call.body.cookie) : sessions.get(call.body.cookie);
       if (endedSessions.has(call.body.cookie)) throw new AppError('session_ended', 'too many attempts');
       if (personId === undefined || call.body.door !== (call.body.cookie.endsWith('tryout') ? 'tryout' : 'edge'))
         throw new AppError('session_required', 'unknown');
@@ -533,6 +535,38 @@ describe('the way in', () => {
       expect(behind).toContain(DOOR_HEADER);
       expect(behind.filter((name) => /client.cert|l5d|^te$|trailer|accept/i.test(name))).toEqual([]);
     }
+  });
+  it('E22 a program with a key is let through to the workspace, and to nothing that asks for a person', async () => {
+    keys = new Map([[KEY, uuidV4(systemRandom)]]);
+    const headers = { authorization: `Bearer ${KEY}` };
+    const post = { headers: { ...headers, origin: undefined, 'sec-fetch-site': undefined }, cookie: null };
+    expect(await shoot('/api/work', { headers, cookie: null })).toMatchObject({ status: 200 });
+    const assign = `/api/work/${idOf(house, 'eng')}/contacts`;
+    expect(await shoot(assign, { ...post, json: { memberId: idOf(house, 'mem') } })).toMatchObject({ status: 200 });
+    expect(await shoot(assign, { ...post, json: { memberId: idOf(house, 'mem', OTHER_PART) } })).toMatchObject({
+      status: 404,
+    });
+    const finalise = { ...post, json: { revision: 1 } };
+    expect(await shoot(`/api/work/${idOf(house, 'eng')}/finalise`, finalise)).toMatchObject({ status: 403 });
+    expect(await shoot('/api/people/suspend', { ...post, method: 'POST' })).toMatchObject({ status: 403 });
+    const wrong = { headers: { authorization: `Bearer ${KEY}x` }, cookie: null };
+    expect(await shoot('/api/work', wrong)).toMatchObject({ status: 401 });
+  });
+  it('E22 a key is taken from no browser, at no other door, and never for a cookie', async () => {
+    keys = new Map([[KEY, uuidV4(systemRandom)]]);
+    const authorization = `Bearer ${KEY}`;
+    for (const extra of [{ origin: 'https://other.example' }, { 'sec-fetch-site': 'same-origin' }] as const)
+      expect(await shoot('/api/work', { headers: { authorization, ...extra }, cookie: null })).toMatchObject({
+        status: 403,
+      });
+    expect(await shoot('/api/work', { headers: { authorization } })).toMatchObject({ status: 403 });
+    expect(await shoot('/api/work', { headers: { authorization }, cookie: null, door: 'tryout' })).toMatchObject({
+      status: 401,
+    });
+    await shoot('/api/work', { headers: { authorization }, cookie: null });
+    expect(await shoot('/api/work', { cookie: KEY })).toMatchObject({ status: 401 });
+    const asKey = { headers: { authorization: `Bearer ${GOOD}` }, cookie: null };
+    expect(await shoot('/api/work', asKey)).toMatchObject({ status: 401 });
   });
   it('E4 serves nothing that no contract names', async () => {
     for (const path of [

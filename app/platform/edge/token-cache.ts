@@ -22,6 +22,8 @@ export interface TokenQuestion {
   readonly cookie: string;
   /** SHA-256 of the cookie; the cache holds no cookie. */
   readonly cookieHash: string;
+  /** The cookie is an API key, sent as a bearer. */
+  readonly isKey?: true;
   readonly door: EdgeDoor;
   readonly destination: 'issuer' | 'workspace';
   readonly routeClass: RouteClass;
@@ -58,11 +60,19 @@ export function createTokenCache({
   // Counts forgettings: a token whose minting began before one must not be kept after it.
   let forgettings = 0;
   const mint = async (question: TokenQuestion, stepUp?: string): Promise<SessionToken | undefined> => {
-    const { cookie, door, destination, routeClass, operation, requestId } = question;
+    const { cookie, isKey, door, destination, routeClass, operation, requestId } = question;
     try {
       const { body } = await client.call(tokenRoutes.mint, {
         requestId,
-        body: { cookie, door, destination, routeClass, operation, ...(stepUp === undefined ? {} : { stepUp }) },
+        body: {
+          cookie,
+          ...(isKey === true ? { key: isKey } : {}),
+          door,
+          destination,
+          routeClass,
+          operation,
+          ...(stepUp === undefined ? {} : { stepUp }),
+        },
       });
       const { token, expiresAt: expiresAtMs, tenantPart, personId, sessionId } = body;
       return { token, expiresAtMs, tenantPart, personId, sessionId };

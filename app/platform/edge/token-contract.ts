@@ -21,6 +21,8 @@ export const tokenRoutes = defineRoutes({
     body: z.strictObject({
       /** The cookie's value, as the browser sent it. */
       cookie: z.string().min(16).max(512),
+      /** It is no cookie but an API key, sent as a bearer. A cookie is never taken for one, nor one for a cookie. */
+      key: z.literal(true).optional(),
       /** The door it came through; sessions of one door are unknown to the other. */
       door: z.enum(['edge', 'tryout']),
       /** The service that the token is for (`aud`). */

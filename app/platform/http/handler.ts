@@ -9,6 +9,8 @@ export type Role = 'lead' | 'auditor' | 'client' | 'operator';
  * own.
  */
 export type SignInMethod = 'passkey' | 'link' | 'canary' | 'sso';
+/** By what a call is made: a session, or a key that its owner gave to a program. A key can never satisfy step-up. */
+export type CallMethod = SignInMethod | 'api-key';
 /** Which door of the edge the session belongs to; sessions of one are unknown to the other. */
 export type EdgeDoor = 'edge' | 'tryout';
 
@@ -34,7 +36,7 @@ export interface Caller {
   readonly personId: Uuid;
   readonly role: Role;
   readonly sessionId: Uuid;
-  readonly method: SignInMethod;
+  readonly method: CallMethod;
   readonly door: EdgeDoor;
   readonly routeClass: RouteClass;
   /** base64url SHA-256 of the compact token; goes into the audit entry, so that a forged actor is noticed. */

@@ -49,6 +49,13 @@ const PLAIN: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   'app.office': { created_at: '2026-07-01' },
   'app.stream': { created_at: '2026-07-01' },
   'identity.member': { role: 'auditor', state: 'active', created_at: '2026-07-01' },
+  'identity.api_key': {
+    member_id: 'uuid',
+    secret_hash: `\\x${'00'.repeat(32)}`,
+    scope: 'read',
+    created_at: '2026-07-01',
+    expires_at: '2026-07-31',
+  },
   'identity.connection': { kind: 'saml', profile: 'other', created_at: '2026-07-01' },
   'identity.connection_certificate': {
     connection_id: 'uuid',

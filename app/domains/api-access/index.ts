@@ -1,0 +1,5 @@
+/** The door of the room. */
+export { problems as apiAccessProblems } from './errors.ts';
+export { keyMint } from './mint.ts';
+export { apiAccessRoutes } from './routes.ts';
+export { apiKeysHeld } from './service.ts';

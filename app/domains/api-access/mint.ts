@@ -1,0 +1,72 @@
+import { AppError, uuidV7 } from '@auditrax/base';
+import { wallAttemptsOf, WALL_ATTEMPTS_PER_SESSION_MAX } from '../../platform/audit/index.ts';
+import { callerClaims } from '../../platform/http/caller.ts';
+import { findTenant, type KeyMint, type MintDeps } from '../identity/index.ts';
+import { isSecretOf, readApiKey } from './key-text.ts';
+import * as queries from './queries.ts';
+import { endForAttempts } from './service.ts';
+
+/** A use within this of the one before is not written down again. */
+const TOUCH_MS_MIN = 60_000;
+
+const refused = (why: string) => new AppError<'session_required'>('session_required', why);
+
+/**
+ * Turns an API key into a transaction token, as `mintToken` does with a cookie: for the workspace alone, with no more than
+ * the key's scope, in the role that its owner has now. Whatever is wrong with the key is `session_required`.
+ */
+export function keyMint(deps: MintDeps): KeyMint {
+  return async ({ cookie, door, destination, routeClass, stepUp }, requestId) => {
+    // People, passkeys, connections and keys themselves are the issuer's: no key reaches them. Nor does one approve.
+    if (door !== 'edge' || destination !== 'workspace' || routeClass === 'privileged' || stepUp !== undefined)
+      throw refused('not for a key');
+    const given = readApiKey(cookie);
+    const tenant = given === undefined ? undefined : await findTenant(deps, given.tenantId, requestId);
+    if (given === undefined || tenant === undefined) throw refused('no key');
+    const { context } = tenant;
+    const [row] = await deps.tenant.scoped(context, queries.keyWithOwner(context, given.keyId));
+    const now_ms = deps.clock.nowMs();
+    if (row === undefined || !isSecretOf(given.secret, row.secret_hash)) throw refused('no such key');
+    if (row.ended_at !== null || row.expires_at.getTime() <= now_ms || row.state !== 'active')
+      throw refused('over, or its owner is not here any more');
+    if (routeClass === 'write' && row.scope !== 'write') throw refused('for reading alone');
+    const [attempts] = await deps.tenant.scoped(context, wallAttemptsOf(context.tenantId, row.id));
+    if ((attempts?.recorded ?? 0) >= WALL_ATTEMPTS_PER_SESSION_MAX) {
+      await endForAttempts(deps, context, row.id);
+      throw refused('used up its attempts');
+    }
+    if (deps.heldBack(context.tenantId)) throw new AppError<'erasures_outstanding'>('erasures_outstanding', 'restored');
+    if (now_ms - (row.last_used_at?.getTime() ?? 0) >= TOUCH_MS_MIN)
+      await deps.tenant.scoped(context, queries.touchKey(context, row.id, new Date(now_ms)));
+    return mintFor(deps, { tenant, row, routeClass });
+  };
+}
+
+async function mintFor(
+  deps: MintDeps,
+  of: {
+    readonly tenant: NonNullable<Awaited<ReturnType<typeof findTenant>>>;
+    readonly row: queries.KeyWithOwner;
+    readonly routeClass: 'read' | 'write';
+  },
+) {
+  const { tenant, row, routeClass } = of;
+  const { tenantId, tenantPart } = tenant.context;
+  const [personId, sessionId] = [row.member_id, row.id];
+  const claims = callerClaims({
+    tenantId,
+    tenantPart,
+    tenantKind: tenant.kind,
+    personId,
+    role: row.role,
+    sessionId,
+    method: 'api-key',
+    door: 'edge',
+  });
+  const txn = uuidV7(deps.clock, deps.random);
+  const order = { ...claims, aud: 'workspace', azp: 'gateway', txn, scope: routeClass } as const;
+  const { compact, expiresAtMs, hash } = await deps.minter.mint(order);
+  const mint = { tokenHash: hash, tenantId, personId, sessionId, expiresAtMs };
+  await deps.recordMint({ query: (statement) => deps.system.at(tenantId).system(statement) }, mint);
+  return { token: compact, expiresAt: expiresAtMs, tenantId, tenantPart, personId, sessionId };
+}
