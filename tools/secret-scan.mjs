@@ -13,6 +13,7 @@ export const SECRET_FORMATS = {
   'Stripe live key': /\b[rs]k_live_[A-Za-z0-9]{20,}/,
   'npm token': /\bnpm_[A-Za-z0-9]{36}\b/,
   'Google API key': /\bAIza[A-Za-z0-9_-]{35}\b/,
+  'Auditrax API key': /\baxk_[A-Za-z0-9_-]{91}(?![A-Za-z0-9_-])/,
   'Standard Webhooks secret': /\bwhsec_[A-Za-z0-9+/=]{24,}/,
   'password in a URL': /\b[a-z][a-z0-9+.-]*:\/\/[^\s/:@'"`$<>{}]+:[^\s/@'"`$<>{}]{6,}@/,
 };

@@ -16,6 +16,7 @@ const PLANTED: Readonly<Record<string, string>> = {
   'Stripe live key': ['sk_', 'live_', letters(24)].join(''),
   'npm token': ['np', 'm_', letters(36)].join(''),
   'Google API key': ['AI', 'za', letters(35)].join(''),
+  'Auditrax API key': ['ax', 'k_', letters(91)].join(''),
   'Standard Webhooks secret': ['whs', 'ec_', letters(32)].join(''),
   'password in a URL': ['postgres://app:', 'correcthorse', '@db.example/auditrax'].join(''),
 };

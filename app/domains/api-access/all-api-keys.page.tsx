@@ -1,12 +1,11 @@
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
-import { Button } from '../../ui/button.tsx';
 import { Empty, PageHead } from '../../ui/display.tsx';
 import { toast } from '../../ui/overlay.tsx';
 import { DataTable, type Column } from '../../ui/table.tsx';
 import { request } from '../../shell/api.ts';
 import { Failure } from '../../shell/failure.tsx';
 import type { AllApiKeysAnswer, ShownApiKeyOfAll } from '../../shell/wire.ts';
-import { keyColumns } from './api-key-words.page.tsx';
+import { endColumn, keyColumns } from './api-key-words.page.tsx';
 
 /** Every key of the organisation: whose it is, when it was last used, and a way to end it. */
 export function AllApiKeysPage() {
@@ -23,21 +22,10 @@ export function AllApiKeysPage() {
     },
   });
   const columns: readonly Column<ShownApiKeyOfAll>[] = [
-    ...(keyColumns as readonly Column<ShownApiKeyOfAll>[]).slice(0, 1),
+    ...keyColumns.slice(0, 1),
     { key: 'owner', header: 'Owner', cell: ({ owner }) => owner, sort: ({ owner }) => owner },
-    ...(keyColumns as readonly Column<ShownApiKeyOfAll>[]).slice(1),
-    {
-      key: 'end',
-      header: 'End',
-      quiet: true,
-      fit: true,
-      cell: ({ id, name, state }) =>
-        state === 'active' && (
-          <Button small aria-label={`End ${name}`} busy={end.isPending} onClick={() => end.mutate(id)}>
-            End
-          </Button>
-        ),
-    },
+    ...keyColumns.slice(1),
+    endColumn(end),
   ];
   return (
     <>

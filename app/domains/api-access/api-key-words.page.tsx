@@ -1,4 +1,5 @@
 import type { ComponentProps } from 'react';
+import { Button } from '../../ui/button.tsx';
 import { GradeChip } from '../../ui/grade.tsx';
 import type { Column } from '../../ui/table.tsx';
 import { Ago, Instant } from '../../ui/time.tsx';
@@ -56,3 +57,24 @@ export const keyColumns: readonly Column<ShownApiKey>[] = [
   },
   { key: 'state', header: 'State', cell: (apiKey) => <StateCell apiKey={apiKey} />, fit: true },
 ];
+
+interface Ending {
+  readonly isPending: boolean;
+  readonly mutate: (id: string) => void;
+}
+
+/** Ends a key that still works. Taking access away asks for no passkey. */
+export function endColumn(end: Ending): Column<ShownApiKey> {
+  return {
+    key: 'end',
+    header: 'End',
+    quiet: true,
+    fit: true,
+    cell: ({ id, name, state }) =>
+      state === 'active' && (
+        <Button small aria-label={`End ${name}`} busy={end.isPending} onClick={() => end.mutate(id)}>
+          End
+        </Button>
+      ),
+  };
+}

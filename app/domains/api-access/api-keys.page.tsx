@@ -9,7 +9,7 @@ import { request } from '../../shell/api.ts';
 import { Failure } from '../../shell/failure.tsx';
 import { StepUpDialog } from '../../shell/step-up.tsx';
 import type { ApiKeysAnswer, MadeApiKey, ShownApiKey } from '../../shell/wire.ts';
-import { keyColumns } from './api-key-words.page.tsx';
+import { endColumn, keyColumns } from './api-key-words.page.tsx';
 
 const NAME_CHARACTERS_MAX = 80;
 const DAYS = ['7', '30', '90'] as const;
@@ -105,21 +105,7 @@ export function ApiKeysPage() {
     queryKey: ['api-keys'],
     queryFn: ({ signal }) => request<ApiKeysAnswer>('/api/api-keys', { signal }),
   });
-  const columns: readonly Column<ShownApiKey>[] = [
-    ...keyColumns,
-    {
-      key: 'end',
-      header: 'End',
-      quiet: true,
-      fit: true,
-      cell: ({ id, name, state }) =>
-        state === 'active' && (
-          <Button small aria-label={`End ${name}`} busy={end.isPending} onClick={() => end.mutate(id)}>
-            End
-          </Button>
-        ),
-    },
-  ];
+  const columns: readonly Column<ShownApiKey>[] = [...keyColumns, endColumn(end)];
   return (
     <>
       <PageHead title="Your API keys">

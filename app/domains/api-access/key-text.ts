@@ -2,7 +2,7 @@ import { hash, timingSafeEqual } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import type { Random, Uuid } from '@auditrax/base';
 
-/** Says what it is wherever it turns up: scanners of repositories and logs look for it (docs/reference/api-keys.md). */
+/** Says what it is wherever it turns up: scanners of repositories and logs look for it (docs/api-keys.md). */
 export const API_KEY_PREFIX = 'axk_';
 const UUID_BYTES = 16;
 const SECRET_BYTES = 32;

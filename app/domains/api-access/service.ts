@@ -26,7 +26,11 @@ function stateOf(row: queries.ApiKeyRow, now_ms: number): ShownApiKey['state'] {
   return row.expires_at.getTime() <= now_ms ? 'expired' : 'active';
 }
 
-function present(deps: ApiAccessDeps, context: TenantContext, row: queries.UsedKeyRow, name: string): ShownApiKey {
+function present(
+  deps: ApiAccessDeps,
+  context: TenantContext,
+  { row, name }: { readonly row: queries.UsedKeyRow; readonly name: string },
+): ShownApiKey {
   return {
     id: deps.formatId('axk', context, row.id),
     name,
@@ -51,7 +55,7 @@ export async function listOwn(deps: ApiAccessDeps, caller: Caller): Promise<Show
   const context = caller.tenant;
   const rows = await deps.tenant.scoped(context, queries.keysOf(context, caller.personId));
   const names = await namesOf(deps, context, rows);
-  return rows.map((row, at) => present(deps, context, row, names[at]!));
+  return rows.map((row, at) => present(deps, context, { row, name: names[at]! }));
 }
 
 /** Everybody's keys, newest first. */
@@ -64,7 +68,7 @@ export async function listAll(deps: ApiAccessDeps, caller: Caller): Promise<Show
   );
   const labels = await deps.sealer.openNames({ context, values: owners });
   return rows.map((row, at) => ({
-    ...present(deps, context, row, names[at]!),
+    ...present(deps, context, { row, name: names[at]! }),
     ownerId: deps.formatId('mem', context, row.member_id),
     owner: labels[at]!,
   }));

@@ -44,6 +44,18 @@ interface Entry extends SessionToken {
   readonly cookieHash: string;
 }
 
+function orderOf({ cookie, isKey, door, destination, routeClass, operation }: TokenQuestion, stepUp?: string) {
+  return {
+    cookie,
+    ...(isKey === true ? { key: isKey } : {}),
+    door,
+    destination,
+    routeClass,
+    operation,
+    ...(stepUp === undefined ? {} : { stepUp }),
+  };
+}
+
 /** One mint per session, destination and class in 30 seconds, however many requests ask at once. */
 export function createTokenCache({
   client,
@@ -60,20 +72,9 @@ export function createTokenCache({
   // Counts forgettings: a token whose minting began before one must not be kept after it.
   let forgettings = 0;
   const mint = async (question: TokenQuestion, stepUp?: string): Promise<SessionToken | undefined> => {
-    const { cookie, isKey, door, destination, routeClass, operation, requestId } = question;
     try {
-      const { body } = await client.call(tokenRoutes.mint, {
-        requestId,
-        body: {
-          cookie,
-          ...(isKey === true ? { key: isKey } : {}),
-          door,
-          destination,
-          routeClass,
-          operation,
-          ...(stepUp === undefined ? {} : { stepUp }),
-        },
-      });
+      const { requestId } = question;
+      const { body } = await client.call(tokenRoutes.mint, { requestId, body: orderOf(question, stepUp) });
       const { token, expiresAt: expiresAtMs, tenantPart, personId, sessionId } = body;
       return { token, expiresAtMs, tenantPart, personId, sessionId };
     } catch (error) {
