@@ -1,7 +1,7 @@
 import { AppError, uuidV7, type Uuid } from '@auditrax/base';
 import type { ScopedTransaction } from '@auditrax/tenancy';
 import type { AuditInput } from '../../platform/audit/index.ts';
-import { accountBySubject, insertAccount, type AccountOrigin } from './account-queries.ts';
+import { insertAccount, type AccountOrigin } from './account-queries.ts';
 import { providerHash, type AccountCode } from './accounts.ts';
 import type { IdentityDeps } from './deps.ts';
 
@@ -27,14 +27,12 @@ export async function giveAccount(
 ): Promise<void> {
   const { context } = tx;
   const subjectHash = providerHash('subject', subject);
-  const taken = (detail: string) => new AppError<AccountCode>('account_taken', detail);
-  const [known] = await tx.query(accountBySubject(context, { connectionId, subjectHash }));
-  if (known !== undefined) throw taken('the subject has an account here');
   const id = uuidV7(deps.clock, deps.random);
   const row = { id, connection_id: connectionId, member_id: memberId, origin, subjectHash };
   const createdAt = new Date(deps.clock.nowMs());
   const made = await tx.query(insertAccount(context, { ...row, createdAt, changeoverId }));
-  if (made.length === 0) throw taken('the subject has just come in by itself');
+  // The unique key decides, so that somebody who comes in by themselves at this moment is found as well.
+  if (made.length === 0) throw new AppError<AccountCode>('account_taken', 'the subject has an account here');
   await deps.recordAudit(tx, {
     ...by,
     type: 'account.added',
