@@ -42,6 +42,7 @@ import {
   tendConnections,
 } from '../domains/connections/index.ts';
 import {
+  canaryDirectory,
   provisioningConsole,
   provisioningProblems,
   provisioningRoutes,
@@ -178,6 +179,7 @@ function providerRooms(given: Parameters<typeof ssoRoutes>[0]) {
     ssoCanaryRoutes(deps),
     provisioningRoutes(deps),
     provisioningConsole(deps),
+    canaryDirectory(deps),
   ];
 }
 

@@ -17,6 +17,7 @@ import { sourceContract as keySourcesContract, vaultSourceContract } from '../do
 import { rotationContract } from '../domains/keys/rotation-contract.ts';
 import { suiteContract, vaultSuiteContract } from '../domains/keys/suite-contract.ts';
 import { attemptsRoutes as attemptsContract } from '../domains/oncall/attempts-contract.ts';
+import { canaryRoutes as canaryDirectoryContract } from '../domains/provisioning/canary-contract.ts';
 import { consoleRoutes as directoriesContract } from '../domains/provisioning/console-contract.ts';
 import { routes as provisioningContract } from '../domains/provisioning/contract.ts';
 import { routes as rulesContract } from '../domains/rules/contract.ts';
@@ -70,6 +71,7 @@ export const EDGE_ROUTES: readonly RouteContract[] = EDGE_CONTRACTS.flatMap((con
 const INNER_CONTRACTS: readonly Readonly<Record<string, RouteContract>>[] = [
   canaryRoutes,
   ssoCanaryContract,
+  canaryDirectoryContract,
   drillContract,
   drillIssuerContract,
   vaultContract,

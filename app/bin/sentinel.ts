@@ -3,11 +3,12 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync, randomUUID, type KeyObject } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { AppError, type Json, type ServiceName, type Uuid } from '@auditrax/base';
 import { openDatabase, sql, type Database } from '@auditrax/tenancy';
 import { formatId, type IdKeys } from '@auditrax/tenancy/ids';
 import { CLAIM_TABLES } from '../claims/queries.ts';
-import type { Probe } from '../claims/probe.ts';
+import type { Probe, ProbeHouse } from '../claims/probe.ts';
 import { allClaims } from '../claims/register.ts';
 import { parsePolicy } from '../domains/disclosure/index.ts';
 import { issuerRoutes as drillIssuer, routes as drillContract } from '../domains/drills/index.ts';
@@ -32,13 +33,16 @@ import { createAttemptLoop, type AttemptLoop } from '../probes/attempt-loop.ts';
 import { edgeAttempts, layerAttempts, type Attempt, type CorpusDeps } from '../probes/attempts.ts';
 import { playAttacks } from '../probes/attack-report.ts';
 import { findCanaries, plantCanary } from '../probes/canaries.ts';
+import { openDepartures } from '../probes/departures.ts';
 import { createEdgeClient } from '../probes/edge-client.ts';
 import { canarySessions, createProbeHouse, type Canaries, type HouseParts } from '../probes/house.ts';
+import { createLeaverLoop } from '../probes/leaver-loop.ts';
+import { createLeaverPeople } from '../probes/leaver-people.ts';
 import { answerFollowed, createLogFollower, type LogFollower } from '../probes/log-follower.ts';
 import { createLogReader, type LogReader } from '../probes/log-key.ts';
 import { bareReport, proveReport, type ProveReport } from '../probes/prove-report.ts';
 import { createPublisher, type Publisher } from '../probes/publisher.ts';
-import { PLACED, PROBES, REHEARSALS } from '../probes/registry.ts';
+import { DRILLED, PLACED, PROBES, REHEARSALS } from '../probes/registry.ts';
 import { rehearsals } from '../probes/rehearse.ts';
 import { createRunner, observationsOf, type Runner } from '../probes/runner.ts';
 import { createServiceDoor } from '../probes/service-door.ts';
@@ -80,6 +84,10 @@ const COUNTING: readonly ServiceName[] = ['gateway', 'issuer', 'workspace', 'key
 const MINUTE_MS = 60_000;
 const RECONCILE_MS = 10_000;
 const SCHEDULE_MS = 1_000;
+/** Somebody leaves a canary this often. */
+const LEAVER_MS = 3_600_000;
+/** The one of whom nobody speaks is looked at this often. */
+const SILENT_LOOK_MS = 30_000;
 /** Between two tries to begin, while others are still starting. */
 const BEGIN_AGAIN_MS = 2_000;
 
@@ -103,6 +111,7 @@ interface Options {
   readonly streamNetworks: readonly string[];
   readonly attempt_ms: number;
   readonly publish_ms: number;
+  readonly leaver_ms: number;
   /** Between two looks at which probe is due. */
   readonly schedule_ms: number;
 }
@@ -116,6 +125,7 @@ function readOptions({ member }: Floor): Options {
     streamNetworks: given.streamNetworks ?? [],
     attempt_ms: given.attempt_ms ?? MINUTE_MS,
     publish_ms: given.publish_ms ?? MINUTE_MS,
+    leaver_ms: given.leaver_ms ?? LEAVER_MS,
     schedule_ms: given.schedule_ms ?? SCHEDULE_MS,
   };
 }
@@ -176,6 +186,8 @@ interface Begun {
   readonly corpus: CorpusDeps;
   /** Canary sessions are opened anew from here on. */
   renewSessions(): void;
+  /** Somebody leaves a canary now, in the words of one directory. */
+  leave(): Promise<void>;
   readonly attempts: readonly Attempt[];
   stop(): Promise<void>;
 }
@@ -384,7 +396,13 @@ function probesHere({ c, d }: Canaries, rehearse = true): readonly Probe[] {
   const regions = (floor.member.boot.options['regions'] ?? []) as readonly string[];
   const ofDatabase = PLACED.d.filter(({ id }) => id !== 'tenancy.region' || regions.length > 1);
   const rehearsed = rehearse && floor.member.boot.options['rehearse'] === true ? REHEARSALS : [];
-  return [...PROBES, ...(c === undefined ? [] : PLACED.c), ...(d === undefined ? [] : ofDatabase), ...rehearsed];
+  return [
+    ...PROBES,
+    ...(c === undefined ? [] : PLACED.c),
+    ...(d === undefined ? [] : ofDatabase),
+    ...DRILLED,
+    ...rehearsed,
+  ];
 }
 
 function startLoop(base: Base, attempts: readonly Attempt[]): AttemptLoop {
@@ -397,6 +415,24 @@ function startLoop(base: Base, attempts: readonly Attempt[]): AttemptLoop {
     interval_ms: options.attempt_ms,
     onFailure: troubled,
   });
+}
+
+/** Somebody leaves the first canary again and again. */
+function makeLeaving(base: Base, edge: Awaited<ReturnType<typeof openEdge>>, tenant: string) {
+  const { clock, client, member } = floor;
+  const { record, troubled, options } = base;
+  const departures = openDepartures({ clock, record, file: join(member.boot.stateDirectory, 'departures') });
+  const loop = createLeaverLoop({
+    people: createLeaverPeople({ client, edge, tenant }),
+    departures,
+    clock,
+    monotonic_ms: () => performance.now(),
+    sleep,
+    interval_ms: options.leaver_ms,
+    look_ms: SILENT_LOOK_MS,
+    onFailure: troubled,
+  });
+  return { departures: departures.recent, next: loop.next, start: loop.start, stop: loop.stop };
 }
 
 function makePublisher(base: Base, origin: string): Publisher {
@@ -437,10 +473,27 @@ function makePublisher(base: Base, origin: string): Publisher {
   });
 }
 
+function makeRunner(
+  { database, record, troubled, options }: Base,
+  house: ProbeHouse,
+  probes: readonly Probe[],
+): Runner {
+  return createRunner({
+    probes,
+    house,
+    door: database.system,
+    clock: floor.clock,
+    random: floor.random,
+    record,
+    interval_ms: options.schedule_ms,
+    onFailure: troubled,
+  });
+}
+
 /** Plants the canaries, publishes a first revision and sets probes, attempts and publisher going. */
 async function begin(base: Base): Promise<Begun> {
   const { clock, random, client, member } = floor;
-  const { watch, record, troubled, options } = base;
+  const { watch, troubled, options } = base;
   const door = base.database.system;
   const ground = await openGround(base);
   const { edge, canaries, sessions, service, idKeys } = ground;
@@ -454,6 +507,7 @@ async function begin(base: Base): Promise<Begun> {
     base,
     atEdge.filter((attempt) => attempt.name.endsWith('/foreign')),
   );
+  const leaving = makeLeaving(base, edge, canaries.a.slug);
   const house = createProbeHouse(
     {
       clock,
@@ -472,6 +526,7 @@ async function begin(base: Base): Promise<Begun> {
       observations: (probeId) => observationsOf(door, probeId),
       attempt: fresh.next,
       recentAttempts: loop.recent,
+      departures: leaving.departures,
       pageKey: rawPublic(base.pageKey),
       rehearse: openRehearsals(),
       whereabouts: createWhereabouts({
@@ -482,28 +537,20 @@ async function begin(base: Base): Promise<Begun> {
     canaries,
     sessions,
   );
-  const runner = createRunner({
-    probes: probesHere(canaries),
-    house,
-    door,
-    clock,
-    random,
-    record,
-    interval_ms: options.schedule_ms,
-    onFailure: troubled,
-  });
+  const runner = makeRunner(base, house, probesHere(canaries));
   const publisher = makePublisher(base, edge.origin);
   await publisher.publish().catch(troubled);
-  for (const part of [loop, runner, publisher]) part.start();
+  for (const part of [loop, leaving, runner, publisher]) part.start();
   return {
     runner,
     publisher,
     canaries,
     corpus,
     renewSessions: sessions.renew,
+    leave: () => leaving.next(['scim-entra']),
     attempts: [...atEdge, ...below],
     stop: async () => {
-      await Promise.all([loop.stop(), runner.stop(), publisher.stop()]);
+      await Promise.all([loop.stop(), leaving.stop(), runner.stop(), publisher.stop()]);
       await edge.close();
     },
   };
@@ -519,6 +566,7 @@ async function prove(
   const probes = probesHere(begun.canaries, order.rehearse);
   const wanted = probes.filter((probe) => claimIds.length === 0 || probe.claims.some((id) => claimIds.includes(id)));
   begun.renewSessions();
+  if (DRILLED.some((probe) => wanted.includes(probe))) await begun.leave();
   await begun.runner.run(wanted);
   const newest = new Map(
     (

@@ -17,6 +17,11 @@ export interface Probe {
   readonly everySeconds: number;
   /** For one that waits for time to pass; default: what the runner gives all. */
   readonly limit_ms?: number;
+  /**
+   * Whether there is something to compute the figure from. While there is not, it is not run: its claim stands as said
+   * until the first time, and turns stale and then red by itself afterwards. Default: always.
+   */
+  isReady?(house: ProbeHouse): boolean;
   /** Throwing counts as red with the code of the error: a probe that cannot look has not seen. */
   run(house: ProbeHouse): Promise<ProbeResult>;
 }
@@ -60,6 +65,8 @@ export interface ProbeRequest {
   readonly timeout_ms?: number;
   /** Another number, another client in the eyes of the edge's limits (where it is reached by loopback). */
   readonly source?: number;
+  /** Sent as a directory's server would, with nothing that a browser says of itself. */
+  readonly isServer?: boolean;
 }
 
 export interface ProbeResponse {
@@ -255,6 +262,24 @@ export interface DetectionTimes {
   readonly max_ms: number;
 }
 
+/** `scim`: the directory says so; `scim-entra`: in the words of Entra; `silence`: nobody says anything. */
+export type LeavingWay = 'scim' | 'scim-entra' | 'silence';
+
+/** Somebody of a canary who has left, followed to the end. */
+export interface Departure {
+  readonly way: LeavingWay;
+  /** When they left: the message was sent, or the last word about them was said. */
+  readonly left_ms: number;
+  /** When it was written down. */
+  readonly checked_ms: number;
+  /** Until everything that they held was refused. Absent: something was not, for as long as it was followed. */
+  readonly took_ms?: number;
+  /** What they held, each with its time. */
+  readonly held: Readonly<Record<string, number>>;
+  /** What still worked. */
+  readonly alive: readonly string[];
+}
+
 /** What a drill at the workspace saw (`app/domains/drills`). */
 export type DrillOutcome =
   | {
@@ -395,6 +420,8 @@ export interface ProbeHouse {
   /** Attempts of the loop within the last `window_seconds`, newest last; those still under way are left out. */
   recentAttempts(window_seconds: number): readonly AttemptOutcome[];
   detectionTimes(window_seconds: number): Promise<DetectionTimes>;
+  /** Departures of the last `window_seconds`, the newest last; a drill that could not be carried out is none. */
+  departures(window_seconds: number): readonly Departure[];
   /** Proves an entry's inclusion with the log's key as it was pinned outside at the first start. */
   logProof(
     tenantId: Uuid,

@@ -37,8 +37,7 @@ function lookup(host: string, options: { all?: boolean }, done: LookupDone): voi
 function headersOf(request: ProbeRequest, origin: string): Record<string, string> {
   return {
     // As a page of ours in a browser would send it; attempts that need another origin say so themselves.
-    origin,
-    'sec-fetch-site': 'same-origin',
+    ...(request.isServer === true ? {} : { origin, 'sec-fetch-site': 'same-origin' }),
     ...(request.cookie === undefined ? {} : { cookie: request.cookie }),
     ...(request.json === undefined ? {} : { 'content-type': 'application/json' }),
     ...request.headers,

@@ -56,6 +56,7 @@ export interface HouseParts {
   readonly observations: (probeId: string) => Promise<readonly Observation[]>;
   readonly attempt: ProbeHouse['attempt'];
   readonly recentAttempts: ProbeHouse['recentAttempts'];
+  readonly departures: ProbeHouse['departures'];
   readonly pageKey: string;
   readonly rehearse: ReturnType<typeof rehearsals>;
   readonly whereabouts: (tenantId: Uuid) => Promise<Whereabouts>;
@@ -278,6 +279,7 @@ export function createProbeHouse(
     attempt: parts.attempt,
     recentAttempts: parts.recentAttempts,
     detectionTimes: watch.detectionTimes,
+    departures: parts.departures,
     logProof: (tenantId, entryId) => parts.log.prove(tenantId, entryId),
     observations: parts.observations,
     pageKey: parts.pageKey,

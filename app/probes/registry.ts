@@ -7,6 +7,7 @@ import { mttdProbe } from '../domains/detections/mttd.probe.ts';
 import { rewardsProbe, safeHarbourProbe, securityTxtProbe } from '../domains/disclosure/policy.probe.ts';
 import { cardNumbersProbe } from '../domains/engagements/card-numbers.probe.ts';
 import { passkeysProbe } from '../domains/identity/passkeys.probe.ts';
+import { revocationProbe } from '../domains/identity/revocation.probe.ts';
 import { dekAgeProbe } from '../domains/keys/dek-age.probe.ts';
 import { envelopeProbe } from '../domains/keys/envelope.probe.ts';
 import { hsmProbe } from '../domains/keys/hsm.probe.ts';
@@ -56,6 +57,9 @@ export const PROBES: readonly Probe[] = [
 
 /** Probes that play with stand-ins: for a house that is tried out, on a machine that has them. */
 export const REHEARSALS: readonly Probe[] = [xksProbe, byokProbe, hsmProbe];
+
+/** Probes that compute from what takes hours: nothing is seen before the first of it is complete. */
+export const DRILLED: readonly Probe[] = [revocationProbe];
 
 /** Probes of a canary with a place of its own, for a house that has one. */
 export const PLACED: Readonly<Record<PlacedCanaryName, readonly Probe[]>> = {

@@ -2,9 +2,9 @@ import { AppError } from '@auditrax/base';
 import { describe, expect, it } from 'vitest';
 import type { Probe, ProbeHouse } from '../claims/probe.ts';
 import { probedClaims } from '../claims/register.ts';
-import { PLACED, PROBES, REHEARSALS } from './registry.ts';
+import { DRILLED, PLACED, PROBES, REHEARSALS } from './registry.ts';
 
-const ALL = [...PROBES, ...PLACED.c, ...PLACED.d, ...REHEARSALS];
+const ALL = [...PROBES, ...PLACED.c, ...PLACED.d, ...REHEARSALS, ...DRILLED];
 import { seeProbe } from './runner.ts';
 import { timesOf } from './watch.ts';
 

@@ -290,6 +290,22 @@ const DOORS: readonly Mutant[] = [
 
 const PEOPLE: readonly Mutant[] = [
   {
+    ...at('app/domains/identity/revocation.ts', 'revokePrincipal'),
+    left: 'whoever leaves stays a member and keeps one session; their links and other sessions end',
+    nothing: `async (deps, context, { memberId }) => {
+      await deps.tenant.transaction(context, async (tx) => {
+        const open = await tx.query(queries.openSessionsOf(context.tenantId, memberId));
+        const sessionIds = open.slice(0, -1).map(({ id }) => id);
+        await closeThese(deps, tx, { sessionIds, reason: 'suspended', actor: { service: 'issuer' } });
+        await tx.query(queries.deleteLinksOf(context.tenantId, memberId));
+      });
+      return [];
+    }`,
+    processes: ['issuer'],
+    // What was seen to live on is told for a day.
+    leavesMarks: true,
+  },
+  {
     ...at('app/domains/identity/passkey.ts', 'verifyAssertion'),
     left: 'every answer of a known passkey is taken',
     nothing: `async ({ response }) => ({

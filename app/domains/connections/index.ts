@@ -2,6 +2,7 @@ export { addressesOf } from './addresses.ts';
 export { setCanaryConnections } from './canary.ts';
 export { forUpdate as holdConnection } from './asking.ts';
 export { recordAttempt, type Attempt } from './attempts.ts';
+export { canaryConnection } from './canary-directory.ts';
 export type { ConnectionDeps } from './deps.ts';
 export { problems as connectionsProblems } from './errors.ts';
 export { connectionChangeRoutes } from './changeover-routes.ts';

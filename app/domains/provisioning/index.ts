@@ -1,3 +1,4 @@
+export { canaryDirectory } from './canary.ts';
 export { provisioningConsole, provisioningSubjects } from './console-routes.ts';
 export { provisioningRoutes } from './door.ts';
 export { problems as provisioningProblems } from './errors.ts';

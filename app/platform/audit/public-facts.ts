@@ -14,6 +14,7 @@ export type FactKind = 'id' | 'word' | 'hash' | 'time' | 'count' | 'ours' | 'ref
 export const PUBLIC_FACTS: Readonly<Record<string, FactKind>> = {
   activated: 'count',
   advice: 'ours',
+  alive: 'ours',
   allowed: 'word',
   approvalKept: 'count',
   approvals: 'count',
@@ -65,6 +66,7 @@ export const PUBLIC_FACTS: Readonly<Record<string, FactKind>> = {
   frozenMs: 'count',
   ground: 'word',
   handover: 'hash',
+  held: 'ours',
   kekRef: 'reference',
   kept: 'count',
   keptRoot: 'hash',
@@ -112,6 +114,7 @@ export const PUBLIC_FACTS: Readonly<Record<string, FactKind>> = {
   provider: 'reference',
   publicKey: 'hash',
   purpose: 'word',
+  ran: 'count',
   reached: 'word',
   reason: 'word',
   refused: 'count',
@@ -138,11 +141,13 @@ export const PUBLIC_FACTS: Readonly<Record<string, FactKind>> = {
   tenant: 'id',
   tier: 'word',
   to: 'reference',
+  took_ms: 'count',
   type: 'word',
   upTo: 'count',
   validTo: 'time',
   values: 'count',
   version: 'word',
+  way: 'word',
 };
 
 /** Of one type of entry, where a name means something else. */

@@ -1,0 +1,206 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { AppError, manualClock } from '@auditrax/base';
+import { afterAll, describe, expect, it } from 'vitest';
+import { gradeClaim } from '../claims/grade.ts';
+import type { ProbeHouse } from '../claims/probe.ts';
+import { allClaims } from '../claims/register.ts';
+import { revocationProbe } from '../domains/identity/revocation.probe.ts';
+import type { Observation } from '../platform/audit/index.ts';
+import { openDepartures } from './departures.ts';
+import { createLeaverLoop, FOLLOWED_MS_MAX } from './leaver-loop.ts';
+import type { LeaverPeople, Look } from './leaver-people.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'ax-leaver-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const MINUTE_MS = 60_000;
+const HOUR_MS = 3_600_000;
+let files = 0;
+
+/** A house in which what is held ends after `ends_ms`, and what nobody speaks of after `lapses_ms`; one clock for all. */
+function playing(ends_ms: Record<string, number> = { session: 40, link: 0 }, lapses_ms = 4 * HOUR_MS - 2 * MINUTE_MS) {
+  const clock = manualClock(1_000_000_000);
+  const file = join(folder, String((files += 1)));
+  const told: Observation[] = [];
+  const said: string[] = [];
+  const state = { left_ms: undefined as number | undefined, silent_ms: 0, answer: undefined as Look | undefined };
+  const rules = { ends_ms, isBroken: false };
+  const people: LeaverPeople = {
+    hire: (subject) => {
+      if (rules.isBroken) return Promise.reject(new AppError('leaver_drill_failed', 'no directory'));
+      said.push(`hire ${subject}`);
+      state.left_ms = undefined;
+      return Promise.resolve();
+    },
+    prepareLeaving: (_subject, way) =>
+      Promise.resolve(() => {
+        said.push(way);
+        state.left_ms = clock.nowMs();
+        return Promise.resolve();
+      }),
+    hold: () =>
+      Promise.resolve(
+        Object.keys(rules.ends_ms).map((name) => ({
+          name,
+          look: () => {
+            const hasEnded = state.left_ms !== undefined && clock.nowMs() - state.left_ms >= rules.ends_ms[name]!;
+            return Promise.resolve<Look>(hasEnded ? 'refused' : 'works');
+          },
+        })),
+      ),
+    signIn: () => {
+      state.silent_ms = clock.nowMs();
+      return Promise.resolve('cookie');
+    },
+    lookAt: () => Promise.resolve(state.answer ?? (clock.nowMs() - state.silent_ms < lapses_ms ? 'works' : 'refused')),
+  };
+  const record = (observation: Observation) => Promise.resolve(told.push(observation));
+  const failures: unknown[] = [];
+  const start = () => {
+    const departures = openDepartures({ clock, file, record });
+    const loop = createLeaverLoop({
+      people,
+      departures,
+      clock,
+      monotonic_ms: clock.nowMs,
+      sleep: (ms) => Promise.resolve(clock.advance(ms)),
+      interval_ms: HOUR_MS,
+      look_ms: MINUTE_MS,
+      onFailure: (error) => failures.push(error),
+    });
+    const house = { clock, departures: departures.recent } as unknown as ProbeHouse;
+    return { loop, departures, house };
+  };
+  /** Hours pass, with one look each minute. */
+  const pass = async (loop: ReturnType<typeof start>['loop'], minutes: number): Promise<void> => {
+    for (let minute = 0; minute < minutes; minute += 1) {
+      clock.advance(MINUTE_MS);
+      await loop.lookAtSilent();
+    }
+  };
+  const checked = () =>
+    told
+      .filter(({ type }) => type === 'canary.departure.checked')
+      .map(({ outcome, public: facts }) => [outcome, facts]);
+  return { clock, told, said, state, rules, failures, start, pass, checked };
+}
+
+describe('somebody who leaves by a word of the directory', () => {
+  it('is announced, followed until nothing works, and timed from the message, in both dialects', async () => {
+    const game = playing();
+    const { loop, departures } = game.start();
+    await loop.next();
+    expect(game.said).toEqual(['hire canary-leaver', 'scim', 'hire canary-leaver', 'scim-entra']);
+    expect(game.told.map(({ type }) => type)).toEqual([
+      'canary.departure.announced',
+      'canary.departure.checked',
+      'canary.departure.announced',
+      'canary.departure.checked',
+    ]);
+    expect(departures.recent(86_400)).toMatchObject([
+      { way: 'scim', alive: [], held: { session: 100 }, took_ms: 100 },
+      { way: 'scim-entra', alive: [], took_ms: 100 },
+    ]);
+    expect(game.checked()[0]).toMatchObject(['allowed', { ran: true, took_ms: 100, alive: '' }]);
+  });
+
+  it('turns the claim red at once when one thing lives on, though nobody has left without a word yet', async () => {
+    const game = playing({ session: 0, link: FOLLOWED_MS_MAX * 10 });
+    const { loop, house } = game.start();
+    await loop.next();
+    expect(game.checked()[0]).toMatchObject(['failed', { ran: true, took_ms: -1, alive: 'link' }]);
+    expect(revocationProbe.isReady!(house)).toBe(true);
+    const seen = await revocationProbe.run(house);
+    expect(seen.state).toBe('red');
+    expect(seen.detail).toContain('this still worked afterwards: link');
+  });
+
+  it('has not left when what they held did not work before: nothing was seen', async () => {
+    const game = playing();
+    game.rules.isBroken = true;
+    const { loop, departures, house } = game.start();
+    await loop.next();
+    expect(departures.recent(86_400)).toEqual([]);
+    expect(game.failures).toHaveLength(2);
+    expect(game.checked()).toMatchObject([
+      ['failed', { ran: false, code: 'leaver_drill_failed' }],
+      ['failed', { ran: false }],
+    ]);
+    expect(revocationProbe.isReady!(house)).toBe(false);
+  });
+});
+
+describe('somebody of whom nobody says anything', () => {
+  it('is followed over a restart until their session is refused, and the next one begins', async () => {
+    const game = playing();
+    const before = game.start();
+    await game.pass(before.loop, 100);
+    expect(before.departures.silent).toBeDefined();
+    const { loop, departures } = game.start();
+    await game.pass(loop, 139);
+    const [silent] = departures.recent(86_400);
+    expect(silent).toMatchObject({ way: 'silence', took_ms: 4 * HOUR_MS - 2 * MINUTE_MS, alive: [] });
+    expect(game.said).toEqual(['hire canary-silent-leaver']);
+    await game.pass(loop, 1);
+    expect(departures.silent).toBeDefined();
+  });
+
+  it('is red as soon as four hours are over', async () => {
+    const game = playing({ session: 0 }, 5 * HOUR_MS);
+    const { loop, house } = game.start();
+    await game.pass(loop, 241);
+    expect(revocationProbe.isReady!(house)).toBe(false);
+    await game.pass(loop, 1);
+    expect(revocationProbe.isReady!(house)).toBe(true);
+    expect(await revocationProbe.run(house)).toMatchObject({ state: 'red' });
+  });
+
+  it('proves nothing when nobody looked at the moment at which their session ended', async () => {
+    const game = playing();
+    const { loop, departures } = game.start();
+    await game.pass(loop, 60);
+    game.clock.advance(6 * HOUR_MS);
+    await loop.lookAtSilent();
+    expect(departures.recent(86_400)).toEqual([]);
+    expect(game.checked()).toMatchObject([['failed', { ran: false, code: 'leaver_unwatched' }]]);
+    expect(departures.silent).toBeUndefined();
+  });
+
+  it('is neither in nor out while the house does not answer', async () => {
+    const game = playing();
+    const { loop, departures } = game.start();
+    await game.pass(loop, 2);
+    game.state.answer = 'unknown';
+    await game.pass(loop, 5);
+    expect(departures.recent(86_400)).toEqual([]);
+    expect(departures.silent).toBeDefined();
+  });
+});
+
+describe('the figure', () => {
+  const claim = allClaims.find(({ id }) => id === 'people.revocation')!;
+
+  it('is the worst of the three ways, rehearsed, and grows old when nobody leaves any more', async () => {
+    const game = playing();
+    const { loop, house } = game.start();
+    await loop.next();
+    expect(gradeClaim({ claim, observations: [], now_ms: game.clock.nowMs(), dueSince_ms: 0 }).standing).toBe(
+      'asserted',
+    );
+    await game.pass(loop, 239);
+    expect(revocationProbe.isReady!(house)).toBe(false);
+    await loop.next();
+    expect(revocationProbe.isReady!(house)).toBe(true);
+    const seen = await revocationProbe.run(house);
+    expect(seen).toMatchObject({ state: 'green', measured: { value: 3.9667, limit: 4, unit: 'hours' } });
+    expect(seen.detail.length).toBeLessThanOrEqual(300);
+    const observed = { probeId: revocationProbe.id, observedAt_ms: game.clock.nowMs(), duration_ms: 1, ...seen };
+    const standing = (hours: number) =>
+      gradeClaim({ claim, observations: [observed], now_ms: game.clock.nowMs() + hours * HOUR_MS }).standing;
+    expect([standing(1), standing(2), standing(3)]).toEqual(['rehearsed', 'stale', 'failing']);
+    game.clock.advance(71 * MINUTE_MS);
+    expect(revocationProbe.isReady!(house)).toBe(false);
+  });
+});
