@@ -3,6 +3,7 @@ import { systemClock, type Uuid } from '@auditrax/base';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { Caller } from '../../platform/http/handler.ts';
 import { createAttemptCounter } from '../../platform/http/attempt-counter.ts';
+import { eraseMember } from '../access/erasing.ts';
 import { suspendMember } from '../access/service.ts';
 import * as connections from '../connections/service.ts';
 import { by, oidc } from '../connections/testing/asking.ts';
@@ -438,6 +439,42 @@ describe('the token', () => {
     expect([last.status, last.headers['retry-after'], last.json['schemas']]).toEqual([429, '60', [ERROR]]);
     // Whoever has a token is not held up by it.
     expect((await ask('okta', 'GET Users?count=0')).status).toBe(200);
+  });
+});
+
+describe('the door', () => {
+  it('is for servers alone, and says so in their form', async () => {
+    for (const headers of [{ origin: 'https://evil.example' }, { 'sec-fetch-site': 'cross-site' }, { cookie: 'a=b' }]) {
+      const refused = await ask('okta', 'GET Users', { headers: headers as Record<string, string> });
+      expect([refused.status, refused.json['schemas']]).toEqual([403, [ERROR]]);
+    }
+    const nothing = await ask('okta', 'GET Users/nobody');
+    expect([nothing.status, nothing.json['schemas'], nothing.json['status']]).toEqual([404, [ERROR], '404']);
+  });
+
+  it('answers 304 to whoever has the version, and 412 to whoever has another', async () => {
+    const made = await added('okta');
+    const etag = made.headers['etag'] as string;
+    const again = await ask('okta', `GET Users/${idOf(made)}`, { headers: { 'if-none-match': etag } });
+    expect([again.status, again.text]).toEqual([304, '']);
+    const change = patch({ op: 'replace', path: 'displayName', value: 'Changed' });
+    const stale = await ask('okta', `PATCH Users/${idOf(made)}`, { ...change, headers: { 'if-match': 'W/"x"' } });
+    expect(stale.status).toBe(412);
+    const fresh = await ask('okta', `PATCH Users/${idOf(made)}`, { ...change, headers: { 'if-match': etag } });
+    expect(fresh.status).toBe(200);
+  });
+});
+
+describe('a person who is erased by law', () => {
+  it('is gone from the directory’s rows as well', async () => {
+    const id = idOf(await added('okta', { displayName: 'To be erased' }));
+    const { id: memberId } = (await memberOf(id))!;
+    await ask('okta', `PATCH Users/${id}`, patch({ op: 'replace', path: 'active', value: false }));
+    const order = { memberId, name: 'To be erased', ground: 'request' };
+    await eraseMember(house.issuer.deps, by(lead), order);
+    expect(await house.issuer.rows(`select id from identity.scim_resource where id = '${id}'`)).toEqual([]);
+    expect((await ask('okta', `GET Users/${id}`)).status).toBe(404);
+    expect((await house.issuer.audited('directory.person-erased')).map(({ resource_id }) => resource_id)).toContain(id);
   });
 });
 

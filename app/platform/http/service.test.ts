@@ -514,6 +514,29 @@ describe('starting', () => {
       {},
       /is a form/,
     ],
+    [
+      'a directory that comes as a browser',
+      { path: '/scim/v2/x', foreign: { caller: 'navigation', protocol: 'scim', reason: 'r' } },
+      {},
+      /directories are servers/,
+    ],
+    [
+      'a message of a directory that somebody has read before its room',
+      {
+        path: '/scim/v2/x',
+        method: 'POST',
+        body: z.strictObject({}),
+        foreign: { caller: 'server', protocol: 'scim', reason: 'r' },
+      },
+      {},
+      /is read by its room/,
+    ],
+    [
+      'a directory’s route among the sign-ins',
+      { path: '/sso/x', foreign: { caller: 'server', protocol: 'scim', reason: 'r' } },
+      {},
+      /does not suit/,
+    ],
     ['a form for our own pages', { method: 'POST', body: z.strictObject({}), bodyForm: 'form' }, {}, /takes a form/],
   ])('H10 refuses %s', async (...row) => {
     const [, contract, change, message] = row;
