@@ -42,6 +42,13 @@ import {
   tendConnections,
 } from '../domains/connections/index.ts';
 import {
+  apiTokenMintRoutes,
+  authorisationServerProblems,
+  authorisationServerRoutes,
+  programGrants,
+  sweepApiArtifacts,
+} from '../domains/authorisation-server/index.ts';
+import {
   canaryDirectory,
   provisioningConsole,
   provisioningProblems,
@@ -121,7 +128,12 @@ function startSweeping(
     Parameters<typeof tendConnections>[0],
 ): () => void {
   const sweep = () =>
-    Promise.all([sweepIdentity(deps), sweepSso(deps), sweepEverywhere(deps.system, sweepMints(floor.clock.nowMs()))]);
+    Promise.all([
+      sweepIdentity(deps),
+      sweepSso(deps),
+      sweepApiArtifacts(deps),
+      sweepEverywhere(deps.system, sweepMints(floor.clock.nowMs())),
+    ]);
   const tend = () => tendConnections(deps, randomUUID());
   const every = (ms: number, work: () => Promise<unknown>, failed: string) =>
     setInterval(() => void work().catch((error: unknown) => floor.log.warn(failed, { error })), ms);
@@ -139,6 +151,7 @@ const PROBLEMS = [
   connectionsProblems,
   ssoProblems,
   provisioningProblems,
+  authorisationServerProblems,
   tenantsProblems,
   keysProblems,
   auditProblems,
@@ -196,9 +209,9 @@ function openMinter(): (at: Clock) => TokenMinter {
  * adds its holder here.
  */
 function revocations(
-  deps: Parameters<typeof pendingSteps>[0] & Parameters<typeof apiKeysHeld>[0],
+  deps: Parameters<typeof pendingSteps>[0] & Parameters<typeof apiKeysHeld>[0] & Parameters<typeof programGrants>[0],
 ): readonly RevocationHolder[] {
-  return [pendingSteps(deps), apiKeysHeld(deps)];
+  return [pendingSteps(deps), apiKeysHeld(deps), programGrants(deps)];
 }
 
 /** What an organisation calls the connection that a session came by. */
@@ -206,7 +219,7 @@ function nameWith(deps: Parameters<typeof connectionName>[0]) {
   return (context: TenantContext, id: Uuid) => connectionName(deps, context, id);
 }
 
-/** Who is it, tokens for them, and the feed of what has ended. */
+/** Who is it, people and programs; tokens for them, and the feed of what has ended. */
 function identityRooms(deps: Parameters<typeof tokenMintRoutes>[0] & Parameters<typeof nameWith>[0]) {
   return [
     identityRoutes({ ...deps, connectionName: nameWith(deps) }),
@@ -214,6 +227,8 @@ function identityRooms(deps: Parameters<typeof tokenMintRoutes>[0] & Parameters<
     evictionFeedRoutes(deps),
     tokenMintRoutes({ ...deps, mintForKey: keyMint(deps) }),
     apiAccessRoutes(deps),
+    authorisationServerRoutes(deps),
+    apiTokenMintRoutes(deps),
   ];
 }
 
@@ -239,7 +254,7 @@ async function start(): Promise<void> {
     recordAudit,
     attempts: recorded.attempts,
     evictions,
-    revocations: revocations({ system, clock, tenant, recordAudit, evictions }),
+    revocations: revocations({ system, clock, tenant, recordAudit, evictions, random }),
     clock,
     random,
     doors: doorSettings(member.boot.options),

@@ -6,6 +6,7 @@ import { routes as apiAccessContract } from '../domains/api-access/contract.ts';
 import { routes as accessContract } from '../domains/access/contract.ts';
 import { changeoverRoutes as changeoverContract } from '../domains/connections/changeover-contract.ts';
 import { routes as connectionsContract } from '../domains/connections/contract.ts';
+import { routes as authorisationServerContract } from '../domains/authorisation-server/contract.ts';
 import { routes as auditTrailContract } from '../domains/audit-trail/contract.ts';
 import { routes as engagementsContract } from '../domains/engagements/contract.ts';
 import { routes as evidenceContract } from '../domains/evidence/contract.ts';
@@ -32,7 +33,7 @@ import { ledgerRoutes } from '../platform/audit/ledger-contract.ts';
 import { signerRoutes } from '../platform/audit/signer-contract.ts';
 import { evictionRoutes } from '../platform/edge/evictions-contract.ts';
 import { publishedRoutes } from '../platform/edge/published-contract.ts';
-import { tokenRoutes } from '../platform/edge/token-contract.ts';
+import { apiTokenRoutes, tokenRoutes } from '../platform/edge/token-contract.ts';
 import { attemptsContract as attemptEntryContract } from '../platform/http/attempts-contract.ts';
 import { idKeysContract } from '../platform/http/id-keys-contract.ts';
 import type { InnerRoute } from '../claims/probe.ts';
@@ -44,6 +45,7 @@ export const EDGE_CONTRACTS: readonly Readonly<Record<string, RouteContract>>[] 
   ssoContract,
   ssoSessionContract,
   provisioningContract,
+  authorisationServerContract,
   accessContract,
   apiAccessContract,
   connectionsContract,
@@ -86,6 +88,7 @@ const INNER_CONTRACTS: readonly Readonly<Record<string, RouteContract>>[] = [
   publishedRoutes,
   evictionRoutes,
   tokenRoutes,
+  apiTokenRoutes,
   attemptEntryContract,
   idKeysContract,
 ];

@@ -18,6 +18,8 @@ interface NavEntry {
     | '/departures'
     | '/rules'
     | '/connections'
+    | '/api-clients'
+    | '/programs'
     | '/audit-trail'
     | '/streams'
     | '/export'
@@ -63,6 +65,8 @@ const nav: readonly { readonly label: string; readonly entries: readonly NavEntr
       { to: '/connections', label: 'Single sign-on', icon: 'out', roles: ['lead'] },
       { to: '/all-api-keys', label: 'API keys', icon: 'list', roles: ['lead', 'operator'] },
       { to: '/api-keys', label: 'Your API keys', icon: 'key', roles: ['lead', 'auditor', 'client', 'operator'] },
+      { to: '/api-clients', label: 'Programs', icon: 'columns', roles: ['lead'] },
+      { to: '/programs', label: 'Your programs', icon: 'external', roles: ['lead', 'auditor', 'client', 'operator'] },
       { to: '/passkeys', label: 'Your passkeys', icon: 'key', roles: ['lead', 'auditor', 'client', 'operator'] },
     ],
   },

@@ -161,6 +161,22 @@ const allApiKeys = createRoute({
   path: '/all-api-keys',
   component: lazyRouteComponent(() => import('../domains/api-access/all-api-keys.page.tsx'), 'AllApiKeysPage'),
 });
+const apiClients = createRoute({
+  getParentRoute: () => inside,
+  path: '/api-clients',
+  component: lazyRouteComponent(() => import('../domains/authorisation-server/api-clients.page.tsx'), 'ApiClientsPage'),
+});
+const apiGrants = createRoute({
+  getParentRoute: () => inside,
+  path: '/programs',
+  component: lazyRouteComponent(() => import('../domains/authorisation-server/api-grants.page.tsx'), 'ApiGrantsPage'),
+});
+/** Where a program sends a person's browser: it asks, and they decide. */
+const authorise = createRoute({
+  getParentRoute: () => inside,
+  path: '/authorise/$clientId/$request',
+  component: lazyRouteComponent(() => import('../domains/authorisation-server/authorise.page.tsx'), 'AuthorisePage'),
+});
 const auditTrail = createRoute({
   getParentRoute: () => inside,
   path: '/audit-trail',
@@ -241,6 +257,9 @@ const tree = root.addChildren([
     passkeys,
     apiKeys,
     allApiKeys,
+    apiClients,
+    apiGrants,
+    authorise,
     auditTrail,
     streams,
     exportBundle,

@@ -41,6 +41,14 @@ audit-trail
   audit-trail.preview              LAO
   audit-trail.export               LO
   audit-trail.export-lines         LO
+authorisation-server
+  authorisation-server.list-clients      L
+  authorisation-server.register-client   L
+  authorisation-server.remove-client     L
+  authorisation-server.read-request      LACO
+  authorisation-server.decide            LACO
+  authorisation-server.list-grants       LACO
+  authorisation-server.end-grant         LACO
 connections
   connections.list                 L
   connections.read                 L

@@ -43,4 +43,5 @@ export const systemTables: readonly string[] = [
   'identity.sso_request',
   'identity.seen_token',
   'identity.connection_index',
+  'identity.api_artifact',
 ];

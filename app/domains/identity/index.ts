@@ -13,7 +13,14 @@ export { assertionOptions, CEREMONY_SECONDS_MAX, verifyAssertion, type DoorSetti
 export { giveAccount } from './given-accounts.ts';
 export { confirmSession, removeOwnAccount } from './own-accounts.ts';
 export { deletePasskeysOf, passkeysOfMember, removePasskeysOf } from './passkeys.ts';
-export { deleteCredentialIndexOf, deleteLinksOf, memberByRole, memberForUpdate, type MemberRow } from './queries.ts';
+export {
+  deleteCredentialIndexOf,
+  deleteLinksOf,
+  memberById,
+  memberByRole,
+  memberForUpdate,
+  type MemberRow,
+} from './queries.ts';
 export { canaryIdentityRoutes, identityRoutes } from './routes.ts';
 export { enrolmentOf, PROVIDER_SIGN_IN_SECONDS_MAX, redeemLink, sweepIdentity } from './service.ts';
 export {

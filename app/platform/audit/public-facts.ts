@@ -107,6 +107,7 @@ export const PUBLIC_FACTS: Readonly<Record<string, FactKind>> = {
   place: 'word',
   port: 'count',
   profile: 'word',
+  program: 'id',
   previousOrigin: 'word',
   probe: 'word',
   prompt: 'id',

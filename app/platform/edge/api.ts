@@ -12,6 +12,7 @@ import {
   CLIENT_HEADER,
   COOKIE_HEADER,
   DOOR_HEADER,
+  PROOF_HEADER,
   REQUEST_ID_HEADER,
   STEP_UP_HEADER,
   TOKEN_HEADER,
@@ -22,9 +23,10 @@ import { BODY_BYTES_MAX } from '../http/route-check.ts';
 import { limitStream } from '../http/stream-limit.ts';
 import { addressKind } from './client-address.ts';
 import { BROWSER_COOKIE, readCookie } from './cookies.ts';
-import { type Exchange, sendNotFound, sendProblem } from './exchange.ts';
+import { type Exchange, sendNotFound, sendProblem, sendTokenRefused } from './exchange.ts';
 import type { Buckets } from './limits.ts';
 import { checkForeign, checkOrigin } from './origin.ts';
+import { programToken } from './program-token.ts';
 import { relay, type Upstream } from './relay.ts';
 import { readBody } from './request-body.ts';
 import type { Match } from './router.ts';
@@ -46,11 +48,12 @@ export interface ApiParts {
   readonly log: Log;
 }
 
-/** A request of a live session, on its way. */
+/** A request of a live session, or of a program by its token, on its way. */
 interface Journey {
   readonly exchange: Exchange;
   readonly match: Match;
-  readonly question: TokenQuestion;
+  /** Undefined: a program asks, which has no cookie. */
+  readonly question: TokenQuestion | undefined;
   readonly session: SessionToken;
 }
 
@@ -58,13 +61,16 @@ const TOKEN_HEADER_CHARACTERS_MAX = 8192;
 /** Of a session that is over, where its holder is told why. */
 const SESSION_OVER = ['session_ended', 'company_sign_in_required'] as const satisfies readonly CoreCode[];
 
-/** Answers `/api/…`, `/sso/…` and `/scim/v2/…`: origin, session, tenant tags, then on to the service, which checks everything again. */
+/** Answers `/api/…` and what others reach (`FOREIGN_PATHS`): origin, session, tenant tags, then on to the service, which checks everything again. */
 export function handleApi(parts: ApiParts, exchange: Exchange): void {
   const match = parts.route(exchange.method, exchange.path);
   if (match === undefined) return sendNotFound(exchange);
   const { contract } = match;
   exchange.operation = contract.operation;
   if (contract.foreign !== undefined) return handleForeign(parts, exchange, match);
+  const { authorization } = exchange.request.headers;
+  if (authorization?.startsWith('DPoP ') === true && contract.access.kind === 'session')
+    return handleProgram(parts, exchange, { match, authorization });
   const key = contract.access.kind === 'public' ? undefined : bearerOf(exchange);
   if (key !== undefined) return handleKey(parts, exchange, { match, key });
   if (!checkOrigin(exchange.method, exchange.request.headers, parts.origins[exchange.door]))
@@ -79,7 +85,10 @@ export function handleApi(parts: ApiParts, exchange: Exchange): void {
 }
 
 /** Asks for the token of whoever calls, and goes on with it. */
-function withToken(parts: ApiParts, { exchange, match, question }: Omit<Journey, 'session'>): void {
+function withToken(
+  parts: ApiParts,
+  { exchange, match, question }: Omit<Journey, 'session' | 'question'> & { readonly question: TokenQuestion },
+): void {
   if (!parts.sessionBuckets.take(question.cookieHash))
     return sendProblem(exchange, 'rate_limited', { retryAfter_seconds: 1 });
   const session = parts.tokens.get(question);
@@ -128,6 +137,34 @@ function handleKey(parts: ApiParts, exchange: Exchange, { match, key }: { match:
 }
 
 /**
+ * A program calls, with what a person has allowed it. It never comes with what a browser adds by itself: no page can have a
+ * browser make such a call, and no cookie counts beside a token. Only the workspace is there for it: who comes in and how,
+ * and whatever wants a passkey, is for people alone.
+ */
+function handleProgram(
+  parts: ApiParts,
+  exchange: Exchange,
+  { match, authorization }: { readonly match: Match; readonly authorization: string },
+): void {
+  const { contract } = match;
+  if (exchange.door !== 'edge' || contract.access.kind !== 'session') return sendNotFound(exchange);
+  if (!checkForeign('server', exchange.request.headers)) return sendProblem(exchange, 'origin_refused');
+  const { access, service } = contract;
+  if (service !== 'workspace' || access.stepUp === true || access.class === 'privileged')
+    return sendProblem(exchange, 'operation_refused');
+  const address = exchange.clientAddress ?? 'unknown';
+  if (!parts.sessionBuckets.take(`program ${address}`))
+    return sendProblem(exchange, 'rate_limited', { retryAfter_seconds: 1 });
+  programToken(parts.client, exchange, { authorization, routeClass: access.class })
+    .then((session) => {
+      if (session !== undefined) return handleSession(parts, { exchange, match, question: undefined, session });
+      counted(parts, exchange, 'edge.session-dead');
+      return sendTokenRefused(exchange, 'DPoP algs="ES256 Ed25519"');
+    })
+    .catch((error: unknown) => fail(parts, exchange, error));
+}
+
+/**
  * A route that others reach (`RouteContract.foreign`). It acts for no session, whatever cookies come along; what it is
  * told counts only with what the issuer has kept of this browser.
  */
@@ -135,7 +172,7 @@ function handleForeign(parts: ApiParts, exchange: Exchange, match: Match): void 
   const { caller, protocol } = match.contract.foreign!;
   // The try-out door is for sample data by passkey and link; nobody's provider sends anybody there.
   if (exchange.door !== 'edge') return sendNotFound(exchange);
-  exchange.answers = protocol ?? (caller === 'navigation' ? 'page' : 'problem');
+  exchange.answers = caller === 'navigation' ? 'page' : (protocol ?? 'problem');
   if (!checkForeign(caller, exchange.request.headers)) return sendProblem(exchange, 'origin_refused');
   return handlePublic(parts, exchange, {
     match,
@@ -184,6 +221,8 @@ function handlePublic(
       : undefined;
   if (browser !== undefined) headers[BROWSER_HEADER] = browser;
   if (match.contract.foreign?.protocol === 'scim') Object.assign(headers, directoryHeaders(exchange));
+  const proof = exchange.request.headers[PROOF_HEADER];
+  if (match.contract.foreign?.protocol === 'oauth' && typeof proof === 'string') headers[PROOF_HEADER] = proof;
   withBody({ parts, exchange, contract: match.contract }, (body) =>
     send(parts, exchange, {
       contract: match.contract,
@@ -209,7 +248,8 @@ function handleSession(parts: ApiParts, journey: Journey): void {
   if (access.kind !== 'session' || access.stepUp !== true) return carry(parts, journey);
   const header = exchange.request.headers[STEP_UP_HEADER];
   if (typeof header !== 'string' || header === '') return refuseUnconfirmed(parts, journey);
-  if (header.length > TOKEN_HEADER_CHARACTERS_MAX) return sendProblem(exchange, 'step_up_refused');
+  if (header.length > TOKEN_HEADER_CHARACTERS_MAX || journey.question === undefined)
+    return sendProblem(exchange, 'step_up_refused');
   parts.tokens
     .stepUp({ ...journey.question, routeClass: 'privileged', stepUp: header })
     .then((session) =>
@@ -245,7 +285,7 @@ function carry(parts: ApiParts, journey: Journey): void {
       contract,
       headers,
       body,
-      cookieHash: question.cookieHash,
+      cookieHash: question?.cookieHash,
       personId: session.personId,
     });
   });
@@ -344,16 +384,18 @@ type Refusal = z.input<typeof attemptsContract.record.body>;
 /** The attempt is durable before its answer leaves; when it cannot be made so, the answer is 503. */
 function refuseRecorded(
   parts: ApiParts,
-  { exchange, question }: Journey,
+  { exchange, question, session }: Journey,
   { event, answer }: { event: Refusal; answer: () => void },
 ): void {
-  Promise.resolve(parts.tokens.get({ ...question, destination: 'workspace', routeClass: 'read' }))
-    .then(async (session) => {
-      if (session === undefined) return sendProblem(exchange, 'session_required');
-      const { token } = session;
-      const order = { requestId: exchange.requestId, token, body: event };
+  // A program's token is for the workspace already, which writes attempts down.
+  const token =
+    question === undefined ? session : parts.tokens.get({ ...question, destination: 'workspace', routeClass: 'read' });
+  Promise.resolve(token)
+    .then(async (found) => {
+      if (found === undefined) return sendProblem(exchange, 'session_required');
+      const order = { requestId: exchange.requestId, token: found.token, body: event };
       const { body } = await parts.client.call(attemptsContract.record, order);
-      if (body.sessionOver) await leaveSession(parts, question);
+      if (body.sessionOver && question !== undefined) await leaveSession(parts, question);
       return answer();
     })
     .catch((error: unknown) => {

@@ -24,8 +24,11 @@ export interface Exchange {
   /** Raw, without the question mark; empty when there is none. */
   readonly query: string;
   operation: string;
-  /** In what form errors are told: a page to a person whom a redirect or a form brought here, SCIM's own to a directory. */
-  answers: 'problem' | 'page' | 'scim';
+  /**
+   * In what form errors are told: a page to a person whom a redirect or a form brought here, SCIM's own to a directory,
+   * OAuth's own to a program.
+   */
+  answers: 'problem' | 'page' | 'scim' | 'oauth';
   readonly floor: NotFoundFloor;
 }
 
@@ -59,12 +62,11 @@ export function sendProblem(
     ...(request.complete ? [] : ['connection', 'close']),
   ];
   if (exchange.answers === 'page') return sendPlainError(exchange, problem.status, more);
-  const isScim = exchange.answers === 'scim';
-  const body = JSON.stringify(isScim ? scimProblem(problem) : problem);
+  const { type, body } = spell(exchange.answers, problem);
   response.writeHead(problem.status, [
     ...headers.api,
     'content-type',
-    isScim ? SCIM_MEDIA_TYPE : PROBLEM_MEDIA_TYPE,
+    type,
     'content-length',
     String(Buffer.byteLength(body)),
     REQUEST_ID_HEADER,
@@ -72,6 +74,21 @@ export function sendProblem(
     ...more,
   ]);
   response.end(exchange.method === 'HEAD' ? undefined : body);
+}
+
+/** RFC 6749 5.2. */
+export const OAUTH_MEDIA_TYPE = 'application/json';
+
+/** A problem in the form that the other side reads. */
+function spell(answers: Exchange['answers'], problem: Problem): { readonly type: string; readonly body: string } {
+  if (answers === 'scim') return { type: SCIM_MEDIA_TYPE, body: JSON.stringify(scimProblem(problem)) };
+  if (answers === 'oauth') return { type: OAUTH_MEDIA_TYPE, body: JSON.stringify(oauthError(problem.status)) };
+  return { type: PROBLEM_MEDIA_TYPE, body: JSON.stringify(problem) };
+}
+
+/** What the edge itself refuses, as a program reads it: no word about why. */
+function oauthError(status: number): { readonly error: string } {
+  return { error: status < 500 && status !== 429 ? 'invalid_request' : 'temporarily_unavailable' };
 }
 
 /** RFC 7644 3.12. */
@@ -84,9 +101,9 @@ function scimProblem({ status, title, detail }: Problem) {
  * Whoever's token was refused waits as long as for a 404: whether a connection, a token or nothing at all was known takes
  * different work.
  */
-export function sendTokenRefused(exchange: Exchange): void {
+export function sendTokenRefused(exchange: Exchange, challenge = 'Bearer'): void {
   const elapsed_ms = performance.now() - exchange.arrived_ms;
-  setTimeout(() => sendProblem(exchange, 'token_refused', { challenge: 'Bearer' }), exchange.floor.waitFor(elapsed_ms));
+  setTimeout(() => sendProblem(exchange, 'token_refused', { challenge }), exchange.floor.waitFor(elapsed_ms));
 }
 
 /** The one 404 of the edge: same bytes but for the request id, same headers, same floor of time, whatever the cause. */

@@ -17,7 +17,7 @@ import { drainable } from '../http/drain.ts';
 import type { EdgeDoor, RoomRoutes } from '../http/handler.ts';
 import type { Finding } from '../http/readiness.ts';
 import type { Log } from '../http/request-log.ts';
-import { FOREIGN_PATHS, outwardPath, RouteDeclarationError, unreadIds } from '../http/route-check.ts';
+import { FOREIGN_PATHS, outwardPaths, RouteDeclarationError, unreadIds } from '../http/route-check.ts';
 import { type ApiParts, handleApi } from './api.ts';
 import { type Exchange, sendProblem } from './exchange.ts';
 import { EDGE_LIMITS, type EdgeLimits, createBuckets } from './limits.ts';
@@ -149,7 +149,7 @@ export async function startEdge(options: EdgeOptions): Promise<RunningEdge> {
     if (exchange.clientAddress === undefined) return sendProblem(exchange, 'balancer_misconfigured');
     if (!clientBuckets.take(exchange.clientAddress))
       return sendProblem(exchange, 'rate_limited', { retryAfter_seconds: 1 });
-    if (['/api/', ...FOREIGN_PATHS].some((prefix) => exchange.path.startsWith(prefix))) return handleApi(api, exchange);
+    if (['/api/', ...FOREIGN_PATHS].some((under) => exchange.path.startsWith(under))) return handleApi(api, exchange);
     return handlePage(pages, exchange);
   };
   const edgeServer = createHttpsServer({ ...edgeTls(options.edge), maxHeaderSize: HEADER_BYTES_MAX });
@@ -182,9 +182,9 @@ function edgeContracts(contracts: readonly RouteContract[]): RouteContract[] {
   const outward = contracts.filter((contract) => contract.access.kind !== 'internal');
   const faults = outward.flatMap((contract) => {
     const { operation, path, service } = contract;
-    const under = outwardPath(contract);
+    const paths = outwardPaths(contract);
     return [
-      ...(path.startsWith(under) ? [] : [`${path} is not under ${under}`]),
+      ...(paths.some((under) => path.startsWith(under)) ? [] : [`${path} is not under ${paths.join(' or ')}`]),
       ...(service === 'issuer' || service === 'workspace' ? [] : [`the edge does not reach ${service}`]),
       ...unreadIds(contract),
     ].map((fault) => `${operation}: ${fault}`);

@@ -4,7 +4,14 @@ import type { WorkloadPools } from '@auditrax/workload';
 import type { Dispatcher } from 'undici';
 import { BROWSER_HEADER, REQUEST_ID_HEADER, REVOKE_HEADER, SESSION_HEADER } from '../http/headers.ts';
 import { browserCookie, sessionChange } from './cookies.ts';
-import { type Exchange, SCIM_MEDIA_TYPE, sendNotFound, sendProblem, sendTokenRefused } from './exchange.ts';
+import {
+  type Exchange,
+  OAUTH_MEDIA_TYPE,
+  SCIM_MEDIA_TYPE,
+  sendNotFound,
+  sendProblem,
+  sendTokenRefused,
+} from './exchange.ts';
 import { sendPlainError } from './plain-error.ts';
 
 /** What a service may tell a browser; everything else stays inside. */
@@ -81,7 +88,7 @@ function dispatch(
       // What failed is said to administrators, inside; whoever came by a redirect gets a page that says how to go on.
       const isPage = exchange.answers === 'page';
       if (isPage && status >= 400 && status !== 404) told = status;
-      if (exchange.answers === 'scim' && isUntold(status, headers)) told = status;
+      if (isUntold(exchange, status, headers)) told = status;
       if (isPage && status === 303 && !LEADS_TO.test(String(headers['location']))) told = 500;
       masked = status === 404 || told !== undefined;
       if (!masked) writeHead(exchange, status, { headers, upstream, options: state.options });
@@ -110,17 +117,25 @@ function dispatch(
   }
 }
 
-/** Of a directory's route: a refused token, and what the service did not say in the form of SCIM. */
-function isUntold(status: number, headers: Record<string, string | string[] | undefined>): boolean {
-  return (
-    status === 401 || (status >= 400 && status !== 404 && !String(headers['content-type']).startsWith(SCIM_MEDIA_TYPE))
-  );
+/**
+ * Of a route of SCIM or OAuth: what the service did not say in that form, such as a body that its schema refuses; and a
+ * directory's token that was refused.
+ */
+function isUntold(
+  { answers }: Exchange,
+  status: number,
+  headers: Record<string, string | string[] | undefined>,
+): boolean {
+  if ((answers !== 'scim' && answers !== 'oauth') || status < 400 || status === 404) return false;
+  if (answers === 'scim' && status === 401) return true;
+  return !String(headers['content-type']).startsWith(answers === 'scim' ? SCIM_MEDIA_TYPE : OAUTH_MEDIA_TYPE);
 }
 
 /** In the edge's own words what a service has refused. */
 function sendTold(exchange: Exchange, status: number): void {
-  if (exchange.answers !== 'scim') return sendPlainError(exchange, status);
-  if (status === 401) return sendTokenRefused(exchange);
+  if (exchange.answers === 'page') return sendPlainError(exchange, status);
+  if (exchange.answers === 'scim' && status === 401) return sendTokenRefused(exchange);
+  if (status === 429) return sendProblem(exchange, 'rate_limited', { retryAfter_seconds: 5 });
   return sendProblem(exchange, status === 413 ? 'body_too_large' : status < 500 ? 'input_invalid' : 'internal');
 }
 

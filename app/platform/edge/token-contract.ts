@@ -48,3 +48,31 @@ export const tokenRoutes = defineRoutes({
     },
   },
 });
+
+/**
+ * How the gateway turns a program's access token and proof into a transaction token for the workspace. It carries both and
+ * knows neither's meaning; the issuer verifies them against the request as the gateway received it.
+ *
+ * A token or proof that does not hold: the issuer throws `api_token_refused` (401). Beyond what was allowed:
+ * `operation_refused` (403).
+ */
+export const apiTokenRoutes = defineRoutes({
+  mint: {
+    operation: 'authorisation-server.mint-token',
+    service: 'issuer',
+    method: 'POST',
+    path: '/internal/authorisation-server/token',
+    access: { kind: 'internal', callers: ['gateway'], token: false },
+    ids: {},
+    body: z.strictObject({
+      accessToken: z.string().min(16).max(512),
+      proof: z.string().min(16).max(4096),
+      method: z.enum(['GET', 'POST', 'PUT', 'PATCH', 'DELETE']),
+      /** Without query. */
+      path: z.string().max(2048),
+      routeClass: z.enum(['read', 'write']),
+    }),
+    bodyBytesMax: 16_384,
+    replies: tokenRoutes.mint.replies,
+  },
+});

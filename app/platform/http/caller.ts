@@ -29,7 +29,7 @@ export function callerClaims(facts: CallerFacts): Pick<TokenClaims, 'sub' | 'tct
 
 const TENANT_KINDS = ['sample', 'canary', 'operator', 'customer'] as const;
 const ROLES = ['lead', 'auditor', 'client', 'operator'] as const;
-const METHODS = ['passkey', 'link', 'canary', 'sso', 'api-key'] as const;
+const METHODS = ['passkey', 'link', 'canary', 'sso', 'api-key', 'oauth'] as const;
 const DOORS = ['edge', 'tryout'] as const;
 
 function oneOf<T extends string>(allowed: readonly T[], value: Json | undefined): T | undefined {

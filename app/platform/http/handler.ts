@@ -9,8 +9,11 @@ export type Role = 'lead' | 'auditor' | 'client' | 'operator';
  * own.
  */
 export type SignInMethod = 'passkey' | 'link' | 'canary' | 'sso';
-/** By what a call is made: a session, or a key that its owner gave to a program. A key can never satisfy step-up. */
-export type CallMethod = SignInMethod | 'api-key';
+/**
+ * By what a call is made: a session, a key that its owner gave to a program, or a program by what a person has allowed it.
+ * The last two can never satisfy step-up.
+ */
+export type CallMethod = SignInMethod | 'api-key' | 'oauth';
 /** Which door of the edge the session belongs to; sessions of one are unknown to the other. */
 export type EdgeDoor = 'edge' | 'tryout';
 
@@ -35,6 +38,7 @@ export interface Caller {
   readonly tenantKind: 'sample' | 'canary' | 'operator' | 'customer';
   readonly personId: Uuid;
   readonly role: Role;
+  /** Of a program: the permission that it acts by. */
   readonly sessionId: Uuid;
   readonly method: CallMethod;
   readonly door: EdgeDoor;

@@ -6,6 +6,8 @@ export const REQUEST_ID_HEADER = 'x-request-id';
 export const TOKEN_HEADER = 'txn-token';
 /** base64url JSON {challengeId, assertion}; the one header of the browser that is passed on, on step-up routes only. */
 export const STEP_UP_HEADER = 'x-step-up';
+/** A client's proof that it holds its key (RFC 9449); passed on to the issuer on routes of OAuth only. */
+export const PROOF_HEADER = 'dpop';
 /** `edge` or `tryout`: the door that the request came through; set on every request that the gateway forwards. */
 export const DOOR_HEADER = 'x-auditrax-door';
 /**

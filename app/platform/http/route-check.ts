@@ -4,15 +4,18 @@ import type { RoomRoutes } from './handler.ts';
 import { idShapes } from './id-shapes.ts';
 import type { RoutePolicy } from './policy-gate.ts';
 
-const SSO_PATHS = '/sso/';
-const SCIM_PATHS = '/scim/v2/';
+const SSO_PATHS = ['/sso/'] as const;
+const SCIM_PATHS = ['/scim/v2/'] as const;
+/** The second is where RFC 8414 has clients look. */
+const OAUTH_PATHS = ['/oauth/', '/.well-known/oauth-authorization-server/oauth/'] as const;
 /** Where routes lie that others than our own pages reach. */
-export const FOREIGN_PATHS: readonly string[] = [SSO_PATHS, SCIM_PATHS];
+export const FOREIGN_PATHS: readonly string[] = [...SSO_PATHS, ...SCIM_PATHS, ...OAUTH_PATHS];
 
 /** Under what the edge serves a route. */
-export function outwardPath({ foreign }: Pick<RouteContract, 'foreign'>): string {
-  if (foreign === undefined) return '/api/';
-  return foreign.protocol === 'scim' ? SCIM_PATHS : SSO_PATHS;
+export function outwardPaths({ foreign }: Pick<RouteContract, 'foreign'>): readonly string[] {
+  if (foreign === undefined) return ['/api/'];
+  if (foreign.protocol === 'scim') return SCIM_PATHS;
+  return foreign.protocol === 'oauth' ? OAUTH_PATHS : SSO_PATHS;
 }
 
 /** JSON bodies that name no limit of their own. */
@@ -130,12 +133,8 @@ export function routeFaults(
   const faults = [...idFaults(contract), ...unreadIds(contract)];
   const { access, path } = contract;
   if (contract.service !== rules.service) faults.push(`belongs to ${contract.service}`);
-  if (
-    !path.startsWith(
-      contract.foreign === undefined && access.kind === 'internal' ? '/internal/' : outwardPath(contract),
-    )
-  )
-    faults.push(`path ${path} does not suit ${access.kind} access`);
+  const paths = contract.foreign === undefined && access.kind === 'internal' ? ['/internal/'] : outwardPaths(contract);
+  if (!paths.some((under) => path.startsWith(under))) faults.push(`path ${path} does not suit ${access.kind} access`);
   faults.push(...foreignFaults(contract));
   if (access.kind === 'session' && !rules.policy.has(contract.operation)) faults.push('no policy names this operation');
   if (access.kind === 'internal' && access.callers.length === 0) faults.push('nobody may call it');
@@ -150,7 +149,7 @@ export function routeFaults(
   if (contract.body !== undefined && contract.method === 'GET') faults.push('GET has no body');
   const statuses = Object.keys(contract.replies).map(Number);
   if (statuses.length === 0) faults.push('declares no reply');
-  const status_max = contract.foreign?.protocol === 'scim' ? 600 : 400;
+  const status_max = contract.foreign?.protocol === undefined ? 400 : 600;
   if (statuses.some((status) => !(status >= 200 && status < status_max)))
     faults.push('declares an error among its replies');
   return faults;

@@ -27,7 +27,8 @@ export type Access =
 export type IdPlaces = Readonly<Record<string, string>>;
 
 /**
- * A public route, below `/sso/` or `/scim/v2/`, that others than our own pages reach. The rule that only our own origin may send is
+ * A public route, below `/sso/`, `/scim/v2/` or `/oauth/`, that others than our own pages reach. The rule that only our own
+ * origin may send is
  * loosened for exactly these, and each says why.
  *
  * - `navigation`: the browser itself goes there, by a redirect or by a form of another site's page. It is never a page's
@@ -40,8 +41,11 @@ export interface Foreign {
   /**
    * `scim`, below `/scim/v2/`: the caller's bearer token and versions go on to the service, the body as the bytes that it
    * is, under whatever type it came, and errors have the form of RFC 7644, the handler's own included.
+   *
+   * `oauth`, below `/oauth/`: a program's proof of its key (RFC 9449) goes on to the service, and errors have the form of
+   * RFC 6749, the handler's own included.
    */
-  readonly protocol?: 'scim';
+  readonly protocol?: 'scim' | 'oauth';
 }
 
 /** One route, as data: the gateway, the service, the browser's client and the attack corpus all read the same one. */
@@ -50,7 +54,7 @@ export interface RouteContract {
   readonly operation: `${string}.${string}`;
   readonly service: ServiceName;
   readonly method: HttpMethod;
-  /** Fastify-style path, `/api/<room>/…`, `/internal/…`, or `/sso/…` and `/scim/v2/…` where it is `foreign`. */
+  /** Fastify-style path, `/api/<room>/…`, `/internal/…`, or `/sso/…`, `/scim/v2/…`, `/oauth/…` where it is `foreign`. */
   readonly path: string;
   readonly access: Access;
   readonly ids: IdPlaces;

@@ -86,6 +86,12 @@ const PLAIN: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     modified_at: '2026-07-01',
   },
   'identity.scim_refusal': { connection_id: 'uuid', refused_at: '2026-07-01' },
+  'identity.api_client': {
+    kind: 'application',
+    access: 'read',
+    registered_by: 'uuid',
+    registered_at: '2026-07-01',
+  },
   'identity.invitation': {
     member_id: 'uuid',
     role: 'auditor',

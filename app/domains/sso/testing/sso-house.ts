@@ -62,6 +62,8 @@ export interface MoreRooms {
   readonly contracts: readonly RouteContract[];
   readonly problems: readonly ProblemTable[];
   rooms(deps: SsoHouse['deps']): readonly RoomRoutes[];
+  /** What stands for the workspace, behind the same edge. */
+  readonly workspace?: readonly RoomRoutes[];
 }
 
 /** How providers are reached, where not as usual. */
@@ -104,16 +106,14 @@ export async function startSsoHouse(
   );
   const subjects = { ...deps.subjects, ...ssoSubjects(deps) };
   const counter = createAttemptCounter();
+  const common = { clock: systemClock, log: silentLog, tagKeys: wires.keys, counter } as const;
   const service = await startService({
+    ...common,
     name: 'issuer',
-    clock: systemClock,
-    log: silentLog,
-    tagKeys: wires.keys,
     problems: [identityProblems, accessProblems, connectionsProblems, ssoProblems, ...(more?.problems ?? [])],
     policy,
     readiness: async () => [],
     onAttempt: async () => undefined,
-    counter,
     stepUp: createStepUpVerifier({ doors: deps.doors, clock: systemClock }),
     identity: await wires.identity('issuer'),
     tokenVerifier: createTokenVerifier({
@@ -132,6 +132,24 @@ export async function startSsoHouse(
     ],
   });
   wires.ports.set('issuer', service.port);
+  const workspace = await startService({
+    ...common,
+    name: 'workspace',
+    problems: [],
+    policy,
+    readiness: async () => [],
+    onAttempt: async () => undefined,
+    stepUp: createStepUpVerifier({ doors: deps.doors, clock: systemClock }),
+    identity: await wires.identity('workspace'),
+    tokenVerifier: createTokenVerifier({
+      keys: () => [jwk],
+      issuer: 'sso-test',
+      audience: 'workspace',
+      clock: systemClock,
+    }),
+    rooms: more?.workspace ?? [],
+  });
+  wires.ports.set('workspace', workspace.port);
   const folder = mkdtempSync(join(tmpdir(), 'ax-sso-'));
   writeFileSync(join(folder, 'index.html'), '<!doctype html><title>app</title>');
   const edge = await startEdge({
@@ -178,6 +196,7 @@ export async function startSsoHouse(
     async stop() {
       await edge.drain();
       await service.drain();
+      await workspace.drain();
       await wires.close();
       await seeded.stop();
       rmSync(folder, { recursive: true, force: true });

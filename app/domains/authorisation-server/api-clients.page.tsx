@@ -1,0 +1,191 @@
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { useState, type FormEvent } from 'react';
+import { Button } from '../../ui/button.tsx';
+import { CodeBlock, Empty, PageHead } from '../../ui/display.tsx';
+import { ChoiceField, TextArea, TextField } from '../../ui/field.tsx';
+import { Dialog, toast } from '../../ui/overlay.tsx';
+import { DataTable, type Column } from '../../ui/table.tsx';
+import { Ago } from '../../ui/time.tsx';
+import { request } from '../../shell/api.ts';
+import { Failure } from '../../shell/failure.tsx';
+import type { ApiClient, ApiClientsAnswer } from '../../shell/wire.ts';
+
+const NAME_CHARACTERS_MAX = 80;
+const kindNames = { application: 'Application', agent: 'Agent' } as const;
+const accessNames = { read: 'Read', write: 'Read and change' } as const;
+
+function textOf(form: FormData, name: string): string {
+  const value = form.get(name);
+  return typeof value === 'string' ? value.trim() : '';
+}
+
+function NewClient({ onDone }: { onDone: (clientId: string) => void }) {
+  const [kind, setKind] = useState<ApiClient['kind']>('application');
+  const [access, setAccess] = useState<ApiClient['access']>('read');
+  const register = useMutation({
+    mutationFn: (body: object) => request<{ clientId: string }>('/api/authorisation-server/clients', { body }),
+    onSuccess: ({ clientId }) => onDone(clientId),
+  });
+  const submit = (event: FormEvent<HTMLFormElement>) => {
+    event.preventDefault();
+    const form = new FormData(event.currentTarget);
+    const redirectUris = textOf(form, 'redirects').split(/\s+/).filter(Boolean);
+    const publicKey = kind === 'agent' ? textOf(form, 'publicKey') : null;
+    register.mutate({ name: textOf(form, 'name'), kind, access, redirectUris, publicKey });
+  };
+  return (
+    <form className="form section" onSubmit={submit} aria-label="New program" noValidate>
+      <h2>New program</h2>
+      <Failure error={register.error} />
+      <TextField
+        label="Name"
+        name="name"
+        maxLength={NAME_CHARACTERS_MAX}
+        autoComplete="off"
+        help="People read it when the program asks them."
+      />
+      <ChoiceField
+        label="Kind"
+        name="kind"
+        value={kind}
+        onChange={setKind}
+        choices={[
+          { value: 'application', label: kindNames.application, help: 'On people’s own machines or in a browser.' },
+          { value: 'agent', label: kindNames.agent, help: 'On a server; it proves itself by a key of its own.' },
+        ]}
+      />
+      <ChoiceField
+        label="The most that people may allow it"
+        name="access"
+        value={access}
+        onChange={setAccess}
+        choices={[
+          { value: 'read', label: accessNames.read },
+          { value: 'write', label: accessNames.write },
+        ]}
+      />
+      <TextArea
+        label="Addresses that it is answered at"
+        name="redirects"
+        rows={3}
+        help="One a line, exactly as the program sends it: https, or http to 127.0.0.1 with any port."
+      />
+      {kind === 'agent' && (
+        <TextArea
+          label="Its public key"
+          name="publicKey"
+          rows={3}
+          help="A JWK with P-256 or Ed25519. The private half stays with the agent."
+        />
+      )}
+      <div className="form__actions">
+        <Button look="primary" type="submit" icon="plus" busy={register.isPending}>
+          Register
+        </Button>
+      </div>
+    </form>
+  );
+}
+
+function Removal({ client, onClose }: { client: ApiClient; onClose: () => void }) {
+  const queries = useQueryClient();
+  const remove = useMutation({
+    mutationFn: () => request(`/api/authorisation-server/clients/${client.id}/remove`, { body: {} }),
+    onSuccess: async () => {
+      toast('Removed', `${client.name} can do nothing here any more.`);
+      await queries.invalidateQueries({ queryKey: ['api-clients'] });
+      onClose();
+    },
+  });
+  return (
+    <Dialog
+      open
+      onClose={onClose}
+      title={`Remove ${client.name}`}
+      foot={
+        <Button look="danger" busy={remove.isPending} onClick={() => remove.mutate()}>
+          Remove
+        </Button>
+      }
+    >
+      <Failure error={remove.error} />
+      <p>Whatever people have allowed it ends at once. To come back it is registered and allowed again.</p>
+    </Dialog>
+  );
+}
+
+function columnsFor(onRemove: (client: ApiClient) => void): readonly Column<ApiClient>[] {
+  return [
+    {
+      key: 'name',
+      header: 'Program',
+      main: true,
+      cell: ({ name, clientId }) => (
+        <span>
+          <b>{name}</b>
+          <span className="sub">{clientId}</span>
+        </span>
+      ),
+    },
+    { key: 'kind', header: 'Kind', fit: true, priority: 2, cell: ({ kind }) => kindNames[kind] },
+    { key: 'access', header: 'At most', fit: true, priority: 2, cell: ({ access }) => accessNames[access] },
+    { key: 'to', header: 'Answered at', priority: 3, cell: ({ redirectUris }) => redirectUris.join(', ') },
+    { key: 'since', header: 'Since', fit: true, priority: 3, cell: ({ registeredAt }) => <Ago at={registeredAt} /> },
+    {
+      key: 'remove',
+      header: 'Remove it',
+      fit: true,
+      cell: (client) => (
+        <Button aria-label={`Remove ${client.name}`} onClick={() => onRemove(client)}>
+          Remove…
+        </Button>
+      ),
+    },
+  ];
+}
+
+/** Programs that may ask the organisation's people. */
+export function ApiClientsPage() {
+  const queries = useQueryClient();
+  const [leaving, setLeaving] = useState<ApiClient | null>(null);
+  const list = useQuery({
+    queryKey: ['api-clients'],
+    queryFn: ({ signal }) => request<ApiClientsAnswer>('/api/authorisation-server/clients', { signal }),
+  });
+  const isFull = list.data !== undefined && list.data.clients.length >= list.data.clientsMax;
+  const done = (clientId: string) => {
+    toast('Registered', `Its client id is ${clientId}.`);
+    void queries.invalidateQueries({ queryKey: ['api-clients'] });
+  };
+  return (
+    <>
+      <PageHead title="Programs">
+        Applications and agents that may ask your people for access. Each person decides for themselves, and no program
+        ever does more than they may.
+      </PageHead>
+      <Failure error={list.error} />
+      {!list.error && (
+        <DataTable
+          label="Programs"
+          columns={columnsFor(setLeaving)}
+          rows={list.data?.clients}
+          rowKey={({ id }) => id}
+          empty={
+            <Empty title="No program is registered">
+              <p>Nothing but a browser can work here until you register one.</p>
+            </Empty>
+          }
+        />
+      )}
+      {list.data && (
+        <section className="section">
+          <h2>What its authors need</h2>
+          <CodeBlock label="Address of your authorisation server" code={list.data.issuer} wrap />
+        </section>
+      )}
+      {list.data && !isFull && <NewClient key={list.data.clients.length} onDone={done} />}
+      {isFull && <p className="muted">An organisation has at most {list.data.clientsMax} programs.</p>}
+      {leaving && <Removal client={leaving} onClose={() => setLeaving(null)} />}
+    </>
+  );
+}

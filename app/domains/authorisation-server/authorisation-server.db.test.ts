@@ -1,0 +1,588 @@
+import { createHmac, randomUUID } from 'node:crypto';
+import { systemClock, type Uuid } from '@auditrax/base';
+import { calculateJwkThumbprint, exportJWK, SignJWT } from 'jose';
+import * as oauth from 'openid-client';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { attemptsContract } from '../../platform/http/attempts-contract.ts';
+import { bindRoutes, type Caller } from '../../platform/http/handler.ts';
+import { apiTokenRoutes } from '../../platform/edge/token-contract.ts';
+import { routes as engagementsContract } from '../engagements/contract.ts';
+import { suspendMember } from '../access/service.ts';
+import { askerOf, startSsoHouse, type SsoHouse } from '../sso/testing/sso-house.ts';
+import type { TestBrowser } from '../sso/testing/browser.ts';
+import { routes } from './contract.ts';
+import { apiTokenMintRoutes, authorisationServerProblems, authorisationServerRoutes } from './index.ts';
+import { askFor, fetchAt, questionOf, startProgram, type Pending, type Program } from './testing/program.ts';
+
+// openid-client, as somebody else's program, goes the whole way through the real gateway and issuer.
+
+const HOST = 'localhost:8443';
+const BACK = 'https://program.example/back';
+const LIST = '/api/engagements';
+
+let house: SsoHouse;
+const seen: Caller[] = [];
+const attempts: unknown[] = [];
+const people = {} as Record<'lead' | 'auditor' | 'stranger', { browser: TestBrowser; caller: Caller }>;
+const issuers = {} as Record<'harbour' | 'lakeside', string>;
+const ids = {} as Record<'writer' | 'reader' | 'agent' | 'foreign', string>;
+let agentKeys: oauth.CryptoKeyPair;
+
+/** Stands for the workspace: says who called. */
+const { list, create, finalise } = engagementsContract;
+const workspace = [
+  bindRoutes(
+    { list, create, finalise },
+    {
+      list: ({ caller }) => {
+        seen.push(caller);
+        return Promise.resolve({ status: 200 as const, body: { engagements: [], nextCursor: null } });
+      },
+      create: () => Promise.reject(new Error('not asked here')),
+      finalise: () => Promise.reject(new Error('not asked here')),
+    },
+  ),
+  bindRoutes(attemptsContract, {
+    record: ({ body }) => {
+      attempts.push(body);
+      return Promise.resolve({ status: 200 as const, body: { entryId: null, sessionOver: false } });
+    },
+  }),
+];
+
+async function arrive(tenant: string, role: 'lead' | 'auditor') {
+  const { cookie } = await house.issuer.enrol(tenant, role);
+  const browser = house.browser();
+  browser.cookies.set(HOST, new Map([['__Host-auditrax', { value: cookie, sameSite: 'strict' }]]));
+  return { browser, caller: await house.callerOf(cookie) };
+}
+
+const url = (path: string) => `${house.origin}${path}`;
+const ask = async (browser: TestBrowser, path: string, body?: unknown) => {
+  const { status, text } = await browser.ask(url(path), body);
+  return { status, body: (text === '' ? {} : JSON.parse(text)) as Record<string, never> };
+};
+
+async function register(
+  who: TestBrowser,
+  input: { name: string; kind?: string; access?: string; redirectUris?: string[]; publicKey?: string | null },
+) {
+  const body = { kind: 'application', access: 'write', redirectUris: [BACK], publicKey: null, ...input };
+  return ask(who, '/api/authorisation-server/clients', body);
+}
+
+beforeAll(async () => {
+  house = await startSsoHouse(systemClock, {
+    names: ['authorisation-server', 'engagements'],
+    contracts: [routes, apiTokenRoutes, { list, create, finalise }].flatMap((table) => Object.values(table)),
+    problems: [authorisationServerProblems],
+    rooms: (deps) => [authorisationServerRoutes(deps), apiTokenMintRoutes(deps)],
+    workspace,
+  });
+  people.lead = await arrive('harbour', 'lead');
+  people.auditor = await arrive('harbour', 'auditor');
+  people.stranger = await arrive('lakeside', 'lead');
+  for (const [name, who] of [
+    ['harbour', people.lead],
+    ['lakeside', people.stranger],
+  ] as const)
+    issuers[name] = (await ask(who.browser, '/api/authorisation-server/clients')).body['issuer']!;
+  agentKeys = await oauth.randomDPoPKeyPair('ES256', { extractable: true });
+  const { kty, crv, x, y } = await exportJWK(agentKeys.publicKey);
+  const idOf = async (who: TestBrowser, input: Parameters<typeof register>[1]) => {
+    const { status, body } = await register(who, input);
+    expect(status).toBe(201);
+    return body['clientId']! as string;
+  };
+  const lead = people.lead.browser;
+  ids.writer = await idOf(lead, { name: 'Ledger sync' });
+  ids.reader = await idOf(lead, { name: 'Read only', access: 'read', redirectUris: [BACK, 'http://127.0.0.1/back'] });
+  ids.agent = await idOf(lead, { name: 'Night agent', kind: 'agent', publicKey: JSON.stringify({ kty, crv, x, y }) });
+  ids.foreign = await idOf(people.stranger.browser, { name: 'Elsewhere' });
+});
+afterAll(() => house?.stop());
+
+const program = (name: keyof typeof ids = 'writer') =>
+  startProgram(house, {
+    issuer: name === 'foreign' ? issuers.lakeside : issuers.harbour,
+    clientId: ids[name],
+    ...(name === 'agent' ? { authentication: oauth.PrivateKeyJwt(agentKeys.privateKey) } : {}),
+  });
+
+/** The person answers on our page. */
+const decide = (pending: Pick<Pending, 'url'>, allow = true, who: keyof typeof people = 'lead') =>
+  ask(people[who].browser, '/api/authorisation-server/decide', { ...questionOf(pending.url), allow });
+
+const redeem = ({ config, dpop }: Program, back: string, { verifier, state }: Pick<Pending, 'verifier' | 'state'>) =>
+  oauth.authorizationCodeGrant(config, new URL(back), { pkceCodeVerifier: verifier, expectedState: state }, undefined, {
+    DPoP: dpop,
+  });
+
+/** The whole way for one person: tokens of a program that they have allowed. */
+async function allowed(name: keyof typeof ids = 'writer', scope?: string, who: keyof typeof people = 'lead') {
+  const one = await program(name);
+  const pending = await askFor(one, { redirectUri: BACK, ...(scope === undefined ? {} : { scope }) });
+  const { status, body } = await decide(pending, true, who);
+  expect(status).toBe(200);
+  return { one, pending, back: body['url']! as string, tokens: await redeem(one, body['url']!, pending) };
+}
+
+const call = (one: Program, token: string, [path, method = 'GET']: readonly [string, string?] = [LIST]) =>
+  oauth
+    .fetchProtectedResource(one.config, token, new URL(url(path)), method, undefined, undefined, { DPoP: one.dpop })
+    .then((response) => response.status)
+    .catch((error: unknown) => (error as { status: number }).status);
+
+/** What the server said to a program that it refused. */
+const refusal = (promise: Promise<unknown>) =>
+  promise.then(
+    () => 'accepted',
+    (error: unknown) => (error as { error?: string; code?: string }).error ?? (error as { code?: string }).code,
+  );
+
+/** A proof of the test's own making. */
+async function proofBy(
+  { keys }: Program,
+  claims: Readonly<Record<string, unknown>>,
+  header: Readonly<Record<string, unknown>> = {},
+) {
+  const jwk = await exportJWK(keys.publicKey);
+  return new SignJWT({ jti: randomUUID(), iat: Math.floor(Date.now() / 1000), ...claims })
+    .setProtectedHeader({ alg: 'ES256', typ: 'dpop+jwt', jwk, ...header })
+    .sign(keys.privateKey);
+}
+
+async function athOf(token: string): Promise<string> {
+  return Buffer.from(await crypto.subtle.digest('SHA-256', Buffer.from(token))).toString('base64url');
+}
+
+const raw = (path: string, headers: Readonly<Record<string, string>>, body?: string) =>
+  fetchAt(house)(url(path), {
+    method: body === undefined ? 'GET' : 'POST',
+    headers: { ...headers, ...(body === undefined ? {} : { 'content-type': 'application/x-www-form-urlencoded' }) },
+    body: body as never,
+    redirect: 'manual',
+  });
+
+const reasonOfLastEnd = async () => {
+  const entries = await house.issuer.audited('api-grant.ended');
+  return (entries.at(-1)!.leaf['public'] as Record<string, string>)['reason'];
+};
+
+describe('a program that a person has allowed', () => {
+  it('gets tokens by openid-client and reads in the person’s name, with the permission in the place of the session', async () => {
+    const { one, tokens } = await allowed();
+    expect(tokens.token_type).toBe('dpop');
+    expect(tokens.expires_in).toBe(300);
+    expect(tokens.scope).toBe('read write');
+    expect(await call(one, tokens.access_token)).toBe(200);
+    const { personId, role, method, tenant, routeClass } = seen.at(-1)!;
+    expect({ personId, role, method, tenantId: tenant.tenantId, routeClass }).toEqual({
+      personId: people.lead.caller.personId,
+      role: 'lead',
+      method: 'oauth',
+      tenantId: people.lead.caller.tenant.tenantId,
+      routeClass: 'read',
+    });
+    const given = (await house.issuer.audited('api-grant.given')).at(-1)!;
+    expect(given.resource_id).toBe(seen.at(-1)!.sessionId);
+    const next = await oauth.refreshTokenGrant(one.config, tokens.refresh_token!, undefined, { DPoP: one.dpop });
+    expect(await call(one, next.access_token)).toBe(200);
+  });
+
+  it('is an agent with a key of its own, and nobody without that key', async () => {
+    const { one, tokens } = await allowed('agent');
+    expect(await call(one, tokens.access_token)).toBe(200);
+    const other = await oauth.randomDPoPKeyPair('ES256');
+    const impostor = await startProgram(house, {
+      issuer: issuers.harbour,
+      clientId: ids.agent,
+      authentication: oauth.PrivateKeyJwt(other.privateKey),
+    });
+    expect(await refusal(askFor(impostor, { redirectUri: BACK }))).toBe('invalid_client');
+    const nameless = await startProgram(house, { issuer: issuers.harbour, clientId: ids.agent });
+    expect(await refusal(askFor(nameless, { redirectUri: BACK }))).toBe('invalid_client');
+  });
+
+  it('does no more than was allowed, than it was registered for, and than the person may', async () => {
+    const narrow = await allowed('writer', 'read');
+    expect(narrow.tokens.scope).toBe('read');
+    expect(await call(narrow.one, narrow.tokens.access_token)).toBe(200);
+    expect(await call(narrow.one, narrow.tokens.access_token, [LIST, 'POST'])).toBe(403);
+    expect(await refusal(askFor(await program('reader'), { redirectUri: BACK, scope: 'read write' }))).toBe(
+      'invalid_scope',
+    );
+    const byAuditor = await allowed('writer', undefined, 'auditor');
+    await call(byAuditor.one, byAuditor.tokens.access_token);
+    expect(seen.at(-1)!.role).toBe('auditor');
+  });
+
+  it('reaches nothing that is confirmed with a passkey and nothing of who comes in', async () => {
+    const { one, tokens } = await allowed();
+    for (const [path, method] of [
+      ['/api/authorisation-server/clients', 'GET'],
+      ['/api/identity/passkeys', 'GET'],
+      ['/api/access/members', 'GET'],
+      ['/api/authorisation-server/grants', 'GET'],
+    ] as const)
+      expect([path, await call(one, tokens.access_token, [path, method])]).not.toEqual([path, 200]);
+    const confirmed = finalise.path.replace(':engagementId', 'eng_x');
+    expect(await call(one, tokens.access_token, [confirmed, finalise.method])).toBe(403);
+  });
+
+  it('is asked again by nobody else: what a person refused is told to the program, and nothing stays', async () => {
+    const one = await program();
+    const pending = await askFor(one, { redirectUri: BACK });
+    const before = await house.issuer.rows('select id from identity.api_grant');
+    const { body } = await decide(pending, false);
+    expect(await refusal(redeem(one, body['url']!, pending))).toBe('access_denied');
+    expect(await house.issuer.rows('select id from identity.api_grant')).toHaveLength(before.length);
+  });
+});
+
+describe('whoever attacks', () => {
+  it('mix-up: each answer names its issuer, and another organisation’s server takes none of its codes', async () => {
+    const one = await program();
+    const pending = await askFor(one, { redirectUri: BACK });
+    const back = new URL((await decide(pending)).body['url']!);
+    expect(back.searchParams.get('iss')).toBe(issuers.harbour);
+    const elsewhere = await startProgram(house, { issuer: issuers.lakeside, clientId: ids.writer });
+    expect(await refusal(redeem(elsewhere, back.href, pending))).not.toBe('accepted');
+    const form = new URLSearchParams({
+      client_id: ids.writer,
+      grant_type: 'authorization_code',
+      code: back.searchParams.get('code')!,
+      redirect_uri: BACK,
+      code_verifier: pending.verifier,
+    });
+    const htu = `${issuers.lakeside}/token`;
+    const answer = await raw(
+      new URL(htu).pathname,
+      { dpop: await proofBy(one, { htm: 'POST', htu }) },
+      form.toString(),
+    );
+    expect(answer.status).toBe(401);
+  });
+
+  it('open redirect: only a registered address is taken, exactly, and the browser goes to a page of ours first', async () => {
+    const one = await program();
+    for (const redirectUri of [
+      `${BACK}/`,
+      `${BACK}?a=b`,
+      'https://program.example.attacker.example/back',
+      'https://program.example/back/../steal',
+      'http://127.0.0.1/back',
+    ])
+      expect([redirectUri, await refusal(askFor(one, { redirectUri }))]).not.toEqual([redirectUri, 'accepted']);
+    const pending = await askFor(one, { redirectUri: BACK });
+    const page = await house.browser().go(pending.url.href, { stopAt: `${house.origin}/app/` });
+    expect(page.url).toBe(`${house.origin}/app/authorise/${ids.writer}/${questionOf(pending.url).request}`);
+    const odd = new URL(pending.url);
+    odd.searchParams.set('request_uri', 'https://attacker.example/request');
+    expect((await house.browser().go(odd.href)).status).toBe(404);
+    const direct = new URL(pending.url);
+    direct.searchParams.delete('request_uri');
+    direct.searchParams.set('redirect_uri', 'https://attacker.example/');
+    expect((await house.browser().go(direct.href)).status).toBe(400);
+    const reader = await program('reader');
+    expect(await refusal(askFor(reader, { redirectUri: 'http://127.0.0.1:49152/back', scope: 'read' }))).toBe(
+      'accepted',
+    );
+  });
+
+  it('code injection: a code is worth nothing with another verifier, another redirect address or another key', async () => {
+    const one = await program();
+    const verifier = oauth.randomPKCECodeVerifier();
+    const pending = await askFor(one, { redirectUri: BACK });
+    const back = (await decide(pending)).body['url']! as string;
+    expect(await refusal(redeem(one, back, { ...pending, verifier }))).toBe('invalid_grant');
+    const again = await askFor(one, { redirectUri: BACK });
+    const stolen = (await decide(again)).body['url']! as string;
+    const thief = await program();
+    expect(await refusal(redeem(thief, stolen, again))).toBe('invalid_grant');
+  });
+
+  it('PKCE downgrade: no challenge and a plain one are refused', async () => {
+    const one = await program();
+    const request = (more: Readonly<Record<string, string>>) =>
+      oauth.buildAuthorizationUrlWithPAR(one.config, { redirect_uri: BACK, scope: 'read', ...more });
+    expect(await refusal(request({}))).toBe('invalid_request');
+    const code_challenge = 'a'.repeat(43);
+    expect(await refusal(request({ code_challenge, code_challenge_method: 'plain' }))).toBe('invalid_request');
+    expect(await refusal(request({ code_challenge }))).toBe('invalid_request');
+  });
+
+  it('DPoP replay: a proof works once, at the token endpoint and at the API, also when it is sent twice at once', async () => {
+    const { one, tokens } = await allowed();
+    const token = tokens.access_token;
+    const proof = await proofBy(one, { htm: 'GET', htu: url(LIST), ath: await athOf(token) });
+    const headers = { authorization: `DPoP ${token}`, dpop: proof };
+    const both = await Promise.all([raw(LIST, headers), raw(LIST, headers)]);
+    expect(both.map(({ status }) => status).sort()).toEqual([200, 401]);
+    expect((await raw(LIST, headers)).status).toBe(401);
+    const htu = `${issuers.harbour}/token`;
+    const dpop = await proofBy(one, { htm: 'POST', htu });
+    const form = new URLSearchParams({
+      client_id: ids.writer,
+      grant_type: 'refresh_token',
+      refresh_token: tokens.refresh_token!,
+    }).toString();
+    const first = await raw(new URL(htu).pathname, { dpop }, form);
+    expect(first.status).toBe(200);
+    const next = ((await first.json()) as Record<string, string>)['refresh_token']!;
+    const second = await raw(new URL(htu).pathname, { dpop }, form.replace(tokens.refresh_token!, next));
+    expect(await second.json()).toEqual({ error: expect.stringMatching(/^invalid_(?:grant|dpop_proof)$/) as string });
+  });
+
+  it('a stolen token: refused without a proof, as a bearer, and with a proof by another key, method, address, time or token', async () => {
+    const { one, tokens } = await allowed();
+    const token = tokens.access_token;
+    const good = { htm: 'GET', htu: url(LIST), ath: await athOf(token) };
+    const at = (proof: string, scheme = 'DPoP') => raw(LIST, { authorization: `${scheme} ${token}`, dpop: proof });
+    expect((await at(await proofBy(one, good))).status).toBe(200);
+    const now = Math.floor(Date.now() / 1000);
+    const wrong = {
+      bearer: at(await proofBy(one, good), 'Bearer'),
+      none: raw(LIST, { authorization: `DPoP ${token}` }),
+      key: at(await proofBy(await program(), good)),
+      method: at(await proofBy(one, { ...good, htm: 'POST' })),
+      address: at(await proofBy(one, { ...good, htu: url('/api/other') })),
+      host: at(await proofBy(one, { ...good, htu: `https://attacker.example${LIST}` })),
+      old: at(await proofBy(one, { ...good, iat: now - 300 })),
+      early: at(await proofBy(one, { ...good, iat: now + 300 })),
+      token: at(await proofBy(one, { ...good, ath: await athOf('another') })),
+      type: at(await proofBy(one, good, { typ: 'JWT' })),
+    };
+    for (const [what, answer] of Object.entries(wrong)) expect([what, (await answer).status]).toEqual([what, 401]);
+    const page = await raw(LIST, {
+      authorization: `DPoP ${token}`,
+      dpop: await proofBy(one, good),
+      origin: house.origin,
+    });
+    expect(page.status).toBe(403);
+  });
+
+  it('algorithm confusion: a proof with alg none, or by HMAC with the public key, is refused', async () => {
+    const { one, tokens } = await allowed();
+    const token = tokens.access_token;
+    const jwk = await exportJWK(one.keys.publicKey);
+    const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
+    const claims = {
+      jti: randomUUID(),
+      iat: Math.floor(Date.now() / 1000),
+      htm: 'GET',
+      htu: url(LIST),
+      ath: await athOf(token),
+    };
+    const none = `${part({ alg: 'none', typ: 'dpop+jwt', jwk })}.${part(claims)}.`;
+    const text = `${part({ alg: 'HS256', typ: 'dpop+jwt', jwk })}.${part(claims)}`;
+    const hmac = `${text}.${createHmac('sha256', JSON.stringify(jwk)).update(text).digest('base64url')}`;
+    for (const dpop of [none, hmac]) {
+      expect((await raw(LIST, { authorization: `DPoP ${token}`, dpop })).status).toBe(401);
+      const form = new URLSearchParams({
+        client_id: ids.writer,
+        grant_type: 'refresh_token',
+        refresh_token: tokens.refresh_token!,
+      });
+      const answer = await raw(`${new URL(issuers.harbour).pathname}/token`, { dpop }, form.toString());
+      expect([answer.status, await answer.json()]).toEqual([400, { error: 'invalid_dpop_proof' }]);
+    }
+    expect(await calculateJwkThumbprint(jwk)).toHaveLength(43);
+  });
+
+  it('refresh reuse: the second use of a refresh token ends the whole permission and is written down', async () => {
+    const { one, tokens } = await allowed();
+    const next = await oauth.refreshTokenGrant(one.config, tokens.refresh_token!, undefined, { DPoP: one.dpop });
+    expect(
+      await refusal(oauth.refreshTokenGrant(one.config, tokens.refresh_token!, undefined, { DPoP: one.dpop })),
+    ).toBe('invalid_grant');
+    expect(await reasonOfLastEnd()).toBe('reused');
+    expect(await call(one, next.access_token)).toBe(401);
+    expect(await refusal(oauth.refreshTokenGrant(one.config, next.refresh_token!, undefined, { DPoP: one.dpop }))).toBe(
+      'invalid_grant',
+    );
+  });
+
+  it('code reuse: the second use of a code ends the whole permission', async () => {
+    const { one, pending, back, tokens } = await allowed();
+    expect(await refusal(redeem(one, back, pending))).toBe('invalid_grant');
+    expect(await reasonOfLastEnd()).toBe('reused');
+    expect(await call(one, tokens.access_token)).toBe(401);
+  });
+
+  it('request_uri reuse: a request is answered once, by one person, and not after it is over', async () => {
+    const one = await program();
+    const pending = await askFor(one, { redirectUri: BACK });
+    const answers = await Promise.all([decide(pending), decide(pending)]);
+    expect(answers.map(({ status }) => status).sort()).toEqual([200, 409]);
+    expect((await decide(pending)).status).toBe(409);
+    expect((await decide(pending, false)).status).toBe(409);
+    const late = await askFor(one, { redirectUri: BACK });
+    await house.issuer.rows(
+      `update identity.api_artifact set expires_at = now() - interval '1 second' where kind = 'request'`,
+    );
+    expect((await decide(late)).status).toBe(409);
+  });
+
+  it('client confusion: a code, a refresh token and a request belong to one program and one organisation', async () => {
+    const one = await program();
+    const pending = await askFor(one, { redirectUri: BACK });
+    const question = questionOf(pending.url);
+    const asOther = await ask(people.lead.browser, '/api/authorisation-server/decide', {
+      ...question,
+      clientId: ids.reader,
+      allow: true,
+    });
+    expect(asOther.status).toBe(409);
+    expect((await decide(pending, true, 'stranger')).status).toBe(409);
+    const back = (await decide(pending)).body['url']! as string;
+    const reader = await program('reader');
+    expect(await refusal(redeem(reader, back, pending))).toBe('invalid_grant');
+    const { tokens } = await allowed();
+    expect(
+      await refusal(oauth.refreshTokenGrant(reader.config, tokens.refresh_token!, undefined, { DPoP: reader.dpop })),
+    ).toBe('invalid_grant');
+  });
+
+  it('resource confusion: a token is made for no API but that of its organisation', async () => {
+    const one = await program();
+    const other = { resource: `${issuers.lakeside}/api` };
+    expect(await refusal(askFor(one, { redirectUri: BACK, more: other }))).toBe('invalid_target');
+    expect(await refusal(askFor(one, { redirectUri: BACK, more: { resource: 'https://attacker.example/' } }))).toBe(
+      'invalid_target',
+    );
+    expect(await refusal(askFor(one, { redirectUri: BACK, more: { resource: `${issuers.harbour}/api` } }))).toBe(
+      'accepted',
+    );
+  });
+
+  it('no implicit flow, no password, no client credentials, no request that was not pushed', async () => {
+    const one = await program();
+    expect(await refusal(askFor(one, { redirectUri: BACK, more: { response_type: 'token' } }))).toBe(
+      'unsupported_response_type',
+    );
+    for (const grant_type of ['password', 'client_credentials', 'urn:ietf:params:oauth:grant-type:device_code']) {
+      const form = new URLSearchParams({ client_id: ids.writer, grant_type, username: 'a', password: 'b' }).toString();
+      const answer = await raw(`${new URL(issuers.harbour).pathname}/token`, {}, form);
+      expect([grant_type, answer.status, await answer.json()]).toEqual([
+        grant_type,
+        400,
+        { error: 'unsupported_grant_type' },
+      ]);
+    }
+  });
+
+  it('a page of another site, a cookie and the try-out door reach no address of the server', async () => {
+    const path = `${new URL(issuers.harbour).pathname}/token`;
+    const form = new URLSearchParams({
+      client_id: ids.writer,
+      grant_type: 'refresh_token',
+      refresh_token: 'x',
+    }).toString();
+    for (const headers of [
+      { origin: 'https://attacker.example' },
+      { 'sec-fetch-site': 'cross-site' },
+      { cookie: 'a=b' },
+    ])
+      expect((await raw(path, headers as unknown as Record<string, string>, form)).status).toBe(403);
+    const answer = await raw(path, {}, form);
+    expect(answer.headers.get('access-control-allow-origin')).toBeNull();
+    expect(answer.headers.get('set-cookie')).toBeNull();
+    expect(await answer.json()).toEqual({ error: 'invalid_grant' });
+    const long = await raw(path, {}, `client_id=${'a'.repeat(40_000)}`);
+    expect([long.status, await long.json()]).toEqual([413, { error: 'invalid_request' }]);
+    const unknown = await raw(path.replace(/[0-9a-f-]{36}/, randomUUID()), {}, form);
+    expect(unknown.status).toBe(404);
+  });
+
+  it('an id of another organisation in a program’s call is refused and written down', async () => {
+    const { one, tokens } = await allowed();
+    const foreign = house.deps.formatId('ecu', people.stranger.caller.tenant, randomUUID() as Uuid);
+    expect(await call(one, tokens.access_token, [`${LIST}?cursor=${foreign}`])).toBe(404);
+    expect(attempts.at(-1)).toMatchObject({ kind: 'tenant-id', reason: 'foreign', operation: 'engagements.list' });
+  });
+});
+
+describe('what was allowed ends', () => {
+  it('when the person ends it, at once', async () => {
+    const { one, tokens } = await allowed();
+    const id = house.deps.formatId('agr', people.lead.caller.tenant, await grantOf(one, tokens.access_token));
+    const { body } = await ask(people.lead.browser, '/api/authorisation-server/grants');
+    expect((body['grants'] as unknown as { id: string }[]).map((grant) => grant.id)).toContain(id);
+    expect((await ask(people.auditor.browser, `/api/authorisation-server/grants/${id}/end`, {})).status).toBe(404);
+    expect((await ask(people.lead.browser, `/api/authorisation-server/grants/${id}/end`, {})).status).toBe(200);
+    expect(await call(one, tokens.access_token)).toBe(401);
+    expect(await reasonOfLastEnd()).toBe('person');
+  });
+
+  it('when the program gives its token back', async () => {
+    const { one, tokens } = await allowed();
+    await oauth.tokenRevocation(one.config, tokens.refresh_token!);
+    expect(await call(one, tokens.access_token)).toBe(401);
+    expect(await reasonOfLastEnd()).toBe('client');
+  });
+
+  it('when the program is removed', async () => {
+    const { body } = await register(people.lead.browser, { name: 'Short-lived' });
+    const one = await startProgram(house, { issuer: issuers.harbour, clientId: body['clientId']! });
+    const pending = await askFor(one, { redirectUri: BACK });
+    const tokens = await redeem(one, (await decide(pending)).body['url']!, pending);
+    const removal = await ask(people.lead.browser, `/api/authorisation-server/clients/${body['id']!}/remove`, {});
+    expect(removal.status).toBe(200);
+    expect(await call(one, tokens.access_token)).toBe(401);
+    expect(await refusal(askFor(one, { redirectUri: BACK }))).toBe('invalid_client');
+  });
+
+  it('when the person may no longer come in', async () => {
+    const { one, tokens } = await allowed('writer', undefined, 'auditor');
+    await suspendMember(house.deps, askerOf(people.lead.caller), people.auditor.caller.personId);
+    expect(await call(one, tokens.access_token)).toBe(401);
+    expect(
+      await refusal(oauth.refreshTokenGrant(one.config, tokens.refresh_token!, undefined, { DPoP: one.dpop })),
+    ).toBe('invalid_grant');
+  });
+});
+
+async function grantOf(one: Program, token: string): Promise<Uuid> {
+  expect(await call(one, token)).toBe(200);
+  return seen.at(-1)!.sessionId;
+}
+
+describe('what is kept', () => {
+  it('holds no code, token or request that could be used, and no name or address in the clear', async () => {
+    const { back, tokens } = await allowed();
+    const code = new URL(back).searchParams.get('code')!;
+    const kept = JSON.stringify([
+      await house.issuer.rows(
+        `select encode(value_hash, 'escape') as a, encode(payload, 'escape') as b from identity.api_artifact`,
+      ),
+      await house.issuer.rows(`select encode(content, 'escape') as a, c::text as b from identity.api_client c`),
+      await house.issuer.rows(`select g::text as a from identity.api_grant g`),
+    ]);
+    for (const secret of [code, tokens.access_token, tokens.refresh_token!, 'Ledger sync', 'program.example'])
+      expect(kept).not.toContain(secret);
+  });
+
+  it('only a lead registers programs, and no odd address, name or key', async () => {
+    const lead = people.lead.browser;
+    expect((await register(people.auditor.browser, { name: 'Mine' })).status).not.toBe(201);
+    for (const redirect of [
+      'http://program.example/back',
+      'http://localhost/back',
+      'https://program.example/back#part',
+      'https://user@program.example/back',
+      'https://*.program.example/back',
+      'javascript:alert(1)',
+      'https://PROGRAM.example/back',
+      'com.example.program:/back',
+    ])
+      expect([redirect, (await register(lead, { name: 'Odd', redirectUris: [redirect] })).status]).toEqual([
+        redirect,
+        422,
+      ]);
+    expect((await register(lead, { name: 'Turned\u202Earound' })).status).toBe(422);
+    expect((await register(lead, { name: 'No key', kind: 'agent' })).status).toBe(422);
+    const secret = JSON.stringify(await exportJWK(agentKeys.privateKey));
+    expect((await register(lead, { name: 'Private', kind: 'agent', publicKey: secret })).status).toBe(422);
+  });
+});

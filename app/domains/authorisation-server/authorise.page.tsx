@@ -1,0 +1,69 @@
+import { useMutation, useQuery } from '@tanstack/react-query';
+import { useParams } from '@tanstack/react-router';
+import { Button } from '../../ui/button.tsx';
+import { Facts, Notice, PageHead } from '../../ui/display.tsx';
+import { request } from '../../shell/api.ts';
+import { Failure } from '../../shell/failure.tsx';
+import type { ApiRequest } from '../../shell/wire.ts';
+import { accessPhrases } from './access-phrases.ts';
+
+const kindWords = { application: 'a program', agent: 'an agent, which works while you are away' } as const;
+
+function Question({ asked }: { asked: ApiRequest }) {
+  return (
+    <>
+      <p>
+        <b>{asked.client}</b> is {kindWords[asked.kind]}. It asks to work in your name at <b>{asked.organisation}</b>.
+      </p>
+      <Facts
+        entries={[
+          ['It may', `${accessPhrases[asked.access]}, never more than you may yourself`],
+          ['It may never', 'Approve anything that asks for a passkey, or change who comes in and how'],
+          ['For', `${asked.days} days at most; you can end it at any time under “Your programs”`],
+          ['You go on to', asked.leadsTo],
+        ]}
+      />
+    </>
+  );
+}
+
+/** A program asks; the person decides, seeing who it is and what it may. */
+export function AuthorisePage() {
+  const { clientId, request: pushed } = useParams({ from: '/inside/authorise/$clientId/$request' });
+  const question = { clientId, request: pushed };
+  const asked = useQuery({
+    queryKey: ['api-request', clientId, pushed],
+    queryFn: ({ signal }) => request<ApiRequest>('/api/authorisation-server/request', { body: question, signal }),
+    retry: false,
+    // Answered once; asking again would only say that it is over.
+    refetchOnWindowFocus: false,
+  });
+  const decide = useMutation({
+    mutationFn: (allow: boolean) =>
+      request<{ url: string }>('/api/authorisation-server/decide', { body: { ...question, allow } }),
+    onSuccess: ({ url }) => window.location.assign(url),
+  });
+  const isOver = decide.isPending || decide.isSuccess;
+  return (
+    <>
+      <PageHead title="A program asks for access" />
+      <Failure error={asked.error ?? decide.error} />
+      {asked.data && (
+        <div className="stack">
+          <Question asked={asked.data} />
+          <Notice kind="stale" title="Did you start this yourself, just now?">
+            <p>If not, say no: whoever sent you here would read in your name.</p>
+          </Notice>
+          <div className="form__actions">
+            <Button look="primary" busy={isOver} onClick={() => decide.mutate(true)}>
+              Allow
+            </Button>
+            <Button disabled={isOver} onClick={() => decide.mutate(false)}>
+              Do not allow
+            </Button>
+          </div>
+        </div>
+      )}
+    </>
+  );
+}

@@ -1,0 +1,90 @@
+import type { Uuid } from '@auditrax/base';
+import { auditFromCall } from '../../platform/audit/index.ts';
+import type { Caller } from '../../platform/http/handler.ts';
+import { findTenant, mayStepUp } from '../identity/index.ts';
+import { least, SCOPES } from './access-words.ts';
+import { consumeArtifact } from './artifacts.ts';
+import { findClient, type Asker, type Client } from './clients.ts';
+import { issuerOf, type AuthorisationDeps } from './deps.ts';
+import { refuse } from './errors.ts';
+import { endGrants, giveGrant } from './grants.ts';
+import { GRANT_SECONDS } from './lifetimes.ts';
+import { answerConsent } from './server.ts';
+import { readPushed, type PushedRequest } from './store.ts';
+
+/** RFC 9126: what pushed requests are called by. */
+const REQUEST_URN = 'urn:ietf:params:oauth:request_uri:';
+const SECONDS_PER_DAY = 86_400;
+
+interface Asked {
+  readonly clientId: Uuid;
+  /** Of the request URI, what comes after its scheme. */
+  readonly request: string;
+}
+
+/** What a person is asked, read again each time. Throws `api_request_unusable`. */
+async function open(
+  deps: AuthorisationDeps,
+  { tenant: context }: Caller,
+  asked: Asked,
+): Promise<{ readonly pushed: PushedRequest; readonly client: Client }> {
+  const pushed = await readPushed(deps, context, asked.request);
+  // Somebody else's request under this client's name is nobody's.
+  const client = pushed?.clientId === asked.clientId ? await findClient(deps, context, asked.clientId) : undefined;
+  if (pushed === undefined || client === undefined)
+    throw refuse('api_request_unusable', 'Go back to the program and start again.');
+  return { pushed, client };
+}
+
+/** The words of the consent page. Throws `api_request_unusable`. */
+export async function describeRequest(deps: AuthorisationDeps, who: Asker, asked: Asked) {
+  const { pushed, client } = await open(deps, who.caller, asked);
+  const tenant = await findTenant(deps, who.caller.tenant.tenantId, who.requestId);
+  return {
+    client: client.name,
+    kind: client.kind,
+    organisation: tenant?.displayName ?? '',
+    access: least(pushed.access ?? 'read', client.access),
+    leadsTo: new URL(pushed.redirectUri).host,
+    days: GRANT_SECONDS / SECONDS_PER_DAY,
+  };
+}
+
+function refusal(deps: AuthorisationDeps, caller: Caller, { redirectUri, state }: PushedRequest): string {
+  const url = new URL(redirectUri);
+  url.searchParams.set('error', 'access_denied');
+  if (state !== undefined) url.searchParams.set('state', state);
+  url.searchParams.set('iss', issuerOf(deps, caller.tenant.tenantId));
+  return url.href;
+}
+
+/**
+ * What the person decides, once: where their browser goes next, with a code or with a refusal. Nobody allows anything by a
+ * sign-in that could not confirm it. Throws `api_request_unusable`, `api_consent_refused`.
+ */
+export async function decide(
+  deps: AuthorisationDeps,
+  who: Asker,
+  asked: Asked & { readonly allow: boolean },
+): Promise<string> {
+  const { caller } = who;
+  const { tenant: context, personId: memberId } = caller;
+  const { pushed, client } = await open(deps, caller, asked);
+  if (!asked.allow) {
+    const used = { tenantId: context.tenantId, kind: 'request', value: asked.request } as const;
+    if (!(await consumeArtifact(deps, used))) throw refuse('api_request_unusable', 'Go back to the program.');
+    return refusal(deps, caller, pushed);
+  }
+  if (!mayStepUp(caller.method) || caller.door !== 'edge')
+    throw refuse('api_consent_refused', 'A sign-in link opens nothing for programs.');
+  const access = least(pushed.access ?? 'read', client.access);
+  const by = auditFromCall(who);
+  const grantId = await giveGrant(deps, context, { clientId: client.id, memberId, access, by });
+  const consent = { memberId, grantId, clientId: client.id, scope: SCOPES[access] };
+  const answer = await answerConsent(deps, context, { consent, requestUri: `${REQUEST_URN}${asked.request}` });
+  const location = answer.location;
+  if (location !== undefined && URL.parse(location)?.searchParams.has('code')) return location;
+  // No code went out: what was written down as allowed would stay open for nobody.
+  await endGrants(deps, context, { ids: [grantId], reason: 'unused', by });
+  throw refuse('api_request_unusable', 'Go back to the program and start again.');
+}

@@ -1,0 +1,92 @@
+import { uuidV7, type Uuid } from '@auditrax/base';
+import type { ScopedTransaction, TenantContext } from '@auditrax/tenancy';
+import type { AuditInput } from '../../platform/audit/index.ts';
+import type { ApiAccess } from './access-words.ts';
+import type { RevocationHolder } from '../identity/index.ts';
+import type { AuthorisationDeps } from './deps.ts';
+import { GRANT_SECONDS } from './lifetimes.ts';
+import * as queries from './queries.ts';
+
+type Deps = Pick<AuthorisationDeps, 'tenant' | 'system' | 'recordAudit' | 'clock' | 'random'>;
+
+/** In whose name, as entries say it. */
+export type By = Pick<AuditInput, 'actor' | 'decision' | 'tokenHash'>;
+
+/** The issuer itself, at the word of a client or of its own rules. */
+export const BY_SERVICE: By = { actor: { service: 'issuer' } };
+
+/** Writes down what a person has allowed a client. Returns the grant's id. */
+export async function giveGrant(
+  deps: Deps,
+  context: TenantContext,
+  of: { readonly clientId: Uuid; readonly memberId: Uuid; readonly access: ApiAccess; readonly by: By },
+): Promise<Uuid> {
+  const id = uuidV7(deps.clock, deps.random);
+  const given_at = new Date(deps.clock.nowMs());
+  const { clientId, memberId, access } = of;
+  await deps.tenant.transaction(context, async (tx) => {
+    const expires_at = new Date(given_at.getTime() + GRANT_SECONDS * 1000);
+    const row = { id, client_id: clientId, member_id: memberId, access, given_at, expires_at };
+    await tx.query(queries.insertGrant(context, row));
+    await deps.recordAudit(tx, {
+      ...of.by,
+      type: 'api-grant.given',
+      resource: ['api-grant', id],
+      outcome: 'allowed',
+      requestId: context.requestId,
+      public: { program: clientId, member: memberId, scope: access },
+    });
+  });
+  return id;
+}
+
+async function endOne(
+  deps: Deps,
+  tx: ScopedTransaction,
+  of: { readonly id: Uuid; readonly reason: queries.EndReason; readonly by: By },
+): Promise<boolean> {
+  const at = new Date(deps.clock.nowMs());
+  const [ended] = await tx.query(queries.endGrant(tx.context, { id: of.id, at, reason: of.reason }));
+  if (ended === undefined) return false;
+  await deps.recordAudit(tx, {
+    ...of.by,
+    type: 'api-grant.ended',
+    resource: ['api-grant', of.id],
+    outcome: 'allowed',
+    requestId: tx.context.requestId,
+    public: { program: ended.client_id, member: ended.member_id, reason: of.reason },
+  });
+  return true;
+}
+
+/**
+ * Ends grants, each with its entry, in one transaction; then forgets their codes and tokens, which no longer work from
+ * the commit on: every use asks for the grant. Returns how many were still open.
+ */
+export async function endGrants(
+  deps: Deps,
+  context: TenantContext,
+  of: { readonly ids: readonly Uuid[]; readonly reason: queries.EndReason; readonly by: By },
+): Promise<number> {
+  let count = 0;
+  await deps.tenant.transaction(context, async (tx) => {
+    count = 0;
+    for (const id of of.ids) if (await endOne(deps, tx, { id, reason: of.reason, by: of.by })) count += 1;
+  });
+  for (const id of of.ids)
+    await deps.system.at(context.tenantId).system(queries.deleteArtifactsOfGrant(context.tenantId, id));
+  return count;
+}
+
+/** What programs hold for a person: ends with the person's access. Until then the member's own state refuses each call. */
+export function programGrants(deps: Deps): RevocationHolder {
+  return {
+    name: 'programs',
+    async end(context, memberId, { by }) {
+      const now = new Date(deps.clock.nowMs());
+      const open = await deps.tenant.scoped(context, queries.openGrantsOfMember(context, memberId, now));
+      const ids = open.map(({ id }) => id);
+      return ids.length === 0 ? 0 : endGrants(deps, context, { ids, reason: 'left', by });
+    },
+  };
+}

@@ -1,0 +1,5 @@
+export { problems as authorisationServerProblems } from './errors.ts';
+export { apiTokenMintRoutes } from './exchange.ts';
+export { programGrants } from './grants.ts';
+export { authorisationServerRoutes } from './routes.ts';
+export { sweepApiArtifacts } from './sweep.ts';
