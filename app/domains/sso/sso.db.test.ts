@@ -6,6 +6,8 @@ import { STEP_UP_HEADER } from '../../platform/http/headers.ts';
 import { createSoftwareAuthenticator, type SoftwareAuthenticator } from '../../probes/software-authenticator.ts';
 import { suspendMember } from '../access/service.ts';
 import { recentAttempts } from '../connections/attempts.ts';
+import { changeoverRoutes } from '../connections/changeover-contract.ts';
+import { connectionChangeRoutes } from '../connections/index.ts';
 import * as connections from '../connections/service.ts';
 import type { JustInTime, OidcValues } from '../connections/settings-contract.ts';
 import { formOf } from '../../../e2e/identity-providers/browser.ts';
@@ -27,6 +29,7 @@ let shift_ms = 0;
 let live: LiveProvider;
 let lead: Caller;
 let leadCookie: string;
+let leadDevice: SoftwareAuthenticator;
 let stranger: Caller;
 let strangerCookie: string;
 /** Of the lead's tenant: lets new people in, does not, is only a draft. And one of another tenant. */
@@ -54,10 +57,19 @@ async function setUp(caller: Caller, id: Uuid, justInTime: JustInTime): Promise<
 
 beforeAll(async () => {
   for (const method of ['info', 'warn'] as const) vi.spyOn(console, method).mockImplementation(() => undefined);
-  house = await startSsoHouse({ nowMs: () => Date.now() + shift_ms });
+  house = await startSsoHouse(
+    { nowMs: () => Date.now() + shift_ms },
+    {
+      names: ['connections'],
+      contracts: Object.values(changeoverRoutes),
+      problems: [],
+      rooms: (deps) => [connectionChangeRoutes(deps)],
+    },
+  );
   const enrolled = await house.issuer.enrol('harbour', 'lead');
   leadCookie = enrolled.cookie;
   lead = await house.callerOf(enrolled.cookie);
+  leadDevice = enrolled.device;
   strangerCookie = (await house.issuer.enrol('lakeside', 'lead')).cookie;
   stranger = await house.callerOf(strangerCookie);
   for (const name of ['open', 'shut', 'draft', 'foreign'] as const) {
@@ -610,6 +622,61 @@ describe('one’s own identities', () => {
     );
     expect((await ownOf(browser)).identities[0]).toMatchObject({ isManaged: true });
     await expect(directly(browser, first!.id)).rejects.toMatchObject({ code: 'identity_managed' });
+  });
+});
+
+describe('a change of provider', () => {
+  /** Of the lead, in a session of its own: a confirmation gives it another cookie. */
+  async function administrator(): Promise<TestBrowser> {
+    const browser = house.browser();
+    const sign = `${house.origin}/api/identity/passkey/sign-in`;
+    const { challengeId, options } = JSON.parse(
+      (await post(browser, '/api/identity/passkey/sign-in/options')).text,
+    ) as {
+      challengeId: string;
+      options: never;
+    };
+    expect((await browser.ask(sign, { challengeId, response: leadDevice.authenticate(options) })).status).toBe(200);
+    return browser;
+  }
+  /** Approves with a passkey and sends the same, or of two what somebody has put in its place on the way. */
+  async function approve(
+    browser: TestBrowser,
+    [name, path]: readonly [string, string],
+    given: object | [object, object],
+  ) {
+    const [input, body] = Array.isArray(given) ? given : [given, given];
+    const action = { operation: `connections.${name}`, input };
+    const asked = await browser.ask(`${house.origin}/api/access/step-up`, action);
+    const { challengeId, options } = JSON.parse(asked.text) as { challengeId: string; options: never };
+    const proof = JSON.stringify({ challengeId, assertion: leadDevice.authenticate(options) });
+    const header = { [STEP_UP_HEADER]: Buffer.from(proof).toString('base64url') };
+    return { asked, seen: await browser.ask(`${house.origin}/api/changeover${path}`, body, header) };
+  }
+
+  it('gives the person who was approved their place by the new one, and takes it back when it is undone', async () => {
+    const { browser } = await signIn('yara');
+    const who = await house.whoIs(browser);
+    expect((await browser.ask(`${house.origin}/api/changeover`)).status).toBe(403);
+    const asLead = await administrator();
+    const from = { fromConnectionId: house.idOf(lead, ids.open), toConnectionId: house.idOf(lead, ids.shut) };
+    const foreign = { ...from, toConnectionId: house.idOf(stranger, ids.foreign) };
+    const elsewhere = { operation: 'connections.begin-change', input: foreign };
+    expect((await asLead.ask(`${house.origin}/api/access/step-up`, elsewhere)).status).not.toBe(200);
+    expect((await approve(asLead, ['begin-change', ''], from)).seen.status).toBe(200);
+    const pairs = (subject: string) => ({ pairs: [{ person: (who['person'] as { id: string }).id, subject }] });
+    const swapped = await approve(asLead, ['approve-accounts', '/accounts'], [pairs('yara-new'), pairs('mallory')]);
+    expect(swapped.seen.status).toBe(403);
+    const { asked, seen } = await approve(asLead, ['approve-accounts', '/accounts'], pairs('yara-new'));
+    expect(JSON.parse(asked.text)).toMatchObject({ action: { subject: { 1: 'Person yara is yara-new' } } });
+    expect(seen.status).toBe(200);
+    const { browser: byNew } = await signIn('yara-new', ids.shut);
+    expect((await house.whoIs(byNew))['person']).toEqual(who['person']);
+    expect((await approve(asLead, ['finish-change', '/finish'], {})).seen.status).toBe(409);
+    expect((await approve(asLead, ['undo-change', '/undo'], {})).seen.status).toBe(200);
+    expect(await house.whoIs(byNew)).toEqual({ signedIn: false });
+    expect(await house.whoIs(browser)).toMatchObject({ signedIn: true });
+    expect((await signIn('yara-new', ids.shut)).seen.status).toBe(403);
   });
 });
 

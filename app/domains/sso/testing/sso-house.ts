@@ -17,7 +17,7 @@ import { createAddressGuard } from '../../../platform/outward/address-guard.ts';
 import { createGuardedFetch, type GuardedFetch } from '../../../platform/outward/guarded-fetch.ts';
 import { accessRoutes, createStepUpVerifier, loadRoutePolicy, problems as accessProblems } from '../../access/index.ts';
 import { routes as accessContract } from '../../access/contract.ts';
-import { connectionName, connectionsProblems } from '../../connections/index.ts';
+import { connectionName, connectionsProblems, connectionSubjects } from '../../connections/index.ts';
 import {
   evictionFeedRoutes,
   identityRoutes,
@@ -104,7 +104,7 @@ export async function startSsoHouse(
       join(APP, 'domains', room, 'policy.cedar'),
     ),
   );
-  const subjects = { ...deps.subjects, ...ssoSubjects(deps) };
+  const subjects = { ...deps.subjects, ...ssoSubjects(deps), ...connectionSubjects(deps) };
   const counter = createAttemptCounter();
   const common = { clock: systemClock, log: silentLog, tagKeys: wires.keys, counter } as const;
   const service = await startService({
