@@ -6,6 +6,7 @@ import { securityHeaders } from '../app/platform/edge/security-headers.ts';
 import * as data from './gallery-data.ts';
 import * as connections from './gallery-connections.ts';
 import * as keys from './gallery-keys.ts';
+import * as programs from './gallery-programs.ts';
 import * as rules from './gallery-rules.ts';
 
 /** The very headers that the gateway sends, by kind of answer. */
@@ -148,6 +149,8 @@ function read(url: URL, role: data.MockRole): Answer | null {
     '/api/siem/streams': data.streams,
     '/api/connections': connections.connections,
     '/api/changeover': connections.change,
+    '/api/authorisation-server/clients': programs.clients,
+    '/api/authorisation-server/grants': programs.grants,
     '/api/keys': data.keys,
     '/api/keys/source': keys.keySource,
     '/api/keys/rotation': keys.keyRotation,
@@ -176,6 +179,7 @@ function write(path: string, body: Record<string, unknown>): Answer | null {
     path === '/api/identity/passkey/options'
   )
     return ok(ceremony);
+  if (path === '/api/authorisation-server/request') return ok(programs.asked);
   if (path === '/api/sso/invitation/offers') return ok(data.invitationOffers);
   if (path === '/api/identity/passkey/sign-in' || path === '/api/identity/link') return ok(data.session('lead'));
   if (path.startsWith('/api/siem/streams/') && path.endsWith('/test')) return ok(data.triedStream);

@@ -8,6 +8,7 @@ import { build } from 'vite';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import * as data from './gallery-data.ts';
 import * as connections from './gallery-connections.ts';
+import * as programs from './gallery-programs.ts';
 import * as keys from './gallery-keys.ts';
 import * as rules from './gallery-rules.ts';
 import { sealSmallLog } from './gallery-log.ts';
@@ -384,6 +385,9 @@ const screens: readonly Screen[] = [
       await page.getByText('Suggestions, by an address alone').waitFor();
     },
   },
+  { name: 'programs', path: '/app/api-clients', role: 'lead', ready: 'text=Night agent' },
+  { name: 'programs-own', path: '/app/programs', role: 'auditor', ready: 'text=Ledger sync' },
+  { name: 'programs-consent', path: programs.requestPath, role: 'auditor', ready: 'text=agent.harbour.example' },
   { name: 'connections', path: '/app/connections', role: 'lead', ready: 'text=Lakeside, by Entra' },
   {
     name: 'connections-empty',

@@ -19,6 +19,20 @@ function textOf(form: FormData, name: string): string {
   return typeof value === 'string' ? value.trim() : '';
 }
 
+function AccessField(props: { value: ApiClient['access']; onChange: (access: ApiClient['access']) => void }) {
+  return (
+    <ChoiceField
+      label="The most that people may allow it"
+      name="access"
+      {...props}
+      choices={[
+        { value: 'read', label: accessNames.read },
+        { value: 'write', label: accessNames.write },
+      ]}
+    />
+  );
+}
+
 function NewClient({ onDone }: { onDone: (clientId: string) => void }) {
   const [kind, setKind] = useState<ApiClient['kind']>('application');
   const [access, setAccess] = useState<ApiClient['access']>('read');
@@ -50,20 +64,15 @@ function NewClient({ onDone }: { onDone: (clientId: string) => void }) {
         value={kind}
         onChange={setKind}
         choices={[
-          { value: 'application', label: kindNames.application, help: 'On people’s own machines or in a browser.' },
+          {
+            value: 'application',
+            label: kindNames.application,
+            help: 'On people’s own machines; it has no secret to keep.',
+          },
           { value: 'agent', label: kindNames.agent, help: 'On a server; it proves itself by a key of its own.' },
         ]}
       />
-      <ChoiceField
-        label="The most that people may allow it"
-        name="access"
-        value={access}
-        onChange={setAccess}
-        choices={[
-          { value: 'read', label: accessNames.read },
-          { value: 'write', label: accessNames.write },
-        ]}
-      />
+      <AccessField value={access} onChange={setAccess} />
       <TextArea
         label="Addresses that it is answered at"
         name="redirects"

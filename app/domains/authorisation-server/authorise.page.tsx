@@ -52,7 +52,7 @@ export function AuthorisePage() {
         <div className="stack">
           <Question asked={asked.data} />
           <Notice kind="stale" title="Did you start this yourself, just now?">
-            <p>If not, say no: whoever sent you here would read in your name.</p>
+            <p>If not, say no: whoever sent you here would work in your name.</p>
           </Notice>
           <div className="form__actions">
             <Button look="primary" busy={isOver} onClick={() => decide.mutate(true)}>
