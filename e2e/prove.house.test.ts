@@ -1,4 +1,4 @@
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -50,6 +50,11 @@ describe('the running house', () => {
       // Nobody has been silent for four hours yet: said, and neither green nor failing.
       const drilled = new Set<string>(DRILLED.flatMap((probe) => probe.claims));
       expect(report.claims.filter(({ id, state }) => drilled.has(id) && state !== 'unknown')).toEqual([]);
+      // Somebody has left all the same, and lost everything.
+      const [file] = globSync('**/departures', { cwd: folder });
+      expect(JSON.parse(readFileSync(join(folder, file!), 'utf8'))).toMatchObject({
+        departures: [{ way: 'scim-entra', alive: [], held: { link: expect.any(Number), passkey: expect.any(Number) } }],
+      });
       const probed = report.claims.filter(
         (claim) => claim.probed && !drilled.has(claim.id) && (canRehearse || !rehearsed.has(claim.id)),
       );
