@@ -168,6 +168,15 @@ describe('somebody of whom nobody says anything', () => {
     expect(departures.silent).toBeUndefined();
   });
 
+  it('is not announced while there is nobody', async () => {
+    const game = playing();
+    game.rules.isBroken = true;
+    const { loop } = game.start();
+    await game.pass(loop, 5);
+    expect(game.told).toEqual([]);
+    expect(game.failures).toHaveLength(5);
+  });
+
   it('is neither in nor out while the house does not answer', async () => {
     const game = playing();
     const { loop, departures } = game.start();

@@ -96,12 +96,13 @@ async function leaveBy(deps: LeaverLoopDeps, way: SpokenWay): Promise<Departure>
 async function followSilent({ people, departures, clock }: LeaverLoopDeps): Promise<void> {
   const known = departures.silent;
   if (known === undefined) {
-    const nonce = await departures.announce('silence');
     const left_ms = clock.nowMs();
     await people.hire(SILENT);
     const cookie = await people.signIn(SILENT);
     if ((await people.lookAt(cookie)) !== 'works')
       throw new AppError('leaver_drill_failed', 'their session did not work from the beginning');
+    // Now that there is somebody: a house that cannot make one would announce them at every look.
+    const nonce = await departures.announce('silence');
     return departures.keepSilent({ cookie, nonce, left_ms, alive_ms: clock.nowMs() });
   }
   const look = await people.lookAt(known.cookie);
