@@ -2,7 +2,9 @@ import { crc32 } from 'node:zlib';
 import { AppError, manualClock, systemRandom, uuidV4, type Uuid } from '@auditrax/base';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Caller, Handler } from '../../platform/http/handler.ts';
-import { revokePrincipal, type MintDeps } from '../identity/index.ts';
+import { proveEmployment, revokePrincipal, sweepEmployment, type MintDeps } from '../identity/index.ts';
+import { PROOF_MS_MAX } from '../identity/employment.ts';
+import { knownAtConnection } from '../identity/testing/known-at.ts';
 import { type SeededIssuer, startSeededIssuer } from '../tenants/testing/seeded-issuer.ts';
 import type { ShownApiKey, ShownApiKeyOfAll } from './contract.ts';
 import { apiAccessRoutes, apiKeysHeld, keyMint } from './index.ts';
@@ -151,6 +153,25 @@ describe('an API key', () => {
     await expect(mint(key)).rejects.toMatchObject(REFUSED);
     const open = 'select id from identity.api_key where member_id = $1 and ended_at is null and expires_at > $2';
     expect(await house.rows(open, [auditor.personId, new Date(clock.nowMs())])).toEqual([]);
+  });
+
+  it('A3 is refused four hours after the company has last vouched for its owner, and goes on when it does again', async () => {
+    const owner = await house.callerOf((await house.enrol('lakeside', 'auditor')).cookie);
+    const { tenant, personId } = owner;
+    await knownAtConnection(house, tenant, personId);
+    const prove = () => proveEmployment(house.deps, tenant, { memberId: personId, source: 'scim' });
+    await prove();
+    const { id, key } = await made(owner);
+    clock.advance(PROOF_MS_MAX - 1000);
+    await mint(key);
+    clock.advance(1000);
+    await expect(mint(key)).rejects.toMatchObject(REFUSED);
+    await sweepEmployment(deps, 'sweep');
+    await expect(mint(key)).rejects.toMatchObject(REFUSED);
+    const ended = 'select ended_at from identity.api_key where id = $1';
+    expect(await house.rows(ended, [id])).toEqual([{ ended_at: null }]);
+    await prove();
+    expect((await mint(key)).sessionId).toBe(id);
   });
 
   it('A1 is one of few: a person has no more than ten that live', async () => {

@@ -1,7 +1,7 @@
 import { AppError, uuidV7 } from '@auditrax/base';
 import { wallAttemptsOf, WALL_ATTEMPTS_PER_SESSION_MAX } from '../../platform/audit/index.ts';
 import { callerClaims } from '../../platform/http/caller.ts';
-import { findTenant, type KeyMint, type MintDeps } from '../identity/index.ts';
+import { findTenant, isVouched, type KeyMint, type MintDeps } from '../identity/index.ts';
 import { isSecretOf, readApiKey } from './key-text.ts';
 import * as queries from './queries.ts';
 import { endForAttempts } from './service.ts';
@@ -29,6 +29,9 @@ export function keyMint(deps: MintDeps): KeyMint {
     if (row === undefined || !isSecretOf(given.secret, row.secret_hash)) throw refused('no such key');
     if (row.ended_at !== null || row.expires_at.getTime() <= now_ms || row.state !== 'active')
       throw refused('over, or its owner is not here any more');
+    const whose = { context, memberId: row.member_id };
+    if (!(await isVouched(deps, (statement) => deps.tenant.scoped(context, statement), whose)))
+      throw refused('nobody has vouched for its owner for too long');
     if (routeClass === 'write' && row.scope !== 'write') throw refused('for reading alone');
     const [attempts] = await deps.tenant.scoped(context, wallAttemptsOf(context.tenantId, row.id));
     if ((attempts?.recorded ?? 0) >= WALL_ATTEMPTS_PER_SESSION_MAX) {

@@ -166,17 +166,22 @@ export function endForAttempts(
   return deps.tenant.transaction(context, (tx) => endIn(deps, tx, { id, reason: 'attempts', by }));
 }
 
-/** Whoever leaves, or of whom nobody has heard for too long, leaves no key behind. */
+/**
+ * Whoever leaves leaves no key behind. Of whom nobody has heard for too long they are refused until somebody vouches again:
+ * a nightly export should not end for good because its owner was on holiday.
+ */
 export function apiKeysHeld(
   deps: Pick<ApiAccessDeps, 'tenant' | 'recordAudit' | 'clock' | 'evictions'>,
 ): RevocationHolder {
   return {
     name: 'api-keys',
-    end: (context, memberId, { by }) =>
-      deps.tenant.transaction(context, async (tx) => {
+    end: async (context, memberId, { cause, by }) => {
+      if (cause === 'lapsed') return 0;
+      return deps.tenant.transaction(context, async (tx) => {
         const open = await tx.query(queries.openKeysOf(context, memberId, new Date(deps.clock.nowMs())));
         for (const { id } of open) await endIn(deps, tx, { id, reason: 'revoked', by });
         return open.length;
-      }),
+      });
+    },
   };
 }

@@ -8,10 +8,12 @@ import { bindRoutes, type Caller } from '../../platform/http/handler.ts';
 import { apiTokenRoutes } from '../../platform/edge/token-contract.ts';
 import { routes as engagementsContract } from '../engagements/contract.ts';
 import { suspendMember } from '../access/service.ts';
+import { PROOF_MS_MAX } from '../identity/employment.ts';
+import { knownAtConnection } from '../identity/testing/known-at.ts';
 import { askerOf, startSsoHouse, type SsoHouse } from '../sso/testing/sso-house.ts';
 import type { TestBrowser } from '../sso/testing/browser.ts';
 import { routes } from './contract.ts';
-import { apiTokenMintRoutes, authorisationServerProblems, authorisationServerRoutes } from './index.ts';
+import { apiTokenMintRoutes, authorisationServerProblems, authorisationServerRoutes, programGrants } from './index.ts';
 import { askFor, fetchAt, questionOf, startProgram, type Pending, type Program } from './testing/program.ts';
 
 // openid-client, as somebody else's program, goes the whole way through the real gateway and issuer.
@@ -540,6 +542,30 @@ describe('what was allowed ends', () => {
     expect(
       await refusal(oauth.refreshTokenGrant(one.config, tokens.refresh_token!, undefined, { DPoP: one.dpop })),
     ).toBe('invalid_grant');
+  });
+});
+
+describe('a permission of somebody who comes by their company', () => {
+  it('is worth nothing four hours after its last word, goes on with the next one, and ends when they leave', async () => {
+    const { personId, tenant } = people.lead.caller;
+    const { one, tokens } = await allowed();
+    const grant = await grantOf(one, tokens.access_token);
+    await knownAtConnection(house.issuer, tenant, personId);
+    const vouched = (ms_ago: number) =>
+      house.issuer.rows(
+        `insert into identity.employment (tenant_id, member_id, proved_at, source) values ($1, $2, $3, 'scim')
+         on conflict (tenant_id, member_id) do update set proved_at = excluded.proved_at, lapsed_at = null`,
+        [tenant.tenantId, personId, new Date(Date.now() - ms_ago)],
+      );
+    await vouched(PROOF_MS_MAX);
+    expect(await call(one, tokens.access_token)).toBe(401);
+    const holder = programGrants(house.deps);
+    const by = { actor: { service: 'issuer' } } as const;
+    expect(await holder.end(tenant, personId, { cause: 'lapsed', by })).toBe(0);
+    await vouched(0);
+    expect(await grantOf(one, tokens.access_token)).toBe(grant);
+    expect(await holder.end(tenant, personId, { cause: 'scim', by })).toBeGreaterThan(0);
+    expect(await call(one, tokens.access_token)).toBe(401);
   });
 });
 

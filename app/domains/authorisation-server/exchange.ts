@@ -3,7 +3,7 @@ import { wallAttemptsOf, WALL_ATTEMPTS_PER_SESSION_MAX } from '../../platform/au
 import { apiTokenRoutes } from '../../platform/edge/token-contract.ts';
 import { callerClaims } from '../../platform/http/caller.ts';
 import { bindRoutes, type RoomRoutes } from '../../platform/http/handler.ts';
-import { findTenant, memberById, type KnownTenant } from '../identity/index.ts';
+import { findTenant, isVouched, memberById, type KnownTenant } from '../identity/index.ts';
 import { accessOf, least, type ApiAccess } from './access-words.ts';
 import { findArtifactAnywhere, keepArtifact, textIn } from './artifacts.ts';
 import { findClient, type Client } from './clients.ts';
@@ -67,6 +67,9 @@ async function standingOf(deps: ExchangeDeps, { tenantId, payload }: Shown, requ
   if (client === undefined) throw tokenRefused('program removed');
   const [member] = await deps.tenant.scoped(context, memberById(tenantId, grant.member_id));
   if (member?.state !== 'active') throw tokenRefused('person not active');
+  const whose = { context, memberId: member.id };
+  if (!(await isVouched(deps, (statement) => deps.tenant.scoped(context, statement), whose)))
+    throw tokenRefused('nobody has vouched for the person for too long');
   return { tenant, grant, client, role: member.role };
 }
 

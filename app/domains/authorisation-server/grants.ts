@@ -78,11 +78,15 @@ export async function endGrants(
   return count;
 }
 
-/** What programs hold for a person: ends with the person's access. Until then the member's own state refuses each call. */
+/**
+ * What programs hold for a person: ends with the person's access. Until then the member's own state refuses each call, and so
+ * does a proof of employment that has run out: with a fresh one the programs go on.
+ */
 export function programGrants(deps: Deps): RevocationHolder {
   return {
     name: 'programs',
-    async end(context, memberId, { by }) {
+    async end(context, memberId, { cause, by }) {
+      if (cause === 'lapsed') return 0;
       const now = new Date(deps.clock.nowMs());
       const open = await deps.tenant.scoped(context, queries.openGrantsOfMember(context, memberId, now));
       const ids = open.map(({ id }) => id);

@@ -8,6 +8,7 @@ import * as proofs from './employment-queries.ts';
 import { proveEmployment, sweepEmployment } from './index.ts';
 import * as service from './service.ts';
 import { findSession, openSession } from './sessions.ts';
+import { knownAtConnection } from './testing/known-at.ts';
 import { mintToken } from './token-mint.ts';
 
 /** The clause: nothing works any more four hours after the last word, the sweep's minute included. */
@@ -24,7 +25,7 @@ beforeAll(async () => {
   house = await startSeededIssuer(clock);
   person = await house.enrol('harbour', 'auditor');
   context = (await house.callerOf(person.cookie)).tenant;
-  connectionId = await connect(person.personId);
+  connectionId = await knownAtConnection(house, context, person.personId);
 });
 afterAll(() => house?.stop());
 beforeEach(() => clock.advance(1000));
@@ -46,28 +47,6 @@ async function signIn(who = person): Promise<string> {
   const { challengeId, options } = await service.beginSignIn(house.deps, arrival());
   const response = who.device.authenticate(options);
   return (await service.signInWithPasskey(house.deps, arrival(), { challengeId, response })).opened.token;
-}
-
-/** An account of the person at a connection in use, past the commit guard: how it came about is tested elsewhere. */
-async function connect(memberId: Uuid): Promise<Uuid> {
-  const id = uuidV4(systemRandom);
-  await house.rows('alter table identity.connection disable trigger user');
-  await house.rows('alter table identity.account disable trigger user');
-  const field = 'identity.connection.settings' as const;
-  const settings = await house.deps.sealer.seal({ context, field, rowId: id, value: '{}' });
-  await house.rows(
-    `insert into identity.connection (tenant_id, id, kind, profile, state, settings, created_at)
-     values ($1, $2, 'oidc', 'other', 'active', $3, now())`,
-    [context.tenantId, id, settings],
-  );
-  await house.rows(
-    `insert into identity.account (tenant_id, id, connection_id, subject_hash, member_id, origin, created_at)
-     values ($1, $2, $3, $4, $5, 'connect', now())`,
-    [context.tenantId, uuidV4(systemRandom), id, Buffer.alloc(32, 7), memberId],
-  );
-  await house.rows('alter table identity.connection enable trigger user');
-  await house.rows('alter table identity.account enable trigger user');
-  return id;
 }
 
 /** Uses a session every few minutes, so that it does not end for being idle. */

@@ -54,6 +54,18 @@ export async function isLapsed(
   return of.byProvider || (await ask(queries.accountInUse(context, of.memberId))).length > 0;
 }
 
+/** Whether what the person holds without a session may be used: keys and programs ask at each use. */
+export async function isVouched(
+  deps: Pick<IdentityDeps, 'clock'>,
+  ask: Ask,
+  of: { readonly context: TenantContext; readonly memberId: Uuid },
+): Promise<boolean> {
+  const [proof] = await ask(queries.proofOf(of.context, of.memberId));
+  const provedAt = proof?.proved_at ?? null;
+  const asked = { memberId: of.memberId, provedAt, byProvider: false, now_ms: deps.clock.nowMs() };
+  return !(await isLapsed(ask, of.context, asked));
+}
+
 /**
  * Before a session is opened by a passkey or link: of somebody whose company has not vouched for them for too long none
  * would work. Throws `company_sign_in_required`.
@@ -63,8 +75,6 @@ export async function requireVouched(
   tx: ScopedTransaction,
   memberId: Uuid,
 ): Promise<void> {
-  const [proof] = await tx.query(queries.proofOf(tx.context, memberId));
-  const asked = { memberId, provedAt: proof?.proved_at ?? null, byProvider: false, now_ms: deps.clock.nowMs() };
-  if (await isLapsed((statement) => tx.query(statement), tx.context, asked))
+  if (!(await isVouched(deps, (statement) => tx.query(statement), { context: tx.context, memberId })))
     throw new AppError<IdentityCode>('company_sign_in_required', 'the proof of employment is too old');
 }

@@ -3,7 +3,7 @@ export { accountUses } from './account-queries.ts';
 export { createAttemptLimit } from './attempt-limit.ts';
 export { systemTables, type IdentityDeps } from './deps.ts';
 export { mayStepUp } from './door-rules.ts';
-export { proveBySignIn, proveEmployment } from './employment.ts';
+export { isVouched, proveBySignIn, proveEmployment } from './employment.ts';
 export { sweepEmployment } from './lapsed.ts';
 export { problems } from './errors.ts';
 export { ENROL_LINK_SECONDS_MAX, issueLink } from './links.ts';
