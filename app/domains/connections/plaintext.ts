@@ -10,5 +10,6 @@ export const plaintextColumns: readonly { readonly column: string; readonly reas
   { column: 'identity.connection_group.role', reason: 'enumeration' },
   { column: 'identity.connection_attempt.purpose', reason: 'enumeration' },
   { column: 'identity.connection_attempt.outcome', reason: 'enumeration' },
+  { column: 'identity.changeover.state', reason: 'enumeration' },
   { column: 'identity.connection_index.trouble', reason: 'enumeration: a code of ours' },
 ];
