@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream';
 import { systemRandom, uuidV4, type Uuid } from '@auditrax/base';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { FEED_BEAT_MS } from '../../platform/edge/evictions-contract.ts';
 import { createEvictions, type Evictions } from './evictions.ts';
 
 const id = (): Uuid => uuidV4(systemRandom);
@@ -76,6 +77,19 @@ describe('the feed of evictions', () => {
     linesOf(reader);
     end();
     await expect.poll(() => linesOf(reader)).toContainEqual({ beat: true, sequence: 1 });
+  });
+
+  it('ends every feed at a stop and says nothing afterwards, also to whoever comes back then', async () => {
+    const failures: unknown[] = [];
+    const readers = [evictions.follow({}), evictions.follow({})];
+    evictions.close();
+    readers.push(evictions.follow({}));
+    for (const reader of readers) reader.on('error', (error) => failures.push(error));
+    end();
+    await new Promise((resolve) => setTimeout(resolve, 2 * FEED_BEAT_MS));
+    for (const reader of readers) linesOf(reader);
+    expect(failures).toEqual([]);
+    expect(evictions.readers()).toBe(0);
   });
 
   it('lets a reader go that does not read, and counts who listens', async () => {

@@ -74,7 +74,10 @@ export function createEvictions({ random }: { readonly random: Random }): Evicti
       reader.push(line({ feed, sequence: goesOn ? after : sequence, goesOn }));
       for (const one of missed) reader.push(line(one));
       // Whoever comes back while the process stops is not kept.
-      if (closed) reader.push(null);
+      if (closed) {
+        reader.push(null);
+        return reader;
+      }
       readers.add(reader);
       reader.once('close', () => leave(reader));
       beat ??= setInterval(() => write(line({ beat: true, sequence })), FEED_BEAT_MS).unref();
@@ -83,7 +86,10 @@ export function createEvictions({ random }: { readonly random: Random }): Evicti
     readers: () => readers.size,
     close() {
       closed = true;
+      clearInterval(beat);
+      // Nothing is told after the end: what a session ends while the process stops, every gateway finds by the silence.
       for (const reader of readers) reader.push(null);
+      readers.clear();
     },
   };
 }
