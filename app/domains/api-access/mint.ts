@@ -1,7 +1,6 @@
-import { AppError, uuidV7 } from '@auditrax/base';
+import { AppError } from '@auditrax/base';
 import { wallAttemptsOf, WALL_ATTEMPTS_PER_SESSION_MAX } from '../../platform/audit/index.ts';
-import { callerClaims } from '../../platform/http/caller.ts';
-import { findTenant, isVouched, type KeyMint, type MintDeps } from '../identity/index.ts';
+import { findTenant, issueToken, isVouched, type KeyMint, type MintDeps } from '../identity/index.ts';
 import { isSecretOf, readApiKey } from './key-text.ts';
 import * as queries from './queries.ts';
 import { endForAttempts } from './service.ts';
@@ -41,35 +40,10 @@ export function keyMint(deps: MintDeps): KeyMint {
     if (deps.heldBack(context.tenantId)) throw new AppError<'erasures_outstanding'>('erasures_outstanding', 'restored');
     if (now_ms - (row.last_used_at?.getTime() ?? 0) >= TOUCH_MS_MIN)
       await deps.tenant.scoped(context, queries.touchKey(context, row.id, new Date(now_ms)));
-    return mintFor(deps, { tenant, row, routeClass });
+    return issueToken(
+      deps,
+      { tenant, personId: row.member_id, sessionId: row.id, role: row.role, method: 'api-key', door },
+      { destination, routeClass },
+    );
   };
-}
-
-async function mintFor(
-  deps: MintDeps,
-  of: {
-    readonly tenant: NonNullable<Awaited<ReturnType<typeof findTenant>>>;
-    readonly row: queries.KeyWithOwner;
-    readonly routeClass: 'read' | 'write';
-  },
-) {
-  const { tenant, row, routeClass } = of;
-  const { tenantId, tenantPart } = tenant.context;
-  const [personId, sessionId] = [row.member_id, row.id];
-  const claims = callerClaims({
-    tenantId,
-    tenantPart,
-    tenantKind: tenant.kind,
-    personId,
-    role: row.role,
-    sessionId,
-    method: 'api-key',
-    door: 'edge',
-  });
-  const txn = uuidV7(deps.clock, deps.random);
-  const order = { ...claims, aud: 'workspace', azp: 'gateway', txn, scope: routeClass } as const;
-  const { compact, expiresAtMs, hash } = await deps.minter.mint(order);
-  const mint = { tokenHash: hash, tenantId, personId, sessionId, expiresAtMs };
-  await deps.recordMint({ query: (statement) => deps.system.at(tenantId).system(statement) }, mint);
-  return { token: compact, expiresAt: expiresAtMs, tenantId, tenantPart, personId, sessionId };
 }

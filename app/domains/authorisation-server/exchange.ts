@@ -1,9 +1,9 @@
-import { AppError, parseUuid, uuidV7, type Json, type Uuid } from '@auditrax/base';
+import { AppError, parseUuid, type Json, type Uuid } from '@auditrax/base';
 import { wallAttemptsOf, WALL_ATTEMPTS_PER_SESSION_MAX } from '../../platform/audit/index.ts';
 import { apiTokenRoutes } from '../../platform/edge/token-contract.ts';
-import { callerClaims } from '../../platform/http/caller.ts';
+import type { CallerFacts } from '../../platform/http/caller.ts';
 import { bindRoutes, type RoomRoutes } from '../../platform/http/handler.ts';
-import { findTenant, isVouched, memberById, type KnownTenant } from '../identity/index.ts';
+import { findTenant, issueToken, isVouched, memberById, type KnownTenant } from '../identity/index.ts';
 import { accessOf, least, type ApiAccess } from './access-words.ts';
 import { findArtifactAnywhere, keepArtifact, textIn } from './artifacts.ts';
 import { findClient, type Client } from './clients.ts';
@@ -50,7 +50,7 @@ interface Standing {
   readonly tenant: KnownTenant;
   readonly grant: queries.GrantRow;
   readonly client: Client;
-  readonly role: Parameters<typeof callerClaims>[0]['role'];
+  readonly role: CallerFacts['role'];
 }
 
 /** Everything that the token rests on, as it is now: organisation, permission, program, person. Throws `api_token_refused`. */
@@ -94,34 +94,16 @@ export async function tokenForCall(deps: ExchangeDeps, call: ApiCall, requestId:
   const standing = await standingOf(deps, shown, requestId);
   await refuseUsedUp(deps, standing);
   const { tenant, grant, client, role } = standing;
-  const { tenantId, tenantPart } = tenant.context;
-  if (deps.heldBack(tenantId)) throw new AppError('erasures_outstanding', 'erasures are repeated first');
+  if (deps.heldBack(tenant.context.tenantId)) throw new AppError('erasures_outstanding', 'erasures are repeated first');
   const asked = accessOf(textIn(shown.payload, 'scope'));
   if (asked === undefined) throw tokenRefused('without scope');
   const access = least(least(asked, grant.access), client.access);
   if (!mayDo(access, call.routeClass)) throw new AppError('operation_refused', 'outside of what was allowed');
-  const personId = grant.member_id;
-  const claims = callerClaims({
-    tenantId,
-    tenantPart,
-    tenantKind: tenant.kind,
-    personId,
-    role,
-    sessionId: grant.id,
-    method: 'oauth',
-    door: 'edge',
-  });
-  const { compact, expiresAtMs, hash } = await deps.minter.mint({
-    ...claims,
-    tctx: { ...claims.tctx, client: client.id },
-    aud: 'workspace',
-    azp: 'gateway',
-    txn: uuidV7(deps.clock, deps.random),
-    scope: call.routeClass,
-  });
-  const mint = { tokenHash: hash, tenantId, personId, sessionId: grant.id, expiresAtMs };
-  await deps.recordMint({ query: (statement) => deps.system.at(tenantId).system(statement) }, mint);
-  return { token: compact, expiresAt: expiresAtMs, tenantId, tenantPart, personId, sessionId: grant.id };
+  return issueToken(
+    deps,
+    { tenant, personId: grant.member_id, sessionId: grant.id, role, method: 'oauth', door: 'edge' },
+    { destination: 'workspace', routeClass: call.routeClass, context: { client: client.id } },
+  );
 }
 
 /** The route by which the gateway turns access tokens into transaction tokens. */

@@ -44,4 +44,4 @@ export { createEvictions, evictionFeedRoutes } from './evictions.ts';
 export { readStepUpClaims, readStepUpHeader, type StepUpClaims } from './step-up-header.ts';
 export { findTenant, findTenantBySlug, type KnownTenant } from './tenant-lookup.ts';
 export type { RevocationCause } from './revocation-queries.ts';
-export { type KeyMint, type MintDeps, tokenMintRoutes } from './token-mint.ts';
+export { issueToken, type KeyMint, type MintDeps, tokenMintRoutes } from './token-mint.ts';

@@ -2,7 +2,7 @@ import { AppError, isAppError, uuidV7, type Json, type Uuid } from '@auditrax/ba
 import type { TokenMinter } from '@auditrax/workload';
 import type { recordMint } from '../../platform/audit/index.ts';
 import { tokenRoutes } from '../../platform/edge/token-contract.ts';
-import { callerClaims } from '../../platform/http/caller.ts';
+import { callerClaims, type CallerFacts } from '../../platform/http/caller.ts';
 import { bindRoutes, type EdgeDoor, type RoomRoutes } from '../../platform/http/handler.ts';
 import type { IdentityDeps } from './deps.ts';
 import { mayStepUp } from './door-rules.ts';
@@ -11,6 +11,7 @@ import type { IdentityCode } from './errors.ts';
 import { acceptAssertion } from './passkeys.ts';
 import type { LiveSession } from './sessions.ts';
 import { findSession } from './sessions.ts';
+import type { KnownTenant } from './tenant-lookup.ts';
 import { readStepUpHeader, type StepUpClaims, stepUpClaims } from './step-up-header.ts';
 
 export interface MintDeps extends IdentityDeps {
@@ -54,29 +55,37 @@ export async function mintToken(deps: MintDeps, request: MintRequest, requestId:
     request.stepUp === undefined
       ? undefined
       : await acceptStepUp(deps, session, { ...request, stepUp: request.stepUp, requestId });
-  const { tenantId, tenantPart } = session.tenant.context;
-  const claims = callerClaims({
-    tenantId,
-    tenantPart,
-    tenantKind: session.tenant.kind,
-    personId: session.personId,
-    role: session.role,
-    sessionId: session.sessionId,
-    method: session.method,
-    door: session.door,
-  });
+  const { tenant, personId, sessionId, role, method, door } = session;
+  const { destination, routeClass } = request;
+  return issueToken(
+    deps,
+    { tenant, personId, sessionId, role, method, door },
+    { destination, routeClass, ...(stepUp === undefined ? {} : { context: { stepUp: { ...stepUp } } }) },
+  );
+}
+
+/**
+ * The transaction token of somebody whose cookie, key or program has been accepted; `context` is added to what services read
+ * of them. Its mint is durable before it leaves: no service can put a name under a deed that the issuer does not know of.
+ */
+export async function issueToken(
+  deps: Pick<MintDeps, 'minter' | 'recordMint' | 'system' | 'clock' | 'random'>,
+  { tenant, ...who }: Omit<CallerFacts, 'tenantId' | 'tenantPart' | 'tenantKind'> & { readonly tenant: KnownTenant },
+  order: Pick<MintRequest, 'destination' | 'routeClass'> & { readonly context?: Readonly<Record<string, Json>> },
+) {
+  const { tenantId, tenantPart } = tenant.context;
+  const { personId, sessionId } = who;
+  const claims = callerClaims({ ...who, tenantId, tenantPart, tenantKind: tenant.kind });
   const { compact, expiresAtMs, hash } = await deps.minter.mint({
     ...claims,
-    tctx: stepUp === undefined ? claims.tctx : { ...claims.tctx, stepUp: { ...stepUp } satisfies Record<string, Json> },
-    aud: request.destination,
+    tctx: { ...claims.tctx, ...order.context },
+    aud: order.destination,
     azp: 'gateway',
     txn: uuidV7(deps.clock, deps.random),
-    scope: request.routeClass,
+    scope: order.routeClass,
   });
-  // Durable before the token leaves: no service can put a name under a deed that the issuer does not know of.
-  const mint = { tokenHash: hash, tenantId, personId: session.personId, sessionId: session.sessionId, expiresAtMs };
+  const mint = { tokenHash: hash, tenantId, personId, sessionId, expiresAtMs };
   await deps.recordMint({ query: (statement) => deps.system.at(tenantId).system(statement) }, mint);
-  const { personId, sessionId } = session;
   return { token: compact, expiresAt: expiresAtMs, tenantId, tenantPart, personId, sessionId };
 }
 
