@@ -60,14 +60,24 @@ const nav: readonly { readonly label: string; readonly entries: readonly NavEntr
     label: 'People',
     entries: [
       { to: '/people', label: 'People', icon: 'people', roles: ['lead', 'auditor', 'operator'] },
-      { to: '/departures', label: 'Ended access', icon: 'cross', roles: ['lead', 'operator'] },
       { to: '/rules', label: 'Access rules', icon: 'shield', roles: ['lead'] },
+      { to: '/departures', label: 'Ended access', icon: 'cross', roles: ['lead', 'operator'] },
+    ],
+  },
+  {
+    label: 'Ways in',
+    entries: [
       { to: '/connections', label: 'Single sign-on', icon: 'out', roles: ['lead'] },
       { to: '/all-api-keys', label: 'API keys', icon: 'list', roles: ['lead', 'operator'] },
-      { to: '/api-keys', label: 'Your API keys', icon: 'key', roles: ['lead', 'auditor', 'client', 'operator'] },
       { to: '/api-clients', label: 'Programs', icon: 'columns', roles: ['lead'] },
-      { to: '/programs', label: 'Your programs', icon: 'external', roles: ['lead', 'auditor', 'client', 'operator'] },
+    ],
+  },
+  {
+    label: 'Yours',
+    entries: [
       { to: '/passkeys', label: 'Your passkeys', icon: 'key', roles: ['lead', 'auditor', 'client', 'operator'] },
+      { to: '/api-keys', label: 'Your API keys', icon: 'key', roles: ['lead', 'auditor', 'client', 'operator'] },
+      { to: '/programs', label: 'Your programs', icon: 'external', roles: ['lead', 'auditor', 'client', 'operator'] },
     ],
   },
 ];
