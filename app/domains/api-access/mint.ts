@@ -37,7 +37,6 @@ export function keyMint(deps: MintDeps): KeyMint {
       await endForAttempts(deps, context, row.id);
       throw refused('used up its attempts');
     }
-    if (deps.heldBack(context.tenantId)) throw new AppError<'erasures_outstanding'>('erasures_outstanding', 'restored');
     if (now_ms - (row.last_used_at?.getTime() ?? 0) >= TOUCH_MS_MIN)
       await deps.tenant.scoped(context, queries.touchKey(context, row.id, new Date(now_ms)));
     return issueToken(

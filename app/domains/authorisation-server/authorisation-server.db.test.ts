@@ -25,6 +25,7 @@ const LIST = '/api/engagements';
 let house: SsoHouse;
 const seen: Caller[] = [];
 const attempts: unknown[] = [];
+let isHeldBack = false;
 const people = {} as Record<'lead' | 'auditor' | 'stranger', { browser: TestBrowser; caller: Caller }>;
 const issuers = {} as Record<'harbour' | 'lakeside', string>;
 const ids = {} as Record<'writer' | 'reader' | 'agent' | 'foreign', string>;
@@ -78,7 +79,7 @@ beforeAll(async () => {
     names: ['authorisation-server', 'engagements'],
     contracts: [routes, apiTokenRoutes, { list, create, finalise }].flatMap((table) => Object.values(table)),
     problems: [authorisationServerProblems],
-    rooms: (deps) => [authorisationServerRoutes(deps), apiTokenMintRoutes(deps)],
+    rooms: (deps) => [authorisationServerRoutes(deps), apiTokenMintRoutes({ ...deps, heldBack: () => isHeldBack })],
     workspace,
   });
   people.lead = await arrive('harbour', 'lead');
@@ -506,6 +507,14 @@ describe('whoever attacks', () => {
 });
 
 describe('what was allowed ends', () => {
+  it('for as long as erasures have to be repeated after a restore', async () => {
+    const { one, tokens } = await allowed();
+    isHeldBack = true;
+    const held = await call(one, tokens.access_token);
+    isHeldBack = false;
+    expect([held, await call(one, tokens.access_token)]).toEqual([503, 200]);
+  });
+
   it('when the person ends it, at once', async () => {
     const { one, tokens } = await allowed();
     const id = house.deps.formatId('agr', people.lead.caller.tenant, await grantOf(one, tokens.access_token));

@@ -94,7 +94,6 @@ export async function tokenForCall(deps: ExchangeDeps, call: ApiCall, requestId:
   const standing = await standingOf(deps, shown, requestId);
   await refuseUsedUp(deps, standing);
   const { tenant, grant, client, role } = standing;
-  if (deps.heldBack(tenant.context.tenantId)) throw new AppError('erasures_outstanding', 'erasures are repeated first');
   const asked = accessOf(textIn(shown.payload, 'scope'));
   if (asked === undefined) throw tokenRefused('without scope');
   const access = least(least(asked, grant.access), client.access);

@@ -49,8 +49,6 @@ export async function mintToken(deps: MintDeps, request: MintRequest, requestId:
   if (session === undefined || (session.superseded && request.routeClass !== 'read')) {
     throw new AppError<IdentityCode>('session_required', 'no live session behind this cookie');
   }
-  if (deps.heldBack(session.tenant.context.tenantId))
-    throw new AppError<IdentityCode>('erasures_outstanding', 'erasures are repeated in a restored database first');
   const stepUp =
     request.stepUp === undefined
       ? undefined
@@ -67,13 +65,17 @@ export async function mintToken(deps: MintDeps, request: MintRequest, requestId:
 /**
  * The transaction token of somebody whose cookie, key or program has been accepted; `context` is added to what services read
  * of them. Its mint is durable before it leaves: no service can put a name under a deed that the issuer does not know of.
+ * Asked here and nowhere else, since all three come by: throws `erasures_outstanding` while erasures of the tenant have to be
+ * repeated in a restored database.
  */
 export async function issueToken(
-  deps: Pick<MintDeps, 'minter' | 'recordMint' | 'system' | 'clock' | 'random'>,
+  deps: Pick<MintDeps, 'minter' | 'recordMint' | 'heldBack' | 'system' | 'clock' | 'random'>,
   { tenant, ...who }: Omit<CallerFacts, 'tenantId' | 'tenantPart' | 'tenantKind'> & { readonly tenant: KnownTenant },
   order: Pick<MintRequest, 'destination' | 'routeClass'> & { readonly context?: Readonly<Record<string, Json>> },
 ) {
   const { tenantId, tenantPart } = tenant.context;
+  if (deps.heldBack(tenantId))
+    throw new AppError<IdentityCode>('erasures_outstanding', 'erasures are repeated in a restored database first');
   const { personId, sessionId } = who;
   const claims = callerClaims({ ...who, tenantId, tenantPart, tenantKind: tenant.kind });
   const { compact, expiresAtMs, hash } = await deps.minter.mint({
