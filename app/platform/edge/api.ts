@@ -14,6 +14,7 @@ import {
   DOOR_HEADER,
   PROOF_HEADER,
   REQUEST_ID_HEADER,
+  SAID_TYPE_HEADER,
   STEP_UP_HEADER,
   TOKEN_HEADER,
 } from '../http/headers.ts';
@@ -221,6 +222,7 @@ function handlePublic(
       : undefined;
   if (browser !== undefined) headers[BROWSER_HEADER] = browser;
   if (match.contract.foreign?.protocol === 'scim') Object.assign(headers, directoryHeaders(exchange));
+  if (match.contract.foreign?.protocol === 'ssf') Object.assign(headers, signalHeaders(exchange));
   const proof = exchange.request.headers[PROOF_HEADER];
   if (match.contract.foreign?.protocol === 'oauth' && typeof proof === 'string') headers[PROOF_HEADER] = proof;
   withBody({ parts, exchange, contract: match.contract }, (body) =>
@@ -238,6 +240,15 @@ function directoryHeaders({ request }: Exchange): Record<string, string> {
   const { authorization, 'if-match': ifMatch, 'if-none-match': ifNoneMatch } = request.headers;
   const said = { authorization, 'if-match': ifMatch, 'if-none-match': ifNoneMatch };
   return Object.fromEntries(Object.entries(said).filter((entry): entry is [string, string] => entry[1] !== undefined));
+}
+
+/** What a transmitter or receiver of shared signals says beside its message. */
+function signalHeaders({ request }: Exchange): Record<string, string> {
+  const { authorization, 'content-type': said } = request.headers;
+  return {
+    ...(authorization === undefined ? {} : { authorization }),
+    ...(said === undefined ? {} : { [SAID_TYPE_HEADER]: said }),
+  };
 }
 
 function handleSession(parts: ApiParts, journey: Journey): void {
@@ -434,7 +445,9 @@ function withBody(
   const bytes_max = contract.bodyBytesMax ?? BODY_BYTES_MAX;
   const wanted = bodyType(contract);
   // A directory proves itself by its token, which no page has; and a message that somebody left is not lost for its type.
-  const isAnyType = contract.foreign?.protocol === 'scim';
+  // Of shared signals the room looks at the type, so that its refusal is noted.
+  const { protocol } = contract.foreign ?? {};
+  const isAnyType = protocol === 'scim' || protocol === 'ssf';
   if (!isAnyType && request.headers['content-type']?.split(';', 1)[0]?.trim().toLowerCase() !== wanted)
     return sendProblem(exchange, 'content_type_refused', { detail: `send ${wanted}` });
   if (length !== undefined && Number(length) > bytes_max)

@@ -26,9 +26,9 @@ export interface Exchange {
   operation: string;
   /**
    * In what form errors are told: a page to a person whom a redirect or a form brought here, SCIM's own to a directory,
-   * OAuth's own to a program.
+   * OAuth's own to a program, that of shared signals to whoever sends or fetches them.
    */
-  answers: 'problem' | 'page' | 'scim' | 'oauth';
+  answers: 'problem' | 'page' | 'scim' | 'oauth' | 'ssf';
   readonly floor: NotFoundFloor;
 }
 
@@ -76,6 +76,9 @@ export function sendProblem(
   response.end(exchange.method === 'HEAD' ? undefined : body);
 }
 
+/** RFC 8935 2.4. */
+export const SSF_MEDIA_TYPE = 'application/json';
+
 /** RFC 6749 5.2. */
 export const OAUTH_MEDIA_TYPE = 'application/json';
 
@@ -83,12 +86,18 @@ export const OAUTH_MEDIA_TYPE = 'application/json';
 function spell(answers: Exchange['answers'], problem: Problem): { readonly type: string; readonly body: string } {
   if (answers === 'scim') return { type: SCIM_MEDIA_TYPE, body: JSON.stringify(scimProblem(problem)) };
   if (answers === 'oauth') return { type: OAUTH_MEDIA_TYPE, body: JSON.stringify(oauthError(problem.status)) };
+  if (answers === 'ssf') return { type: SSF_MEDIA_TYPE, body: JSON.stringify(deliveryError(problem)) };
   return { type: PROBLEM_MEDIA_TYPE, body: JSON.stringify(problem) };
 }
 
 /** What the edge itself refuses, as a program reads it: no word about why. */
 function oauthError(status: number): { readonly error: string } {
   return { error: status < 500 && status !== 429 ? 'invalid_request' : 'temporarily_unavailable' };
+}
+
+/** RFC 8935 2.3: what the edge itself refuses; whatever is no fault of the event is asked for again by its status. */
+function deliveryError({ status, title }: Problem): { readonly err: string; readonly description: string } {
+  return { err: status === 401 ? 'authentication_failed' : 'invalid_request', description: `${title}.` };
 }
 
 /** RFC 7644 3.12. */

@@ -8,6 +8,7 @@ import {
   type Exchange,
   OAUTH_MEDIA_TYPE,
   SCIM_MEDIA_TYPE,
+  SSF_MEDIA_TYPE,
   sendNotFound,
   sendProblem,
   sendTokenRefused,
@@ -118,23 +119,25 @@ function dispatch(
 }
 
 /**
- * Of a route of SCIM or OAuth: what the service did not say in that form, such as a body that its schema refuses; and a
- * directory's token that was refused.
+ * Of a route with errors of its own form: what the service did not say in that form, such as a body that its schema
+ * refuses; and a token of a directory, or of a receiver of signals, that was refused.
  */
 function isUntold(
   { answers }: Exchange,
   status: number,
   headers: Record<string, string | string[] | undefined>,
 ): boolean {
-  if ((answers !== 'scim' && answers !== 'oauth') || status < 400 || status === 404) return false;
-  if (answers === 'scim' && status === 401) return true;
-  return !String(headers['content-type']).startsWith(answers === 'scim' ? SCIM_MEDIA_TYPE : OAUTH_MEDIA_TYPE);
+  if (answers === 'problem' || answers === 'page' || status < 400 || status === 404) return false;
+  if (answers !== 'oauth' && status === 401) return true;
+  return !String(headers['content-type']).startsWith(FORMS[answers]);
 }
+
+const FORMS = { scim: SCIM_MEDIA_TYPE, oauth: OAUTH_MEDIA_TYPE, ssf: SSF_MEDIA_TYPE } as const;
 
 /** In the edge's own words what a service has refused. */
 function sendTold(exchange: Exchange, status: number): void {
   if (exchange.answers === 'page') return sendPlainError(exchange, status);
-  if (exchange.answers === 'scim' && status === 401) return sendTokenRefused(exchange);
+  if ((exchange.answers === 'scim' || exchange.answers === 'ssf') && status === 401) return sendTokenRefused(exchange);
   if (status === 429) return sendProblem(exchange, 'rate_limited', { retryAfter_seconds: 5 });
   return sendProblem(exchange, status === 413 ? 'body_too_large' : status < 500 ? 'input_invalid' : 'internal');
 }

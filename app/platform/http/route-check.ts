@@ -8,13 +8,16 @@ const SSO_PATHS = ['/sso/'] as const;
 const SCIM_PATHS = ['/scim/v2/'] as const;
 /** The second is where RFC 8414 has clients look. */
 const OAUTH_PATHS = ['/oauth/', '/.well-known/oauth-authorization-server/oauth/'] as const;
+/** The second is where SSF 1.0 has receivers look. */
+const SSF_PATHS = ['/ssf/', '/.well-known/ssf-configuration/ssf/'] as const;
 /** Where routes lie that others than our own pages reach. */
-export const FOREIGN_PATHS: readonly string[] = [...SSO_PATHS, ...SCIM_PATHS, ...OAUTH_PATHS];
+export const FOREIGN_PATHS: readonly string[] = [...SSO_PATHS, ...SCIM_PATHS, ...OAUTH_PATHS, ...SSF_PATHS];
 
 /** Under what the edge serves a route. */
 export function outwardPaths({ foreign }: Pick<RouteContract, 'foreign'>): readonly string[] {
   if (foreign === undefined) return ['/api/'];
   if (foreign.protocol === 'scim') return SCIM_PATHS;
+  if (foreign.protocol === 'ssf') return SSF_PATHS;
   return foreign.protocol === 'oauth' ? OAUTH_PATHS : SSO_PATHS;
 }
 
@@ -115,9 +118,9 @@ function foreignFaults({ access, foreign, bodyForm, body, method }: RouteContrac
   if (foreign !== undefined) {
     if (access.kind !== 'public') faults.push('is reached from elsewhere and must be public');
     if (foreign.reason.trim() === '') faults.push('does not say why it is reached from elsewhere');
-    if (foreign.protocol === 'scim') {
-      if (foreign.caller !== 'server') faults.push('directories are servers');
-      if (body !== undefined && body !== 'stream') faults.push('what a directory sends is read by its room');
+    if (foreign.protocol === 'scim' || foreign.protocol === 'ssf') {
+      if (foreign.caller !== 'server') faults.push('directories and transmitters are servers');
+      if (body !== undefined && body !== 'stream') faults.push('what such a server sends is read by its room');
     } else if (body !== undefined && bodyForm === undefined) faults.push('what others send is a form');
   }
   if (bodyForm !== undefined && (foreign === undefined || body === undefined || body === 'stream' || method !== 'POST'))

@@ -518,7 +518,7 @@ describe('starting', () => {
       'a directory that comes as a browser',
       { path: '/scim/v2/x', foreign: { caller: 'navigation', protocol: 'scim', reason: 'r' } },
       {},
-      /directories are servers/,
+      /transmitters are servers/,
     ],
     [
       'a message of a directory that somebody has read before its room',
@@ -530,6 +530,18 @@ describe('starting', () => {
       },
       {},
       /is read by its room/,
+    ],
+    [
+      'a transmitter that comes as a browser',
+      { path: '/ssf/x', foreign: { caller: 'navigation', protocol: 'ssf', reason: 'r' } },
+      {},
+      /transmitters are servers/,
+    ],
+    [
+      'a route of shared signals among those of directories',
+      { path: '/scim/v2/x', foreign: { caller: 'server', protocol: 'ssf', reason: 'r' } },
+      {},
+      /does not suit/,
     ],
     [
       'a directory’s route among the sign-ins',

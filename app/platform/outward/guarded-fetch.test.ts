@@ -71,6 +71,14 @@ describe('the guarded fetch', () => {
     expect(posted.status).toBe(200);
   });
 
+  it('asks in the ways in which a stream at a transmitter is managed, and hears when to come again', async () => {
+    answer = (_request, response) => response.writeHead(429, { 'retry-after': '120' }).end();
+    const told = await open()(origin(server), { method: 'DELETE' });
+    expect([told.status, told.headers.get('retry-after')]).toEqual([429, '120']);
+    await open()(origin(server), { method: 'PATCH', body: '{}' });
+    expect(arrived.map((line) => line.split(' ')[0])).toEqual(['DELETE', 'PATCH']);
+  });
+
   it('SSRF: dials no private address, by number or by name, whatever the scheme', async () => {
     const shut = fetchFrom([]);
     for (const url of [

@@ -30,7 +30,7 @@ export type OutwardCode =
   | 'outward_unreachable';
 
 export interface OutwardRequest {
-  readonly method: 'GET' | 'POST';
+  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string;
   readonly signal?: AbortSignal;
@@ -77,7 +77,7 @@ function readAnswer(answer: IncomingMessage): Promise<Response> {
     };
     if (status >= 300 && status < 400) return give(refuse('outward_redirected', `status ${status}`));
     // What is packed could be a thousand times as large; nothing was asked for but the bytes as they are.
-    const { 'content-encoding': coding = 'identity', 'content-type': type = '' } = answer.headers;
+    const { 'content-encoding': coding = 'identity', 'content-type': type = '', 'retry-after': later } = answer.headers;
     if (coding !== 'identity') return give(refuse('outward_unreachable', 'an encoded answer'));
     const pieces: Buffer[] = [];
     let bytes = 0;
@@ -92,7 +92,8 @@ function readAnswer(answer: IncomingMessage): Promise<Response> {
       const isEmpty = status === 204 || status === 205;
       const body = isEmpty ? null : new Uint8Array(Buffer.concat(pieces));
       if (status < 200 || status > 599) return give(refuse('outward_unreachable', `status ${status}`));
-      resolve(new Response(body, { status, headers: { 'content-type': type } }));
+      const headers = { 'content-type': type, ...(later === undefined ? {} : { 'retry-after': later }) };
+      resolve(new Response(body, { status, headers }));
     });
     return undefined;
   });

@@ -27,7 +27,7 @@ export type Access =
 export type IdPlaces = Readonly<Record<string, string>>;
 
 /**
- * A public route, below `/sso/`, `/scim/v2/` or `/oauth/`, that others than our own pages reach. The rule that only our own
+ * A public route, below `/sso/`, `/scim/v2/`, `/oauth/` or `/ssf/`, that others than our own pages reach. The rule that only our own
  * origin may send is
  * loosened for exactly these, and each says why.
  *
@@ -44,8 +44,11 @@ export interface Foreign {
    *
    * `oauth`, below `/oauth/`: a program's proof of its key (RFC 9449) goes on to the service, and errors have the form of
    * RFC 6749, the handler's own included.
+   *
+   * `ssf`, below `/ssf/`: the caller's authorization goes on to the service, the body as the bytes that it is with the
+   * type that was said of it (`SAID_TYPE_HEADER`), and errors have the form of RFC 8935, the handler's own included.
    */
-  readonly protocol?: 'scim' | 'oauth';
+  readonly protocol?: 'scim' | 'oauth' | 'ssf';
 }
 
 /** One route, as data: the gateway, the service, the browser's client and the attack corpus all read the same one. */
@@ -54,7 +57,7 @@ export interface RouteContract {
   readonly operation: `${string}.${string}`;
   readonly service: ServiceName;
   readonly method: HttpMethod;
-  /** Fastify-style path, `/api/<room>/…`, `/internal/…`, or `/sso/…`, `/scim/v2/…`, `/oauth/…` where it is `foreign`. */
+  /** Fastify-style path, `/api/<room>/…`, `/internal/…`, or `/sso/…`, `/scim/v2/…`, `/oauth/…`, `/ssf/…` where it is `foreign`. */
   readonly path: string;
   readonly access: Access;
   readonly ids: IdPlaces;
