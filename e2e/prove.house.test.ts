@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startHouse, type House } from '../app/bin/house.ts';
 import { readSettings } from '../app/bin/settings.ts';
+import { LEAVER_HOLDS } from '../app/claims/probe.ts';
 import type { AttackReport } from '../app/probes/attack-report.ts';
 import { hasSoftToken } from '@auditrax/seal/soft-token';
 import type { ProveReport } from '../app/probes/prove-report.ts';
@@ -53,7 +54,13 @@ describe('the running house', () => {
       // Somebody has left all the same, and lost everything.
       const [file] = globSync('**/departures', { cwd: folder });
       expect(JSON.parse(readFileSync(join(folder, file!), 'utf8'))).toMatchObject({
-        departures: [{ way: 'scim-entra', alive: [], held: { link: expect.any(Number), passkey: expect.any(Number) } }],
+        departures: [
+          {
+            way: 'scim-entra',
+            alive: [],
+            held: Object.fromEntries(LEAVER_HOLDS.map((name) => [name, expect.any(Number)])),
+          },
+        ],
       });
       const probed = report.claims.filter(
         (claim) => claim.probed && !drilled.has(claim.id) && (canRehearse || !rehearsed.has(claim.id)),

@@ -17,10 +17,12 @@ const WITHOUT: Readonly<Record<string, string>> = {
   'ai.response.received': BY_CALLER,
   'ai.suggestion.accepted': BY_CALLER,
   'ai.suggestion.overridden': BY_CALLER,
+  'api-client.canary-registered': SERVICE,
   'api-grant.ended':
     'by the person’s own call with its rule, or by the issuer: a repeated token, a program that gives it back, somebody who leaves',
   'api-grant.given': BY_CALLER,
   'audit.mint.mismatch': SERVICE,
+
   'canary.attempt.announced': SERVICE,
   'canary.attempt.checked': SERVICE,
   'canary.departure.announced': SERVICE,

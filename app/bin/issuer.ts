@@ -45,6 +45,7 @@ import {
   apiTokenMintRoutes,
   authorisationServerProblems,
   authorisationServerRoutes,
+  canaryProgram,
   programGrants,
   sweepApiArtifacts,
 } from '../domains/authorisation-server/index.ts';
@@ -193,6 +194,7 @@ function providerRooms(given: Parameters<typeof ssoRoutes>[0]) {
     provisioningRoutes(deps),
     provisioningConsole(deps),
     canaryDirectory(deps),
+    canaryProgram(deps),
   ];
 }
 

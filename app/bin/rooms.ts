@@ -11,6 +11,7 @@ import { routes as auditTrailContract } from '../domains/audit-trail/contract.ts
 import { routes as engagementsContract } from '../domains/engagements/contract.ts';
 import { routes as evidenceContract } from '../domains/evidence/contract.ts';
 import { issuerRoutes as drillIssuerContract, routes as drillContract } from '../domains/drills/contract.ts';
+import { canaryRoutes as canaryProgramContract } from '../domains/authorisation-server/canary-contract.ts';
 import { canaryRoutes, routes as identityContract } from '../domains/identity/contract.ts';
 import { consoleContract as keysContract, vaultContract } from '../domains/keys/contract.ts';
 import { holderContract, shreddingContract } from '../domains/keys/shredding-contract.ts';
@@ -74,6 +75,7 @@ const INNER_CONTRACTS: readonly Readonly<Record<string, RouteContract>>[] = [
   canaryRoutes,
   ssoCanaryContract,
   canaryDirectoryContract,
+  canaryProgramContract,
   drillContract,
   drillIssuerContract,
   vaultContract,

@@ -265,6 +265,18 @@ export interface DetectionTimes {
 /** `scim`: the directory says so; `scim-entra`: in the words of Entra; `silence`: nobody says anything. */
 export type LeavingWay = 'scim' | 'scim-entra' | 'silence';
 
+/** Everything that opens something for a person; whoever leaves a canary holds each of them. */
+export const LEAVER_HOLDS = [
+  'provider session',
+  'passkey session',
+  'passkey',
+  'link',
+  'API key',
+  'program access token',
+  'program refresh token',
+] as const;
+export type LeaverHolds = (typeof LEAVER_HOLDS)[number];
+
 /** Somebody of a canary who has left, followed to the end. */
 export interface Departure {
   readonly way: LeavingWay;

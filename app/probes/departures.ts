@@ -3,18 +3,20 @@ import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { isAppError, type Clock, type Uuid } from '@auditrax/base';
 import type { Departure, LeavingWay, ProbeHouse } from '../claims/probe.ts';
 import type { Observation } from '../platform/audit/index.ts';
+import type { Holding } from './leaver-holding.ts';
 
 /** A day at one an hour in each way, and again as many. */
 const KEPT_MAX = 200;
 
 /** Somebody of whom nobody says anything any more, while they are followed. */
 export interface SilentLeaver {
-  /** Of a canary, who can do nothing of value. */
-  readonly cookie: string;
+  readonly holding: Holding;
   readonly nonce: Uuid;
   readonly left_ms: number;
-  /** When their session was last seen to work. */
-  readonly alive_ms: number;
+  /** When each thing was last seen to work. */
+  readonly alive_ms: Readonly<Record<string, number>>;
+  /** What does not work any more, and after how long. */
+  readonly ended_ms: Readonly<Record<string, number>>;
 }
 
 interface Kept {
@@ -47,8 +49,16 @@ function spell(held: Departure['held']): string {
     .join(', ');
 }
 
+/** What an earlier version has kept of somebody who held less is let go: they are followed no further. */
+function readKept(file: string): Kept {
+  const { silent, ...kept } = JSON.parse(readFileSync(file, 'utf8')) as Omit<Kept, 'silent'> & {
+    silent?: Partial<SilentLeaver>;
+  };
+  return silent?.holding === undefined ? kept : { ...kept, silent: silent as SilentLeaver };
+}
+
 export function openDepartures({ clock, file, record }: DeparturesDeps): Departures {
-  let kept: Kept = existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Kept) : { departures: [] };
+  let kept: Kept = existsSync(file) ? readKept(file) : { departures: [] };
   const keep = (next: Kept): void => {
     writeFileSync(`${file}.new`, JSON.stringify(next), { mode: 0o600 });
     renameSync(`${file}.new`, file);

@@ -4,13 +4,14 @@ import { join } from 'node:path';
 import { AppError, manualClock } from '@auditrax/base';
 import { afterAll, describe, expect, it } from 'vitest';
 import { gradeClaim } from '../claims/grade.ts';
-import type { ProbeHouse } from '../claims/probe.ts';
+import { LEAVER_HOLDS, type LeaverHolds, type ProbeHouse } from '../claims/probe.ts';
 import { allClaims } from '../claims/register.ts';
 import { revocationProbe } from '../domains/identity/revocation.probe.ts';
 import type { Observation } from '../platform/audit/index.ts';
 import { openDepartures } from './departures.ts';
 import { createLeaverLoop, FOLLOWED_MS_MAX } from './leaver-loop.ts';
-import type { LeaverPeople, Look } from './leaver-people.ts';
+import type { Held, Holding, Look } from './leaver-holding.ts';
+import type { LeaverPeople } from './leaver-people.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'ax-leaver-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -19,13 +20,23 @@ const MINUTE_MS = 60_000;
 const HOUR_MS = 3_600_000;
 let files = 0;
 
-/** A house in which what is held ends after `ends_ms`, and what nobody speaks of after `lapses_ms`; one clock for all. */
-function playing(ends_ms: Record<string, number> = { session: 40, link: 0 }, lapses_ms = 4 * HOUR_MS - 2 * MINUTE_MS) {
+type Times = Partial<Record<LeaverHolds, number>>;
+const LAPSES_MS = 4 * HOUR_MS - 2 * MINUTE_MS;
+
+/**
+ * A house in which what is held ends after `ends_ms` (else at once), and of whom nobody speaks after `lapses_ms` (else
+ * after `LAPSES_MS`); one clock for all.
+ */
+function playing(ends_ms: Times = { 'provider session': 40 }, lapses_ms: Times = {}) {
   const clock = manualClock(1_000_000_000);
   const file = join(folder, String((files += 1)));
   const told: Observation[] = [];
   const said: string[] = [];
-  const state = { left_ms: undefined as number | undefined, silent_ms: 0, answer: undefined as Look | undefined };
+  const state = {
+    left_ms: undefined as number | undefined,
+    answer: undefined as Look | undefined,
+    isTorn: false,
+  };
   const rules = { ends_ms, isBroken: false };
   const people: LeaverPeople = {
     hire: (subject) => {
@@ -40,21 +51,21 @@ function playing(ends_ms: Record<string, number> = { session: 40, link: 0 }, lap
         state.left_ms = clock.nowMs();
         return Promise.resolve();
       }),
-    hold: () =>
-      Promise.resolve(
-        Object.keys(rules.ends_ms).map((name) => ({
-          name,
-          look: () => {
-            const hasEnded = state.left_ms !== undefined && clock.nowMs() - state.left_ms >= rules.ends_ms[name]!;
-            return Promise.resolve<Look>(hasEnded ? 'refused' : 'works');
-          },
-        })),
-      ),
-    signIn: () => {
-      state.silent_ms = clock.nowMs();
-      return Promise.resolve('cookie');
+    hold: (subject) => Promise.resolve({ subject, since_ms: clock.nowMs() } as unknown as Holding),
+    looksAt: (holding) => {
+      const { subject, since_ms } = holding as unknown as { subject: string; since_ms: number };
+      const isOut = (name: LeaverHolds): boolean => {
+        if (subject === 'canary-silent-leaver') return clock.nowMs() - since_ms >= (lapses_ms[name] ?? LAPSES_MS);
+        return state.left_ms !== undefined && clock.nowMs() - state.left_ms >= (rules.ends_ms[name] ?? 0);
+      };
+      return LEAVER_HOLDS.map((name): Held => ({
+        name,
+        look: () => {
+          if (state.isTorn) return Promise.reject(new AppError('leaver_drill_failed', 'no answer'));
+          return Promise.resolve(state.answer ?? (isOut(name) ? 'refused' : 'works'));
+        },
+      }));
     },
-    lookAt: () => Promise.resolve(state.answer ?? (clock.nowMs() - state.silent_ms < lapses_ms ? 'works' : 'refused')),
   };
   const record = (observation: Observation) => Promise.resolve(told.push(observation));
   const failures: unknown[] = [];
@@ -100,14 +111,14 @@ describe('somebody who leaves by a word of the directory', () => {
       'canary.departure.checked',
     ]);
     expect(departures.recent(86_400)).toMatchObject([
-      { way: 'scim', alive: [], held: { session: 100 }, took_ms: 100 },
+      { way: 'scim', alive: [], held: { 'provider session': 100 }, took_ms: 100 },
       { way: 'scim-entra', alive: [], took_ms: 100 },
     ]);
     expect(game.checked()[0]).toMatchObject(['allowed', { ran: true, took_ms: 100, alive: '' }]);
   });
 
   it('turns the claim red at once when one thing lives on, though nobody has left without a word yet', async () => {
-    const game = playing({ session: 0, link: FOLLOWED_MS_MAX * 10 });
+    const game = playing({ link: FOLLOWED_MS_MAX * 10 });
     const { loop, house } = game.start();
     await loop.next();
     expect(game.checked()[0]).toMatchObject(['failed', { ran: true, took_ms: -1, alive: 'link' }]);
@@ -148,13 +159,45 @@ describe('somebody of whom nobody says anything', () => {
   });
 
   it('is red as soon as four hours are over', async () => {
-    const game = playing({ session: 0 }, 5 * HOUR_MS);
+    const game = playing({}, { 'program refresh token': 5 * HOUR_MS });
     const { loop, house } = game.start();
     await game.pass(loop, 241);
     expect(revocationProbe.isReady!(house)).toBe(false);
     await game.pass(loop, 1);
     expect(revocationProbe.isReady!(house)).toBe(true);
-    expect(await revocationProbe.run(house)).toMatchObject({ state: 'red' });
+    const seen = await revocationProbe.run(house);
+    expect(seen.state).toBe('red');
+    expect(seen.detail).toContain('without a word, and this still worked afterwards: program refresh token.');
+  });
+
+  it('is followed in each thing that they hold, until the last of them is refused', async () => {
+    const game = playing({}, { link: 60 * MINUTE_MS, 'API key': LAPSES_MS + MINUTE_MS });
+    const { loop, departures } = game.start();
+    await game.pass(loop, 241);
+    const [silent] = departures.recent(86_400);
+    expect(silent).toMatchObject({ took_ms: LAPSES_MS + MINUTE_MS, held: { passkey: LAPSES_MS }, alive: [] });
+    expect(silent!.held['link']).toBeLessThanOrEqual(65 * MINUTE_MS);
+    expect(Object.keys(silent!.held).sort()).toEqual([...LEAVER_HOLDS].sort());
+  });
+
+  it('is let go when a look itself may have ended something', async () => {
+    const game = playing();
+    const { loop, departures } = game.start();
+    await game.pass(loop, 2);
+    game.state.isTorn = true;
+    await game.pass(loop, 5);
+    expect(departures.recent(86_400)).toEqual([]);
+    expect(game.checked()).toMatchObject([['failed', { ran: false, code: 'leaver_drill_failed' }]]);
+  });
+
+  it('proves nothing when the house does not answer at the moment at which it matters', async () => {
+    const game = playing();
+    const { loop, departures } = game.start();
+    await game.pass(loop, 200);
+    game.state.answer = 'unknown';
+    await game.pass(loop, 60);
+    expect(departures.recent(86_400)).toEqual([]);
+    expect(game.checked()).toMatchObject([['failed', { ran: false, code: 'leaver_unwatched' }]]);
   });
 
   it('proves nothing when nobody looked at the moment at which their session ended', async () => {
@@ -189,6 +232,19 @@ describe('somebody of whom nobody says anything', () => {
 });
 
 describe('the figure', () => {
+  it('is not made of somebody who held less than a person can hold', async () => {
+    const game = playing();
+    const { loop, departures } = game.start();
+    await game.pass(loop, 241);
+    await loop.next();
+    const all = departures.recent(86_400);
+    const ready = (of: typeof all) =>
+      revocationProbe.isReady!({ clock: game.clock, departures: () => of } as unknown as ProbeHouse);
+    expect(ready(all)).toBe(true);
+    const { 'API key': _gone, ...less } = all.find(({ way }) => way === 'silence')!.held;
+    expect(ready(all.map((one) => (one.way === 'silence' ? { ...one, held: less } : one)))).toBe(false);
+  });
+
   const claim = allClaims.find(({ id }) => id === 'people.revocation')!;
 
   it('is the worst of the three ways, rehearsed, and grows old when nobody leaves any more', async () => {
@@ -205,6 +261,10 @@ describe('the figure', () => {
     const seen = await revocationProbe.run(house);
     expect(seen).toMatchObject({ state: 'green', measured: { value: 3.9667, limit: 4, unit: 'hours' } });
     expect(seen.detail.length).toBeLessThanOrEqual(300);
+    expect(seen.evidence).toMatchObject({
+      scim: { worst_ms: 100, holds_ms: { 'provider session': 100, 'API key': expect.any(Number) } },
+      silence: { holds_ms: { 'program refresh token': 14_280_000 } },
+    });
     const observed = { probeId: revocationProbe.id, observedAt_ms: game.clock.nowMs(), duration_ms: 1, ...seen };
     const standing = (hours: number) =>
       gradeClaim({ claim, observations: [observed], now_ms: game.clock.nowMs() + hours * HOUR_MS }).standing;

@@ -1,7 +1,8 @@
-import { AppError, type Clock } from '@auditrax/base';
+import { AppError, isAppError, type Clock } from '@auditrax/base';
 import type { Departure } from '../claims/probe.ts';
-import type { Departures } from './departures.ts';
-import type { Held, LeaverPeople, SpokenWay } from './leaver-people.ts';
+import type { Departures, SilentLeaver } from './departures.ts';
+import type { Held, Holding, Look } from './leaver-holding.ts';
+import type { LeaverPeople, SpokenWay } from './leaver-people.ts';
 
 /** Nobody's access may outlive what they were by more than this, whoever forgets to say so. */
 const LIMIT_MS = 4 * 3_600_000;
@@ -9,6 +10,12 @@ const LIMIT_MS = 4 * 3_600_000;
 const GAP_MS_MAX = 10 * 60_000;
 /** After a word of the directory nothing works within seconds; what works now has been forgotten. */
 export const FOLLOWED_MS_MAX = 60_000;
+/**
+ * Each look at whom nobody speaks of is a sign-in and several calls, all of which are written down: before the last half
+ * hour a few minutes are near enough.
+ */
+const FAR_LOOK_MS = 4 * 60_000;
+const NEAR_MS = 30 * 60_000;
 const FIRST_LOOK_MS = 100;
 /** A passkey opens a session at each look, and a person's oldest is closed when there are too many. */
 const NEXT_LOOK_MS_MAX = 10_000;
@@ -73,14 +80,19 @@ async function follow(
   };
 }
 
-/** Somebody comes, is given all that a person can hold, sees it work, and leaves. */
-async function leaveBy(deps: LeaverLoopDeps, way: SpokenWay): Promise<Departure> {
-  const { people, clock } = deps;
-  await people.hire(LEAVER);
-  const holds = await people.hold(LEAVER);
-  for (const one of holds)
+/** Somebody comes, is given all that a person can hold, and sees it work. */
+async function begin({ people }: Pick<LeaverLoopDeps, 'people'>, subject: string): Promise<Holding> {
+  await people.hire(subject);
+  const holding = await people.hold(subject);
+  for (const one of people.looksAt(holding))
     if ((await one.look()) !== 'works')
       throw new AppError('leaver_drill_failed', `the ${one.name} did not work before they left`);
+  return holding;
+}
+
+async function leaveBy(deps: LeaverLoopDeps, way: SpokenWay): Promise<Departure> {
+  const { people, clock } = deps;
+  const holds = people.looksAt(await begin(deps, LEAVER));
   const leave = await people.prepareLeaving(LEAVER, way);
   const left_ms = clock.nowMs();
   const since_ms = deps.monotonic_ms();
@@ -92,35 +104,80 @@ async function leaveBy(deps: LeaverLoopDeps, way: SpokenWay): Promise<Departure>
   return { way, left_ms, checked_ms: clock.nowMs(), ...took, ...seen };
 }
 
-/** From the last word about somebody, over restarts: the beginning is kept, and the moment of the last look. */
-async function followSilent({ people, departures, clock }: LeaverLoopDeps): Promise<void> {
-  const known = departures.silent;
-  if (known === undefined) {
-    const left_ms = clock.nowMs();
-    await people.hire(SILENT);
-    const cookie = await people.signIn(SILENT);
-    if ((await people.lookAt(cookie)) !== 'works')
-      throw new AppError('leaver_drill_failed', 'their session did not work from the beginning');
-    // Now that there is somebody: a house that cannot make one would announce them at every look.
-    const nonce = await departures.announce('silence');
-    return departures.keepSilent({ cookie, nonce, left_ms, alive_ms: clock.nowMs() });
-  }
-  const look = await people.lookAt(known.cookie);
-  if (look === 'unknown') return;
-  const { nonce, left_ms } = known;
+/** No answer is neither a yes nor a no; a look that may itself have ended something is the end of the drill. */
+async function lookOnce(one: Held): Promise<Look> {
+  return one.look().catch((error: unknown): Look => {
+    if (isAppError(error, 'leaver_drill_failed')) throw error;
+    return 'unknown';
+  });
+}
+
+/** From the last word about somebody: the beginning is kept, and the moments of the last looks. */
+async function beginSilence(deps: LeaverLoopDeps): Promise<void> {
+  const { departures, clock } = deps;
+  const left_ms = clock.nowMs();
+  const holding = await begin(deps, SILENT);
+  // Now that there is somebody: a house that cannot make one would announce them at every look.
+  const nonce = await departures.announce('silence');
+  const names = deps.people.looksAt(holding).map(({ name }) => name);
+  const alive_ms = Object.fromEntries(names.map((name) => [name, clock.nowMs()]));
+  departures.keepSilent({ holding, nonce, left_ms, alive_ms, ended_ms: {} });
+}
+
+/** What is known of them after one more look at what had not ended. Throws `leaver_unwatched` when nobody looked in time. */
+async function lookAgain({ people, clock }: LeaverLoopDeps, known: SilentLeaver): Promise<SilentLeaver> {
+  const open = people.looksAt(known.holding).filter(({ name }) => known.ended_ms[name] === undefined);
+  const looks = await Promise.all(open.map(async (one) => [one.name, await lookOnce(one)] as const));
   const checked_ms = clock.nowMs();
-  const took_ms = checked_ms - left_ms;
-  const ended = { way: 'silence', left_ms, checked_ms } as const;
-  if (look === 'works') {
-    departures.keepSilent({ ...known, alive_ms: checked_ms });
-    if (took_ms <= LIMIT_MS) return;
-    await departures.check(nonce, { ...ended, held: {}, alive: ['provider session'] });
-  } else if (checked_ms - known.alive_ms > GAP_MS_MAX) {
-    await departures.noteFailure(nonce, 'silence', new AppError('leaver_unwatched', 'nobody looked for too long'));
-  } else {
-    await departures.check(nonce, { ...ended, took_ms, held: { 'provider session': took_ms }, alive: [] });
+  const alive_ms = { ...known.alive_ms };
+  const ended_ms = { ...known.ended_ms };
+  for (const [name, look] of looks) {
+    if (look === 'works') alive_ms[name] = checked_ms;
+    else if (look === 'refused' && checked_ms - alive_ms[name]! <= GAP_MS_MAX)
+      ended_ms[name] = checked_ms - known.left_ms;
+    else if (look === 'refused') throw new AppError('leaver_unwatched', `nobody looked at the ${name} for too long`);
   }
-  departures.keepSilent(undefined);
+  return { ...known, alive_ms, ended_ms };
+}
+
+/** What of them is over, where it is over: everything was refused, or something works for longer than anybody's may. */
+async function endOf({ people, clock }: LeaverLoopDeps, silent: SilentLeaver): Promise<Departure | undefined> {
+  const { left_ms, ended_ms, alive_ms } = silent;
+  const holds = people.looksAt(silent.holding);
+  const checked_ms = clock.nowMs();
+  const ended = { way: 'silence', left_ms, checked_ms, held: ended_ms } as const;
+  if (holds.every(({ name }) => ended_ms[name] !== undefined)) {
+    // Once more: what was refused by one that had heard of it may be let in by one that had not.
+    const again = await Promise.all(holds.map(async (one) => ((await lookOnce(one)) === 'works' ? [one.name] : [])));
+    const alive = again.flat();
+    return { ...ended, alive, ...(alive.length === 0 ? { took_ms: Math.max(...Object.values(ended_ms)) } : {}) };
+  }
+  if (checked_ms - left_ms <= LIMIT_MS) return undefined;
+  const alive = holds.flatMap(({ name }) => (alive_ms[name]! - left_ms > LIMIT_MS ? [name] : []));
+  if (alive.length > 0) return { ...ended, alive };
+  if (checked_ms - left_ms > LIMIT_MS + GAP_MS_MAX)
+    throw new AppError('leaver_unwatched', 'the house did not answer when it mattered');
+  return undefined;
+}
+
+/** One look at whom nobody speaks of, over restarts. */
+async function followSilent(deps: LeaverLoopDeps): Promise<void> {
+  const { departures, clock } = deps;
+  const known = departures.silent;
+  if (known === undefined) return beginSilence(deps);
+  const now_ms = clock.nowMs();
+  const isFar = now_ms - known.left_ms < LIMIT_MS - NEAR_MS;
+  if (isFar && now_ms - Math.max(...Object.values(known.alive_ms)) < FAR_LOOK_MS) return;
+  try {
+    const silent = await lookAgain(deps, known);
+    const end = await endOf(deps, silent);
+    if (end !== undefined) await departures.check(silent.nonce, end);
+    departures.keepSilent(end === undefined ? silent : undefined);
+  } catch (error) {
+    if (!isAppError(error, 'leaver_unwatched') && !isAppError(error, 'leaver_drill_failed')) throw error;
+    await departures.noteFailure(known.nonce, 'silence', error);
+    departures.keepSilent(undefined);
+  }
 }
 
 /**

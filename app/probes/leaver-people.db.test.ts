@@ -4,10 +4,26 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { randomUUID } from 'node:crypto';
 import { systemClock, type RouteContract } from '@auditrax/base';
+import { LEAVER_HOLDS } from '../claims/probe.ts';
+import { routes as apiAccessContract } from '../domains/api-access/contract.ts';
+import { apiAccessProblems, apiAccessRoutes, apiKeysHeld, keyMint } from '../domains/api-access/index.ts';
+import { canaryRoutes as programContract } from '../domains/authorisation-server/canary-contract.ts';
+import { routes as authorisationContract } from '../domains/authorisation-server/contract.ts';
+import {
+  apiTokenMintRoutes,
+  authorisationServerProblems,
+  authorisationServerRoutes,
+  canaryProgram,
+  programGrants,
+} from '../domains/authorisation-server/index.ts';
+import { routes as engagementsContract } from '../domains/engagements/contract.ts';
+import { apiTokenRoutes } from '../platform/edge/token-contract.ts';
+import { bindRoutes } from '../platform/http/handler.ts';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { routes as provisioningContract } from '../domains/provisioning/contract.ts';
 import { canaryDirectory, provisioningProblems, provisioningRoutes } from '../domains/provisioning/index.ts';
 import { canaryRoutes } from '../domains/provisioning/canary-contract.ts';
+import { sweepEmployment } from '../domains/identity/index.ts';
 import { startSsoHouse, type SsoHouse } from '../domains/sso/testing/sso-house.ts';
 import { createAttemptCounter } from '../platform/http/attempt-counter.ts';
 import type { InternalClient } from '../platform/http/client.ts';
@@ -20,7 +36,8 @@ import { createLeaverPeople, type LeaverPeople } from './leaver-people.ts';
 // Through the real gateway and issuer, on a real database. The directory and the provider are played.
 
 let house: SsoHouse;
-let canary: RoomRoutes;
+let canary: RoomRoutes['handlers'];
+const doors = { ...canaryRoutes, program: programContract.client };
 let edge: EdgeClient;
 let people: LeaverPeople;
 let folder: string;
@@ -28,21 +45,39 @@ let folder: string;
 /** The issuer's internal door without the wire, which `tools/inner-routes.test.ts` and the house's tests look at. */
 const client = {
   call: async (contract: RouteContract, { body, requestId }: { body: unknown; requestId: string }) => {
-    const [name] = Object.entries(canaryRoutes).find(([, one]) => one.operation === contract.operation)!;
-    return canary.handlers[name]!({ body, requestId } as never);
+    const [name] = Object.entries(doors).find(([, one]) => one.operation === contract.operation)!;
+    return canary[name]!({ body, requestId } as never);
   },
 } as unknown as InternalClient;
 
 beforeAll(async () => {
   for (const method of ['info', 'warn'] as const) vi.spyOn(console, method).mockImplementation(() => undefined);
   const counter = createAttemptCounter();
+  const held = (deps: SsoHouse['deps']) => ({ ...deps, revocations: [apiKeysHeld(deps), programGrants(deps)] });
+  const { list } = engagementsContract;
   house = await startSsoHouse(systemClock, {
-    names: [],
-    contracts: Object.values(provisioningContract),
-    problems: [provisioningProblems],
-    rooms: (deps) => [provisioningRoutes({ ...deps, counter })],
+    names: ['api-access', 'authorisation-server', 'engagements'],
+    contracts: [provisioningContract, apiAccessContract, authorisationContract, apiTokenRoutes, { list }].flatMap(
+      (all) => Object.values(all),
+    ),
+    problems: [provisioningProblems, apiAccessProblems, authorisationServerProblems],
+    rooms: (deps) => [
+      provisioningRoutes({ ...held(deps), counter }),
+      apiAccessRoutes(deps),
+      authorisationServerRoutes(deps),
+      apiTokenMintRoutes(deps),
+    ],
+    mintForKey: keyMint,
+    // Stands for the workspace: whoever comes so far has come in.
+    workspace: [
+      bindRoutes(
+        { list },
+        { list: () => Promise.resolve({ status: 200 as const, body: { engagements: [], nextCursor: null } }) },
+      ),
+    ],
   });
-  canary = canaryDirectory(house.deps);
+  const program = canaryProgram(house.deps).handlers['client']!;
+  canary = { ...canaryDirectory(house.deps).handlers, program };
   const dialled = createEdgeClient({
     host: 'localhost',
     port: house.edgePort,
@@ -89,28 +124,26 @@ function leaving(who: LeaverPeople, monotonic_ms: () => number = () => performan
 }
 const counted = async (table: string) =>
   Number((await house.issuer.rows<{ n: string }>(`select count(*) as n from identity.${table}`))[0]!.n);
-const HELD = ['provider session', 'passkey session', 'passkey', 'link'];
+
+/** `api_key` and `api_grant` keep what has ended; `api_client` has the one program. */
+const TABLES = ['member', 'scim_resource', 'connection', 'credential_index', 'account', 'api_client'];
 
 describe('a canary’s leaver at a real gateway and issuer', () => {
   it('loses everything within seconds, in both dialects, as often as they leave, and nobody piles up', async () => {
     const { loop, departures, failures } = leaving(people);
     await loop.next();
-    const before = await Promise.all(
-      ['member', 'scim_resource', 'connection', 'credential_index', 'account'].map(counted),
-    );
+    const before = await Promise.all(TABLES.map(counted));
     await loop.next();
     expect(failures).toEqual([]);
     const seen = departures.recent(3_600);
     expect(seen.map(({ way }) => way)).toEqual(['scim', 'scim-entra', 'scim', 'scim-entra']);
     for (const one of seen) {
       expect(one.alive).toEqual([]);
-      expect(Object.keys(one.held).sort()).toEqual([...HELD].sort());
+      expect(Object.keys(one.held).sort()).toEqual([...LEAVER_HOLDS].sort());
       expect(one.took_ms).toBe(Math.max(...Object.values(one.held)));
       expect(one.took_ms).toBeLessThan(10_000);
     }
-    const after = await Promise.all(
-      ['member', 'scim_resource', 'connection', 'credential_index', 'account'].map(counted),
-    );
+    const after = await Promise.all(TABLES.map(counted));
     expect(after).toEqual(before);
   }, 60_000);
 
@@ -119,7 +152,7 @@ describe('a canary’s leaver at a real gateway and issuer', () => {
     const unheard: LeaverPeople = { ...people, prepareLeaving: () => Promise.resolve(() => Promise.resolve()) };
     const { loop, departures } = leaving(unheard, () => (minutes += 1) * 60_000);
     await loop.next();
-    expect(departures.recent(3_600)).toMatchObject([{ alive: HELD }, { alive: HELD }]);
+    expect(departures.recent(3_600)).toMatchObject([{ alive: LEAVER_HOLDS }, { alive: LEAVER_HOLDS }]);
     expect(departures.recent(3_600).some(({ took_ms }) => took_ms !== undefined)).toBe(false);
   }, 60_000);
 
@@ -127,31 +160,40 @@ describe('a canary’s leaver at a real gateway and issuer', () => {
     const { loop, departures, failures } = leaving(people);
     await loop.lookAtSilent();
     expect(failures).toEqual([]);
-    const { cookie } = departures.silent!;
-    expect(await people.lookAt(cookie)).toBe('works');
+    const { holding } = departures.silent!;
+    // As after a restart: nothing but what was kept.
+    const kept = people.looksAt(JSON.parse(JSON.stringify(holding)) as typeof holding);
+    for (const one of kept) expect([one.name, await one.look()]).toEqual([one.name, 'works']);
     // Four hours later, as the issuer sees it.
     await house.issuer.rows(`update identity.employment set proved_at = proved_at - interval '4 hours'`);
-    await vi.waitFor(async () => expect(await people.lookAt(cookie)).toBe('refused'), 40_000);
-    await loop.lookAtSilent();
-    expect(departures.recent(3_600)).toMatchObject([{ way: 'silence', alive: [] }]);
+    await sweepEmployment({ ...house.deps, revocations: [apiKeysHeld(house.deps), programGrants(house.deps)] }, 'r');
+    const out = async () => Promise.all(kept.map(async (one) => [one.name, await one.look()]));
+    await vi.waitFor(async () => expect(await out()).toEqual(LEAVER_HOLDS.map((name) => [name, 'refused'])), 40_000);
+  }, 60_000);
+
+  it('comes back without the keys and programs of the round before', async () => {
+    await people.hire('canary-silent-leaver');
+    await people.hold('canary-silent-leaver');
+    for (const one of ['canary-silent-leaver', 'canary-leaver']) await people.hire(one);
+    const open =
+      'select 1 from identity.api_key where ended_at is null union all select 1 from identity.api_grant where ended_at is null';
+    expect(await house.issuer.rows(open)).toEqual([]);
   }, 60_000);
 });
 
 describe('the issuer’s doors for the drill', () => {
-  it.each(Object.keys(canaryRoutes))('%s is refused for every tenant but a canary', async (name) => {
+  it.each(Object.keys(doors))('%s is refused for every tenant but a canary', async (name) => {
     const body = { tenant: 'harbour', subject: 'canary-leaver', isFirst: true };
-    const call = Promise.resolve(canary.handlers[name]!({ body, requestId: randomUUID() } as never));
+    const call = Promise.resolve(canary[name]!({ body, requestId: randomUUID() } as never));
     await expect(call).rejects.toMatchObject({ code: 'canary_tenant_required' });
     await expect(
-      Promise.resolve(
-        canary.handlers[name]!({ body: { ...body, tenant: 'nobody' }, requestId: randomUUID() } as never),
-      ),
+      Promise.resolve(canary[name]!({ body: { ...body, tenant: 'nobody' }, requestId: randomUUID() } as never)),
     ).rejects.toMatchObject({ code: 'canary_tenant_required' });
   });
 
   it.each(['session', 'link'])('%s is refused for somebody whom the directory has not made', async (name) => {
     const body = { tenant: 'canary-a', subject: 'lead', isFirst: true };
-    const call = Promise.resolve(canary.handlers[name]!({ body, requestId: randomUUID() } as never));
+    const call = Promise.resolve(canary[name]!({ body, requestId: randomUUID() } as never));
     await expect(call).rejects.toMatchObject({ code: 'canary_tenant_required' });
   });
 

@@ -1,5 +1,5 @@
 import type { KeyObject } from 'node:crypto';
-import { createHash, generateKeyPairSync, randomBytes, sign } from 'node:crypto';
+import { createHash, createPrivateKey, generateKeyPairSync, randomBytes, sign } from 'node:crypto';
 import type {
   AuthenticationResponseJSON,
   PublicKeyCredentialCreationOptionsJSON,
@@ -26,6 +26,16 @@ interface StoredKey {
   counter: number;
 }
 
+/** A key as text, to be used again after a restart. */
+export interface KeptPasskey {
+  readonly id: string;
+  readonly privateKey: string;
+  readonly algorithm: -7 | -8;
+  readonly rpId: string;
+  readonly userId: string;
+  readonly counter: number;
+}
+
 /** A passkey authenticator in software: real keys, real signatures, attestation "none". */
 export interface SoftwareAuthenticator {
   readonly behaviour: AuthenticatorBehaviour;
@@ -35,6 +45,8 @@ export interface SoftwareAuthenticator {
   authenticate(options: PublicKeyCredentialRequestOptionsJSON): AuthenticationResponseJSON;
   /** A second device with the same keys and counters, as an attacker who copied them would have. */
   clone(): SoftwareAuthenticator;
+  /** Its keys as they are now, private parts included: of canaries alone. */
+  keep(): readonly KeptPasskey[];
 }
 
 /** CBOR (RFC 8949), the few major types that an attestation object needs. */
@@ -110,6 +122,11 @@ function newKey(options: PublicKeyCredentialCreationOptionsJSON, rpId: string): 
   return { stored, cose: coseKey(pair.publicKey, algorithm) };
 }
 
+function keepKey({ id, privateKey, ...key }: StoredKey): KeptPasskey {
+  const der = privateKey.export({ format: 'der', type: 'pkcs8' });
+  return { ...key, id: id.toString('base64url'), privateKey: der.toString('base64url') };
+}
+
 function create(behaviour: AuthenticatorBehaviour, keys: StoredKey[]): SoftwareAuthenticator {
   return {
     behaviour,
@@ -176,12 +193,19 @@ function create(behaviour: AuthenticatorBehaviour, keys: StoredKey[]): SoftwareA
         { ...behaviour },
         keys.map((key) => ({ ...key })),
       ),
+    keep: () => keys.map(keepKey),
   };
 }
 
-/** Makes an authenticator without keys that sits in a browser at `origin`. */
+/** Makes an authenticator that sits in a browser at `origin`, without keys or with those that were kept of another. */
 export function createSoftwareAuthenticator(
   input: { readonly origin: string } & Partial<AuthenticatorBehaviour>,
+  kept: readonly KeptPasskey[] = [],
 ): SoftwareAuthenticator {
-  return create({ rpId: undefined, userVerified: true, userPresent: true, crossOrigin: false, ...input }, []);
+  const keys = kept.map(({ id, privateKey, ...key }) => ({
+    ...key,
+    id: Buffer.from(id, 'base64url'),
+    privateKey: createPrivateKey({ key: Buffer.from(privateKey, 'base64url'), format: 'der', type: 'pkcs8' }),
+  }));
+  return create({ rpId: undefined, userVerified: true, userPresent: true, crossOrigin: false, ...input }, keys);
 }

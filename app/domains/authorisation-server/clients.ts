@@ -81,12 +81,21 @@ function checkInput(input: ClientInput): ClientContent {
   return { name, redirectUris: [...redirectUris], key: readKey(input.kind, input.publicKey) };
 }
 
+/** What is stored of a program. */
+export function sealClient(
+  deps: Pick<Deps, 'sealer'>,
+  context: TenantContext,
+  { id, content }: { readonly id: Uuid; readonly content: ClientContent },
+): Promise<Buffer> {
+  return deps.sealer.seal({ context, field: FIELD, rowId: id, value: JSON.stringify(content) });
+}
+
 /** Registers a program, which can do nothing until a person allows it. Throws `api_client_invalid`, `api_clients_full`. */
 export async function registerClient(deps: Deps, who: Asker, input: ClientInput): Promise<Uuid> {
   const context = who.caller.tenant;
   const content = checkInput(input);
   const id = uuidV7(deps.clock, deps.random);
-  const sealed = await deps.sealer.seal({ context, field: FIELD, rowId: id, value: JSON.stringify(content) });
+  const sealed = await sealClient(deps, context, { id, content });
   await deps.tenant.transaction(context, async (tx) => {
     if ((await tx.query(queries.liveClients(context))).length >= CLIENTS_MAX)
       throw refuse('api_clients_full', `An organisation has at most ${CLIENTS_MAX} programs.`);

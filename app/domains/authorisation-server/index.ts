@@ -1,3 +1,4 @@
+export { canaryProgram } from './canary.ts';
 export { problems as authorisationServerProblems } from './errors.ts';
 export { apiTokenMintRoutes } from './exchange.ts';
 export { programGrants } from './grants.ts';

@@ -23,6 +23,7 @@ import {
   identityRoutes,
   problems as identityProblems,
   tokenMintRoutes,
+  type KeyMint,
 } from '../../identity/index.ts';
 import { routes as identityContract } from '../../identity/contract.ts';
 import { type SeededIssuer, startSeededIssuer } from '../../tenants/testing/seeded-issuer.ts';
@@ -64,6 +65,8 @@ export interface MoreRooms {
   rooms(deps: SsoHouse['deps']): readonly RoomRoutes[];
   /** What stands for the workspace, behind the same edge. */
   readonly workspace?: readonly RoomRoutes[];
+  /** Where programs come with keys of people. */
+  mintForKey?(deps: SsoHouse['deps']): KeyMint;
 }
 
 /** How providers are reached, where not as usual. */
@@ -124,7 +127,7 @@ export async function startSsoHouse(
     }),
     rooms: [
       identityRoutes(deps),
-      tokenMintRoutes(deps),
+      tokenMintRoutes({ ...deps, ...(more?.mintForKey === undefined ? {} : { mintForKey: more.mintForKey(deps) }) }),
       evictionFeedRoutes(deps),
       ...ssoRoutes(deps),
       accessRoutes({ ...deps, policy, subjects }),
