@@ -271,6 +271,29 @@ describe('O10 O24: keys', () => {
     expect(asked).toHaveLength(2);
   });
 
+  it('O24: invented key ids make nobody ask a silent provider more than once a minute', async () => {
+    const { source, clock: own, asked } = sourceOf([() => setOf(key.jwk), () => Promise.reject(new Error('away'))]);
+    await source.find('key-1');
+    own.advance(KEYS_RELOAD_MS_MIN);
+    for (let waited_ms = 0; waited_ms < KEYS_RELOAD_MS_MIN; waited_ms += KEYS_RETRY_MS_MIN) {
+      expect(await codeOf(() => source.find(`invented-${waited_ms}`))).toBe('oidc_unreachable');
+      own.advance(KEYS_RETRY_MS_MIN);
+    }
+    expect(asked).toHaveLength(2);
+    expect(await codeOf(() => source.find('key-2'))).toBe('oidc_unreachable');
+    expect(asked).toHaveLength(3);
+    expect(await source.find('key-1')).toMatchObject({ kty: 'RSA' });
+  });
+
+  it('O24: a reading that ends while an unknown id asks is everybody’s, and says unknown after it', async () => {
+    const next = makeRsaKey('key-2');
+    const { source, clock: own, asked } = sourceOf([() => setOf(key.jwk), () => setOf(key.jwk, next.jwk)]);
+    await source.find('key-1');
+    own.advance(KEYS_RELOAD_MS_MIN);
+    const all = await Promise.all([source.find('key-2'), codeOf(() => source.find('invented')), source.find('key-1')]);
+    expect([all[1], asked.length]).toEqual(['oidc_key_unknown', 2]);
+  });
+
   it('O24: two keys that fit are none', async () => {
     const twin = makeRsaKey('key-1');
     const { source } = sourceOf([() => setOf(key.jwk, twin.jwk)]);

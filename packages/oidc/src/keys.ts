@@ -57,9 +57,10 @@ function publicPart({ kty, n, e, crv, x, y }: JWK): JWK {
 
 /**
  * Reads the key set when it is needed, keeps it for an hour, and reads it again for an unknown key id, but not more
- * often than once a minute. A reading that failed is the answer to everybody for five seconds: whoever sends many tokens,
- * such as logout tokens, which anybody can post, must not make us ask a silent provider as often. Addresses inside of
- * tokens and keys (`jku`, `x5u`) are not looked at.
+ * often than once a minute, whether the reading succeeds or fails. Where there is no set to go by, a reading that failed
+ * is the answer to everybody for five seconds. Whoever sends many tokens, such as logout tokens, which anybody can post,
+ * must not make us ask as often, neither a speaking provider nor a silent one. Addresses inside of tokens and keys
+ * (`jku`, `x5u`) are not looked at.
  */
 export function createKeySource(
   connection: OidcConnection,
@@ -67,14 +68,18 @@ export function createKeySource(
   ports: ReachPorts & { readonly clock: Clock },
 ): KeySource {
   let held: { readonly keys: readonly JWK[]; readonly readAt_ms: number } | undefined;
+  /** Of the last reading; undefined when it succeeded. */
   let failed: { readonly error: unknown; readonly at_ms: number } | undefined;
+  let triedAt_ms = -Infinity;
   let reading: Promise<readonly JWK[]> | undefined;
   const read = (): Promise<readonly JWK[]> => {
     if (reading === undefined && failed !== undefined && ports.clock.nowMs() - failed.at_ms < KEYS_RETRY_MS_MIN)
       return Promise.reject(failed.error);
+    if (reading === undefined) triedAt_ms = ports.clock.nowMs();
     reading ??= askJson(connection, { url: provider.jwksUri, bytes_max: KEYS_BYTES_MAX }, ports)
       .then((document) => {
         held = { keys: parseKeys(document), readAt_ms: ports.clock.nowMs() };
+        failed = undefined;
         return held.keys;
       })
       .catch((error: unknown) => {
@@ -87,13 +92,19 @@ export function createKeySource(
     return reading;
   };
   const age_ms = () => (held === undefined ? Infinity : ports.clock.nowMs() - held.readAt_ms);
+  /** For an id that the set does not have, and that somebody may have invented. */
+  const readAnew = async (): Promise<readonly JWK[]> => {
+    if (reading !== undefined || ports.clock.nowMs() - triedAt_ms >= KEYS_RELOAD_MS_MIN) return read();
+    if (failed !== undefined) throw failed.error;
+    return [];
+  };
   const matching = (keys: readonly JWK[], kid: string | undefined) =>
     keys.filter((key) => isUsable(key, connection.algorithm) && (kid === undefined || key.kid === kid));
   return {
     async find(kid) {
       const isOld = held === undefined || age_ms() > KEYS_AGE_MS_MAX;
       let found = matching(isOld ? await read() : held!.keys, kid);
-      if (found.length === 0 && age_ms() >= KEYS_RELOAD_MS_MIN) found = matching(await read(), kid);
+      if (found.length === 0) found = matching(await readAnew(), kid);
       const [key] = found;
       if (key === undefined) throw refusal('oidc_key_unknown');
       if (found.length > 1) throw refusal('oidc_key_ambiguous');
