@@ -93,6 +93,7 @@ const details: readonly ConnectionDetail[] = [
       ssoBinding: 'redirect',
       metadataUrl: 'https://sts.harbour.example/FederationMetadata/2007-06/FederationMetadata.xml',
       nameIdFormat: 'urn:oasis:names:tc:SAML:2.0:nameid-format:persistent',
+      subjectAttribute: null,
       groupsAttribute: 'http://schemas.xmlsoap.org/claims/Group',
       emailAttribute: 'http://schemas.xmlsoap.org/ws/2005/05/identity/claims/emailaddress',
       nameAttribute: null,

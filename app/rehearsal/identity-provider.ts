@@ -253,6 +253,7 @@ function plansOf(
     ssoBinding: 'redirect',
     metadataUrl: null,
     nameIdFormat: PERSISTENT,
+    subjectAttribute: null,
     groupsAttribute: null,
     emailAttribute: 'mail',
     nameAttribute: 'displayName',

@@ -23,13 +23,18 @@ export interface SamlReplay {
   readonly format?: keyof typeof FORMATS;
   readonly responseAttributes?: Readonly<Record<string, string>>;
   readonly attributes: Readonly<Record<string, readonly string[]>>;
-  readonly settings: Pick<SamlValues, 'groupsAttribute' | 'emailAttribute' | 'nameAttribute'>;
+  readonly settings: Pick<SamlValues, 'subjectAttribute' | 'groupsAttribute' | 'emailAttribute' | 'nameAttribute'>;
   readonly groups: readonly string[] | null;
 }
 
 const ENTRA_OBJECT = '690222be-ff1a-4d56-abd1-7e4f7d38e474';
 const ENTRA_GROUPS = ['c3a1a2b4-9c0e-4d7f-8a55-0d3e7b1f2c11', '0d9f3f6a-51b7-4a7e-bf1c-6a5e2f9d8e22'];
-const NAMED = { groupsAttribute: 'groups', emailAttribute: 'email', nameAttribute: 'name' } as const;
+const NAMED = {
+  subjectAttribute: null,
+  groupsAttribute: 'groups',
+  emailAttribute: 'email',
+  nameAttribute: 'name',
+} as const;
 const USUAL = { email: ['auditor@harbour.example'], name: ['Harbour Auditor'] } as const;
 
 export const SAML_REPLAYS = {
@@ -53,6 +58,7 @@ export const SAML_REPLAYS = {
       [`${XMLSOAP}/name`]: ['auditor@harbour.example'],
     },
     settings: {
+      subjectAttribute: null,
       groupsAttribute: `${MICROSOFT}/ws/2008/06/identity/claims/groups`,
       emailAttribute: `${XMLSOAP}/emailaddress`,
       nameAttribute: `${MICROSOFT}/identity/claims/displayname`,
@@ -76,9 +82,10 @@ export const SAML_REPLAYS = {
     ssoUrl: 'https://accounts.google.com/o/saml2/idp?idpid=C03k7w1ab',
     // "Signed response" signs the response in place of the assertion.
     sign: 'response',
-    nameId: '110169484474386276334',
-    attributes: { ...USUAL, groups: ['Auditors'] },
-    settings: NAMED,
+    // The primary address, under whatever Format the administrator has chosen; who it is stands in an attribute.
+    nameId: 'auditor@harbour.example',
+    attributes: { ...USUAL, groups: ['Auditors'], employee_id: ['004711'] },
+    settings: { ...NAMED, subjectAttribute: 'employee_id' },
     groups: ['Auditors'],
   },
   JumpCloud: {
@@ -106,6 +113,7 @@ export const SAML_REPLAYS = {
       'http://schemas.xmlsoap.org/claims/Group': ['Auditors', 'Domain Users'],
     },
     settings: {
+      subjectAttribute: null,
       groupsAttribute: 'http://schemas.xmlsoap.org/claims/Group',
       emailAttribute: `${XMLSOAP}/emailaddress`,
       nameAttribute: `${XMLSOAP}/name`,

@@ -37,6 +37,7 @@ function valuesOf(connection: Connection, text: Text) {
     ssoBinding: 'redirect',
     metadataUrl: orNull(text('metadataUrl')),
     nameIdFormat: 'urn:oasis:names:tc:SAML:2.0:nameid-format:persistent',
+    subjectAttribute: orNull(text('subjectAttribute')),
     groupsAttribute: orNull(text('groupsAttribute')),
     emailAttribute: orNull(text('emailAttribute')),
     nameAttribute: orNull(text('nameAttribute')),
@@ -171,10 +172,20 @@ function ReadMetadata({ onRead }: { onRead: (found: MetadataDescription) => void
 function AttributeFields({ connection, errors }: { connection: Connection; errors: Errors }) {
   const words = profileWords[connection.profile].saml;
   const known = connection.values?.kind === 'saml' ? connection.values : undefined;
-  const preset = <K extends 'groupsAttribute' | 'emailAttribute' | 'nameAttribute'>(name: K, text: string | null) =>
-    known ? known[name] : text;
+  const preset = <K extends 'subjectAttribute' | 'groupsAttribute' | 'emailAttribute' | 'nameAttribute'>(
+    name: K,
+    text: string | null,
+  ) => (known ? known[name] : text);
   return (
     <>
+      <Line
+        name="subjectAttribute"
+        label="Attribute that people are known by"
+        value={preset('subjectAttribute', words.subject)}
+        errors={errors}
+        help={words.subjectHelp}
+        optional={words.subject === null}
+      />
       <Line
         name="groupsAttribute"
         label="Attribute with the groups"

@@ -82,7 +82,7 @@ describe('a connection', () => {
       spEntityId: `${ORIGIN}/sso/${id}/metadata`,
     });
     expect(settings.signingKey).not.toBe(settings.decryptionKeys[0]);
-    expect(settings.attributes).toEqual({ groups: 'groups', email: 'mail', name: null });
+    expect(settings.attributes).toEqual({ subject: null, groups: 'groups', email: 'mail', name: null });
     await dropped(id);
   });
 

@@ -49,6 +49,8 @@ const samlValues = z.strictObject({
   ssoBinding: z.literal('redirect'),
   metadataUrl: text.nullable(),
   nameIdFormat: text.nullable(),
+  /** What people are known by, in place of the NameID. */
+  subjectAttribute: text.nullable(),
   groupsAttribute: text.nullable(),
   emailAttribute: text.nullable(),
   nameAttribute: text.nullable(),

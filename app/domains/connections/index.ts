@@ -17,6 +17,7 @@ export {
   findConnection,
   loadConnection,
   openConnectionIds,
+  ownDocument,
   type LoadedConnection,
   type OidcSettings,
   type SamlSettings,

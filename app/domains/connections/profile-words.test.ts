@@ -35,6 +35,7 @@ describe('what an administrator is told', () => {
         ssoBinding: 'redirect',
         metadataUrl: null,
         nameIdFormat: 'urn:oasis:names:tc:SAML:2.0:nameid-format:persistent',
+        subjectAttribute: saml.subject,
         groupsAttribute: saml.groups,
         emailAttribute: saml.email,
         nameAttribute: saml.name,

@@ -26,6 +26,9 @@ export interface SamlWords {
   readonly where: string;
   readonly there: readonly ThereValue[];
   readonly metadataHelp: string | null;
+  /** Preset of the attribute that people are known by; null where the NameID can be that. */
+  readonly subject: string | null;
+  readonly subjectHelp: string;
   readonly groups: string | null;
   readonly email: string | null;
   readonly name: string | null;
@@ -39,6 +42,8 @@ export interface ProfileWords {
 }
 
 const PERSISTENT = 'Let the NameID be persistent: an id that never changes. An e-mail address as NameID is refused.';
+const IN_PLACE =
+  'Only where the NameID cannot be an id that never changes, for instance a staff number. It cannot be changed once the connection was on.';
 const CALLBACK = (label: string): ThereValue => ({ label, address: 'callback' });
 const START = (label: string): ThereValue => ({ label, address: 'start' });
 const ACS = (label: string): ThereValue => ({ label, address: 'acs' });
@@ -62,6 +67,8 @@ export const profileWords: Readonly<Record<Profile, ProfileWords>> = {
       where: 'Enterprise applications › New application › your own › Single sign-on › SAML.',
       there: [ENTITY('Identifier (Entity ID)'), ACS('Reply URL (ACS URL)'), START('Sign on URL')],
       metadataHelp: 'App Federation Metadata Url, with its ?appid=.',
+      subject: null,
+      subjectHelp: IN_PLACE,
       groups: 'http://schemas.microsoft.com/ws/2008/06/identity/claims/groups',
       email: `${XMLSOAP}/emailaddress`,
       name: 'http://schemas.microsoft.com/identity/claims/displayname',
@@ -82,6 +89,8 @@ export const profileWords: Readonly<Record<Profile, ProfileWords>> = {
       where: 'Applications › Create App Integration › SAML 2.0.',
       there: [ACS('Single sign-on URL'), ENTITY('Audience URI (SP Entity ID)')],
       metadataHelp: 'Sign On › Metadata URL.',
+      subject: null,
+      subjectHelp: IN_PLACE,
       groups: 'groups',
       email: 'email',
       name: 'name',
@@ -103,10 +112,13 @@ export const profileWords: Readonly<Record<Profile, ProfileWords>> = {
       where: 'Admin console › Apps › Web and mobile apps › Add custom SAML app.',
       there: [ACS('ACS URL'), ENTITY('Entity ID'), START('Start URL')],
       metadataHelp: null,
+      subject: 'employee_id',
+      subjectHelp:
+        'Google has no id of its own to send by SAML that never changes. Fill in the employee ID of everybody in the directory, and map Employee details › Employee ID to this name. If you have none, use OpenID Connect: there Google sends one. It cannot be changed once the connection was on.',
       groups: 'groups',
       email: 'email',
       name: 'name',
-      note: `Google publishes no address of metadata: download it and read it in here, again before its certificate ends. Groups come by name: renaming one breaks its mapping. ${PERSISTENT}`,
+      note: `Google publishes no address of metadata: download it and read it in here, again before its certificate ends. Groups come by name: renaming one breaks its mapping. Whatever the Name ID format says, its NameID is an address, which is given to somebody else one day: nobody is known by it here.`,
     },
   },
   jumpcloud: {
@@ -123,6 +135,8 @@ export const profileWords: Readonly<Record<Profile, ProfileWords>> = {
       where: 'SSO Applications › Add New Application › Custom › SAML.',
       there: [ENTITY('SP Entity ID'), ACS('ACS URL'), START('Login URL')],
       metadataHelp: 'Copy Metadata URL.',
+      subject: null,
+      subjectHelp: IN_PLACE,
       groups: 'memberOf',
       email: 'email',
       name: 'name',
@@ -143,6 +157,8 @@ export const profileWords: Readonly<Record<Profile, ProfileWords>> = {
       where: 'AD FS Management › Relying Party Trusts › Add, claims aware, from the metadata address.',
       there: [ENTITY('Federation metadata address'), ACS('SAML 2.0 SSO service URL')],
       metadataHelp: 'https://…/FederationMetadata/2007-06/FederationMetadata.xml',
+      subject: null,
+      subjectHelp: IN_PLACE,
       groups: 'http://schemas.xmlsoap.org/claims/Group',
       email: `${XMLSOAP}/emailaddress`,
       name: `${XMLSOAP}/name`,
@@ -163,6 +179,8 @@ export const profileWords: Readonly<Record<Profile, ProfileWords>> = {
       where: 'Applications › SP Connections › Create, Browser SSO, SP-initiated.',
       there: [ENTITY('Partner’s entity ID and metadata URL'), ACS('Assertion Consumer Service URL')],
       metadataHelp: 'The address that exports your metadata for this connection.',
+      subject: null,
+      subjectHelp: IN_PLACE,
       groups: 'groups',
       email: 'email',
       name: 'name',
@@ -187,6 +205,8 @@ export const profileWords: Readonly<Record<Profile, ProfileWords>> = {
         START('Sign-in URL'),
       ],
       metadataHelp: 'Where the provider publishes its own metadata, over https.',
+      subject: null,
+      subjectHelp: IN_PLACE,
       groups: 'groups',
       email: 'email',
       name: 'name',

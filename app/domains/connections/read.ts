@@ -35,7 +35,7 @@ export interface SamlSettings {
   /** PEM, the current ones first, then the next ones: for `spMetadata`. */
   readonly certificates: { readonly signing: readonly string[]; readonly encryption: readonly string[] };
   /** Names of the attributes to read; null where none is to be read. */
-  readonly attributes: { readonly groups: string | null; readonly email: string | null; readonly name: string | null };
+  readonly attributes: Readonly<Record<'subject' | 'groups' | 'email' | 'name', string | null>>;
 }
 
 /** One connection with everything opened that a sign-in needs. Never leaves the issuer: it holds secrets. */
@@ -58,6 +58,9 @@ export interface Reading {
   readonly context: TenantContext;
   readonly tx?: ScopedTransaction;
 }
+
+/** What the form writes, and what our document asks for while nobody has saved the form. */
+const PERSISTENT_NAME = 'urn:oasis:names:tc:SAML:2.0:nameid-format:persistent';
 
 const present = <T>(value: T | null): value is T => value !== null;
 
@@ -157,26 +160,60 @@ export async function openOwnKeys(
   return ownKeys.parse(JSON.parse(await deps.sealer.openText(sealed)));
 }
 
+/** What this side says of itself at a SAML provider: for `spMetadata`. */
+export interface OwnDocument {
+  readonly spEntityId: string;
+  readonly acsUrl: string;
+  readonly nameIdFormat: string | undefined;
+  readonly certificates: SamlSettings['certificates'];
+}
+
+/** PEM, the current ones first, then those that are to follow. */
+function shownCertificates(own: OwnKeys): SamlSettings['certificates'] {
+  const shown = [own, ...(own.next === undefined ? [] : [own.next])];
+  return {
+    signing: shown.map((one) => one.signing.certificate),
+    encryption: shown.map((one) => one.encryption.certificate),
+  };
+}
+
+/**
+ * Our own document of a SAML connection, from its first moment on: a provider such as AD FS reads it before anybody has
+ * written here what belongs to the provider. Undefined when there is no such connection, or it is none by SAML.
+ */
+export async function ownDocument(
+  deps: ReadDeps,
+  context: TenantContext,
+  connectionId: Uuid,
+): Promise<OwnDocument | undefined> {
+  const [row] = await deps.tenant.scoped(context, queries.connectionById(context, connectionId));
+  if (row?.kind !== 'saml') return undefined;
+  const { values } = await openSettings(deps, { context }, row);
+  const { metadata, acs } = addressesOf(originOf(deps), row.id);
+  return {
+    spEntityId: metadata,
+    acsUrl: acs,
+    nameIdFormat: (values?.kind === 'saml' ? values.nameIdFormat : PERSISTENT_NAME) ?? undefined,
+    certificates: shownCertificates(await openOwnKeys(deps, { context }, row)),
+  };
+}
+
 async function samlSettings(
   deps: ReadDeps,
   at: Reading,
   of: { readonly row: queries.ConnectionRow; readonly values: SamlValues; readonly addresses: ConnectionAddresses },
 ): Promise<SamlSettings> {
   const { row, values, addresses } = of;
-  const { next, previous, ...current } = await openOwnKeys(deps, at, row);
-  const shown = [current, ...(next === undefined ? [] : [next])];
-  const reading = [...shown, ...(previous === undefined ? [] : [previous])];
-  const { groupsAttribute: groups, emailAttribute: email, nameAttribute: name } = values;
+  const own = await openOwnKeys(deps, at, row);
+  const reading = [own, own.next, own.previous].filter((one) => one !== undefined);
+  const { subjectAttribute: subject, groupsAttribute: groups, emailAttribute: email, nameAttribute: name } = values;
   return {
     kind: 'saml',
     input: samlInput(values, addresses, await readCertificates(deps, at, row.id)),
-    signingKey: current.signing.privateKey,
+    signingKey: own.signing.privateKey,
     decryptionKeys: reading.map((one) => one.encryption.privateKey),
-    certificates: {
-      signing: shown.map((one) => one.signing.certificate),
-      encryption: shown.map((one) => one.encryption.certificate),
-    },
-    attributes: { groups, email, name },
+    certificates: shownCertificates(own),
+    attributes: { subject, groups, email, name },
   };
 }
 

@@ -23,7 +23,7 @@ import {
   type SamlValues,
   type StoredSettings,
 } from './settings-contract.ts';
-import { checkName, checkValues } from './validate.ts';
+import { checkName, checkSubject, checkValues } from './validate.ts';
 
 /** Two while one follows another, some for parts of a group of companies; more is a mistake. */
 export const CONNECTIONS_MAX = 8;
@@ -150,6 +150,7 @@ function checkInput(
   const values = withSecret(given.values, given.before.values);
   const addresses = addressesOf(originOf(deps), row.id);
   checkValues(values, { profile: row.profile, addresses, isRehearsal: deps.isRehearsal ?? false });
+  checkSubject(values, { profile: row.profile, state: row.state, before: given.before.values });
   return values;
 }
 

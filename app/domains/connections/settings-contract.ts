@@ -33,6 +33,8 @@ const saml = z.strictObject({
   /** Read daily. Null where the provider publishes none. */
   metadataUrl: z.string().nullable(),
   nameIdFormat: z.string().nullable(),
+  /** An attribute with what never changes about a person, where the NameID is not that. Null: the NameID. */
+  subjectAttribute: z.string().nullable().default(null),
   groupsAttribute: z.string().nullable(),
   emailAttribute: z.string().nullable(),
   nameAttribute: z.string().nullable(),

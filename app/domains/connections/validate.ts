@@ -4,7 +4,7 @@ import { parseConnection, SAML_CHECKS, type SamlCode } from '@auditrax/saml';
 import type { ConnectionAddresses } from './addresses.ts';
 import { refuse } from './errors.ts';
 import { oidcInput, samlInput } from './read.ts';
-import type { ConnectionValues, Profile } from './settings-contract.ts';
+import type { ConnectionState, ConnectionValues, Profile } from './settings-contract.ts';
 
 export const NAME_CHARACTERS_MAX = 80;
 const ATTRIBUTE_CHARACTERS_MAX = 256;
@@ -57,6 +57,31 @@ export function checkName(name: string): void {
     );
 }
 
+/** Providers whose NameID is an address whatever its Format says: an attribute has to say who somebody is. */
+const ADDRESS_NAMEID: ReadonlySet<Profile> = new Set(['google']);
+
+/**
+ * What people are known by. Fixed once the connection was on: under another one everybody would be somebody new, or, where
+ * the value of one is the former value of another, somebody else. Throws `connection_setting_invalid`.
+ */
+export function checkSubject(
+  values: ConnectionValues,
+  given: { readonly profile: Profile; readonly state: ConnectionState; readonly before: ConnectionValues | null },
+): void {
+  if (values.kind !== 'saml') return;
+  const { subjectAttribute } = values;
+  const no = (why: string) => refuse('connection_setting_invalid', why, 'subjectAttribute');
+  if (given.state !== 'draft') {
+    const was = given.before?.kind === 'saml' ? given.before.subjectAttribute : null;
+    if (was === subjectAttribute) return;
+    throw no('People are known by it. Set up another connection and take everybody there by a change of provider.');
+  }
+  if (subjectAttribute === null && ADDRESS_NAMEID.has(given.profile))
+    throw no('This provider names people by an address. Name an attribute with an id that never changes.');
+  if (subjectAttribute !== null && [values.emailAttribute, values.nameAttribute].includes(subjectAttribute))
+    throw no('Addresses and names change, and are given to others: name an attribute with an id that never does.');
+}
+
 /**
  * Whether a connection with these values could be used. Throws `connection_setting_invalid` with the form's `field`.
  * `isRehearsal`: plain http to this machine is let pass, as packages/oidc has it.
@@ -78,6 +103,7 @@ export function checkValues(
   }
   if (!given.isRehearsal) httpsAddress(values.ssoUrl, 'ssoUrl');
   if (!given.isRehearsal) httpsAddress(values.metadataUrl, 'metadataUrl');
+  plain(values.subjectAttribute, 'subjectAttribute');
   plain(values.groupsAttribute, 'groupsAttribute');
   plain(values.emailAttribute, 'emailAttribute');
   plain(values.nameAttribute, 'nameAttribute');

@@ -27,6 +27,7 @@ export const problems: Readonly<Record<SsoCode, { status: number; title: string 
 /** Refusals that this room itself finds, with a sentence for administrators. */
 export type SsoFinding =
   | 'sso_subject_changes'
+  | 'sso_subject_absent'
   | 'sso_connection_inactive'
   | 'sso_session_over'
   | 'sso_link_over'

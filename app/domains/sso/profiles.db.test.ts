@@ -101,6 +101,18 @@ async function signInBySaml(name: SamlReplayName, said: SaidInSaml = {}, key = i
   return { browser, seen: await answerSaml(browser, { id, url, replay, said, key }) };
 }
 
+/** Whom a replay speaks of, as the connection reads it. */
+function subjectOf({ settings: { subjectAttribute }, attributes, nameId }: SamlReplay): string {
+  return subjectAttribute === null ? nameId : attributes[subjectAttribute]![0]!;
+}
+
+/** The same answer about somebody else. */
+function saidAs({ settings: { subjectAttribute }, attributes }: SamlReplay, subject: string): SaidInSaml {
+  return subjectAttribute === null
+    ? { nameId: subject }
+    : { attributes: { ...attributes, [subjectAttribute]: [subject] } };
+}
+
 const personIn = async (browser: TestBrowser) =>
   ((await house.whoIs(browser))['person'] as { id: string } | undefined)?.id;
 
@@ -250,7 +262,11 @@ describe.each(Object.entries(SAML_REPLAYS) as [SamlReplayName, SamlReplay][])('%
     const { browser, url } = await beginTest('saml', id);
     expect(url.startsWith(replay.ssoUrl)).toBe(true);
     expect((await answerSaml(browser, { id, url, replay })).status).toBe(303);
-    expect(await newest('saml', name)).toMatchObject({ subject: replay.nameId, groups: replay.groups, failure: null });
+    expect(await newest('saml', name)).toMatchObject({
+      subject: subjectOf(replay),
+      groups: replay.groups,
+      failure: null,
+    });
     await connections.turnConnection(house.deps, askerOf(people.saml.caller), { id, to: 'active' });
   });
 
@@ -262,18 +278,71 @@ describe.each(Object.entries(SAML_REPLAYS) as [SamlReplayName, SamlReplay][])('%
     const attributes = { ...replay.attributes, [emailAttribute!]: ['renamed@harbour.example'] };
     expect(await personIn((await signInBySaml(name, { attributes })).browser)).toBe(person);
     // And somebody else with the same address is somebody else.
-    const other = await signInBySaml(name, { nameId: 'somebody-else' });
+    const other = await signInBySaml(name, saidAs(replay, 'somebody-else'));
     expect(other.seen.status).toBe(303);
     expect(await personIn(other.browser)).not.toBe(person);
   });
 
   it('names people by an address where nobody has set it up otherwise: refused, with the reason', async () => {
-    await expectRefusedInSaml(name, { said: { nameId: ADDRESS, format: 'email' } }, 'sso_subject_changes');
-    await expectRefusedInSaml(name, { said: { nameId: ADDRESS, format: 'unspecified' } }, 'sso_subject_changes');
+    // Whatever it writes beside it: an administrator at Google may choose any Format for the primary address.
+    for (const format of ['email', 'unspecified', 'persistent'] as const)
+      await expectRefusedInSaml(name, { said: { ...saidAs(replay, ADDRESS), format } }, 'sso_subject_changes');
   });
 });
 
 describe('what each needs by SAML', () => {
+  it('Google: the address may be anybody’s next year, the employee id is not; without it nobody is known', async () => {
+    const { attributes: usual, settings } = SAML_REPLAYS['Google Workspace'];
+    const name = 'Google Workspace';
+    const person = await personIn((await signInBySaml(name)).browser);
+    // The person has married, and the address has gone to a newcomer.
+    expect(await personIn((await signInBySaml(name, { nameId: 'married@harbour.example' })).browser)).toBe(person);
+    const newcomer = await signInBySaml(name, { attributes: { ...usual, employee_id: ['004712'] } });
+    expect(newcomer.seen.status).toBe(303);
+    expect(await personIn(newcomer.browser)).not.toBe(person);
+    const { employee_id: _, ...without } = usual;
+    for (const attributes of [
+      without,
+      { ...usual, employee_id: [''] },
+      { ...usual, employee_id: [' 004711'] },
+      { ...usual, employee_id: ['004711', '004712'] },
+    ])
+      await expectRefusedInSaml(name, { said: { attributes } }, 'sso_subject_absent');
+    expect(settings.subjectAttribute).toBe('employee_id');
+  });
+
+  it('Google: a connection without such an attribute is not saved, nor one by what changes', async () => {
+    const replay = SAML_REPLAYS['Google Workspace'];
+    const { caller } = people.saml;
+    const what = { kind: 'saml', profile: 'google', name: 'Google, begun' } as const;
+    const id = await connections.createConnection(house.deps, askerOf(caller), what);
+    const saving = (subjectAttribute: string | null) => {
+      const values = { ...samlValuesOf(replay), subjectAttribute };
+      const input = { id, version: 1, name: what.name, justInTime: AUDITORS, values };
+      return connections.changeSettings(house.deps, askerOf(caller), input);
+    };
+    const refused = { code: 'connection_setting_invalid', field: 'subjectAttribute' };
+    for (const wrong of [null, '', 'email', 'name'])
+      await expect(saving(wrong), String(wrong)).rejects.toMatchObject(refused);
+    await saving('employee_id');
+    await connections.deleteDraft(house.deps, askerOf(caller), id);
+  });
+
+  it('what people are known by stays as it was once the connection is on', async () => {
+    for (const [name, subjectAttribute] of [
+      ['Okta', 'staff'],
+      ['Google Workspace', 'staff'],
+      ['Google Workspace', null],
+    ] as const) {
+      const values = { ...samlValuesOf(SAML_REPLAYS[name]), subjectAttribute };
+      const input = { id: ids.saml.get(name)!, version: 2, name, justInTime: AUDITORS, values };
+      await expect(
+        connections.changeSettings(house.deps, askerOf(people.saml.caller), input),
+        `${name} ${String(subjectAttribute)}`,
+      ).rejects.toMatchObject({ code: 'connection_setting_invalid', field: 'subjectAttribute' });
+    }
+  });
+
   it('Entra ID: a link in place of the groups says nothing about them, and takes no role', async () => {
     const groups = [{ group: SAML_REPLAYS['Entra ID'].groups[0]!, name: null, role: 'lead' }] as const;
     const id = ids.saml.get('Entra ID')!;

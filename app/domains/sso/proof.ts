@@ -1,6 +1,12 @@
 import type { Json, Uuid } from '@auditrax/base';
 import { finishSignIn, parseOidcConnection, PROFILES, startSignIn, type StoredSignIn } from '@auditrax/oidc';
-import { acceptResponse, makeAuthnRequest, parseConnection, type StoredRequest } from '@auditrax/saml';
+import {
+  acceptResponse,
+  makeAuthnRequest,
+  parseConnection,
+  type AcceptedResponse,
+  type StoredRequest,
+} from '@auditrax/saml';
 import type { LoadedConnection, OidcSettings, SamlSettings } from '../connections/index.ts';
 import { providerHash } from '../identity/index.ts';
 import type { SsoDeps } from './deps.ts';
@@ -43,7 +49,6 @@ export type Answer =
   | { readonly kind: 'saml'; readonly response: string; readonly relayState: string | undefined };
 
 const SHOWN_CHARACTERS_MAX = 120;
-const PERSISTENT = 'urn:oasis:names:tc:SAML:2.0:nameid-format:persistent';
 const TRANSIENT = 'urn:oasis:names:tc:SAML:2.0:nameid-format:transient';
 
 function parseOidc(deps: SsoDeps, { input }: OidcSettings) {
@@ -129,17 +134,45 @@ async function proveOidc(
   };
 }
 
+/** As long as a NameID may be (SAML core 8.3.7). */
+const SUBJECT_CHARACTERS_MAX = 256;
+/** What every address has. Whatever Format a provider writes beside it: Google writes persistent beside an address. */
+const looksLikeAddress = (subject: string): boolean => subject.includes('@');
+
 /**
  * A transient name is another one each time, and an address is given to somebody else one day: an account under either
  * would be nobody's, or somebody else's.
  */
 function requireLasting(nameId: string, format: string | undefined): void {
-  const isAddress = format !== PERSISTENT && nameId.includes('@');
-  if (format === TRANSIENT || isAddress)
+  if (format === TRANSIENT || looksLikeAddress(nameId))
     throw found(
       'sso_subject_changes',
-      'The provider names people by an address or by a passing name. Have it send a persistent NameID, made of an identifier that never changes.',
+      'The provider names people by an address or by a passing name. Have it send a persistent NameID, made of an identifier that never changes, or name an attribute that has one.',
     );
+}
+
+/** What the account is keyed on: the connection's attribute where it names one, else the NameID. */
+function lastingSubject(
+  { subject: { nameId, format }, attributes }: Pick<AcceptedResponse, 'subject' | 'attributes'>,
+  attribute: string | null,
+): string {
+  if (attribute === null) {
+    requireLasting(nameId, format);
+    return nameId;
+  }
+  const [value = '', ...more] = attributes.get(attribute) ?? [];
+  const isWhole = value !== '' && value === value.trim() && value.length <= SUBJECT_CHARACTERS_MAX;
+  if (!isWhole || more.length > 0)
+    throw found(
+      'sso_subject_absent',
+      `The provider sent no single value of ${attribute} for this person, by which people are known here.`,
+    );
+  if (looksLikeAddress(value))
+    throw found(
+      'sso_subject_changes',
+      `The provider sends an address as ${attribute}. Have it send an identifier that never changes, such as a staff number.`,
+    );
+  return value;
 }
 
 async function proveSaml(
@@ -159,11 +192,11 @@ async function proveSaml(
     { clock: deps.clock, once: once(deps, { tenantId, connectionId, kind: 'assertion' }) },
   );
   const { nameId, format } = accepted.subject;
-  requireLasting(nameId, format);
+  const subject = lastingSubject(accepted, settings.attributes.subject);
   const values = (name: string | null) => (name === null ? undefined : accepted.attributes.get(name));
   const { attributes } = settings;
   return {
-    subject: nameId,
+    subject,
     shown: showable(values(attributes.name)?.[0], values(attributes.email)?.[0]),
     groups: values(attributes.groups),
     claims: new Map<string, unknown>([['NameID', nameId], ['NameID format', format ?? 'none'], ...accepted.attributes]),

@@ -1,5 +1,5 @@
 import { isAppError, parseUuid, uuidV4, type Uuid } from '@auditrax/base';
-import { parseConnection, spMetadata } from '@auditrax/saml';
+import { spMetadata } from '@auditrax/saml';
 import { bindRoutes, type RoomRoutes } from '../../platform/http/handler.ts';
 import {
   bindBrowser,
@@ -9,7 +9,7 @@ import {
   REVOKE_HEADER,
   setSession,
 } from '../../platform/http/headers.ts';
-import { activeConnections, findConnection, loadConnection } from '../connections/index.ts';
+import { activeConnections, findConnection, ownDocument } from '../connections/index.ts';
 import { createAttemptLimit, enrolmentOf, findSession, findTenantBySlug, type KnownTenant } from '../identity/index.ts';
 import { routes } from './contract.ts';
 import type { SsoDeps } from './deps.ts';
@@ -122,9 +122,9 @@ async function offersOf(deps: SsoDeps, slug: string, requestId: string) {
 
 async function metadataOf(deps: SsoDeps, call: ForeignCall): Promise<string> {
   const { tenant, connectionId } = await placeOf(deps, call);
-  const connection = await loadConnection(deps, tenant.context, connectionId);
-  if (connection?.settings?.kind !== 'saml') throw notFound();
-  return spMetadata(parseConnection(connection.settings.input), connection.settings.certificates);
+  const own = await ownDocument(deps, tenant.context, connectionId);
+  if (own === undefined) throw notFound();
+  return spMetadata(own, own.certificates);
 }
 
 /** Sign-in by identity providers of tenants, as routes of the issuer. */

@@ -25,7 +25,10 @@ function keyDescriptor(use: 'signing' | 'encryption', pem: string): string {
  * The document that an administrator gives the provider: our name, the one address of this connection, our certificates.
  * It asks for signed assertions and promises signed requests. Throws a certificate's code.
  */
-export function spMetadata(connection: SamlConnection, certificates: ServiceCertificates): string {
+export function spMetadata(
+  connection: Pick<SamlConnection, 'spEntityId' | 'acsUrl' | 'nameIdFormat'>,
+  certificates: ServiceCertificates,
+): string {
   const keys = [
     ...certificates.signing.map((pem) => keyDescriptor('signing', pem)),
     ...certificates.encryption.map((pem) => keyDescriptor('encryption', pem)),

@@ -33,6 +33,7 @@ export const saml: SamlValues = {
   ssoBinding: 'redirect',
   metadataUrl: null,
   nameIdFormat: null,
+  subjectAttribute: null,
   groupsAttribute: 'groups',
   emailAttribute: 'mail',
   nameAttribute: null,
