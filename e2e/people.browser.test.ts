@@ -1,5 +1,17 @@
+import { readFileSync } from 'node:fs';
+import { systemClock } from '@auditrax/base';
+import { makeTestKey, type TestKey } from '@auditrax/saml/testing/keys';
+import { issueEdgeCertificate } from '@auditrax/workload';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { browserMissing, openSite, type Site, type Visitor } from './testing/site.ts';
+import { missingForSimpleSaml, startSimpleSaml, type SimpleSaml } from './identity-providers/simplesamlphp.ts';
+import { openTlsFront, type TlsFront } from './identity-providers/tls-front.ts';
+import { browserMissing, openSite, Visitor, type Site } from './testing/site.ts';
+import { certutilMissing, openTrustingBrowser, type TrustingBrowser } from './testing/trusting-browser.ts';
+
+const missing = missingForSimpleSaml();
+const providerMissing = missing.length > 0 && process.env['CI'] !== 'true';
+if (providerMissing) console.warn(`skipped: SimpleSAMLphp needs ${missing.join(', ')}`);
+const ORGANISATION = 'Lakeside Internal Audit';
 
 let site: Site;
 
@@ -301,5 +313,153 @@ describe.skipIf(browserMissing)('people and their devices', () => {
     await page.keyboard.press('Enter');
     await typist.sees('By keyboard');
     await typist.close();
+  });
+
+  describe.skipIf(providerMissing || certutilMissing)('a provider of their own: SimpleSAMLphp, live', () => {
+    let believer: TrustingBrowser;
+    let front: TlsFront;
+    let provider: SimpleSaml;
+    let idpKey: TestKey;
+    /** The lead at the TLS edge: no provider leads to the try-out door. */
+    let admin: Visitor;
+    const opened: Visitor[] = [];
+    const visitor = async () => {
+      const one = await Visitor.open(believer.browser, site.house.edgeUrl, {});
+      opened.push(one);
+      return one;
+    };
+
+    beforeAll(async () => {
+      const certificate = await issueEdgeCertificate({ clock: systemClock, name: 'Identity provider' });
+      front = await openTlsFront({ key: certificate.keyPem, cert: certificate.certificatePem });
+      const edgeAuthority = site.house.supervisor.peers().facts['edgeAuthority'] as string;
+      believer = await openTrustingBrowser([edgeAuthority, certificate.authorityPem]);
+      idpKey = await makeTestKey('simplesamlphp');
+    });
+    afterAll(async () => {
+      await believer?.close();
+      await provider?.stop();
+      front?.close();
+    });
+    afterEach(() => {
+      expect(opened.flatMap((one) => one.faults())).toEqual([]);
+    });
+
+    /** Presses Test, passes the provider's own page where it asks, and is back at the connection. */
+    async function test(): Promise<void> {
+      const back = admin.page.url();
+      await admin.button('Test the connection').click();
+      await passProvider(admin);
+      await admin.page.waitForURL(back);
+    }
+
+    async function passProvider({ page }: Visitor): Promise<void> {
+      await page.waitForURL(`${front.origin}/**`);
+      if ((await page.locator('input[name=password]').count()) === 0) return;
+      await page.locator('input[name=username]').fill('alice');
+      await page.locator('input[name=password]').fill('alicepass');
+      await page.locator('input[name=password]').press('Enter');
+    }
+
+    async function save(): Promise<void> {
+      await admin.button('Save…').click();
+      await admin.button('Approve with passkey').click();
+      await admin.dialog.waitFor({ state: 'detached' });
+    }
+
+    it('a lead begins a connection and pastes the values that each side needs', async () => {
+      admin = await visitor();
+      await admin.enrol((await site.invitation('Lead auditor', ORGANISATION)).enrolPath!);
+      await admin.goto('/app/connections');
+      await admin.page.getByRole('radio', { name: 'Another provider' }).check();
+      await admin.page.getByRole('radio', { name: /^SAML/ }).check();
+      await admin.page.getByRole('textbox', { name: 'Name' }).fill('Lakeside staff');
+      await admin.button('Begin…').click();
+      await admin.button('Approve with passkey').click();
+      await admin.sees('Values to paste there');
+      const address = (label: string) => admin.page.getByLabel(label, { exact: true }).innerText();
+      const entityId = (await address('Entity ID and metadata URL')).trim();
+      const acsUrl = (await address('Assertion Consumer Service URL (HTTP POST)')).trim();
+      // A browser keeps our document as a file; nothing of the provider has been written here yet.
+      const reader = await admin.context.newPage();
+      const [download] = await Promise.all([
+        reader.waitForEvent('download'),
+        reader.goto(entityId).catch(() => undefined),
+      ]);
+      const metadata = readFileSync(await download.path(), 'utf8');
+      await reader.close();
+      const [signing] = /<ds:X509Certificate>([^<]+)/.exec(metadata)!.slice(1);
+      const pem = `-----BEGIN CERTIFICATE-----\n${signing!.trim()}\n-----END CERTIFICATE-----\n`;
+      const service = { entityId, acsUrl, certificate: pem, signResponse: true, signAssertion: true, encrypt: false };
+      provider = await startSimpleSaml(idpKey, () => [service], front.origin);
+      front.lead(provider.port);
+      const document = await (await fetch(provider.metadataUrl)).text();
+      await admin.page.getByText('Fill in from the provider’s metadata document').click();
+      await admin.page.getByLabel('Metadata (XML)').fill(document);
+      await admin.button('Read it').click();
+      await expect.poll(() => admin.page.getByLabel('Entity ID of the provider').inputValue()).toBe(provider.entityId);
+      // As somebody who types it by hand gets it wrong.
+      await admin.page.getByLabel('Entity ID of the provider').fill(`${provider.entityId}/`);
+      await admin.page.getByLabel('Attribute with the e-mail').fill('mail');
+      await admin.page.getByRole('radio', { name: /^Becomes a member with the role of a mapped group/ }).check();
+      await save();
+    });
+
+    it('the test names the exact check that failed, and nothing can be switched on', async () => {
+      await test();
+      await admin.reads('Check G25: The issuer is not the connection’s provider.');
+      await admin.reads('saml_issuer');
+      expect(await admin.button('Switch on…').isDisabled()).toBe(true);
+      await admin.look('a test that failed');
+    });
+
+    it('with the right value the test shows every claim as it came, and signs nobody in', async () => {
+      await admin.page.getByLabel('Entity ID of the provider').fill(provider.entityId);
+      await save();
+      await test();
+      await admin.reads('Accepted, with these settings');
+      const claims = admin.page.locator('details', { hasText: 'What the provider said, as it came' });
+      for (const said of ['alice-0451', 'alice@acme.test', 'g-1', 'g-2'])
+        await claims.getByText(said).first().waitFor();
+      await admin.look('a test that was accepted');
+      const { body } = await admin.ask('/api/identity/session');
+      expect(body).toMatchObject({ method: 'passkey', role: 'lead' });
+    });
+
+    it('a group of the test is mapped, the connection goes on, and a new person comes in by it with that role', async () => {
+      await admin.button('g-2').click();
+      await admin.button('Save the mapping…').click();
+      await admin.button('Approve with passkey').click();
+      await admin.dialog.waitFor({ state: 'detached' });
+      await admin.button('Switch on…').click();
+      await admin.button('Approve with passkey').click();
+      await admin.button('Switch off…').waitFor();
+      const alice = await visitor();
+      await alice.goto('/app/sign-in');
+      await alice.page.getByLabel('Short name of your organisation').fill('lakeside');
+      await alice.button('Go on with single sign-on').click();
+      await alice.page.getByRole('link', { name: 'Sign in with Lakeside staff' }).click();
+      await passProvider(alice);
+      await alice.sees('Engagements');
+      const { body } = await alice.ask('/api/identity/session');
+      expect(body).toMatchObject({ signedIn: true, method: 'sso', role: 'auditor', connection: 'Lakeside staff' });
+      await alice.close();
+    });
+
+    it('after the provider has changed its key the test names that, and people are let in by nothing else', async () => {
+      provider.rekey(await makeTestKey('simplesamlphp, a year later'));
+      await test();
+      await admin.reads(/^Check G18: /);
+      await admin.reads('saml_signer_unknown');
+      const alice = await visitor();
+      alice.expects(/401/);
+      await alice.goto('/app/sign-in/lakeside');
+      await alice.page.getByRole('link', { name: 'Sign in with Lakeside staff' }).click();
+      await passProvider(alice);
+      await alice.page.waitForURL(`${site.house.edgeUrl}/sso/**`);
+      const told = await alice.page.locator('body').innerText();
+      expect(told).not.toMatch(/saml_|G18|certificate/);
+      await alice.close();
+    });
   });
 });

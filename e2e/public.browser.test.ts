@@ -1,17 +1,9 @@
-import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { browserMissing, launchBrowser, openSite, Visitor, type Site } from './testing/site.ts';
+import { browserMissing, openSite, Visitor, type Site } from './testing/site.ts';
+import { certutilMissing, openTrustingBrowser } from './testing/trusting-browser.ts';
 
 const WIDTHS = [320, 390, 768, 1280, 1920];
 const PAGES = ['/security', '/security/claims/crypto.tls13-only', '/sub-processors', '/disclosure'];
-const certutilMissing = spawnSync('certutil', ['-H'], { stdio: 'ignore' }).error !== undefined;
-if (certutilMissing && process.env['CI'] === 'true')
-  throw new Error('certutil (libnss3-tools) is missing with CI=true');
-if (certutilMissing) console.warn('skipped: certutil (libnss3-tools) is missing, so no browser can trust the edge');
-
 let site: Site;
 
 describe.skipIf(browserMissing)('what everybody may see, and what the operator is told', () => {
@@ -124,21 +116,13 @@ describe.skipIf(browserMissing)('what everybody may see, and what the operator i
   it.skipIf(certutilMissing)(
     'a browser that trusts the edge’s authority shows it without a warning, passkey included',
     async () => {
-      const home = mkdtempSync(join(tmpdir(), 'auditrax-home-'));
-      const store = join(home, '.pki/nssdb');
-      mkdirSync(store, { recursive: true });
       const authority = site.house.supervisor.peers().facts['edgeAuthority'] as string;
-      const pem = join(home, 'authority.pem');
-      writeFileSync(pem, authority);
-      const certutil = (...args: string[]) => execFileSync('certutil', ['-d', `sql:${store}`, ...args]);
-      certutil('-N', '--empty-password');
-      const doubter = await launchBrowser(home);
-      const shut = await doubter.newPage();
+      const doubter = await openTrustingBrowser([]);
+      const shut = await doubter.browser.newPage();
       await expect(shut.goto(`${site.house.edgeUrl}/security`)).rejects.toThrow(/ERR_CERT_AUTHORITY_INVALID/);
       await doubter.close();
-      certutil('-A', '-n', 'edge', '-t', 'C,,', '-i', pem);
-      const browser = await launchBrowser(home);
-      const auditor = await Visitor.open(browser, site.house.edgeUrl, {});
+      const believer = await openTrustingBrowser([authority]);
+      const auditor = await Visitor.open(believer.browser, site.house.edgeUrl, {});
       await auditor.goto('/security');
       await auditor.page.locator('h1').waitFor();
       await auditor.enrol((await site.invitation('Auditor')).enrolPath!);
@@ -147,8 +131,7 @@ describe.skipIf(browserMissing)('what everybody may see, and what the operator i
       const [cookie] = await auditor.context.cookies();
       expect(cookie).toMatchObject({ name: '__Host-auditrax', secure: true, httpOnly: true, sameSite: 'Strict' });
       expect(auditor.faults()).toEqual([]);
-      await browser.close();
-      rmSync(home, { recursive: true, force: true });
+      await believer.close();
     },
   );
 });

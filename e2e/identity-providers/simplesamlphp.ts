@@ -37,6 +37,8 @@ export interface SimpleSaml {
   readonly entityId: string;
   readonly ssoUrl: string;
   readonly metadataUrl: string;
+  /** From now on it signs with another key, and says so in its metadata. */
+  rekey(key: { readonly privateKey: string; readonly certificate: string }): void;
   stop(): Promise<void>;
 }
 
@@ -50,9 +52,18 @@ function php(value: unknown): string {
   return `[${pairs.join(',')}]`;
 }
 
-/** Maps /simplesaml/x.php/info to the package's files, as its Apache configuration would. */
+/** Maps /simplesaml/x.php/info to the package's files, as its Apache configuration would; what its pages load as well. */
 const ROUTER = `<?php
 $path = parse_url($_SERVER['REQUEST_URI'], PHP_URL_PATH);
+if ($path === '/favicon.ico') { http_response_code(204); return true; }
+if (preg_match('#^/simplesaml(/resources/[a-z0-9/._-]+\\.(css|js|png|ico))$#i', $path, $match)) {
+  $file = realpath('${WWW}' . $match[1]);
+  if ($file === false || strpos($file, '/usr/share/') !== 0) { http_response_code(404); return true; }
+  $types = ['css' => 'text/css', 'js' => 'text/javascript', 'png' => 'image/png', 'ico' => 'image/x-icon'];
+  header('content-type: ' . $types[strtolower($match[2])]);
+  readfile($file);
+  return true;
+}
 if (!preg_match('#^/simplesaml((?:/[a-z0-9_-]+)*/[a-z0-9_-]+\\.php)(/.*)?$#i', $path, $match)) { http_response_code(404); return true; }
 $file = realpath('${WWW}' . $match[1]);
 if ($file === false) { http_response_code(404); return true; }
@@ -68,6 +79,11 @@ interface World {
   readonly folder: string;
   readonly origin: string;
   readonly entityId: string;
+}
+
+function writeKey(folder: string, key: { readonly privateKey: string; readonly certificate: string }): void {
+  writeFileSync(join(folder, 'cert/idp.pem'), key.privateKey, { mode: 0o600 });
+  writeFileSync(join(folder, 'cert/idp.crt'), key.certificate, { mode: 0o600 });
 }
 
 function writeConfiguration(
@@ -106,8 +122,7 @@ function writeConfiguration(
     'config/authsources.php',
     `<?php $config = ['users'=>['exampleauth:UserPass','alice:alicepass'=>['uid'=>['alice-0451'],'mail'=>['alice@acme.test'],'groups'=>['g-1','g-2']]]];`,
   );
-  write('cert/idp.pem', key.privateKey);
-  write('cert/idp.crt', key.certificate);
+  writeKey(folder, key);
   const persistent = 'urn:oasis:names:tc:SAML:2.0:nameid-format:persistent';
   const hosted = {
     host: '__DEFAULT__',
@@ -182,5 +197,6 @@ export async function startSimpleSaml(
     readyUrl: metadataUrl,
     start_ms_max: START_MS_MAX,
   });
-  return { port, entityId, ssoUrl: `${origin}/simplesaml/saml2/idp/SSOService.php`, metadataUrl, stop };
+  const ssoUrl = `${origin}/simplesaml/saml2/idp/SSOService.php`;
+  return { port, entityId, ssoUrl, metadataUrl, rekey: (next) => writeKey(folder, next), stop };
 }

@@ -113,6 +113,7 @@ function TestResult({ attempt }: { attempt: Attempt }) {
 function Test({ connection }: { connection: Connection }) {
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<unknown>(null);
+  const client = useQueryClient();
   const last = connection.attempts.find(({ purpose }) => purpose === 'test');
   const run = async () => {
     setBusy(true);
@@ -123,6 +124,8 @@ function Test({ connection }: { connection: Connection }) {
     } catch (failure) {
       setError(failure);
       setBusy(false);
+      // A provider that cannot be reached fails here already: the check is then among the attempts.
+      void client.invalidateQueries({ queryKey: ['connections', connection.id] });
     }
   };
   return (

@@ -1,7 +1,4 @@
 import { X509Certificate } from 'node:crypto';
-import { request as plainRequest } from 'node:http';
-import { createServer, type Server } from 'node:https';
-import type { AddressInfo } from 'node:net';
 import { systemClock, systemRandom, uuidV7, type Uuid } from '@auditrax/base';
 import { makeTestKey, type TestKey } from '@auditrax/saml/testing/keys';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -11,6 +8,7 @@ import {
   startSimpleSaml,
   type SimpleSaml,
 } from '../../../e2e/identity-providers/simplesamlphp.ts';
+import { openTlsFront, type TlsFront } from '../../../e2e/identity-providers/tls-front.ts';
 import type { Caller } from '../../platform/http/handler.ts';
 import { recentAttempts } from '../connections/attempts.ts';
 import { loadConnection, type SamlSettings } from '../connections/index.ts';
@@ -32,27 +30,10 @@ const SESSION = '__Host-auditrax';
 const HOST = 'localhost:8443';
 const ANYBODY: JustInTime = { allowed: true, roleWithoutGroup: 'client' };
 
-/** TLS in front of PHP's own server, which has none. */
-async function openFront(tls: SsoHouse['tls']): Promise<{ server: Server; origin: string; lead(to: number): void }> {
-  let port = 0;
-  const server = createServer(tls, (request, response) => {
-    const { method, url: path, headers } = request;
-    const inner = plainRequest({ host: '127.0.0.1', port, method, path, headers }, (answer) => {
-      response.writeHead(answer.statusCode!, answer.headers);
-      answer.pipe(response);
-    });
-    inner.on('error', () => response.destroy());
-    request.pipe(inner);
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const origin = `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  return { server, origin, lead: (to) => void (port = to) };
-}
-
 describe.skipIf(isMissing)('SAML through gateway and issuer', () => {
   let house: SsoHouse;
   let provider: SimpleSaml;
-  let front: Awaited<ReturnType<typeof openFront>>;
+  let front: TlsFront;
   let idpKey: TestKey;
   let lead: Caller;
   let leadCookie: string;
@@ -67,7 +48,7 @@ describe.skipIf(isMissing)('SAML through gateway and issuer', () => {
     const what = { kind: 'saml', profile: 'other', name: 'Harbour directory' } as const;
     id = await connections.createConnection(house.deps, askerOf(lead), what);
     idpKey = await makeTestKey('simplesamlphp');
-    front = await openFront(house.tls);
+    front = await openTlsFront(house.tls);
     await setUp(front.origin);
     hidden = await connections.createConnection(house.deps, askerOf(lead), { ...what, name: 'Harbour, encrypted' });
     const values = valuesAt(front.origin);
@@ -79,8 +60,7 @@ describe.skipIf(isMissing)('SAML through gateway and issuer', () => {
   });
   afterAll(async () => {
     await provider?.stop();
-    front?.server.closeAllConnections();
-    front?.server.close();
+    front?.close();
     await house?.stop();
   });
 
@@ -109,6 +89,7 @@ describe.skipIf(isMissing)('SAML through gateway and issuer', () => {
     ssoBinding: 'redirect',
     metadataUrl: null,
     nameIdFormat: PERSISTENT,
+    subjectAttribute: null,
     groupsAttribute: 'groups',
     emailAttribute: 'mail',
     nameAttribute: null,
@@ -188,6 +169,17 @@ describe.skipIf(isMissing)('SAML through gateway and issuer', () => {
     expect(attempt!.report).toMatchObject({ subject: 'alice-0451', groups: ['g-1', 'g-2'], failure: null });
     expect(sessionOf(browser)).toBe(leadCookie);
     await connections.turnConnection(house.deps, askerOf(lead), { id, to: 'active' });
+  });
+
+  it('a test that fails ends at the connection too, where the check is named', async () => {
+    const { browser, form } = await tried(id);
+    const xml = Buffer.from(form.fields['SAMLResponse']!, 'base64').toString('utf8');
+    const forged = Buffer.from(xml.replaceAll('alice-0451', 'admin-0451'), 'utf8').toString('base64');
+    const seen = await browser.submit({ ...form, fields: { ...form.fields, SAMLResponse: forged } }, stop());
+    expect([seen.status, seen.url]).toEqual([303, `${house.origin}/app/connections/${house.idOf(lead, id)}`]);
+    const [attempt] = await recentAttempts(house.deps, lead.tenant, id);
+    expect(attempt).toMatchObject({ purpose: 'test', outcome: 'refused', report: { failure: { check: 'G18' } } });
+    expect(sessionOf(browser)).toBe(leadCookie);
   });
 
   it('its form from another site signs alice in, with the role of her group, no longer than the provider’s session', async () => {
@@ -303,6 +295,16 @@ describe.skipIf(isMissing)('SAML through gateway and issuer', () => {
     await step('end');
     expect((await browsers[2]!.submit(forms[2]!, stop())).status).toBe(401);
     expect(await lastFailure(hidden)).toMatchObject({ code: 'saml_decryption_failed', check: 'G20' });
+  });
+
+  it('our own metadata is there before anything of the provider is known', async () => {
+    const what = { kind: 'saml', profile: 'adfs', name: 'Harbour, begun' } as const;
+    const begun = await connections.createConnection(house.deps, askerOf(lead), what);
+    const seen = await house.browser().go(at('metadata', begun));
+    expect(seen.status).toBe(200);
+    expect(seen.text).toContain(`entityID="${at('metadata', begun)}"`);
+    expect(seen.text).toContain(`<md:NameIDFormat>${PERSISTENT}</md:NameIDFormat>`);
+    expect(seen.text.match(/<ds:X509Certificate>/g)).toHaveLength(2);
   });
 
   it('our own metadata is there for the provider to read', async () => {

@@ -162,7 +162,8 @@ export interface ComingBack {
 
 /**
  * Ends a sign-in with what the browser brought back. The request is taken first, so that each is answered once, whatever
- * comes of it. Throws `sso_request_unusable`, `not_found`, and the outward form of the check that failed.
+ * comes of it. Throws `sso_request_unusable`, `not_found`, and the outward form of the check that failed; a test ends at its
+ * connection either way.
  */
 export async function finish(deps: Ports, back: ComingBack): Promise<Finished> {
   const { tenant, connectionId } = back;
@@ -181,7 +182,11 @@ export async function finish(deps: Ports, back: ComingBack): Promise<Finished> {
     if (opened !== undefined) await endPrevious(deps, pending, tenant.context.requestId);
     return { returnTo, tenant, connectionId, opened };
   } catch (error) {
-    throw await refused(deps, { ...tried, proven }, error);
+    const told = await refused(deps, { ...tried, proven }, error);
+    // Whoever tests is led back to the connection, where the check that failed stands: the page for everybody else names none.
+    const isFinding = pending.purpose === 'test' && told !== error;
+    if (isFinding) return { returnTo: pending.returnTo, tenant, connectionId, opened: undefined };
+    throw told;
   }
 }
 
