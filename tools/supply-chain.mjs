@@ -42,11 +42,15 @@ function installed(lock) {
   return Object.entries(lock.packages).filter(([key, entry]) => key.includes('node_modules/') && !entry.link);
 }
 
-/** Packages of the lockfile that fall into a banned range: `{ name, version, reason }`. */
+/**
+ * Packages of the lockfile that fall into a banned range: `{ name, version, reason }`. One that tests compare with may be
+ * there for development, and is never installed with the product.
+ */
 export function bannedVersions(lock, banned) {
-  return installed(lock).flatMap(([key, { version }]) =>
+  return installed(lock).flatMap(([key, { version, dev }]) =>
     banned
       .filter((rule) => rule.package === nameOf(key) && compare(version, rule.below) < 0)
+      .filter((rule) => !(rule.isTestOracle === true && dev === true))
       .map((rule) => ({ name: nameOf(key), version, reason: rule.reason })),
   );
 }

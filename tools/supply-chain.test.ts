@@ -25,6 +25,13 @@ describe('banned versions', () => {
     expect(bannedVersions(lock, banned)).toHaveLength(1);
   });
 
+  it('lets tests compare with one that the product must not have', () => {
+    const rule = { package: 'a', below: '9.0.0', reason: 'test', isTestOracle: true };
+    expect(bannedVersions(lockOf('a', { dev: true }), [rule])).toEqual([]);
+    expect(bannedVersions(lockOf('a', {}), [rule])).toHaveLength(1);
+    expect(bannedVersions(lockOf('a', { dev: true }), [{ ...rule, isTestOracle: false }])).toHaveLength(1);
+  });
+
   it('compares numbers as numbers', () => {
     const rules = [{ package: 'a', below: '1.10.0', reason: 'test' }];
     expect(bannedVersions(lockOf('a', { version: '1.9.9' }), rules)).toHaveLength(1);
