@@ -16,6 +16,7 @@ export const clients: ApiClientsAnswer = {
       kind: 'application',
       access: 'read',
       redirectUris: ['http://127.0.0.1/back'],
+      handsTo: ['Night agent'],
       registeredAt: at(-40 * DAY),
     },
     {
@@ -25,6 +26,7 @@ export const clients: ApiClientsAnswer = {
       kind: 'agent',
       access: 'write',
       redirectUris: ['https://agent.harbour.example/back'],
+      handsTo: [],
       registeredAt: at(-2 * DAY),
     },
   ],
@@ -36,18 +38,27 @@ export const grants: ApiGrants = {
       id: id('agr', 1),
       client: 'Ledger sync',
       access: 'read',
+      agents: [{ name: 'Night agent', lastActedAt: at(-3_600_000) }],
       givenAt: at(-12 * DAY),
       expiresAt: at(78 * DAY),
     },
-    { id: id('agr', 2), client: 'Night agent', access: 'write', givenAt: at(-2 * DAY), expiresAt: at(88 * DAY) },
+    {
+      id: id('agr', 2),
+      client: 'Night agent',
+      access: 'write',
+      agents: [],
+      givenAt: at(-2 * DAY),
+      expiresAt: at(88 * DAY),
+    },
   ],
 };
 
 export const asked: ApiRequest = {
-  client: 'Night agent',
-  kind: 'agent',
+  client: 'Ledger sync',
+  kind: 'application',
+  agents: [{ clientId: '0d5ef3a1-9a0a-4d0e-8a6a-6a9e4d1c2b3f', name: 'Night agent' }],
   organisation: 'Harbour Audit Partners',
   access: 'write',
-  leadsTo: 'agent.harbour.example',
+  leadsTo: 'sync.harbour.example',
   days: 90,
 };

@@ -387,7 +387,7 @@ const screens: readonly Screen[] = [
   },
   { name: 'programs', path: '/app/api-clients', role: 'lead', ready: 'text=Night agent' },
   { name: 'programs-own', path: '/app/programs', role: 'auditor', ready: 'text=Ledger sync' },
-  { name: 'programs-consent', path: programs.requestPath, role: 'auditor', ready: 'text=agent.harbour.example' },
+  { name: 'programs-consent', path: programs.requestPath, role: 'auditor', ready: 'text=sync.harbour.example' },
   { name: 'connections', path: '/app/connections', role: 'lead', ready: 'text=Lakeside, by Entra' },
   {
     name: 'connections-empty',

@@ -21,6 +21,7 @@ const WITHOUT: Readonly<Record<string, string>> = {
   'api-grant.ended':
     'by the person’s own call with its rule, or by the issuer: a repeated token, a program that gives it back, somebody who leaves',
   'api-grant.given': BY_CALLER,
+  'api-grant.handed-on': SERVICE,
   'audit.mint.mismatch': SERVICE,
 
   'canary.attempt.announced': SERVICE,

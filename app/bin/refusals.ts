@@ -11,6 +11,7 @@ import {
   ATTEMPT_REFUSED,
   attemptRecorder,
   DRIVER_REFUSALS,
+  actorOf,
   recordAudit,
   REFUSALS,
   type AttemptRecorder,
@@ -125,7 +126,7 @@ export function recordAttemptWith(attempts: AttemptRecorder): (event: AttemptEve
     const code = codeOf(event);
     return attempts.record(caller.tenant, {
       type: typeOf(event),
-      actor: { personId: caller.personId, sessionId: caller.sessionId },
+      actor: actorOf(caller),
       tokenHash: caller.tokenHash,
       resource: ['tenant', caller.tenant.tenantId],
       outcome: 'denied',

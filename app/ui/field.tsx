@@ -142,6 +142,41 @@ export function ChoiceField<T extends string>(props: {
   );
 }
 
+/** Any number of a few, none at first. */
+export function ChecksField(props: {
+  label: string;
+  help?: string;
+  chosen: ReadonlySet<string>;
+  choices: readonly Choice<string>[];
+  onToggle: (value: string) => void;
+}) {
+  const id = useId();
+  return (
+    <fieldset className="field" aria-describedby={props.help ? `${id}-help` : undefined}>
+      <legend className="field__label">{props.label}</legend>
+      {props.help && (
+        <div className="field__help" id={`${id}-help`}>
+          {props.help}
+        </div>
+      )}
+      <div className="choices">
+        {props.choices.map(({ value, label, help }) => (
+          <label key={value} className="choice">
+            <input
+              type="checkbox"
+              value={value}
+              checked={props.chosen.has(value)}
+              onChange={() => props.onToggle(value)}
+            />
+            <span>{label}</span>
+            {help && <span className="choice__help">{help}</span>}
+          </label>
+        ))}
+      </div>
+    </fieldset>
+  );
+}
+
 interface SelectProps<T extends string> {
   label: string;
   value: T;

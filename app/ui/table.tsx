@@ -2,6 +2,7 @@ import { useMemo, useRef, useState, type KeyboardEvent, type ReactNode } from 'r
 import { IconButton } from './button.tsx';
 import { Icon } from './icon.tsx';
 import { Menu } from './overlay.tsx';
+import { toggled } from './toggled.ts';
 
 export interface Column<Row> {
   readonly key: string;
@@ -149,10 +150,6 @@ function Skeleton<Row>({ columns }: { columns: readonly Column<Row>[] }) {
       ))}
     </tr>
   ));
-}
-
-function toggled(set: ReadonlySet<string>, key: string): ReadonlySet<string> {
-  return set.has(key) ? new Set([...set].filter((other) => other !== key)) : new Set([...set, key]);
 }
 
 interface RowsProps<Row> {

@@ -37,6 +37,8 @@ const entry = z.object({
   requestId: z.string(),
   /** The session it was done in; services have none. */
   session: z.uuid().nullable(),
+  /** Programs that did it for the person, first to last; empty where nobody handed anything on. */
+  agents: z.array(z.string()),
   /** Whether a passkey was asked for this one deed. */
   steppedUp: z.boolean(),
   /** Rules that decided, as `room/rule-id`, and the revision of the rules they come from; null where none is recorded. */

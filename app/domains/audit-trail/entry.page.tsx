@@ -198,9 +198,14 @@ function Only({ words, onClick }: { words: string; onClick: () => void }) {
   );
 }
 
+/** Programs that did it for the person; nothing where they did it themselves. */
+function handedOn(agents: EntryDetail['agents']) {
+  return agents.length === 0 ? [] : [['Handed on to', <Hash key="agents" text={agents.join(', then ')} />] as const];
+}
+
 function EntryFacts({ entry, onNarrow }: { entry: EntryDetail; onNarrow: Narrow }) {
   const name = useNames();
-  const { actor, session, decision, resource } = entry;
+  const { actor, session, agents, decision, resource } = entry;
   const hashes = [
     ['Request', entry.requestId],
     ['Token hash', entry.tokenHash],
@@ -232,6 +237,7 @@ function EntryFacts({ entry, onNarrow }: { entry: EntryDetail; onNarrow: Narrow 
             </span>
           ),
         ],
+        ...handedOn(agents),
         [
           'About',
           <span key="about" className="row">

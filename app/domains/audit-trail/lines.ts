@@ -19,6 +19,7 @@ export const CSV_COLUMNS = [
   'facts',
   'id',
   'leaf_hash',
+  'agents',
 ] as const;
 
 /** RFC 4180, section 2. */
@@ -67,6 +68,7 @@ export function csvLine({ index, leaf, leafHash }: Line): string {
     facts: leaf.public === undefined ? '' : JSON.stringify(leaf.public),
     id: leaf.id,
     leaf_hash: toBase64(leafHash),
+    agents: leaf.agents?.join(' ') ?? '',
   };
   return CSV_COLUMNS.map((name) => csvField(fields[name])).join(',') + LINE_END;
 }

@@ -2,10 +2,11 @@ import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState, type FormEvent } from 'react';
 import { Button } from '../../ui/button.tsx';
 import { CodeBlock, Empty, PageHead } from '../../ui/display.tsx';
-import { ChoiceField, TextArea, TextField } from '../../ui/field.tsx';
+import { ChecksField, ChoiceField, TextArea, TextField } from '../../ui/field.tsx';
 import { Dialog, toast } from '../../ui/overlay.tsx';
 import { DataTable, type Column } from '../../ui/table.tsx';
 import { Ago } from '../../ui/time.tsx';
+import { toggled } from '../../ui/toggled.ts';
 import { request } from '../../shell/api.ts';
 import { Failure } from '../../shell/failure.tsx';
 import type { ApiClient, ApiClientsAnswer } from '../../shell/wire.ts';
@@ -33,9 +34,28 @@ function AccessField(props: { value: ApiClient['access']; onChange: (access: Api
   );
 }
 
-function NewClient({ onDone }: { onDone: (clientId: string) => void }) {
+function KindField(props: { value: ApiClient['kind']; onChange: (kind: ApiClient['kind']) => void }) {
+  return (
+    <ChoiceField
+      label="Kind"
+      name="kind"
+      {...props}
+      choices={[
+        {
+          value: 'application',
+          label: kindNames.application,
+          help: 'On people’s own machines; it has no secret to keep.',
+        },
+        { value: 'agent', label: kindNames.agent, help: 'On a server; it proves itself by a key of its own.' },
+      ]}
+    />
+  );
+}
+
+function NewClient({ agents, onDone }: { agents: readonly ApiClient[]; onDone: (clientId: string) => void }) {
   const [kind, setKind] = useState<ApiClient['kind']>('application');
   const [access, setAccess] = useState<ApiClient['access']>('read');
+  const [handsTo, setHandsTo] = useState<ReadonlySet<string>>(new Set());
   const register = useMutation({
     mutationFn: (body: object) => request<{ clientId: string }>('/api/authorisation-server/clients', { body }),
     onSuccess: ({ clientId }) => onDone(clientId),
@@ -45,7 +65,7 @@ function NewClient({ onDone }: { onDone: (clientId: string) => void }) {
     const form = new FormData(event.currentTarget);
     const redirectUris = textOf(form, 'redirects').split(/\s+/).filter(Boolean);
     const publicKey = kind === 'agent' ? textOf(form, 'publicKey') : null;
-    register.mutate({ name: textOf(form, 'name'), kind, access, redirectUris, publicKey });
+    register.mutate({ name: textOf(form, 'name'), kind, access, redirectUris, publicKey, handsTo: [...handsTo] });
   };
   return (
     <form className="form section" onSubmit={submit} aria-label="New program" noValidate>
@@ -58,20 +78,7 @@ function NewClient({ onDone }: { onDone: (clientId: string) => void }) {
         autoComplete="off"
         help="People read it when the program asks them."
       />
-      <ChoiceField
-        label="Kind"
-        name="kind"
-        value={kind}
-        onChange={setKind}
-        choices={[
-          {
-            value: 'application',
-            label: kindNames.application,
-            help: 'On people’s own machines; it has no secret to keep.',
-          },
-          { value: 'agent', label: kindNames.agent, help: 'On a server; it proves itself by a key of its own.' },
-        ]}
-      />
+      <KindField value={kind} onChange={setKind} />
       <AccessField value={access} onChange={setAccess} />
       <TextArea
         label="Addresses that it is answered at"
@@ -85,6 +92,15 @@ function NewClient({ onDone }: { onDone: (clientId: string) => void }) {
           name="publicKey"
           rows={3}
           help="A JWK with P-256 or Ed25519. The private half stays with the agent."
+        />
+      )}
+      {agents.length > 0 && (
+        <ChecksField
+          label="People may let it hand work on to"
+          help="Each person decides once more. An agent never gets more than the program was allowed."
+          chosen={handsTo}
+          onToggle={(id) => setHandsTo(toggled(handsTo, id))}
+          choices={agents.map(({ clientId, name }) => ({ value: clientId, label: name }))}
         />
       )}
       <div className="form__actions">
@@ -139,6 +155,12 @@ function columnsFor(onRemove: (client: ApiClient) => void): readonly Column<ApiC
     { key: 'kind', header: 'Kind', fit: true, priority: 2, cell: ({ kind }) => kindNames[kind] },
     { key: 'access', header: 'At most', fit: true, priority: 2, cell: ({ access }) => accessNames[access] },
     { key: 'to', header: 'Answered at', priority: 3, cell: ({ redirectUris }) => redirectUris.join(', ') },
+    {
+      key: 'agents',
+      header: 'May hand on to',
+      priority: 3,
+      cell: ({ handsTo }) => (handsTo.length === 0 ? <span className="muted">nobody</span> : handsTo.join(', ')),
+    },
     { key: 'since', header: 'Since', fit: true, priority: 3, cell: ({ registeredAt }) => <Ago at={registeredAt} /> },
     {
       key: 'remove',
@@ -192,7 +214,13 @@ export function ApiClientsPage() {
           <CodeBlock label="Address of your authorisation server" code={list.data.issuer} wrap />
         </section>
       )}
-      {list.data && !isFull && <NewClient key={list.data.clients.length} onDone={done} />}
+      {list.data && !isFull && (
+        <NewClient
+          key={list.data.clients.length}
+          agents={list.data.clients.filter(({ kind }) => kind === 'agent')}
+          onDone={done}
+        />
+      )}
       {isFull && <p className="muted">An organisation has at most {list.data.clientsMax} programs.</p>}
       {leaving && <Removal client={leaving} onClose={() => setLeaving(null)} />}
     </>

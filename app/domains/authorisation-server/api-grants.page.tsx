@@ -9,6 +9,29 @@ import { Failure } from '../../shell/failure.tsx';
 import type { ApiGrant, ApiGrants } from '../../shell/wire.ts';
 import { accessPhrases } from './access-phrases.ts';
 
+/** Whom the program may hand work to, and when each last did any. */
+function Agents({ of: { agents } }: { of: ApiGrant }) {
+  if (agents.length === 0) return <span className="muted">none</span>;
+  return (
+    <>
+      {agents.map(({ name, lastActedAt }) => (
+        <span key={name}>
+          {name}
+          <span className="sub">
+            {lastActedAt === null ? (
+              'has not acted yet'
+            ) : (
+              <>
+                acted <Ago at={lastActedAt} />
+              </>
+            )}
+          </span>
+        </span>
+      ))}
+    </>
+  );
+}
+
 function columnsFor(
   isEnding: (grant: ApiGrant) => boolean,
   onEnd: (grant: ApiGrant) => void,
@@ -16,6 +39,7 @@ function columnsFor(
   return [
     { key: 'client', header: 'Program', main: true, cell: (grant) => <b>{grant.client}</b> },
     { key: 'access', header: 'May', priority: 2, cell: (grant) => accessPhrases[grant.access] },
+    { key: 'agents', header: 'Agents it may use', priority: 2, cell: (grant) => <Agents of={grant} /> },
     { key: 'given', header: 'Since', fit: true, priority: 2, cell: (grant) => <Ago at={grant.givenAt} /> },
     { key: 'until', header: 'Until', fit: true, priority: 3, cell: (grant) => <Instant at={grant.expiresAt} /> },
     {

@@ -3,6 +3,7 @@ import { systemClock, type Uuid } from '@auditrax/base';
 import { calculateJwkThumbprint, exportJWK, SignJWT } from 'jose';
 import * as oauth from 'openid-client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { auditFromCall } from '../../platform/audit/index.ts';
 import { attemptsContract } from '../../platform/http/attempts-contract.ts';
 import { bindRoutes, type Caller } from '../../platform/http/handler.ts';
 import { apiTokenRoutes } from '../../platform/edge/token-contract.ts';
@@ -26,10 +27,13 @@ let house: SsoHouse;
 const seen: Caller[] = [];
 const attempts: unknown[] = [];
 let isHeldBack = false;
-const people = {} as Record<'lead' | 'auditor' | 'stranger', { browser: TestBrowser; caller: Caller }>;
+const people = {} as Record<'lead' | 'auditor' | 'helper' | 'stranger', { browser: TestBrowser; caller: Caller }>;
 const issuers = {} as Record<'harbour' | 'lakeside', string>;
-const ids = {} as Record<'writer' | 'reader' | 'agent' | 'foreign', string>;
-let agentKeys: oauth.CryptoKeyPair;
+type Agent = 'agent' | 'second' | 'third' | 'fourth' | 'reading' | 'unnamed' | 'elsewhere';
+const ids = {} as Record<'writer' | 'reader' | 'hander' | 'foreign' | Agent, string>;
+/** Those that people may have work handed to. */
+const NAMED = ['agent', 'second', 'third', 'fourth', 'reading'] as const;
+const agentKeys = {} as Record<Agent, oauth.CryptoKeyPair>;
 
 /** Stands for the workspace: says who called. */
 const { list, create, finalise } = engagementsContract;
@@ -53,7 +57,7 @@ const workspace = [
   }),
 ];
 
-async function arrive(tenant: string, role: 'lead' | 'auditor') {
+async function arrive(tenant: string, role: 'lead' | 'auditor' | 'client') {
   const { cookie } = await house.issuer.enrol(tenant, role);
   const browser = house.browser();
   browser.cookies.set(HOST, new Map([['__Host-auditrax', { value: cookie, sameSite: 'strict' }]]));
@@ -68,10 +72,27 @@ const ask = async (browser: TestBrowser, path: string, body?: unknown) => {
 
 async function register(
   who: TestBrowser,
-  input: { name: string; kind?: string; access?: string; redirectUris?: string[]; publicKey?: string | null },
+  input: { name: string; handsTo?: string[] } & Partial<Record<'kind' | 'access' | 'publicKey', string>> & {
+      redirectUris?: string[];
+    },
 ) {
-  const body = { kind: 'application', access: 'write', redirectUris: [BACK], publicKey: null, ...input };
+  const body = { kind: 'application', access: 'write', redirectUris: [BACK], publicKey: null, handsTo: [], ...input };
   return ask(who, '/api/authorisation-server/clients', body);
+}
+
+/** Registers a program and says what it calls itself. */
+async function registered(input: Parameters<typeof register>[1], who = people.lead.browser): Promise<string> {
+  const { status, body } = await register(who, input);
+  expect(status).toBe(201);
+  return body['clientId']!;
+}
+
+/** Registers an agent with a key of its own. */
+async function registerAgent(name: Agent, { who = people.lead.browser, access = 'write' } = {}): Promise<void> {
+  agentKeys[name] = await oauth.randomDPoPKeyPair('ES256', { extractable: true });
+  const { kty, crv, x, y } = await exportJWK(agentKeys[name].publicKey);
+  const publicKey = JSON.stringify({ kty, crv, x, y });
+  ids[name] = await registered({ name: `Agent ${name}`, kind: 'agent', access, publicKey }, who);
 }
 
 beforeAll(async () => {
@@ -84,37 +105,40 @@ beforeAll(async () => {
   });
   people.lead = await arrive('harbour', 'lead');
   people.auditor = await arrive('harbour', 'auditor');
+  people.helper = await arrive('harbour', 'client');
   people.stranger = await arrive('lakeside', 'lead');
   for (const [name, who] of [
     ['harbour', people.lead],
     ['lakeside', people.stranger],
   ] as const)
     issuers[name] = (await ask(who.browser, '/api/authorisation-server/clients')).body['issuer']!;
-  agentKeys = await oauth.randomDPoPKeyPair('ES256', { extractable: true });
-  const { kty, crv, x, y } = await exportJWK(agentKeys.publicKey);
-  const idOf = async (who: TestBrowser, input: Parameters<typeof register>[1]) => {
-    const { status, body } = await register(who, input);
-    expect(status).toBe(201);
-    return body['clientId']! as string;
-  };
-  const lead = people.lead.browser;
-  ids.writer = await idOf(lead, { name: 'Ledger sync' });
-  ids.reader = await idOf(lead, { name: 'Read only', access: 'read', redirectUris: [BACK, 'http://127.0.0.1/back'] });
-  ids.agent = await idOf(lead, { name: 'Night agent', kind: 'agent', publicKey: JSON.stringify({ kty, crv, x, y }) });
-  ids.foreign = await idOf(people.stranger.browser, { name: 'Elsewhere' });
+  ids.writer = await registered({ name: 'Ledger sync' });
+  ids.reader = await registered({
+    name: 'Read only',
+    access: 'read',
+    redirectUris: [BACK, 'http://127.0.0.1/back'],
+  });
+  for (const name of ['agent', 'second', 'third', 'fourth', 'unnamed'] as const) await registerAgent(name);
+  await registerAgent('reading', { access: 'read' });
+  await registerAgent('elsewhere', { who: people.stranger.browser });
+  ids.hander = await registered({ name: 'Hander', handsTo: NAMED.map((name) => ids[name]) });
+  ids.foreign = await registered({ name: 'Elsewhere' }, people.stranger.browser);
 });
 afterAll(() => house?.stop());
 
 const program = (name: keyof typeof ids = 'writer') =>
   startProgram(house, {
-    issuer: name === 'foreign' ? issuers.lakeside : issuers.harbour,
+    issuer: name === 'foreign' || name === 'elsewhere' ? issuers.lakeside : issuers.harbour,
     clientId: ids[name],
-    ...(name === 'agent' ? { authentication: oauth.PrivateKeyJwt(agentKeys.privateKey) } : {}),
+    ...(name in agentKeys ? { authentication: oauth.PrivateKeyJwt(agentKeys[name as Agent].privateKey) } : {}),
   });
 
 /** The person answers on our page. */
-const decide = (pending: Pick<Pending, 'url'>, allow = true, who: keyof typeof people = 'lead') =>
-  ask(people[who].browser, '/api/authorisation-server/decide', { ...questionOf(pending.url), allow });
+const decide = (
+  pending: Pick<Pending, 'url'>,
+  allow = true,
+  { who = 'lead', agents = [] }: { who?: keyof typeof people; agents?: readonly string[] } = {},
+) => ask(people[who].browser, '/api/authorisation-server/decide', { ...questionOf(pending.url), allow, agents });
 
 const redeem = ({ config, dpop }: Program, back: string, { verifier, state }: Pick<Pending, 'verifier' | 'state'>) =>
   oauth.authorizationCodeGrant(config, new URL(back), { pkceCodeVerifier: verifier, expectedState: state }, undefined, {
@@ -122,10 +146,10 @@ const redeem = ({ config, dpop }: Program, back: string, { verifier, state }: Pi
   });
 
 /** The whole way for one person: tokens of a program that they have allowed. */
-async function allowed(name: keyof typeof ids = 'writer', scope?: string, who: keyof typeof people = 'lead') {
+async function allowed(name: keyof typeof ids = 'writer', scope?: string, more: Parameters<typeof decide>[2] = {}) {
   const one = await program(name);
   const pending = await askFor(one, { redirectUri: BACK, ...(scope === undefined ? {} : { scope }) });
-  const { status, body } = await decide(pending, true, who);
+  const { status, body } = await decide(pending, true, more);
   expect(status).toBe(200);
   return { one, pending, back: body['url']! as string, tokens: await redeem(one, body['url']!, pending) };
 }
@@ -215,7 +239,7 @@ describe('a program that a person has allowed', () => {
     expect(await refusal(askFor(await program('reader'), { redirectUri: BACK, scope: 'read write' }))).toBe(
       'invalid_scope',
     );
-    const byAuditor = await allowed('writer', undefined, 'auditor');
+    const byAuditor = await allowed('writer', undefined, { who: 'auditor' });
     await call(byAuditor.one, byAuditor.tokens.access_token);
     expect(seen.at(-1)!.role).toBe('auditor');
   });
@@ -435,9 +459,10 @@ describe('whoever attacks', () => {
       ...question,
       clientId: ids.reader,
       allow: true,
+      agents: [],
     });
     expect(asOther.status).toBe(409);
-    expect((await decide(pending, true, 'stranger')).status).toBe(409);
+    expect((await decide(pending, true, { who: 'stranger' })).status).toBe(409);
     const back = (await decide(pending)).body['url']! as string;
     const reader = await program('reader');
     expect(await refusal(redeem(reader, back, pending))).toBe('invalid_grant');
@@ -506,6 +531,231 @@ describe('whoever attacks', () => {
   });
 });
 
+const EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
+const ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token';
+
+/** Work that the person has let the program hand to all of `NAMED`. */
+const handing = (scope?: string, who: keyof typeof people = 'lead') =>
+  allowed('hander', scope, { who, agents: NAMED.map((name) => ids[name]) });
+
+/** An agent asks for a token of its own out of one that it was given, as openid-client does it. */
+async function takeOver(
+  name: keyof typeof ids,
+  subjectToken: string,
+  more: Readonly<Record<string, string>> = {},
+): Promise<{ one: Program; token: string; told: oauth.TokenEndpointResponse }> {
+  const one = await program(name);
+  const parameters = { subject_token: subjectToken, subject_token_type: ACCESS_TOKEN, ...more };
+  const told = await oauth.genericGrantRequest(one.config, EXCHANGE, parameters, { DPoP: one.dpop });
+  return { one, token: told.access_token, told };
+}
+
+describe('work that is handed on to an agent', () => {
+  it('is done by a token of the agent’s own, narrower, no longer, and naming it: for the call and for its entry', async () => {
+    const { one, tokens } = await handing();
+    const grant = await grantOf(one, tokens.access_token);
+    const agent = await takeOver('agent', tokens.access_token, { scope: 'read' });
+    expect(agent.told).toMatchObject({
+      issued_token_type: ACCESS_TOKEN,
+      token_type: 'dpop',
+      scope: 'read',
+      act: { sub: ids.agent },
+    });
+    expect(agent.told.refresh_token).toBeUndefined();
+    expect(agent.told.expires_in).toBeLessThanOrEqual(tokens.expires_in!);
+    expect(await call(agent.one, agent.token)).toBe(200);
+    const caller = seen.at(-1)!;
+    expect(caller).toMatchObject({ personId: people.lead.caller.personId, sessionId: grant, agents: [ids.agent] });
+    expect(auditFromCall({ caller, requestId: 'x' }).actor).toEqual({
+      personId: people.lead.caller.personId,
+      sessionId: grant,
+      agents: [ids.agent],
+    });
+    expect(await call(agent.one, agent.token, [LIST, 'POST'])).toBe(403);
+    expect(await call(one, agent.token)).toBe(401);
+    expect(await call(agent.one, tokens.access_token)).toBe(401);
+    expect(await call(one, tokens.access_token)).toBe(200);
+    expect(seen.at(-1)!.agents).toBeUndefined();
+    const [entry] = (await house.issuer.audited('api-grant.handed-on')).slice(-1);
+    expect(entry).toMatchObject({
+      resource_id: grant,
+      leaf: { public: { program: ids.hander, agent: ids.agent, scope: 'read' } },
+    });
+  });
+
+  it('goes on in a chain that names everybody, at most three, nobody twice', async () => {
+    const { tokens } = await handing();
+    const first = await takeOver('agent', tokens.access_token);
+    const second = await takeOver('second', first.token, { scope: 'read' });
+    const third = await takeOver('third', second.token);
+    expect(third.told).toMatchObject({
+      scope: 'read',
+      act: { sub: ids.third, act: { sub: ids.second, act: { sub: ids.agent } } },
+    });
+    expect(await call(third.one, third.token)).toBe(200);
+    expect(seen.at(-1)!.agents).toEqual([ids.agent, ids.second, ids.third]);
+    expect(await refusal(takeOver('fourth', third.token))).toBe('invalid_request');
+    expect(await refusal(takeOver('agent', second.token))).toBe('invalid_request');
+    expect(await refusal(takeOver('fourth', second.token, { scope: 'read write' }))).toBe('invalid_scope');
+  });
+
+  it('never is more than there was: no wider scope, no other resource, not more than the agent is registered for', async () => {
+    const { tokens } = await handing('read');
+    const of = (more: Readonly<Record<string, string>>) => refusal(takeOver('agent', tokens.access_token, more));
+    expect(await of({ scope: 'read write' })).toBe('invalid_scope');
+    expect(await of({ scope: 'read admin' })).toBe('invalid_scope');
+    expect(await of({ resource: `${issuers.lakeside}/api` })).toBe('invalid_target');
+    expect(await of({ audience: 'https://attacker.example/' })).toBe('invalid_target');
+    expect(await of({ resource: `${issuers.harbour}/api` })).toBe('accepted');
+    const wide = await handing();
+    expect(await refusal(takeOver('reading', wide.tokens.access_token, { scope: 'read write' }))).toBe('invalid_scope');
+    expect((await takeOver('reading', wide.tokens.access_token)).told.scope).toBe('read');
+  });
+
+  it('goes to nobody whom the person has not named, and to no program that proves itself by no key', async () => {
+    const { tokens } = await handing();
+    expect(await refusal(takeOver('unnamed', tokens.access_token))).toBe('invalid_request');
+    expect(await refusal(takeOver('hander', tokens.access_token))).not.toBe('accepted');
+    expect(await refusal(takeOver('reader', tokens.access_token))).not.toBe('accepted');
+    const unasked = await allowed('hander');
+    expect(await refusal(takeOver('agent', unasked.tokens.access_token))).toBe('invalid_request');
+    const pending = await askFor(await program('hander'), { redirectUri: BACK });
+    expect((await decide(pending, true, { agents: [ids.unnamed] })).status).toBe(409);
+    const own = await allowed('agent');
+    expect(await refusal(takeOver('agent', own.tokens.access_token))).toBe('invalid_request');
+  });
+
+  it('is refused with the key of another, without a proof, and with one that was used', async () => {
+    const { tokens } = await handing();
+    const impostor = await startProgram(house, {
+      issuer: issuers.harbour,
+      clientId: ids.agent,
+      authentication: oauth.PrivateKeyJwt(agentKeys.second.privateKey),
+    });
+    const parameters = { subject_token: tokens.access_token, subject_token_type: ACCESS_TOKEN };
+    const ask = ({ config, dpop }: Program) => oauth.genericGrantRequest(config, EXCHANGE, parameters, { DPoP: dpop });
+    expect(await refusal(ask(impostor))).toBe('invalid_client');
+    const agent = await program('agent');
+    expect(await refusal(oauth.genericGrantRequest(agent.config, EXCHANGE, parameters))).toBe('invalid_dpop_proof');
+    const htu = `${issuers.harbour}/token`;
+    const proof = await proofBy(agent, { htm: 'POST', htu });
+    const send = async () =>
+      raw(
+        new URL(htu).pathname,
+        { dpop: proof },
+        new URLSearchParams({
+          ...parameters,
+          grant_type: EXCHANGE,
+          client_id: ids.agent,
+          client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
+          client_assertion: await assertionOf('agent'),
+        }).toString(),
+      );
+    const first = await send();
+    expect([first.status, await first.clone().json()]).toEqual([200, expect.objectContaining({ scope: 'read write' })]);
+    const again = await send();
+    expect([again.status, await again.json()]).toEqual([400, { error: 'invalid_dpop_proof' }]);
+  });
+
+  it('is an access token of this organisation, alive, and of nothing else', async () => {
+    const { tokens } = await handing();
+    const refused = async (subject: string, more: Readonly<Record<string, string>> = {}) =>
+      expect(await refusal(takeOver('agent', subject, more))).toBe('invalid_request');
+    await refused(tokens.refresh_token!);
+    await refused(tokens.refresh_token!, { subject_token_type: 'urn:ietf:params:oauth:token-type:refresh_token' });
+    await refused(tokens.access_token, { actor_token: tokens.access_token, actor_token_type: ACCESS_TOKEN });
+    await refused(tokens.access_token, { requested_token_type: 'urn:ietf:params:oauth:token-type:refresh_token' });
+    expect(await refusal(takeOver('elsewhere', tokens.access_token))).toBe('invalid_request');
+    await house.issuer.rows(
+      `update identity.api_artifact set expires_at = now() + interval '20 seconds' where kind = 'access'`,
+    );
+    expect((await takeOver('agent', tokens.access_token)).told.expires_in).toBeLessThanOrEqual(20);
+    await house.issuer.rows(
+      `update identity.api_artifact set expires_at = now() - interval '1 second' where kind = 'access'`,
+    );
+    await refused(tokens.access_token);
+  });
+
+  it('ends with the permission, the program, an agent of the chain and the person, at once', async () => {
+    const chain = async (who: keyof typeof people = 'lead') => {
+      const { one, tokens } = await handing(undefined, who);
+      const first = await takeOver('agent', tokens.access_token);
+      const second = await takeOver('second', first.token);
+      expect(await call(second.one, second.token)).toBe(200);
+      return { one, tokens, first, second, id: seen.at(-1)!.sessionId };
+    };
+    const context = people.lead.caller.tenant;
+    const ended = await chain();
+    const path = `/api/authorisation-server/grants/${house.deps.formatId('agr', context, ended.id)}/end`;
+    expect((await ask(people.lead.browser, path, {})).status).toBe(200);
+    expect(await call(ended.second.one, ended.second.token)).toBe(401);
+    expect(await refusal(takeOver('third', ended.second.token))).toBe('invalid_request');
+    const given = await chain();
+    await oauth.tokenRevocation(given.first.one.config, given.first.token);
+    expect(await call(given.first.one, given.first.token)).toBe(401);
+    expect(await call(given.one, given.tokens.access_token)).toBe(200);
+    const byHelper = await chain('helper');
+    await suspendMember(house.deps, askerOf(people.lead.caller), people.helper.caller.personId);
+    expect(await call(byHelper.second.one, byHelper.second.token)).toBe(401);
+    expect(await refusal(takeOver('third', byHelper.second.token))).toBe('invalid_request');
+  });
+
+  it.each(['hander', 'agent', 'second'] as const)('ends when the program of its %s is removed', async (removed) => {
+    const before = [{ ...ids }, { ...agentKeys }] as const;
+    for (const name of ['agent', 'second'] as const) await registerAgent(name);
+    ids.hander = await registered({ name: 'For a while', handsTo: NAMED.map((name) => ids[name]) });
+    const { tokens } = await handing();
+    const first = await takeOver('agent', tokens.access_token);
+    const second = await takeOver('second', first.token);
+    expect(await call(second.one, second.token)).toBe(200);
+    const id = house.deps.formatId('cli', people.lead.caller.tenant, ids[removed] as Uuid);
+    expect((await ask(people.lead.browser, `/api/authorisation-server/clients/${id}/remove`, {})).status).toBe(200);
+    expect(await call(second.one, second.token)).toBe(401);
+    expect(await refusal(takeOver('third', second.token))).toBe('invalid_request');
+    Object.assign(ids, before[0]);
+    Object.assign(agentKeys, before[1]);
+  });
+
+  it('stands on the person’s page with each agent, and when it last acted', async () => {
+    const { one, tokens } = await handing();
+    const id = house.deps.formatId('agr', people.lead.caller.tenant, await grantOf(one, tokens.access_token));
+    const agents = async () => {
+      const { body } = await ask(people.lead.browser, '/api/authorisation-server/grants');
+      const shown = body['grants'] as unknown as {
+        id: string;
+        agents: { name: string; lastActedAt: string | null }[];
+      }[];
+      return shown.find((grant) => grant.id === id)!.agents;
+    };
+    expect(await agents()).toHaveLength(NAMED.length);
+    expect((await agents()).every(({ lastActedAt }) => lastActedAt === null)).toBe(true);
+    const agent = await takeOver('agent', tokens.access_token);
+    await call(agent.one, agent.token);
+    const acted = (await agents()).filter(({ lastActedAt }) => lastActedAt !== null);
+    expect(acted.map(({ name }) => name)).toEqual(['Agent agent']);
+    expect(Date.now() - Date.parse(acted[0]!.lastActedAt!)).toBeLessThan(60_000);
+  });
+
+  it('is registered by a lead, to agents of the organisation alone', async () => {
+    const lead = people.lead.browser;
+    for (const handsTo of [[ids.reader], [ids.elsewhere], [randomUUID()]])
+      expect((await register(lead, { name: 'To whom', handsTo })).status).toBe(422);
+    const many = Array.from({ length: 11 }, () => randomUUID());
+    expect((await register(lead, { name: 'To many', handsTo: many })).status).toBe(400);
+  });
+});
+
+/** An agent's own assertion, as RFC 7523 writes it. */
+async function assertionOf(name: Agent): Promise<string> {
+  const now = Math.floor(Date.now() / 1000);
+  return new SignJWT({ jti: randomUUID(), iat: now, exp: now + 60 })
+    .setProtectedHeader({ alg: 'ES256' })
+    .setIssuer(ids[name])
+    .setSubject(ids[name])
+    .setAudience(issuers.harbour)
+    .sign(agentKeys[name].privateKey);
+}
+
 describe('what was allowed ends', () => {
   it('for as long as erasures have to be repeated after a restore', async () => {
     const { one, tokens } = await allowed();
@@ -545,7 +795,7 @@ describe('what was allowed ends', () => {
   });
 
   it('when the person may no longer come in', async () => {
-    const { one, tokens } = await allowed('writer', undefined, 'auditor');
+    const { one, tokens } = await allowed('writer', undefined, { who: 'auditor' });
     await suspendMember(house.deps, askerOf(people.lead.caller), people.auditor.caller.personId);
     expect(await call(one, tokens.access_token)).toBe(401);
     expect(
@@ -617,7 +867,7 @@ describe('what is kept', () => {
       ]);
     expect((await register(lead, { name: 'Turned\u202Earound' })).status).toBe(422);
     expect((await register(lead, { name: 'No key', kind: 'agent' })).status).toBe(422);
-    const secret = JSON.stringify(await exportJWK(agentKeys.privateKey));
+    const secret = JSON.stringify(await exportJWK(agentKeys.agent.privateKey));
     expect((await register(lead, { name: 'Private', kind: 'agent', publicKey: secret })).status).toBe(422);
   });
 });

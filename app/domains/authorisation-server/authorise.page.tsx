@@ -1,7 +1,10 @@
 import { useMutation, useQuery } from '@tanstack/react-query';
 import { useParams } from '@tanstack/react-router';
+import { useState } from 'react';
 import { Button } from '../../ui/button.tsx';
 import { Facts, Notice, PageHead } from '../../ui/display.tsx';
+import { ChecksField } from '../../ui/field.tsx';
+import { toggled } from '../../ui/toggled.ts';
 import { request } from '../../shell/api.ts';
 import { Failure } from '../../shell/failure.tsx';
 import type { ApiRequest } from '../../shell/wire.ts';
@@ -38,9 +41,12 @@ export function AuthorisePage() {
     // Answered once; asking again would only say that it is over.
     refetchOnWindowFocus: false,
   });
+  const [agents, setAgents] = useState<ReadonlySet<string>>(new Set());
   const decide = useMutation({
     mutationFn: (allow: boolean) =>
-      request<{ url: string }>('/api/authorisation-server/decide', { body: { ...question, allow } }),
+      request<{ url: string }>('/api/authorisation-server/decide', {
+        body: { ...question, allow, agents: [...agents] },
+      }),
     onSuccess: ({ url }) => window.location.assign(url),
   });
   const isOver = decide.isPending || decide.isSuccess;
@@ -51,6 +57,15 @@ export function AuthorisePage() {
       {asked.data && (
         <div className="stack">
           <Question asked={asked.data} />
+          {asked.data.agents.length > 0 && (
+            <ChecksField
+              label="It may hand work to these agents"
+              help="Tick only whom you want to act for you too. Every entry about their work names you and them."
+              chosen={agents}
+              onToggle={(id) => setAgents(toggled(agents, id))}
+              choices={asked.data.agents.map(({ clientId, name }) => ({ value: clientId, label: name }))}
+            />
+          )}
           <Notice kind="stale" title="Did you start this yourself, just now?">
             <p>If not, say no: whoever sent you here would work in your name.</p>
           </Notice>

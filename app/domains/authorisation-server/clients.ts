@@ -24,6 +24,8 @@ const stored = z.strictObject({
   name: z.string(),
   redirectUris: z.array(z.string()),
   key: publicKey.nullable(),
+  /** Agents that people may let it hand work on to. */
+  handsTo: z.array(z.uuid().transform((id) => id as Uuid)).default([]),
 });
 
 /** What an administrator has said of a program. */
@@ -44,6 +46,7 @@ export interface ClientInput {
   readonly redirectUris: readonly string[];
   /** JSON; of an agent, and of nothing else. */
   readonly publicKey: string | null;
+  readonly handsTo: readonly Uuid[];
 }
 
 type Deps = Pick<AuthorisationDeps, 'tenant' | 'system' | 'sealer' | 'recordAudit' | 'clock' | 'random'>;
@@ -78,7 +81,18 @@ function checkInput(input: ClientInput): ClientContent {
     if (redirectUris.indexOf(uri) !== index)
       throw refuse('api_client_invalid', 'This address is there twice.', `redirectUris.${index}`);
   }
-  return { name, redirectUris: [...redirectUris], key: readKey(input.kind, input.publicKey) };
+  const handsTo = [...new Set(input.handsTo)];
+  return { name, redirectUris: [...redirectUris], key: readKey(input.kind, input.publicKey), handsTo };
+}
+
+/** Work is handed on to agents of this organisation alone, which prove themselves by a key. Throws `api_client_invalid`. */
+async function requireAgents(
+  deps: Pick<AuthorisationDeps, 'tenant' | 'sealer'>,
+  context: TenantContext,
+  handsTo: readonly Uuid[],
+): Promise<void> {
+  const agents = handsTo.length === 0 ? [] : await liveAgents(deps, context, handsTo);
+  if (agents.length < handsTo.length) throw refuse('api_client_invalid', 'No such agent is registered.', 'handsTo');
 }
 
 /** What is stored of a program. */
@@ -94,6 +108,7 @@ export function sealClient(
 export async function registerClient(deps: Deps, who: Asker, input: ClientInput): Promise<Uuid> {
   const context = who.caller.tenant;
   const content = checkInput(input);
+  await requireAgents(deps, context, content.handsTo);
   const id = uuidV7(deps.clock, deps.random);
   const sealed = await sealClient(deps, context, { id, content });
   await deps.tenant.transaction(context, async (tx) => {
@@ -109,7 +124,11 @@ export async function registerClient(deps: Deps, who: Asker, input: ClientInput)
       resource: ['api-client', id],
       outcome: 'allowed',
       public: { kind, scope: access },
-      disclosures: { name: content.name, redirects: content.redirectUris.join('\n') },
+      disclosures: {
+        name: content.name,
+        redirects: content.redirectUris.join('\n'),
+        ...(content.handsTo.length === 0 ? {} : { handsTo: content.handsTo.join('\n') }),
+      },
     });
   });
   return id;
@@ -145,6 +164,16 @@ export async function listClients(
   context: TenantContext,
 ): Promise<Client[]> {
   return openContents(deps, context, await deps.tenant.scoped(context, queries.liveClients(context)));
+}
+
+/** Those of the programs that are agents still, in the order of the list. */
+export async function liveAgents(
+  deps: Pick<AuthorisationDeps, 'tenant' | 'sealer'>,
+  context: TenantContext,
+  ids: readonly Uuid[],
+): Promise<Client[]> {
+  const live = await listClients(deps, context);
+  return live.filter(({ id, kind }) => kind === 'agent' && ids.includes(id));
 }
 
 /** A program that may be used; undefined: there is none, or it was removed. */

@@ -4,7 +4,7 @@ import type { Caller } from '../../platform/http/handler.ts';
 import { findTenant, mayStepUp } from '../identity/index.ts';
 import { least, SCOPES } from './access-words.ts';
 import { consumeArtifact } from './artifacts.ts';
-import { findClient, type Asker, type Client } from './clients.ts';
+import { findClient, liveAgents, type Asker, type Client } from './clients.ts';
 import { issuerOf, type AuthorisationDeps } from './deps.ts';
 import { refuse } from './errors.ts';
 import { endGrants, giveGrant } from './grants.ts';
@@ -45,6 +45,7 @@ export async function describeRequest(deps: AuthorisationDeps, who: Asker, asked
     kind: client.kind,
     organisation: tenant?.displayName ?? '',
     access: least(pushed.access ?? 'read', client.access),
+    agents: (await liveAgents(deps, who.caller.tenant, client.handsTo)).map(({ id, name }) => ({ clientId: id, name })),
     leadsTo: new URL(pushed.redirectUri).host,
     days: GRANT_SECONDS / SECONDS_PER_DAY,
   };
@@ -65,7 +66,7 @@ function refusal(deps: AuthorisationDeps, caller: Caller, { redirectUri, state }
 export async function decide(
   deps: AuthorisationDeps,
   who: Asker,
-  asked: Asked & { readonly allow: boolean },
+  asked: Asked & { readonly allow: boolean; readonly agents: readonly Uuid[] },
 ): Promise<string> {
   const { caller } = who;
   const { tenant: context, personId: memberId } = caller;
@@ -78,8 +79,17 @@ export async function decide(
   if (!mayStepUp(caller.method) || caller.door !== 'edge')
     throw refuse('api_consent_refused', 'A sign-in link opens nothing for programs.');
   const access = least(pushed.access ?? 'read', client.access);
+  const agents = (
+    await liveAgents(
+      deps,
+      context,
+      client.handsTo.filter((id) => asked.agents.includes(id)),
+    )
+  ).map(({ id }) => id);
+  if (agents.length < new Set(asked.agents).size)
+    throw refuse('api_request_unusable', 'An agent that you chose is not registered any more.');
   const by = auditFromCall(who);
-  const grantId = await giveGrant(deps, context, { clientId: client.id, memberId, access, by });
+  const grantId = await giveGrant(deps, context, { clientId: client.id, memberId, access, agents, by });
   const consent = { memberId, grantId, clientId: client.id, scope: SCOPES[access] };
   const answer = await answerConsent(deps, context, { consent, requestUri: `${REQUEST_URN}${asked.request}` });
   const location = answer.location;

@@ -7,6 +7,8 @@ const grantId = z.string().regex(idPattern('agr'));
 const access = z.enum(['read', 'write']);
 const kind = z.enum(['application', 'agent']);
 
+/** Agents that one program may hand work on to: as many as somebody reads before they say yes. The table refuses more. */
+export const AGENTS_NAMED_MAX = 10;
 /** A request with a client's assertion and proof in it. */
 const FORM_BYTES_MAX = 32 * 1024;
 const word = z.string().max(8192);
@@ -94,6 +96,12 @@ export const routes = defineRoutes({
       refresh_token: word.optional(),
       scope: word.optional(),
       resource: word.optional(),
+      audience: word.optional(),
+      subject_token: word.optional(),
+      subject_token_type: word.optional(),
+      actor_token: word.optional(),
+      actor_token_type: word.optional(),
+      requested_token_type: word.optional(),
     }),
     replies: told,
   },
@@ -121,6 +129,8 @@ export const routes = defineRoutes({
         kind,
         organisation: z.string(),
         access,
+        /** To whom it may hand work on, if the person says so. */
+        agents: z.array(z.strictObject({ clientId: z.uuid(), name: z.string() })),
         /** Host of the address that the answer goes to. */
         leadsTo: z.string(),
         days: z.number().int().positive(),
@@ -134,9 +144,9 @@ export const routes = defineRoutes({
     path: '/api/authorisation-server/decide',
     access: { kind: 'session', class: 'write' },
     ids: {},
-    untagged: { 'body.clientId': QUESTION },
-    body: z.strictObject({ ...question, allow: z.boolean() }),
-    bodyBytesMax: 1024,
+    untagged: { 'body.clientId': QUESTION, 'body.agents.*': QUESTION },
+    body: z.strictObject({ ...question, allow: z.boolean(), agents: z.array(z.uuid()).max(AGENTS_NAMED_MAX) }),
+    bodyBytesMax: 2048,
     replies: { 200: z.strictObject({ url: z.string() }) },
   },
   listClients: {
@@ -159,6 +169,8 @@ export const routes = defineRoutes({
             kind,
             access,
             redirectUris: z.array(z.string()),
+            /** Names of the agents that people may let it hand work on to. */
+            handsTo: z.array(z.string()),
             registeredAt: z.iso.datetime(),
           }),
         ),
@@ -173,12 +185,14 @@ export const routes = defineRoutes({
     path: '/api/authorisation-server/clients',
     access: { kind: 'session', class: 'write' },
     ids: {},
+    untagged: { 'body.handsTo.*': 'public, and looked up among the caller’s own organisation’s agents alone' },
     body: z.strictObject({
       name: z.string().max(200),
       kind,
       access,
       redirectUris: z.array(z.string().max(1024)).max(20),
       publicKey: z.string().max(1024).nullable(),
+      handsTo: z.array(z.uuid()).max(AGENTS_NAMED_MAX),
     }),
     bodyBytesMax: 32 * 1024,
     replies: { 201: z.strictObject({ id: clientId, clientId: z.uuid() }) },
@@ -209,6 +223,7 @@ export const routes = defineRoutes({
             id: grantId,
             client: z.string(),
             access,
+            agents: z.array(z.strictObject({ name: z.string(), lastActedAt: z.iso.datetime().nullable() })),
             givenAt: z.iso.datetime(),
             expiresAt: z.iso.datetime(),
           }),

@@ -10,7 +10,7 @@ export type AuthorisationDeps = Pick<
 >;
 
 /** What turns an access token into a transaction token. */
-export type ExchangeDeps = AuthorisationDeps & {
+export type CallDeps = AuthorisationDeps & {
   readonly minter: TokenMinter;
   readonly recordMint: typeof recordMint;
   /** True while people who were erased may be readable again in this tenant: nobody gets a token for it. */

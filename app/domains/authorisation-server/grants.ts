@@ -19,14 +19,20 @@ export const BY_SERVICE: By = { actor: { service: 'issuer' } };
 export async function giveGrant(
   deps: Deps,
   context: TenantContext,
-  of: { readonly clientId: Uuid; readonly memberId: Uuid; readonly access: ApiAccess; readonly by: By },
+  of: {
+    readonly clientId: Uuid;
+    readonly memberId: Uuid;
+    readonly access: ApiAccess;
+    readonly agents: readonly Uuid[];
+    readonly by: By;
+  },
 ): Promise<Uuid> {
   const id = uuidV7(deps.clock, deps.random);
   const given_at = new Date(deps.clock.nowMs());
-  const { clientId, memberId, access } = of;
+  const { clientId, memberId, access, agents } = of;
   await deps.tenant.transaction(context, async (tx) => {
     const expires_at = new Date(given_at.getTime() + GRANT_SECONDS * 1000);
-    const row = { id, client_id: clientId, member_id: memberId, access, given_at, expires_at };
+    const row = { id, client_id: clientId, member_id: memberId, access, agents, given_at, expires_at };
     await tx.query(queries.insertGrant(context, row));
     await deps.recordAudit(tx, {
       ...of.by,
@@ -34,10 +40,30 @@ export async function giveGrant(
       resource: ['api-grant', id],
       outcome: 'allowed',
       requestId: context.requestId,
-      public: { program: clientId, member: memberId, scope: access },
+      public: { program: clientId, member: memberId, scope: access, agents: agents.length },
+      ...(agents.length === 0 ? {} : { disclosures: { agents: agents.join('\n') } }),
     });
   });
   return id;
+}
+
+/** Writes down that a person's work went on to one more agent, the last of them. */
+export async function recordHandOn(
+  deps: Deps,
+  context: TenantContext,
+  of: { readonly grant: queries.GrantRow; readonly agents: readonly Uuid[]; readonly access: ApiAccess },
+): Promise<void> {
+  const { grant, agents, access } = of;
+  await deps.tenant.transaction(context, (tx) =>
+    deps.recordAudit(tx, {
+      ...BY_SERVICE,
+      type: 'api-grant.handed-on',
+      resource: ['api-grant', grant.id],
+      outcome: 'allowed',
+      requestId: context.requestId,
+      public: { program: grant.client_id, member: grant.member_id, agent: agents.at(-1)!, scope: access },
+    }),
+  );
 }
 
 async function endOne(

@@ -1,6 +1,6 @@
 export { canaryProgram } from './canary.ts';
 export { problems as authorisationServerProblems } from './errors.ts';
-export { apiTokenMintRoutes } from './exchange.ts';
+export { apiTokenMintRoutes } from './call-tokens.ts';
 export { programGrants } from './grants.ts';
 export { authorisationServerRoutes } from './routes.ts';
 export { sweepApiArtifacts } from './sweep.ts';

@@ -1,3 +1,6 @@
+/** Signatures that clients may use: two, both with keys that fit a JWK of a few dozen bytes. Never `none`, never a secret. */
+export const SIGNATURES = ['ES256', 'Ed25519'] as const;
+
 /** A stolen access token is worth minutes, and only to whoever holds the client's key too. */
 export const ACCESS_TOKEN_SECONDS = 300;
 /** A code goes from one redirect to the client's next request. */

@@ -1,8 +1,9 @@
-import { createHash } from 'node:crypto';
-import type { Clock } from '@auditrax/base';
+import { hash } from 'node:crypto';
+import type { Clock, Uuid } from '@auditrax/base';
 import { calculateJwkThumbprint, EmbeddedJWK, jwtVerify } from 'jose';
-import { PROOF_AGE_SECONDS_MAX } from './lifetimes.ts';
-import { SIGNATURES } from './server.ts';
+import { keepArtifact } from './artifacts.ts';
+import type { AuthorisationDeps } from './deps.ts';
+import { PROOF_AGE_SECONDS_MAX, PROOF_KEPT_SECONDS, SIGNATURES } from './lifetimes.ts';
 
 const PROOF_CHARACTERS_MAX = 4096;
 const JTI = /^[!-~]{8,128}$/;
@@ -12,7 +13,8 @@ export interface Proven {
   readonly method: string;
   /** Without query. */
   readonly url: string;
-  readonly accessToken: string;
+  /** Where the proof stands beside an access token. */
+  readonly accessToken?: string;
 }
 
 export type ProofVerdict =
@@ -25,7 +27,7 @@ const refused = (reason: string): ProofVerdict => ({ ok: false, reason });
  * Judges a proof of possession (RFC 9449 4.3): signed with the key that it names, by an algorithm of ours, for this method,
  * this address and this token, a moment ago. Whether it was used before is for the caller to ask, by `jti`.
  */
-export async function judgeProof(clock: Clock, proof: string, of: Proven): Promise<ProofVerdict> {
+async function judgeProof(clock: Clock, proof: string, of: Proven): Promise<ProofVerdict> {
   if (proof.length > PROOF_CHARACTERS_MAX) return refused('size');
   const verified = await jwtVerify(proof, EmbeddedJWK, {
     typ: 'dpop+jwt',
@@ -39,8 +41,21 @@ export async function judgeProof(clock: Clock, proof: string, of: Proven): Promi
   if (typeof iat !== 'number' || Math.abs(clock.nowMs() / 1000 - iat) > PROOF_AGE_SECONDS_MAX) return refused('iat');
   if (htm !== of.method) return refused('htm');
   if (typeof htu !== 'string' || withoutQuery(htu) !== of.url) return refused('htu');
-  if (ath !== createHash('sha256').update(of.accessToken).digest('base64url')) return refused('ath');
+  if (of.accessToken !== undefined && ath !== hash('sha256', of.accessToken, 'base64url')) return refused('ath');
   return { ok: true, jti, thumbprint: await calculateJwkThumbprint(protectedHeader.jwk!) };
+}
+
+/** Judges a proof and uses it up: of two that are shown at the same moment one counts, by the database. */
+export async function takeProof(
+  deps: Pick<AuthorisationDeps, 'system' | 'random' | 'clock'>,
+  proof: string,
+  of: Proven & { readonly tenantId: Uuid },
+): Promise<ProofVerdict> {
+  const verdict = await judgeProof(deps.clock, proof, of);
+  if (!verdict.ok) return verdict;
+  const seen = { tenantId: of.tenantId, kind: 'proof', value: `${verdict.thumbprint} ${verdict.jti}` } as const;
+  const isFirst = await keepArtifact(deps, seen, { payload: {}, seconds: PROOF_KEPT_SECONDS });
+  return isFirst ? verdict : refused('used before');
 }
 
 function withoutQuery(text: string): string | undefined {

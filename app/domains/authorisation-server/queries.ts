@@ -21,9 +21,17 @@ export interface GrantRow {
   readonly client_id: Uuid;
   readonly member_id: Uuid;
   readonly access: ApiAccess;
+  /** To whom the program may hand work on. */
+  readonly agents: readonly Uuid[];
   readonly given_at: Date;
   readonly expires_at: Date;
   readonly ended_at: Date | null;
+}
+
+export interface AgentUseRow {
+  readonly grant_id: Uuid;
+  readonly client_id: Uuid;
+  readonly last_acted_at: Date;
 }
 
 export interface ArtifactRow {
@@ -37,7 +45,7 @@ export interface ArtifactRow {
 }
 
 const client = sql`c.id, c.kind, c.access, c.content, c.registered_by, c.registered_at, c.removed_at`;
-const given = sql`g.id, g.client_id, g.member_id, g.access, g.given_at, g.expires_at, g.ended_at`;
+const given = sql`g.id, g.client_id, g.member_id, g.access, g.agents, g.given_at, g.expires_at, g.ended_at`;
 const artifact = sql`a.value_hash, a.tenant_id, a.kind, a.grant_id, a.payload, a.consumed_at, a.expires_at`;
 
 export const liveClients = ({ tenantId }: TenantContext): Statement<ClientRow> =>
@@ -58,8 +66,8 @@ export const removeClient = ({ tenantId }: TenantContext, id: Uuid, at: Date): S
     where tenant_id = ${tenantId} and id = ${id} and removed_at is null returning id`;
 
 export const insertGrant = ({ tenantId }: TenantContext, row: Omit<GrantRow, 'ended_at'>): Statement =>
-  sql`insert into identity.api_grant (tenant_id, id, client_id, member_id, access, given_at, expires_at)
-    values (${tenantId}, ${row.id}, ${row.client_id}, ${row.member_id}, ${row.access}, ${row.given_at}, ${row.expires_at})`;
+  sql`insert into identity.api_grant (tenant_id, id, client_id, member_id, access, agents, given_at, expires_at)
+    values (${tenantId}, ${row.id}, ${row.client_id}, ${row.member_id}, ${row.access}, ${row.agents}::uuid[], ${row.given_at}, ${row.expires_at})`;
 
 /** Only while it is open. */
 export const openGrant = ({ tenantId }: TenantContext, id: Uuid, now: Date): Statement<GrantRow> =>
@@ -85,6 +93,23 @@ export const endGrant = (
     member_id: Uuid;
   }>`update identity.api_grant set ended_at = ${of.at}, ended_reason = ${of.reason}
     where tenant_id = ${tenantId} and id = ${of.id} and ended_at is null returning client_id, member_id`;
+
+/** An agent has acted by a permission; what lies less than a minute behind is not written again. */
+export const touchAgent = (
+  { tenantId }: TenantContext,
+  of: { readonly grantId: Uuid; readonly clientId: Uuid; readonly at: Date },
+): Statement =>
+  sql`insert into identity.api_agent_use as u (tenant_id, grant_id, client_id, last_acted_at)
+    values (${tenantId}, ${of.grantId}, ${of.clientId}, ${of.at})
+    on conflict (tenant_id, grant_id, client_id) do update set last_acted_at = excluded.last_acted_at
+    where u.last_acted_at < excluded.last_acted_at - interval '1 minute'`;
+
+/** When the agents of a person's permissions last acted. */
+export const agentUses = ({ tenantId }: TenantContext, memberId: Uuid): Statement<AgentUseRow> =>
+  sql<AgentUseRow>`select u.grant_id, u.client_id, u.last_acted_at
+    from identity.api_agent_use u
+    join identity.api_grant g on g.tenant_id = u.tenant_id and g.id = u.grant_id
+    where u.tenant_id = ${tenantId} and g.tenant_id = ${tenantId} and g.member_id = ${memberId} and g.ended_at is null`;
 
 /** No row when the same value is there already. */
 export const insertArtifact = (row: ArtifactRow): Statement<{ value_hash: Uint8Array }> =>

@@ -21,6 +21,8 @@ const STEPS_PER_MINUTE_MAX = 600;
 const PASSED_ON = [
   'error',
   'access_token',
+  'issued_token_type',
+  'act',
   'token_type',
   'expires_in',
   'refresh_token',
@@ -76,7 +78,14 @@ async function grantsOf(deps: AuthorisationDeps, { caller }: Asker) {
     context,
     queries.openGrantsOfMember(context, personId, new Date(deps.clock.nowMs())),
   );
+  const uses = await deps.tenant.scoped(context, queries.agentUses(context, personId));
   const names = new Map((await listClients(deps, context)).map(({ id, name }) => [id, name]));
+  const agentsOf = ({ id, agents }: queries.GrantRow) =>
+    agents.flatMap((agent) => {
+      const name = names.get(agent);
+      const use = uses.find((one) => one.grant_id === id && one.client_id === agent);
+      return name === undefined ? [] : [{ name, lastActedAt: use?.last_acted_at.toISOString() ?? null }];
+    });
   return open.flatMap((grant) => {
     const client = names.get(grant.client_id);
     return client === undefined
@@ -86,6 +95,7 @@ async function grantsOf(deps: AuthorisationDeps, { caller }: Asker) {
             id: deps.formatId('agr', context, grant.id),
             client,
             access: grant.access,
+            agents: agentsOf(grant),
             givenAt: grant.given_at.toISOString(),
             expiresAt: grant.expires_at.toISOString(),
           },
@@ -95,16 +105,21 @@ async function grantsOf(deps: AuthorisationDeps, { caller }: Asker) {
 
 async function clientsOf(deps: AuthorisationDeps, { caller }: Asker) {
   const { tenant: context } = caller;
-  return (await listClients(deps, context)).map(({ id, name, kind, access, redirectUris, registered_at }) => ({
+  const clients = await listClients(deps, context);
+  return clients.map(({ id, name, kind, access, redirectUris, handsTo, registered_at }) => ({
     id: deps.formatId('cli', context, id),
     clientId: id,
     name,
     kind,
     access,
     redirectUris,
+    handsTo: clients.filter((agent) => handsTo.includes(agent.id)).map((agent) => agent.name),
     registeredAt: registered_at.toISOString(),
   }));
 }
+
+/** The contract has looked at their form; whom they name is looked up. */
+const uuids = (texts: readonly string[]): readonly Uuid[] => texts.flatMap((text) => parseUuid(text) ?? []);
 
 /** The server's own addresses, which programs reach. */
 function serverRoutes(deps: AuthorisationDeps) {
@@ -153,7 +168,11 @@ export function authorisationServerRoutes(deps: AuthorisationDeps): RoomRoutes {
       return { status: 200 as const, body: await describeRequest(deps, call, asked(call.body)) };
     },
     async decide(call) {
-      const url = await decide(deps, call, { ...asked(call.body), allow: call.body.allow });
+      const url = await decide(deps, call, {
+        ...asked(call.body),
+        allow: call.body.allow,
+        agents: uuids(call.body.agents),
+      });
       return { status: 200 as const, body: { url } };
     },
     async listClients(call) {
@@ -164,7 +183,7 @@ export function authorisationServerRoutes(deps: AuthorisationDeps): RoomRoutes {
       };
     },
     async registerClient(call) {
-      const id = await registerClient(deps, call, call.body);
+      const id = await registerClient(deps, call, { ...call.body, handsTo: uuids(call.body.handsTo) });
       return { status: 201 as const, body: { id: deps.formatId('cli', call.caller.tenant, id), clientId: id } };
     },
     async removeClient(call) {

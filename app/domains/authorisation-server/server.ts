@@ -2,7 +2,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import { parseUuid, type Uuid } from '@auditrax/base';
 import type { TenantContext } from '@auditrax/tenancy';
 import inject from 'light-my-request';
-import { errors, Provider } from 'oidc-provider';
+import { errors, Provider, type ProvidedToken } from 'oidc-provider';
 import { memberById } from '../identity/index.ts';
 import { issuerOf, originOf, resourceOf, type AuthorisationDeps } from './deps.ts';
 import {
@@ -11,11 +11,11 @@ import {
   GRANT_SECONDS,
   REFRESH_TOKEN_SECONDS,
   REQUEST_SECONDS,
+  SIGNATURES,
 } from './lifetimes.ts';
 import { storageFor, type Storing } from './store.ts';
-
-/** Signatures that clients may use: two, both with keys that fit a JWK of a few dozen bytes. Never `none`, never a secret. */
-export const SIGNATURES = ['ES256', 'Ed25519'] as const;
+import { EXCHANGE_PARAMETERS, tokenExchange } from './token-exchange.ts';
+import { TOKEN_EXCHANGE } from './token-types.ts';
 
 /** The library wants a key to sign with; nothing of ours is signed by it, and no ID token is ever made. */
 const UNUSED_KEY = {
@@ -33,6 +33,21 @@ export interface Consent {
 
 const off = { enabled: false };
 
+/**
+ * A program gives back what is its own, and with it the whole permission. An agent gives back its token alone: it ends nothing
+ * of what the person has allowed somebody else.
+ */
+async function mayGiveBack(
+  _ctx: unknown,
+  client: { readonly clientId: string },
+  token: ProvidedToken,
+): Promise<boolean> {
+  if (token.clientId !== client.clientId) return false;
+  if (token.extra?.['act'] === undefined) return true;
+  await token.destroy();
+  return false;
+}
+
 function featuresOf(resource: string) {
   return {
     devInteractions: off,
@@ -43,7 +58,7 @@ function featuresOf(resource: string) {
     deviceFlow: off,
     clientCredentials: off,
     requestObjects: off,
-    revocation: { enabled: true },
+    revocation: { enabled: true, allowedPolicy: mayGiveBack },
     dPoP: { enabled: true },
     pushedAuthorizationRequests: { enabled: true, requirePushedAuthorizationRequests: true },
     resourceIndicators: {
@@ -98,6 +113,7 @@ function openLibrary(deps: AuthorisationDeps, storing: Storing, consent?: Consen
     features: featuresOf(resource),
     interactions: { policy: [] },
     findAccount: (_ctx: unknown, id: string) => accountOf(deps, context, id),
+    extraTokenClaims: (_ctx: unknown, { act }: ProvidedToken) => (act === undefined ? undefined : { act }),
     loadExistingGrant: async () => {
       if (consent === undefined) return undefined;
       const grant = new provider.Grant({ accountId: consent.memberId, clientId: consent.clientId });
@@ -119,6 +135,7 @@ function openLibrary(deps: AuthorisationDeps, storing: Storing, consent?: Consen
     },
   });
   provider.proxy = true;
+  provider.registerGrantType(TOKEN_EXCHANGE, tokenExchange(deps, { context, provider }), EXCHANGE_PARAMETERS);
   return provider;
 }
 
@@ -217,7 +234,7 @@ export function serverMetadata(deps: Pick<AuthorisationDeps, 'doors'>, tenantId:
     scopes_supported: ['read', 'write'],
     response_types_supported: ['code'],
     response_modes_supported: ['query'],
-    grant_types_supported: ['authorization_code', 'refresh_token'],
+    grant_types_supported: ['authorization_code', 'refresh_token', TOKEN_EXCHANGE],
     token_endpoint_auth_methods_supported: ['none', 'private_key_jwt'],
     token_endpoint_auth_signing_alg_values_supported: [...SIGNATURES],
     code_challenge_methods_supported: ['S256'],

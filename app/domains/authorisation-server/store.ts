@@ -10,6 +10,7 @@ import { BY_SERVICE, endGrants, type By } from './grants.ts';
 import { PROOF_KEPT_SECONDS, REQUEST_SECONDS } from './lifetimes.ts';
 import * as queries from './queries.ts';
 import { isLoopback } from './redirects.ts';
+import { TOKEN_EXCHANGE } from './token-types.ts';
 
 type Payload = Readonly<Record<string, Json>>;
 
@@ -69,7 +70,7 @@ export function metadataOf(client: Client) {
     client_name: client.name,
     redirect_uris: client.redirectUris,
     application_type: client.redirectUris.some(isLoopback) ? 'native' : 'web',
-    grant_types: ['authorization_code', 'refresh_token'],
+    grant_types: ['authorization_code', 'refresh_token', ...(client.kind === 'agent' ? [TOKEN_EXCHANGE] : [])],
     response_types: ['code'],
     token_endpoint_auth_method: key === null ? 'none' : 'private_key_jwt',
     ...(key === null

@@ -71,7 +71,11 @@ function sumOf(input: AuditInput, count: number, service: ServiceName): AuditInp
   } = input;
   const who: Record<string, string> =
     'personId' in actor
-      ? { person: actor.personId, ...(actor.sessionId === undefined ? {} : { session: actor.sessionId }) }
+      ? {
+          person: actor.personId,
+          ...(actor.sessionId === undefined ? {} : { session: actor.sessionId }),
+          ...(actor.agents?.length ? { agent: actor.agents.at(-1)! } : {}),
+        }
       : {};
   return { ...rest, actor: { service }, public: { ...input.public, ...who, count } };
 }

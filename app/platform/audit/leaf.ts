@@ -32,7 +32,9 @@ export const DECISION_POLICIES_MAX = 8;
 const SALT_BYTES = 16;
 
 export type AuditOutcome = 'allowed' | 'denied' | 'failed';
-export type AuditActor = { readonly personId: Uuid; readonly sessionId?: Uuid } | { readonly service: ServiceName };
+export type AuditActor =
+  | { readonly personId: Uuid; readonly sessionId?: Uuid; readonly agents?: readonly Uuid[] | undefined }
+  | { readonly service: ServiceName };
 export type PublicFacts = Readonly<Record<string, string | number | boolean>>;
 
 /** Which rules of the policy text decided, by id, and the revision of that text. */
@@ -50,6 +52,8 @@ export interface LeafBody {
   readonly type: string;
   readonly actor: readonly ['person' | 'service', string];
   readonly session?: string;
+  /** Agents that did it for the person, first to last: their programs' ids, random. */
+  readonly agents?: readonly Uuid[];
   readonly resource: readonly [kind: string, id: Uuid];
   readonly outcome: AuditOutcome;
   readonly request: string;
@@ -173,6 +177,12 @@ function actorJson(actor: AuditActor): Json {
   return 'service' in actor ? ['service', actor.service] : ['person', actor.personId];
 }
 
+/** Nobody reads a chain of nobody: what people do themselves says nothing of agents. */
+function agentsJson(actor: AuditActor): Json | undefined {
+  if (!('personId' in actor) || actor.agents === undefined || actor.agents.length === 0) return undefined;
+  return [...actor.agents];
+}
+
 /**
  * Builds the bytes that get hashed and signed: canonical JSON (RFC 8785), ASCII keys, safe integers, at most
  * `LEAF_BYTES_MAX` bytes. Withheld values appear only as salted digests, sorted so that their order tells nothing.
@@ -194,6 +204,7 @@ export function buildLeaf(input: AuditInput, { clock, random }: { clock: Clock; 
     type: input.type,
     actor: actorJson(input.actor),
     session: 'sessionId' in input.actor ? input.actor.sessionId : undefined,
+    agents: agentsJson(input.actor),
     resource: [input.resource[0], input.resource[1]],
     outcome: input.outcome,
     token: input.tokenHash,

@@ -119,10 +119,16 @@ function sourceOf({ session, actor }: LeafBody): Attributes {
     : { uid: session ?? actor[1], svc_name: 'browser' };
 }
 
-function actorOf({ session, actor }: LeafBody): Attributes {
+function actorOf({ session, actor, agents = [] }: LeafBody): Attributes {
   if (actor[0] === 'service') return { app_name: actor[1], user: { name: actor[1], type_id: 4 } };
   const user = { uid: actor[1], type_id: 1 };
-  return session === undefined ? { user } : { user, session: { uid: session } };
+  // The program that called, when it was handed the person's work.
+  const agent = agents.at(-1);
+  return {
+    user,
+    ...(session === undefined ? {} : { session: { uid: session } }),
+    ...(agent === undefined ? {} : { app_uid: agent }),
+  };
 }
 
 function fact(leaf: LeafBody, name: string): string | undefined {

@@ -14,6 +14,7 @@ export type FactKind = 'id' | 'word' | 'hash' | 'time' | 'count' | 'ours' | 'ref
 export const PUBLIC_FACTS: Readonly<Record<string, FactKind>> = {
   activated: 'count',
   advice: 'ours',
+  agent: 'id',
   alive: 'ours',
   allowed: 'word',
   approvalKept: 'count',

@@ -4,7 +4,14 @@ import { approvalOf } from '../http/approvals.ts';
 import { decisionOf } from '../http/decisions.ts';
 import type { Call } from '../http/handler.ts';
 import type { AuditCode } from './errors.ts';
-import { APPROVAL_VALUE, buildLeaf, type AuditInput, type BuiltLeaf, type Disclosure } from './leaf.ts';
+import {
+  APPROVAL_VALUE,
+  buildLeaf,
+  type AuditActor,
+  type AuditInput,
+  type BuiltLeaf,
+  type Disclosure,
+} from './leaf.ts';
 import { insertDisclosure, insertEntry } from './queries.ts';
 import type { SubjectKeys } from './subject-keys.ts';
 
@@ -113,13 +120,22 @@ export function installRecorder(deps: RecorderDeps): RecordAudit {
  */
 export const recordAudit: RecordAudit = (tx, input) => (installed ?? unsealed)(tx, input);
 
+/** Who did it, as entries say it: the person, by which session or permission, and through which agents. */
+export function actorOf({
+  personId,
+  sessionId,
+  agents,
+}: Pick<Call['caller'], 'personId' | 'sessionId' | 'agents'>): AuditActor {
+  return { personId, sessionId, ...(agents === undefined ? {} : { agents }) };
+}
+
 /** The part of an entry that comes from the verified call, never from the request's text. */
 export function auditFromCall(
   call: Pick<Call, 'caller' | 'requestId'>,
 ): Pick<AuditInput, 'actor' | 'tokenHash' | 'requestId' | 'decision'> & { tokenHash: string } {
   const decision = decisionOf(call.caller);
   return {
-    actor: { personId: call.caller.personId, sessionId: call.caller.sessionId },
+    actor: actorOf(call.caller),
     tokenHash: call.caller.tokenHash,
     requestId: call.requestId,
     ...(decision === undefined ? {} : { decision }),

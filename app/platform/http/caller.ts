@@ -13,7 +13,11 @@ export interface CallerFacts {
   readonly sessionId: Uuid;
   readonly method: Caller['method'];
   readonly door: Caller['door'];
+  readonly agents?: readonly Uuid[] | undefined;
 }
+
+/** Agents through which work may be handed on (RFC 8693 4.1): a chain that nobody can follow is nobody's responsibility. */
+export const AGENTS_MAX = 3;
 
 /**
  * The claims that carry `facts`; the issuer adds `aud`, `azp`, `txn` and `scope`, and may add members to `tctx` (what
@@ -22,7 +26,13 @@ export interface CallerFacts {
 export function callerClaims(facts: CallerFacts): Pick<TokenClaims, 'sub' | 'tctx' | 'rctx'> {
   return {
     sub: facts.personId,
-    tctx: { tenant: facts.tenantId, part: facts.tenantPart, kind: facts.tenantKind, role: facts.role },
+    tctx: {
+      tenant: facts.tenantId,
+      part: facts.tenantPart,
+      kind: facts.tenantKind,
+      role: facts.role,
+      ...(facts.agents === undefined || facts.agents.length === 0 ? {} : { agents: [...facts.agents] }),
+    },
     rctx: { sid: facts.sessionId, amr: facts.method, door: facts.door },
   };
 }
@@ -40,6 +50,14 @@ function uuidOf(value: Json | undefined): Uuid | undefined {
   return typeof value === 'string' ? parseUuid(value) : undefined;
 }
 
+/** Undefined: not what the issuer writes. */
+function agentsOf(value: Json | undefined): readonly Uuid[] | undefined {
+  if (value === undefined) return [];
+  if (!Array.isArray(value) || value.length === 0 || value.length > AGENTS_MAX) return undefined;
+  const ids = value.flatMap((one: Json) => uuidOf(one) ?? []);
+  return ids.length === value.length ? ids : undefined;
+}
+
 /**
  * Reads the caller out of verified claims; undefined when a fact is missing or of a kind this program does not know
  * (a newer issuer must not be half understood). `requestId` is this request's, since a token serves many.
@@ -53,8 +71,9 @@ export function callerFromClaims(claims: TokenClaims, hash: string, requestId: s
   const sessionId = uuidOf(claims.rctx['sid']);
   const method = oneOf(METHODS, claims.rctx['amr']);
   const door = oneOf(DOORS, claims.rctx['door']);
+  const agents = agentsOf(claims.tctx['agents']);
   if (typeof part !== 'number' || !Number.isInteger(part) || part < 0 || part > 0xffff_ffff) return undefined;
-  if (!tenantId || !tenantKind || !role || !personId || !sessionId || !method || !door) return undefined;
+  if (!tenantId || !tenantKind || !role || !personId || !sessionId || !method || !door || !agents) return undefined;
   return {
     tenant: { tenantId, tenantPart: part, requestId },
     tenantKind,
@@ -65,5 +84,6 @@ export function callerFromClaims(claims: TokenClaims, hash: string, requestId: s
     door,
     routeClass: claims.scope,
     tokenHash: hash,
+    ...(agents.length === 0 ? {} : { agents }),
   };
 }

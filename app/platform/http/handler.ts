@@ -40,6 +40,8 @@ export interface Caller {
   readonly role: Role;
   /** Of a program: the permission that it acts by. */
   readonly sessionId: Uuid;
+  /** Agents that the work was handed on to, first to last; the last one calls. Absent: the person or their program does. */
+  readonly agents?: readonly Uuid[] | undefined;
   readonly method: CallMethod;
   readonly door: EdgeDoor;
   readonly routeClass: RouteClass;

@@ -15,18 +15,37 @@ declare module 'oidc-provider' {
     addResourceScope(resource: string, scope: string): void;
   }
 
+  /** An access or refresh token; `act` is not kept, unless `extraTokenClaims` says so. */
+  export interface ProvidedToken extends Stored {
+    readonly clientId: string;
+    readonly extra?: Readonly<Record<string, unknown>>;
+    act?: object;
+    destroy(): Promise<void>;
+  }
+  /** What a grant of one's own gets of a request at the token endpoint, once its client is authenticated. */
+  export interface TokenContext {
+    readonly oidc: {
+      readonly params: Readonly<Record<string, unknown>>;
+      readonly client: { readonly clientId: string };
+    };
+    get(header: string): string;
+    body: unknown;
+  }
+
   export class Provider {
     constructor(issuer: string, configuration: Readonly<Record<string, unknown>>);
     proxy: boolean;
     readonly Session: new () => SessionOfProvider;
     readonly Grant: new (of: { readonly accountId: string; readonly clientId: string }) => GrantOfProvider;
+    readonly AccessToken: new (of: Readonly<Record<string, unknown>>) => ProvidedToken;
+    registerGrantType(name: string, handler: (ctx: TokenContext) => Promise<void>, parameters: readonly string[]): void;
     callback(): (request: IncomingMessage, response: ServerResponse) => void;
     on(event: string, listener: (...args: readonly unknown[]) => void): this;
   }
 
   export const errors: Readonly<
     Record<
-      'InvalidGrant' | 'InvalidRequestUri' | 'InvalidDpopProof' | 'InvalidTarget',
+      'InvalidGrant' | 'InvalidRequest' | 'InvalidRequestUri' | 'InvalidDpopProof' | 'InvalidScope' | 'InvalidTarget',
       new (description?: string) => Error
     >
   >;
