@@ -43,6 +43,7 @@ export const UNGUARDED: Readonly<Record<string, string>> = {
   'audit.super_timestamp': SUPER,
   'claims.observation': 'runs of probes; each is an entry `claim.observed` in the operator’s log',
   'claims.revision': 'revisions of the public page, signed; each is an entry `page.published`',
+  'identity.api_agent_use': 'when an agent last acted, to the minute; who may hand it work is guarded',
   'identity.api_key_use': 'when a key was last used, to the minute; making and ending one is guarded',
   'identity.api_artifact': 'codes, tokens and proofs under way; the grants that they rest on are guarded',
   'identity.challenge': 'ceremonies under way; what they lead to is guarded',

@@ -579,7 +579,7 @@ describe('work that is handed on to an agent', () => {
     const [entry] = (await house.issuer.audited('api-grant.handed-on')).slice(-1);
     expect(entry).toMatchObject({
       resource_id: grant,
-      leaf: { public: { program: ids.hander, agent: ids.agent, scope: 'read' } },
+      leaf: { public: { program: ids.hander, handedTo: ids.agent, scope: 'read' } },
     });
   });
 

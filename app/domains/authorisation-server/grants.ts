@@ -40,7 +40,7 @@ export async function giveGrant(
       resource: ['api-grant', id],
       outcome: 'allowed',
       requestId: context.requestId,
-      public: { program: clientId, member: memberId, scope: access, agents: agents.length },
+      public: { program: clientId, member: memberId, scope: access },
       ...(agents.length === 0 ? {} : { disclosures: { agents: agents.join('\n') } }),
     });
   });
@@ -61,7 +61,7 @@ export async function recordHandOn(
       resource: ['api-grant', grant.id],
       outcome: 'allowed',
       requestId: context.requestId,
-      public: { program: grant.client_id, member: grant.member_id, agent: agents.at(-1)!, scope: access },
+      public: { program: grant.client_id, member: grant.member_id, handedTo: agents.at(-1)!, scope: access },
     }),
   );
 }

@@ -74,7 +74,7 @@ function sumOf(input: AuditInput, count: number, service: ServiceName): AuditInp
       ? {
           person: actor.personId,
           ...(actor.sessionId === undefined ? {} : { session: actor.sessionId }),
-          ...(actor.agents?.length ? { agent: actor.agents.at(-1)! } : {}),
+          ...(actor.agents?.length ? { handedTo: actor.agents.at(-1)! } : {}),
         }
       : {};
   return { ...rest, actor: { service }, public: { ...input.public, ...who, count } };

@@ -14,7 +14,6 @@ export type FactKind = 'id' | 'word' | 'hash' | 'time' | 'count' | 'ours' | 'ref
 export const PUBLIC_FACTS: Readonly<Record<string, FactKind>> = {
   activated: 'count',
   advice: 'ours',
-  agent: 'id',
   alive: 'ours',
   allowed: 'word',
   approvalKept: 'count',
@@ -66,6 +65,7 @@ export const PUBLIC_FACTS: Readonly<Record<string, FactKind>> = {
   from: 'reference',
   frozenMs: 'count',
   ground: 'word',
+  handedTo: 'id',
   handover: 'hash',
   held: 'ours',
   kekRef: 'reference',
