@@ -139,7 +139,7 @@ export async function takeHold(edge: EdgeClient, { provider, links, program }: G
   const apiKey = await makeKey(person);
   const held = await allowProgram({ edge, send: sender(edge) }, program, async (question) => {
     const path = '/api/authorisation-server/decide';
-    const decided = await person.act('authorisation-server.decide', path, { ...question, allow: true });
+    const decided = await person.act('authorisation-server.decide', path, { ...question, allow: true, agents: [] });
     if (decided.status !== 200) throw failed('allowing a program', decided);
     return (decided.json() as { url: string }).url;
   });

@@ -9,7 +9,7 @@ import * as queries from './queries.ts';
 
 /** Nobody listens there: the code is read from the answer that would have led the browser to it. */
 const REDIRECT_URI = 'http://127.0.0.1/back';
-const CANARY: ClientContent = { name: 'Canary program', redirectUris: [REDIRECT_URI], key: null };
+const CANARY: ClientContent = { name: 'Canary program', redirectUris: [REDIRECT_URI], key: null, handsTo: [] };
 
 const refuse = (detail: string): AppError<'canary_tenant_required'> =>
   new AppError<'canary_tenant_required'>('canary_tenant_required', detail);
