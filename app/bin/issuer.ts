@@ -46,6 +46,7 @@ import {
   authorisationServerProblems,
   authorisationServerRoutes,
   canaryProgram,
+  consentSubjects,
   programGrants,
   sweepApiArtifacts,
 } from '../domains/authorisation-server/index.ts';
@@ -179,6 +180,7 @@ function accessRoom(deps: AccessParts, erasures: Parameters<typeof accessRoutes>
     ...connectionSubjects(deps),
     ...ssoSubjects(deps),
     ...provisioningSubjects(deps),
+    ...consentSubjects(deps),
   };
   return accessRoutes({ ...deps, subjects, erasures, ...backupRetention(floor.member.boot.options) });
 }

@@ -106,12 +106,6 @@ class Person {
     const confirmed = { challengeId, assertion: this.authenticator.authenticate(options) };
     return this.#post(path, input, Buffer.from(JSON.stringify(confirmed)).toString('base64url'));
   }
-
-  /** Does it, and confirms where that is asked for. */
-  async act(operation: string, path: string, input: object): Promise<ProbeResponse> {
-    const reply = await this.#post(path, input);
-    return reply.problem() === 'step_up_required' ? this.approve(operation, path, input) : reply;
-  }
 }
 
 async function enrol(edge: EdgeClient, token: string): Promise<Person> {
@@ -138,8 +132,8 @@ export async function takeHold(edge: EdgeClient, { provider, links, program }: G
   const person = await enrol(edge, links[0]);
   const apiKey = await makeKey(person);
   const held = await allowProgram({ edge, send: sender(edge) }, program, async (question) => {
-    const path = '/api/authorisation-server/decide';
-    const decided = await person.act('authorisation-server.decide', path, { ...question, allow: true, agents: [] });
+    const path = '/api/authorisation-server/allow';
+    const decided = await person.approve('authorisation-server.allow', path, { ...question, agents: [] });
     if (decided.status !== 200) throw failed('allowing a program', decided);
     return (decided.json() as { url: string }).url;
   });

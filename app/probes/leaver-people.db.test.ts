@@ -13,6 +13,7 @@ import {
   apiTokenMintRoutes,
   authorisationServerProblems,
   authorisationServerRoutes,
+  consentSubjects,
   canaryProgram,
   programGrants,
 } from '../domains/authorisation-server/index.ts';
@@ -56,6 +57,7 @@ beforeAll(async () => {
   const held = (deps: SsoHouse['deps']) => ({ ...deps, revocations: [apiKeysHeld(deps), programGrants(deps)] });
   const { list } = engagementsContract;
   house = await startSsoHouse(systemClock, {
+    subjects: consentSubjects,
     names: ['api-access', 'authorisation-server', 'engagements'],
     contracts: [provisioningContract, apiAccessContract, authorisationContract, apiTokenRoutes, { list }].flatMap(
       (all) => Object.values(all),

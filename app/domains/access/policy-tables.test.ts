@@ -46,7 +46,8 @@ authorisation-server
   authorisation-server.register-client   L
   authorisation-server.remove-client     L
   authorisation-server.read-request      LACO
-  authorisation-server.decide            LACO
+  authorisation-server.allow             LACO
+  authorisation-server.refuse            LACO
   authorisation-server.list-grants       LACO
   authorisation-server.end-grant         LACO
 connections

@@ -9,6 +9,7 @@ import { Ago } from '../../ui/time.tsx';
 import { toggled } from '../../ui/toggled.ts';
 import { request } from '../../shell/api.ts';
 import { Failure } from '../../shell/failure.tsx';
+import { StepUpDialog } from '../../shell/step-up.tsx';
 import type { ApiClient, ApiClientsAnswer } from '../../shell/wire.ts';
 
 const NAME_CHARACTERS_MAX = 80;
@@ -34,6 +35,12 @@ function AccessField(props: { value: ApiClient['access']; onChange: (access: Api
   );
 }
 
+/** A program as it would be registered, and as it is approved. */
+interface Draft extends Pick<ApiClient, 'name' | 'kind' | 'access' | 'redirectUris'> {
+  readonly publicKey: string | null;
+  readonly handsTo: readonly string[];
+}
+
 function KindField(props: { value: ApiClient['kind']; onChange: (kind: ApiClient['kind']) => void }) {
   return (
     <ChoiceField
@@ -52,25 +59,20 @@ function KindField(props: { value: ApiClient['kind']; onChange: (kind: ApiClient
   );
 }
 
-function NewClient({ agents, onDone }: { agents: readonly ApiClient[]; onDone: (clientId: string) => void }) {
+function NewClient({ agents, onRegister }: { agents: readonly ApiClient[]; onRegister: (draft: Draft) => void }) {
   const [kind, setKind] = useState<ApiClient['kind']>('application');
   const [access, setAccess] = useState<ApiClient['access']>('read');
   const [handsTo, setHandsTo] = useState<ReadonlySet<string>>(new Set());
-  const register = useMutation({
-    mutationFn: (body: object) => request<{ clientId: string }>('/api/authorisation-server/clients', { body }),
-    onSuccess: ({ clientId }) => onDone(clientId),
-  });
   const submit = (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault();
     const form = new FormData(event.currentTarget);
     const redirectUris = textOf(form, 'redirects').split(/\s+/).filter(Boolean);
     const publicKey = kind === 'agent' ? textOf(form, 'publicKey') : null;
-    register.mutate({ name: textOf(form, 'name'), kind, access, redirectUris, publicKey, handsTo: [...handsTo] });
+    onRegister({ name: textOf(form, 'name'), kind, access, redirectUris, publicKey, handsTo: [...handsTo] });
   };
   return (
     <form className="form section" onSubmit={submit} aria-label="New program" noValidate>
       <h2>New program</h2>
-      <Failure error={register.error} />
       <TextField
         label="Name"
         name="name"
@@ -104,8 +106,8 @@ function NewClient({ agents, onDone }: { agents: readonly ApiClient[]; onDone: (
         />
       )}
       <div className="form__actions">
-        <Button look="primary" type="submit" icon="plus" busy={register.isPending}>
-          Register
+        <Button look="primary" type="submit" icon="plus">
+          Register…
         </Button>
       </div>
     </form>
@@ -178,6 +180,7 @@ function columnsFor(onRemove: (client: ApiClient) => void): readonly Column<ApiC
 /** Programs that may ask the organisation's people. */
 export function ApiClientsPage() {
   const queries = useQueryClient();
+  const [draft, setDraft] = useState<Draft | null>(null);
   const [leaving, setLeaving] = useState<ApiClient | null>(null);
   const list = useQuery({
     queryKey: ['api-clients'],
@@ -185,6 +188,7 @@ export function ApiClientsPage() {
   });
   const isFull = list.data !== undefined && list.data.clients.length >= list.data.clientsMax;
   const done = (clientId: string) => {
+    setDraft(null);
     toast('Registered', `Its client id is ${clientId}.`);
     void queries.invalidateQueries({ queryKey: ['api-clients'] });
   };
@@ -218,10 +222,25 @@ export function ApiClientsPage() {
         <NewClient
           key={list.data.clients.length}
           agents={list.data.clients.filter(({ kind }) => kind === 'agent')}
-          onDone={done}
+          onRegister={setDraft}
         />
       )}
       {isFull && <p className="muted">An organisation has at most {list.data.clientsMax} programs.</p>}
+      {draft && (
+        <StepUpDialog
+          open
+          onClose={() => setDraft(null)}
+          operation="authorisation-server.register-client"
+          input={draft}
+          title={`Register ${draft.name}`}
+          confirm="Approve with passkey"
+          effects={<p>It may ask your people for access from then on. Until somebody allows it, it can do nothing.</p>}
+          commit={(stepUp) =>
+            request<{ clientId: string }>('/api/authorisation-server/clients', { body: draft, stepUp })
+          }
+          onDone={({ clientId }) => done(clientId)}
+        />
+      )}
       {leaving && <Removal client={leaving} onClose={() => setLeaving(null)} />}
     </>
   );

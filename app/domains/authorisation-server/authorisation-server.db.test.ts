@@ -13,8 +13,15 @@ import { PROOF_MS_MAX } from '../identity/employment.ts';
 import { knownAtConnection } from '../identity/testing/known-at.ts';
 import { askerOf, startSsoHouse, type SsoHouse } from '../sso/testing/sso-house.ts';
 import type { TestBrowser } from '../sso/testing/browser.ts';
+import type { SoftwareAuthenticator } from '../../probes/software-authenticator.ts';
 import { routes } from './contract.ts';
-import { apiTokenMintRoutes, authorisationServerProblems, authorisationServerRoutes, programGrants } from './index.ts';
+import {
+  apiTokenMintRoutes,
+  authorisationServerProblems,
+  authorisationServerRoutes,
+  consentSubjects,
+  programGrants,
+} from './index.ts';
 import { askFor, fetchAt, questionOf, startProgram, type Pending, type Program } from './testing/program.ts';
 
 // openid-client, as somebody else's program, goes the whole way through the real gateway and issuer.
@@ -22,12 +29,18 @@ import { askFor, fetchAt, questionOf, startProgram, type Pending, type Program }
 const HOST = 'localhost:8443';
 const BACK = 'https://program.example/back';
 const LIST = '/api/engagements';
+const ALLOW = '/api/authorisation-server/allow';
 
 let house: SsoHouse;
 const seen: Caller[] = [];
 const attempts: unknown[] = [];
 let isHeldBack = false;
-const people = {} as Record<'lead' | 'auditor' | 'helper' | 'stranger', { browser: TestBrowser; caller: Caller }>;
+interface Somebody {
+  readonly browser: TestBrowser;
+  readonly caller: Caller;
+  readonly device: SoftwareAuthenticator;
+}
+const people = {} as Record<'lead' | 'auditor' | 'helper' | 'stranger', Somebody>;
 const issuers = {} as Record<'harbour' | 'lakeside', string>;
 type Agent = 'agent' | 'second' | 'third' | 'fourth' | 'reading' | 'unnamed' | 'elsewhere';
 const ids = {} as Record<'writer' | 'reader' | 'hander' | 'foreign' | Agent, string>;
@@ -58,10 +71,10 @@ const workspace = [
 ];
 
 async function arrive(tenant: string, role: 'lead' | 'auditor' | 'client') {
-  const { cookie } = await house.issuer.enrol(tenant, role);
+  const { cookie, device } = await house.issuer.enrol(tenant, role);
   const browser = house.browser();
   browser.cookies.set(HOST, new Map([['__Host-auditrax', { value: cookie, sameSite: 'strict' }]]));
-  return { browser, caller: await house.callerOf(cookie) };
+  return { browser, device, caller: await house.callerOf(cookie) };
 }
 
 const url = (path: string) => `${house.origin}${path}`;
@@ -70,25 +83,49 @@ const ask = async (browser: TestBrowser, path: string, body?: unknown) => {
   return { status, body: (text === '' ? {} : JSON.parse(text)) as Record<string, never> };
 };
 
+/** The value of the header that confirms exactly this, by the person's passkey; a number: no confirmation was offered. */
+async function confirmation({ browser, device }: Somebody, operation: string, input: object): Promise<string | number> {
+  const { status, body } = await ask(browser, '/api/access/step-up', { operation, input });
+  if (status !== 200) return status;
+  const assertion = device.authenticate(body['options']!);
+  return Buffer.from(JSON.stringify({ challengeId: body['challengeId']!, assertion })).toString('base64url');
+}
+
+const approved = (browser: TestBrowser, path: string, { body, stepUp }: { body: object; stepUp: string }) =>
+  browser.ask(url(path), body, { 'x-step-up': stepUp }).then(({ status, text }) => ({
+    status,
+    body: (text === '' ? {} : JSON.parse(text)) as Record<string, never>,
+  }));
+
+/** Does what wants a passkey, as a page does it. */
+async function confirmed(who: Somebody, path: string, { operation, body }: { operation: string; body: object }) {
+  const stepUp = await confirmation(who, operation, body);
+  if (typeof stepUp === 'number') return { status: stepUp, body: {} as Record<string, never> };
+  return approved(who.browser, path, { body, stepUp });
+}
+
 async function register(
-  who: TestBrowser,
+  who: Somebody,
   input: { name: string; handsTo?: string[] } & Partial<Record<'kind' | 'access' | 'publicKey', string>> & {
       redirectUris?: string[];
     },
 ) {
   const body = { kind: 'application', access: 'write', redirectUris: [BACK], publicKey: null, handsTo: [], ...input };
-  return ask(who, '/api/authorisation-server/clients', body);
+  return confirmed(who, '/api/authorisation-server/clients', {
+    operation: 'authorisation-server.register-client',
+    body,
+  });
 }
 
 /** Registers a program and says what it calls itself. */
-async function registered(input: Parameters<typeof register>[1], who = people.lead.browser): Promise<string> {
+async function registered(input: Parameters<typeof register>[1], who = people.lead): Promise<string> {
   const { status, body } = await register(who, input);
   expect(status).toBe(201);
   return body['clientId']!;
 }
 
 /** Registers an agent with a key of its own. */
-async function registerAgent(name: Agent, { who = people.lead.browser, access = 'write' } = {}): Promise<void> {
+async function registerAgent(name: Agent, { who = people.lead, access = 'write' } = {}): Promise<void> {
   agentKeys[name] = await oauth.randomDPoPKeyPair('ES256', { extractable: true });
   const { kty, crv, x, y } = await exportJWK(agentKeys[name].publicKey);
   const publicKey = JSON.stringify({ kty, crv, x, y });
@@ -100,6 +137,7 @@ beforeAll(async () => {
     names: ['authorisation-server', 'engagements'],
     contracts: [routes, apiTokenRoutes, { list, create, finalise }].flatMap((table) => Object.values(table)),
     problems: [authorisationServerProblems],
+    subjects: consentSubjects,
     rooms: (deps) => [authorisationServerRoutes(deps), apiTokenMintRoutes({ ...deps, heldBack: () => isHeldBack })],
     workspace,
   });
@@ -120,9 +158,9 @@ beforeAll(async () => {
   });
   for (const name of ['agent', 'second', 'third', 'fourth', 'unnamed'] as const) await registerAgent(name);
   await registerAgent('reading', { access: 'read' });
-  await registerAgent('elsewhere', { who: people.stranger.browser });
+  await registerAgent('elsewhere', { who: people.stranger });
   ids.hander = await registered({ name: 'Hander', handsTo: NAMED.map((name) => ids[name]) });
-  ids.foreign = await registered({ name: 'Elsewhere' }, people.stranger.browser);
+  ids.foreign = await registered({ name: 'Elsewhere' }, people.stranger);
 });
 afterAll(() => house?.stop());
 
@@ -138,7 +176,13 @@ const decide = (
   pending: Pick<Pending, 'url'>,
   allow = true,
   { who = 'lead', agents = [] }: { who?: keyof typeof people; agents?: readonly string[] } = {},
-) => ask(people[who].browser, '/api/authorisation-server/decide', { ...questionOf(pending.url), allow, agents });
+) =>
+  allow
+    ? confirmed(people[who], ALLOW, {
+        operation: 'authorisation-server.allow',
+        body: { ...questionOf(pending.url), agents },
+      })
+    : ask(people[who].browser, '/api/authorisation-server/refuse', questionOf(pending.url));
 
 const redeem = ({ config, dpop }: Program, back: string, { verifier, state }: Pick<Pending, 'verifier' | 'state'>) =>
   oauth.authorizationCodeGrant(config, new URL(back), { pkceCodeVerifier: verifier, expectedState: state }, undefined, {
@@ -264,6 +308,89 @@ describe('a program that a person has allowed', () => {
     const { body } = await decide(pending, false);
     expect(await refusal(redeem(one, body['url']!, pending))).toBe('access_denied');
     expect(await house.issuer.rows('select id from identity.api_grant')).toHaveLength(before.length);
+  });
+});
+
+describe('what a passkey approves', () => {
+  const body = {
+    name: 'Unapproved',
+    kind: 'application',
+    access: 'read',
+    redirectUris: [BACK],
+    publicKey: null,
+    handsTo: [],
+  };
+  const REGISTER = 'authorisation-server.register-client';
+  const clients = '/api/authorisation-server/clients';
+
+  it('is the registration of exactly this program, by somebody who leads, and it is in the entry', async () => {
+    const { lead, auditor } = people;
+    expect((await ask(lead.browser, clients, body)).status).toBe(403);
+    const stepUp = String(await confirmation(lead, REGISTER, body));
+    const wider = { ...body, access: 'write' };
+    expect((await approved(lead.browser, clients, { body: wider, stepUp })).status).toBe(403);
+    expect((await approved(lead.browser, clients, { body, stepUp })).status).toBe(403);
+    expect(await confirmation(auditor, REGISTER, body)).toBe(403);
+    expect((await confirmed(lead, clients, { operation: REGISTER, body: { ...body, name: 'Approved' } })).status).toBe(
+      201,
+    );
+    const entry = (await house.issuer.audited('api-client.registered')).at(-1)!;
+    expect(entry.leaf['stepUp']).toMatch(/^[A-Za-z0-9_-]{43}$/);
+  });
+
+  it('is the permission as it was shown: this program, these agents, this address, by this person, once', async () => {
+    const operation = 'authorisation-server.allow';
+    const pending = await askFor(await program('hander'), { redirectUri: BACK });
+    const shown = { ...questionOf(pending.url), agents: [ids.agent] };
+    expect((await ask(people.lead.browser, ALLOW, shown)).status).toBe(403);
+    const begun = await ask(people.lead.browser, '/api/access/step-up', { operation, input: shown });
+    expect((begun.body['action'] as unknown as { subject: object }).subject).toEqual({
+      program: 'Hander',
+      organisation: expect.any(String) as string,
+      access: 'write',
+      leadsTo: 'program.example',
+      days: 90,
+      agents: 'Agent agent',
+    });
+    const stepUp = String(await confirmation(people.lead, operation, shown));
+    const more = { ...shown, agents: [ids.agent, ids.second] };
+    expect((await approved(people.lead.browser, ALLOW, { body: more, stepUp })).status).toBe(403);
+    const byOther = String(await confirmation(people.auditor, operation, shown));
+    expect((await approved(people.lead.browser, ALLOW, { body: shown, stepUp: byOther })).status).toBe(403);
+    expect((await confirmed(people.lead, ALLOW, { operation, body: shown })).status).toBe(200);
+    const entry = (await house.issuer.audited('api-grant.given')).at(-1)!;
+    expect(entry.leaf['stepUp']).toMatch(/^[A-Za-z0-9_-]{43}$/);
+    expect((await confirmed(people.lead, ALLOW, { operation, body: shown })).status).toBe(409);
+  });
+
+  it('is asked of nobody to say no', async () => {
+    const pending = await askFor(await program(), { redirectUri: BACK });
+    expect((await decide(pending, false)).status).toBe(200);
+  });
+
+  it('cannot be given by somebody without a passkey, and by no sign-in link: they are told to make one first', async () => {
+    const pending = await askFor(await program(), { redirectUri: BACK });
+    const body = { ...questionOf(pending.url), agents: [] };
+    const operation = 'authorisation-server.allow';
+    const { tenant, personId } = people.helper.caller;
+    const kept = await house.issuer.rows<{ external_id: string }>(
+      'select credential_hash from identity.credential_index where member_id = $1',
+      [personId],
+    );
+    expect(kept).toHaveLength(1);
+    const hidden = (whose: Uuid, from: Uuid) =>
+      house.issuer.rows('update identity.credential_index set member_id = $1 where tenant_id = $2 and member_id = $3', [
+        whose,
+        tenant.tenantId,
+        from,
+      ]);
+    const nobody = randomUUID() as Uuid;
+    await hidden(nobody, personId);
+    const begun = await people.helper.browser.ask(url('/api/access/step-up'), { operation, input: body });
+    await hidden(personId, nobody);
+    expect(JSON.parse(begun.text)).toMatchObject({ code: 'no_passkey_for_step_up' });
+    expect((await ask(people.helper.browser, ALLOW, body)).status).toBe(403);
+    expect((await decide(pending, true, { who: 'helper' })).status).toBe(200);
   });
 });
 
@@ -440,7 +567,12 @@ describe('whoever attacks', () => {
   it('request_uri reuse: a request is answered once, by one person, and not after it is over', async () => {
     const one = await program();
     const pending = await askFor(one, { redirectUri: BACK });
-    const answers = await Promise.all([decide(pending), decide(pending)]);
+    const body = { ...questionOf(pending.url), agents: [] };
+    const operation = 'authorisation-server.allow';
+    const twice = [await confirmation(people.lead, operation, body), await confirmation(people.lead, operation, body)];
+    const answers = await Promise.all(
+      twice.map((stepUp) => approved(people.lead.browser, ALLOW, { body, stepUp: String(stepUp) })),
+    );
     expect(answers.map(({ status }) => status).sort()).toEqual([200, 409]);
     expect((await decide(pending)).status).toBe(409);
     expect((await decide(pending, false)).status).toBe(409);
@@ -455,11 +587,9 @@ describe('whoever attacks', () => {
     const one = await program();
     const pending = await askFor(one, { redirectUri: BACK });
     const question = questionOf(pending.url);
-    const asOther = await ask(people.lead.browser, '/api/authorisation-server/decide', {
-      ...question,
-      clientId: ids.reader,
-      allow: true,
-      agents: [],
+    const asOther = await confirmed(people.lead, ALLOW, {
+      operation: 'authorisation-server.allow',
+      body: { ...question, clientId: ids.reader, agents: [] },
     });
     expect(asOther.status).toBe(409);
     expect((await decide(pending, true, { who: 'stranger' })).status).toBe(409);
@@ -737,7 +867,7 @@ describe('work that is handed on to an agent', () => {
   });
 
   it('is registered by a lead, to agents of the organisation alone', async () => {
-    const lead = people.lead.browser;
+    const { lead } = people;
     for (const handsTo of [[ids.reader], [ids.elsewhere], [randomUUID()]])
       expect((await register(lead, { name: 'To whom', handsTo })).status).toBe(422);
     const many = Array.from({ length: 11 }, () => randomUUID());
@@ -784,7 +914,7 @@ describe('what was allowed ends', () => {
   });
 
   it('when the program is removed', async () => {
-    const { body } = await register(people.lead.browser, { name: 'Short-lived' });
+    const { body } = await register(people.lead, { name: 'Short-lived' });
     const one = await startProgram(house, { issuer: issuers.harbour, clientId: body['clientId']! });
     const pending = await askFor(one, { redirectUri: BACK });
     const tokens = await redeem(one, (await decide(pending)).body['url']!, pending);
@@ -849,8 +979,8 @@ describe('what is kept', () => {
   });
 
   it('only a lead registers programs, and no odd address, name or key', async () => {
-    const lead = people.lead.browser;
-    expect((await register(people.auditor.browser, { name: 'Mine' })).status).not.toBe(201);
+    const { lead } = people;
+    expect((await register(people.auditor, { name: 'Mine' })).status).not.toBe(201);
     for (const redirect of [
       'http://program.example/back',
       'http://localhost/back',

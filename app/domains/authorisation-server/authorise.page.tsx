@@ -7,6 +7,7 @@ import { ChecksField } from '../../ui/field.tsx';
 import { toggled } from '../../ui/toggled.ts';
 import { request } from '../../shell/api.ts';
 import { Failure } from '../../shell/failure.tsx';
+import { StepUpDialog } from '../../shell/step-up.tsx';
 import type { ApiRequest } from '../../shell/wire.ts';
 import { accessPhrases } from './access-phrases.ts';
 
@@ -30,6 +31,8 @@ function Question({ asked }: { asked: ApiRequest }) {
   );
 }
 
+const leave = ({ url }: { url: string }) => window.location.assign(url);
+
 /** A program asks; the person decides, seeing who it is and what it may. */
 export function AuthorisePage() {
   const { clientId, request: pushed } = useParams({ from: '/inside/authorise/$clientId/$request' });
@@ -42,18 +45,17 @@ export function AuthorisePage() {
     refetchOnWindowFocus: false,
   });
   const [agents, setAgents] = useState<ReadonlySet<string>>(new Set());
-  const decide = useMutation({
-    mutationFn: (allow: boolean) =>
-      request<{ url: string }>('/api/authorisation-server/decide', {
-        body: { ...question, allow, agents: [...agents] },
-      }),
-    onSuccess: ({ url }) => window.location.assign(url),
+  const [isAllowing, setIsAllowing] = useState(false);
+  const refuse = useMutation({
+    mutationFn: () => request<{ url: string }>('/api/authorisation-server/refuse', { body: question }),
+    onSuccess: leave,
   });
-  const isOver = decide.isPending || decide.isSuccess;
+  const isOver = refuse.isPending || refuse.isSuccess;
+  const input = { ...question, agents: [...agents] };
   return (
     <>
       <PageHead title="A program asks for access" />
-      <Failure error={asked.error ?? decide.error} />
+      <Failure error={asked.error ?? refuse.error} />
       {asked.data && (
         <div className="stack">
           <Question asked={asked.data} />
@@ -70,14 +72,27 @@ export function AuthorisePage() {
             <p>If not, say no: whoever sent you here would work in your name.</p>
           </Notice>
           <div className="form__actions">
-            <Button look="primary" busy={isOver} onClick={() => decide.mutate(true)}>
-              Allow
+            <Button look="primary" disabled={isOver} onClick={() => setIsAllowing(true)}>
+              Allow…
             </Button>
-            <Button disabled={isOver} onClick={() => decide.mutate(false)}>
+            <Button busy={isOver} onClick={() => refuse.mutate()}>
               Do not allow
             </Button>
           </div>
         </div>
+      )}
+      {isAllowing && asked.data && (
+        <StepUpDialog
+          open
+          onClose={() => setIsAllowing(false)}
+          operation="authorisation-server.allow"
+          input={input}
+          title={`Allow ${asked.data.client}`}
+          confirm="Approve with passkey"
+          effects={<p>It works in your name from then on, within these bounds, until you end it.</p>}
+          commit={(stepUp) => request<{ url: string }>('/api/authorisation-server/allow', { body: input, stepUp })}
+          onDone={leave}
+        />
       )}
     </>
   );

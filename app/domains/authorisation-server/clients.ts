@@ -2,7 +2,7 @@ import { uuidV7, type Uuid } from '@auditrax/base';
 import type { TenantContext } from '@auditrax/tenancy';
 import { z } from 'zod';
 import { auditFromCall } from '../../platform/audit/index.ts';
-import type { Caller } from '../../platform/http/handler.ts';
+import type { Caller, StepUp } from '../../platform/http/handler.ts';
 import type { ApiAccess } from './access-words.ts';
 import type { AuthorisationDeps } from './deps.ts';
 import { notFound, refuse } from './errors.ts';
@@ -37,6 +37,11 @@ export interface Client extends ClientContent, Omit<queries.ClientRow, 'content'
 export interface Asker {
   readonly caller: Caller;
   readonly requestId: string;
+}
+
+/** With a passkey's approval of exactly what is done. */
+export interface Approver extends Asker {
+  readonly stepUp: StepUp;
 }
 
 export interface ClientInput {
@@ -105,7 +110,7 @@ export function sealClient(
 }
 
 /** Registers a program, which can do nothing until a person allows it. Throws `api_client_invalid`, `api_clients_full`. */
-export async function registerClient(deps: Deps, who: Asker, input: ClientInput): Promise<Uuid> {
+export async function registerClient(deps: Deps, who: Approver, input: ClientInput): Promise<Uuid> {
   const context = who.caller.tenant;
   const content = checkInput(input);
   await requireAgents(deps, context, content.handsTo);
@@ -123,6 +128,7 @@ export async function registerClient(deps: Deps, who: Asker, input: ClientInput)
       type: 'api-client.registered',
       resource: ['api-client', id],
       outcome: 'allowed',
+      stepUpHash: who.stepUp.assertionHash,
       public: { kind, scope: access },
       disclosures: {
         name: content.name,

@@ -1,10 +1,11 @@
-import type { Uuid } from '@auditrax/base';
+import { parseUuid, type Uuid } from '@auditrax/base';
 import { auditFromCall } from '../../platform/audit/index.ts';
 import type { Caller } from '../../platform/http/handler.ts';
-import { findTenant, mayStepUp } from '../identity/index.ts';
+import type { StepUpSubjects } from '../access/index.ts';
+import { findTenant } from '../identity/index.ts';
 import { least, SCOPES } from './access-words.ts';
 import { consumeArtifact } from './artifacts.ts';
-import { findClient, liveAgents, type Asker, type Client } from './clients.ts';
+import { findClient, liveAgents, type Approver, type Asker, type Client } from './clients.ts';
 import { issuerOf, type AuthorisationDeps } from './deps.ts';
 import { refuse } from './errors.ts';
 import { endGrants, giveGrant } from './grants.ts';
@@ -60,41 +61,58 @@ function refusal(deps: AuthorisationDeps, caller: Caller, { redirectUri, state }
 }
 
 /**
- * What the person decides, once: where their browser goes next, with a code or with a refusal. Nobody allows anything by a
- * sign-in that could not confirm it. Throws `api_request_unusable`, `api_consent_refused`.
+ * What a person approves with their passkey beside the request's own name, which says nothing to them: read again when it is
+ * carried out, so that nothing else is allowed than what was shown.
  */
-export async function decide(
+export function consentSubjects(deps: AuthorisationDeps): StepUpSubjects {
+  return {
+    'authorisation-server.allow': async (question) => {
+      const { clientId, request, agents } = question.input;
+      const id = typeof clientId === 'string' ? parseUuid(clientId) : undefined;
+      if (id === undefined || typeof request !== 'string' || !Array.isArray(agents))
+        throw refuse('api_request_unusable', 'Go back to the program and start again.');
+      const asked = await describeRequest(deps, question, { clientId: id, request });
+      const named = asked.agents.filter((agent) => agents.includes(agent.clientId)).map(({ name }) => name);
+      const { client: program, organisation, access, leadsTo, days } = asked;
+      return { program, organisation, access, leadsTo, days, agents: named.join(', ') || 'none' };
+    },
+  };
+}
+
+/** The person says no: where their browser goes next. Throws `api_request_unusable`. */
+export async function refuseRequest(deps: AuthorisationDeps, who: Asker, asked: Asked): Promise<string> {
+  const { pushed } = await open(deps, who.caller, asked);
+  const used = { tenantId: who.caller.tenant.tenantId, kind: 'request', value: asked.request } as const;
+  if (!(await consumeArtifact(deps, used))) throw refuse('api_request_unusable', 'Go back to the program.');
+  return refusal(deps, who.caller, pushed);
+}
+
+/**
+ * The person says yes, once and with their passkey: where their browser goes next, with a code. Throws
+ * `api_request_unusable`, `api_consent_refused`.
+ */
+export async function allowRequest(
   deps: AuthorisationDeps,
-  who: Asker,
-  asked: Asked & { readonly allow: boolean; readonly agents: readonly Uuid[] },
+  who: Approver,
+  asked: Asked & { readonly agents: readonly Uuid[] },
 ): Promise<string> {
   const { caller } = who;
   const { tenant: context, personId: memberId } = caller;
   const { pushed, client } = await open(deps, caller, asked);
-  if (!asked.allow) {
-    const used = { tenantId: context.tenantId, kind: 'request', value: asked.request } as const;
-    if (!(await consumeArtifact(deps, used))) throw refuse('api_request_unusable', 'Go back to the program.');
-    return refusal(deps, caller, pushed);
-  }
-  if (!mayStepUp(caller.method) || caller.door !== 'edge')
-    throw refuse('api_consent_refused', 'A sign-in link opens nothing for programs.');
+  // The try-out door stands on the person's own machine, without TLS: what is allowed there would hold everywhere.
+  if (caller.door !== 'edge') throw refuse('api_consent_refused', 'Open this page at the organisation’s own address.');
   const access = least(pushed.access ?? 'read', client.access);
-  const agents = (
-    await liveAgents(
-      deps,
-      context,
-      client.handsTo.filter((id) => asked.agents.includes(id)),
-    )
-  ).map(({ id }) => id);
+  const chosen = client.handsTo.filter((id) => asked.agents.includes(id));
+  const agents = (await liveAgents(deps, context, chosen)).map(({ id }) => id);
   if (agents.length < new Set(asked.agents).size)
     throw refuse('api_request_unusable', 'An agent that you chose is not registered any more.');
-  const by = auditFromCall(who);
+  const by = { ...auditFromCall(who), stepUpHash: who.stepUp.assertionHash };
   const grantId = await giveGrant(deps, context, { clientId: client.id, memberId, access, agents, by });
   const consent = { memberId, grantId, clientId: client.id, scope: SCOPES[access] };
   const answer = await answerConsent(deps, context, { consent, requestUri: `${REQUEST_URN}${asked.request}` });
   const location = answer.location;
   if (location !== undefined && URL.parse(location)?.searchParams.has('code')) return location;
   // No code went out: what was written down as allowed would stay open for nobody.
-  await endGrants(deps, context, { ids: [grantId], reason: 'unused', by });
+  await endGrants(deps, context, { ids: [grantId], reason: 'unused', by: auditFromCall(who) });
   throw refuse('api_request_unusable', 'Go back to the program and start again.');
 }

@@ -24,7 +24,7 @@ export async function giveGrant(
     readonly memberId: Uuid;
     readonly access: ApiAccess;
     readonly agents: readonly Uuid[];
-    readonly by: By;
+    readonly by: By & Pick<AuditInput, 'stepUpHash'>;
   },
 ): Promise<Uuid> {
   const id = uuidV7(deps.clock, deps.random);

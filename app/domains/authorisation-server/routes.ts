@@ -2,9 +2,10 @@ import { parseUuid, type Uuid } from '@auditrax/base';
 import { auditFromCall } from '../../platform/audit/index.ts';
 import { bindRoutes, type RoomRoutes } from '../../platform/http/handler.ts';
 import { CLIENT_HEADER, DOOR_HEADER, PROOF_HEADER } from '../../platform/http/headers.ts';
+import { confirmer } from '../access/index.ts';
 import { createAttemptLimit, findTenant, type KnownTenant } from '../identity/index.ts';
 import { CLIENTS_MAX, listClients, registerClient, removeClient, type Asker } from './clients.ts';
-import { decide, describeRequest } from './consent.ts';
+import { allowRequest, consentSubjects, describeRequest, refuseRequest } from './consent.ts';
 import { routes } from './contract.ts';
 import { issuerOf, type AuthorisationDeps } from './deps.ts';
 import { notFound } from './errors.ts';
@@ -162,18 +163,19 @@ export function authorisationServerRoutes(deps: AuthorisationDeps): RoomRoutes {
     if (id === undefined) throw notFound();
     return { clientId: id, request };
   };
+  const confirm = confirmer({ subjects: consentSubjects(deps) });
   return bindRoutes(routes, {
     ...serverRoutes(deps),
     async readRequest(call) {
       return { status: 200 as const, body: await describeRequest(deps, call, asked(call.body)) };
     },
-    async decide(call) {
-      const url = await decide(deps, call, {
-        ...asked(call.body),
-        allow: call.body.allow,
-        agents: uuids(call.body.agents),
-      });
+    async allow(call) {
+      const who = await confirm(call, 'authorisation-server.allow', { input: call.body });
+      const url = await allowRequest(deps, who, { ...asked(call.body), agents: uuids(call.body.agents) });
       return { status: 200 as const, body: { url } };
+    },
+    async refuse(call) {
+      return { status: 200 as const, body: { url: await refuseRequest(deps, call, asked(call.body)) } };
     },
     async listClients(call) {
       const issuer = issuerOf(deps, call.caller.tenant.tenantId);
@@ -183,7 +185,8 @@ export function authorisationServerRoutes(deps: AuthorisationDeps): RoomRoutes {
       };
     },
     async registerClient(call) {
-      const id = await registerClient(deps, call, { ...call.body, handsTo: uuids(call.body.handsTo) });
+      const who = await confirm(call, 'authorisation-server.register-client', { input: call.body });
+      const id = await registerClient(deps, who, { ...call.body, handsTo: uuids(call.body.handsTo) });
       return { status: 201 as const, body: { id: deps.formatId('cli', call.caller.tenant, id), clientId: id } };
     },
     async removeClient(call) {

@@ -63,6 +63,8 @@ export interface MoreRooms {
   readonly contracts: readonly RouteContract[];
   readonly problems: readonly ProblemTable[];
   rooms(deps: SsoHouse['deps']): readonly RoomRoutes[];
+  /** What passkeys approve in them. */
+  subjects?(deps: SsoHouse['deps']): SeededIssuer['deps']['subjects'];
   /** What stands for the workspace, behind the same edge. */
   readonly workspace?: readonly RoomRoutes[];
   /** Where programs come with keys of people. */
@@ -107,7 +109,7 @@ export async function startSsoHouse(
       join(APP, 'domains', room, 'policy.cedar'),
     ),
   );
-  const subjects = { ...deps.subjects, ...ssoSubjects(deps), ...connectionSubjects(deps) };
+  const subjects = { ...deps.subjects, ...ssoSubjects(deps), ...connectionSubjects(deps), ...more?.subjects?.(deps) };
   const counter = createAttemptCounter();
   const common = { clock: systemClock, log: silentLog, tagKeys: wires.keys, counter } as const;
   const service = await startService({
