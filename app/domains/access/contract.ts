@@ -47,7 +47,7 @@ const recovery = z.strictObject({
   endedAt: z.iso.datetime().nullable(),
   state: z.enum(['waiting', 'due', 'lapsed', 'cancelled', 'signed-in', 'completed']),
 });
-const cause = z.enum(['scim', 'back-channel', 'signal', 'lapsed', 'administrator']);
+const cause = z.enum(['scim', 'back-channel', 'signal', 'lapsed', 'administrator', 'review']);
 const departure = z.strictObject({
   id: z.string(),
   memberId: z.string(),
@@ -217,6 +217,7 @@ export const routes = defineRoutes({
       'body.input.fromConnectionId': 'con',
       'body.input.toConnectionId': 'con',
       'body.input.tokenId': 'stk',
+      'body.input.reviewId': 'arv',
     },
     untagged: { 'body.input.*': 'hashed and signed, never looked up; the route it is for reads its ids again' },
     body: z.strictObject({

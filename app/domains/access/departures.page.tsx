@@ -25,6 +25,7 @@ const causeWords: Readonly<Record<Departure['cause'], string>> = {
   signal: 'A signal said so',
   lapsed: 'No word for four hours',
   administrator: 'Suspended here',
+  review: 'An access review',
 };
 /** Of holders whose word is not plain by itself. */
 const holderWords: Readonly<Record<string, string>> = {

@@ -4,7 +4,8 @@ export { loadRoutePolicy, readRoutePolicies, type RowPolicy } from './route-poli
 export { recoverySubjects } from './recovery.ts';
 export { accessRoutes } from './routes.ts';
 export { confirmer } from './step-up-confirm.ts';
-export { type AccessDeps, requireManager } from './service.ts';
+export { type AccessDeps, type Asker, requireManager, roleExistsIn, setRoleIn } from './service.ts';
+export { lockManagers } from './queries.ts';
 export { stepUpAction } from './step-up-action.ts';
 export { accessSubjects, type StepUpSubjects, type SubjectFacts } from './step-up-subject.ts';
 export { createStepUpVerifier } from './step-up-verifier.ts';

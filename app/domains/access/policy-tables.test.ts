@@ -24,6 +24,13 @@ access
   access.cancel-recovery           LO
   access.finish-recovery           LO
   access.step-up                   LACO
+access-reviews
+  access-reviews.list              LO
+  access-reviews.read              LO
+  access-reviews.snapshot          LO
+  access-reviews.open              LO
+  access-reviews.decide            LO
+  access-reviews.set-quarterly     LO
 api-access
   api-keys.list                    LACO
   api-keys.create                  LACO

@@ -222,21 +222,35 @@ export async function changeRole(
   if (!roleExistsIn(caller.tenantKind, input.role)) throw refuse('role_not_assignable', input.role);
   const changed = await deps.tenant.transaction(caller.tenant, async (tx) => {
     const row = await memberToChange(tx, who, input.memberId);
-    if (row.state === 'suspended') throw refuse('member_suspended', 'a suspended member has no role to change');
-    const { passkeys } = (await tx.query(queries.countPasskeys(caller.tenant.tenantId, row.id)))[0]!;
-    requirePasskeysFor(input.role, Number(passkeys));
-    await tx.query(queries.setMemberRole(caller.tenant.tenantId, row.id, input.role));
-    deps.evictions.endPerson(tx, row.id);
-    await deps.recordAudit(tx, {
-      ...auditOf(who),
-      type: 'member.role-changed',
-      resource: ['member', row.id],
-      public: { from: row.role, to: input.role },
-      disclosures: changesOf({ role: row.role }, { role: input.role }),
-    });
-    return { ...row, role: input.role };
+    return setRoleIn(deps, tx, { row, role: input.role, by: auditOf(who) });
   });
   return toPerson(deps, caller, changed);
+}
+
+/**
+ * Gives a member, whose row the transaction holds, another role. Throws `member_suspended`, `role_needs_second_passkey`.
+ */
+export async function setRoleIn(
+  deps: Pick<AccessDeps, 'evictions' | 'recordAudit'>,
+  tx: ScopedTransaction,
+  { row, role, by }: { readonly row: MemberRow; readonly role: Role; readonly by: ChangeFacts },
+): Promise<MemberRow> {
+  const { tenantId } = tx.context;
+  if (row.state === 'suspended') throw refuse('member_suspended', 'a suspended member has no role to change');
+  const { passkeys } = (await tx.query(queries.countPasskeys(tenantId, row.id)))[0]!;
+  requirePasskeysFor(role, Number(passkeys));
+  await tx.query(queries.setMemberRole(tenantId, row.id, role));
+  deps.evictions.endPerson(tx, row.id);
+  await deps.recordAudit(tx, {
+    ...by,
+    type: 'member.role-changed',
+    resource: ['member', row.id],
+    outcome: 'allowed',
+    decision: by.decision,
+    public: { from: row.role, to: role },
+    disclosures: changesOf({ role: row.role }, { role }),
+  });
+  return { ...row, role };
 }
 
 /**

@@ -18,6 +18,7 @@ const ENDED_BECAUSE: Readonly<Record<NonNullable<ShownApiKey['endedBecause']>, s
   administrator: 'by an administrator',
   revoked: 'its owner’s access ended',
   attempts: 'it tried other organisations’ data',
+  review: 'not kept in an access review',
 };
 
 export const scopeWords: Readonly<Record<ShownApiKey['scope'], string>> = {

@@ -166,6 +166,29 @@ export function endForAttempts(
   return deps.tenant.transaction(context, (tx) => endIn(deps, tx, { id, reason: 'attempts', by }));
 }
 
+/** What an access review sees of a key that works now. */
+export type OpenApiKey = Pick<
+  queries.UsedKeyRow,
+  'id' | 'member_id' | 'scope' | 'created_at' | 'expires_at' | 'last_used_at'
+>;
+
+/** Every key of the tenant that works now. */
+export function openApiKeys(
+  deps: Pick<ApiAccessDeps, 'tenant' | 'clock'>,
+  context: TenantContext,
+): Promise<OpenApiKey[]> {
+  return deps.tenant.scoped(context, queries.openKeysIn(context, new Date(deps.clock.nowMs())));
+}
+
+/** Ends a key that an access review has not kept. False: it had ended already. */
+export function endApiKeyByReview(
+  deps: Pick<ApiAccessDeps, 'tenant' | 'recordAudit' | 'clock' | 'evictions'>,
+  context: TenantContext,
+  { id, by }: { readonly id: Uuid; readonly by: By },
+): Promise<boolean> {
+  return deps.tenant.transaction(context, (tx) => endIn(deps, tx, { id, reason: 'review', by }));
+}
+
 /**
  * Whoever leaves leaves no key behind. Of whom nobody has heard for too long they are refused until somebody vouches again:
  * a nightly export should not end for good because its owner was on holiday.

@@ -104,6 +104,23 @@ export async function endGrants(
   return count;
 }
 
+/** Every permission that somebody of the tenant has given a program and that is open, for an access review. */
+export function openProgramGrants(
+  deps: Pick<Deps, 'tenant' | 'clock'>,
+  context: TenantContext,
+): Promise<queries.GrantRow[]> {
+  return deps.tenant.scoped(context, queries.openGrantsIn(context, new Date(deps.clock.nowMs())));
+}
+
+/** Ends a permission that an access review has not kept. False: it had ended already. */
+export async function endProgramGrantByReview(
+  deps: Deps,
+  context: TenantContext,
+  { id, by }: { readonly id: Uuid; readonly by: By },
+): Promise<boolean> {
+  return (await endGrants(deps, context, { ids: [id], reason: 'review', by })) > 0;
+}
+
 /**
  * What programs hold for a person: ends with the person's access. Until then the member's own state refuses each call, and so
  * does a proof of employment that has run out: with a fresh one the programs go on.

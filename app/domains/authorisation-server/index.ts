@@ -2,6 +2,7 @@ export { canaryProgram } from './canary.ts';
 export { problems as authorisationServerProblems } from './errors.ts';
 export { apiTokenMintRoutes } from './call-tokens.ts';
 export { consentSubjects } from './consent.ts';
-export { programGrants } from './grants.ts';
+export { listClients } from './clients.ts';
+export { endProgramGrantByReview, openProgramGrants, programGrants } from './grants.ts';
 export { authorisationServerRoutes } from './routes.ts';
 export { sweepApiArtifacts } from './sweep.ts';

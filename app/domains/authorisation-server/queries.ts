@@ -4,7 +4,7 @@ import type { ApiAccess } from './access-words.ts';
 
 export type ClientKind = 'application' | 'agent';
 export type ArtifactKind = 'request' | 'code' | 'access' | 'refresh' | 'proof';
-export type EndReason = 'person' | 'client' | 'client-removed' | 'reused' | 'attempts' | 'left' | 'unused';
+export type EndReason = 'person' | 'client' | 'client-removed' | 'reused' | 'attempts' | 'left' | 'unused' | 'review';
 
 export interface ClientRow {
   readonly id: Uuid;
@@ -78,6 +78,11 @@ export const openGrantsOfMember = ({ tenantId }: TenantContext, memberId: Uuid, 
   sql<GrantRow>`select ${given} from identity.api_grant g
     where g.tenant_id = ${tenantId} and g.member_id = ${memberId} and g.ended_at is null and g.expires_at > ${now}
     order by g.id`;
+
+/** Every permission of the tenant that is open. */
+export const openGrantsIn = ({ tenantId }: TenantContext, now: Date): Statement<GrantRow> =>
+  sql<GrantRow>`select ${given} from identity.api_grant g
+    where g.tenant_id = ${tenantId} and g.ended_at is null and g.expires_at > ${now} order by g.id`;
 
 export const openGrantsOfClient = ({ tenantId }: TenantContext, clientId: Uuid): Statement<GrantRow> =>
   sql<GrantRow>`select ${given} from identity.api_grant g

@@ -6,6 +6,7 @@ export { mayStepUp } from './door-rules.ts';
 export { isVouched, proveBySignIn, proveEmployment } from './employment.ts';
 export { sweepEmployment } from './lapsed.ts';
 export { problems } from './errors.ts';
+export { holdingsOf, remainsOf, type Holding } from './holding.ts';
 export { ENROL_LINK_SECONDS_MAX, issueLink } from './links.ts';
 export { issueChallenge } from './challenges.ts';
 export { findBySecret, sweepEverywhere } from './everywhere.ts';

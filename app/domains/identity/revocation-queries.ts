@@ -1,7 +1,7 @@
 import type { Uuid } from '@auditrax/base';
 import { sql, type Statement, type TenantContext } from '@auditrax/tenancy';
 
-export type RevocationCause = 'scim' | 'back-channel' | 'signal' | 'lapsed' | 'administrator';
+export type RevocationCause = 'scim' | 'back-channel' | 'signal' | 'lapsed' | 'administrator' | 'review';
 
 export interface RevocationRow {
   readonly id: Uuid;

@@ -63,6 +63,7 @@ const HAS_LEFT: Readonly<Record<RevocationCause, boolean>> = {
   scim: true,
   signal: true,
   administrator: true,
+  review: true,
   'back-channel': false,
   lapsed: false,
 };
@@ -70,6 +71,7 @@ const REASON: Readonly<Record<RevocationCause, ClosedReason>> = {
   scim: 'suspended',
   signal: 'suspended',
   administrator: 'suspended',
+  review: 'suspended',
   'back-channel': 'provider',
   lapsed: 'lapsed',
 };

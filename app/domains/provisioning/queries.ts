@@ -42,6 +42,11 @@ export const tokensOf = ({ tenantId }: TenantContext, connectionId: Uuid): State
   sql<TokenRow>`select ${token} from identity.scim_token t
     where t.tenant_id = ${tenantId} and t.connection_id = ${connectionId} order by t.created_at desc, t.id desc`;
 
+/** Every token of the tenant that works now. */
+export const liveTokensIn = ({ tenantId }: TenantContext, now: Date): Statement<TokenRow> =>
+  sql<TokenRow>`select ${token} from identity.scim_token t
+    where t.tenant_id = ${tenantId} and t.ended_at is null and t.expires_at > ${now} order by t.id`;
+
 export const insertToken = (
   { tenantId }: TenantContext,
   row: Omit<TokenRow, 'ended_at'> & { readonly hash: Uint8Array },

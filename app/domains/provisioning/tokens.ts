@@ -77,6 +77,40 @@ export async function endToken(
   });
 }
 
+type EndingDeps = Pick<ProvisioningDeps, 'tenant' | 'clock' | 'recordAudit'>;
+
+/** Every token of the tenant by which a directory can speak now, for an access review. */
+export function liveDirectoryTokens(
+  deps: Pick<EndingDeps, 'tenant' | 'clock'>,
+  context: TenantContext,
+): Promise<TokenRow[]> {
+  return deps.tenant.scoped(context, queries.liveTokensIn(context, new Date(deps.clock.nowMs())));
+}
+
+/** Ends a token that an access review has not kept. False: it had ended already. */
+export async function endDirectoryTokenByReview(
+  deps: EndingDeps,
+  context: TenantContext,
+  { id, by }: { readonly id: Uuid; readonly by: Pick<AuditInput, 'actor' | 'decision' | 'tokenHash' | 'stepUpHash'> },
+): Promise<boolean> {
+  const live = (await liveDirectoryTokens(deps, context)).find((row) => row.id === id);
+  if (live === undefined) return false;
+  const { connection_id: connectionId } = live;
+  const at = new Date(deps.clock.nowMs());
+  return deps.tenant.transaction(context, async (tx) => {
+    if ((await tx.query(queries.endToken(context, { id, connectionId, at }))).length === 0) return false;
+    await deps.recordAudit(tx, {
+      ...by,
+      type: 'connection.token-ended',
+      resource: ['connection', connectionId],
+      outcome: 'allowed',
+      requestId: context.requestId,
+      decision: by.decision,
+    });
+    return true;
+  });
+}
+
 /** Which deviations of a provider are understood; Okta's two kinds of application differ in what they send, not in rules. */
 function dialectOf({ profile }: LoadedConnection): ScimDialect {
   return profile === 'entra' ? 'entra' : profile === 'okta' ? 'okta-catalogue' : 'other';
