@@ -12,6 +12,14 @@ const BY_CALLER = 'goes into whatever the caller hands in, decision included';
 /** Types of entries that name no rule, each with the reason. */
 const WITHOUT: Readonly<Record<string, string>> = {
   'access.decision-differed': 'says that two engines disagree about rules; neither decided anything',
+  'access-review.carried-out': SERVICE,
+  'access-review.closed': SERVICE,
+  'access-review.deadline-passed': SERVICE,
+  'access-review.item-ended': SERVICE,
+  'access-review.item-reopened': SERVICE,
+  'access-review.overdue': SERVICE,
+  'access-review.reminded': SERVICE,
+  'access-review.removing': SERVICE,
   'account.added': ENTRANCE,
   'ai.prompt.submitted': BY_CALLER,
   'ai.response.received': BY_CALLER,

@@ -21,6 +21,13 @@ import {
   problems as accessProblems,
 } from '../domains/access/index.ts';
 import {
+  accessReviewProblems,
+  accessReviewRoutes,
+  accessReviewSubjects,
+  sessionOperations,
+  tendAccessReviews,
+} from '../domains/access-reviews/index.ts';
+import {
   canaryIdentityRoutes,
   createEvictions,
   evictionFeedRoutes,
@@ -90,8 +97,8 @@ import { openFloor, publicJwk, TOKEN_ISSUER, TRUST_DOMAIN } from './floor.ts';
 import { openPlacer, openPlaces } from './places.ts';
 import { openIdKeys, type IdKeyHouse } from './id-keys.ts';
 import { openRecordedDatabase, recordAttemptWith } from './refusals.ts';
-import { startHousekeeping } from './housekeeping.ts';
-import { readHousePolicy } from './rooms.ts';
+import { startHousekeeping, type Chore } from './housekeeping.ts';
+import { EDGE_ROUTES, readHousePolicy } from './rooms.ts';
 import { backupRetention, openSealing, readSealedRegistry } from './sealing.ts';
 import { serve } from './serve.ts';
 import { watchCells } from './watched-cells.ts';
@@ -147,6 +154,13 @@ function startSweeping(
   return () => timers.forEach((timer) => clearInterval(timer));
 }
 
+/** The rules of the house, and by what access reviews work out what people can do. */
+const JUDGING = {
+  policy,
+  policyHash: policy.hash,
+  judge: { policy, operations: sessionOperations(EDGE_ROUTES) },
+} as const;
+
 const PROBLEMS = [
   identityProblems,
   accessProblems,
@@ -159,10 +173,12 @@ const PROBLEMS = [
   auditProblems,
   drillsProblems,
   apiAccessProblems,
+  accessReviewProblems,
 ];
 
 type AccessParts = Omit<Parameters<typeof accessRoutes>[0], 'subjects' | 'erasures'> &
   Parameters<typeof moveSubjects>[0] &
+  Parameters<typeof accessReviewSubjects>[0] &
   Parameters<typeof connectionSubjects>[0];
 
 const tagWith =
@@ -170,8 +186,8 @@ const tagWith =
   (kind: string, context: { tenantPart: number }, id: Parameters<typeof formatId>[2]): string =>
     formatId(kind, context, id, keys);
 
-/** Members and confirmations, with what the database is asked before each is shown and done. */
-function accessRoom(deps: AccessParts, erasures: Parameters<typeof accessRoutes>[0]['erasures']) {
+/** Members, confirmations and reviews of access, with what the database is asked before each is shown and done. */
+function accessRooms(deps: AccessParts, erasures: Parameters<typeof accessRoutes>[0]['erasures']) {
   const subjects = {
     ...accessSubjects(deps),
     ...recoverySubjects(deps),
@@ -181,8 +197,13 @@ function accessRoom(deps: AccessParts, erasures: Parameters<typeof accessRoutes>
     ...ssoSubjects(deps),
     ...provisioningSubjects(deps),
     ...consentSubjects(deps),
+    ...accessReviewSubjects(deps),
   };
-  return accessRoutes({ ...deps, subjects, erasures, ...backupRetention(floor.member.boot.options) });
+  const onFailure = (error: unknown) => floor.log.error('review-not-tended', { error });
+  return [
+    accessRoutes({ ...deps, subjects, erasures, ...backupRetention(floor.member.boot.options) }),
+    accessReviewRoutes({ ...deps, onFailure }),
+  ];
 }
 
 /** What identity providers of tenants reach, and where their administrators set them up. */
@@ -236,6 +257,15 @@ function identityRooms(deps: Parameters<typeof tokenMintRoutes>[0] & Parameters<
   ];
 }
 
+/** Reviews of a tenant's access, as they fall due. */
+function reviewing(deps: Parameters<typeof tendAccessReviews>[0]): Chore {
+  return (context) => tendAccessReviews(deps, context);
+}
+
+function keepHouse(system: Parameters<typeof startHousekeeping>[1], chores: readonly Chore[]) {
+  return startHousekeeping(floor, system, { chores, round_ms: RESEAL_ROUND_MS });
+}
+
 async function start(): Promise<void> {
   const { member, clock, random } = floor;
   member.onSign((service, csrPem) => authority!.sign({ csrPem, service }));
@@ -263,22 +293,21 @@ async function start(): Promise<void> {
     random,
     doors: doorSettings(member.boot.options),
     formatId: tagWith(tagKeys),
-    policy,
+    ...JUDGING,
     fetch: identityFetch(member.boot.options),
   };
   const erasures = await openErasures(floor, deps);
   const stopSweeping = startSweeping(deps);
   const deletions = openDeletions(floor, deps);
   const places = openPlaces(floor, deps);
-  const chores = [rotation.tend, erasures.complete];
-  const housekeeping = startHousekeeping(floor, system, { chores, round_ms: RESEAL_ROUND_MS });
+  const housekeeping = keepHouse(system, [rotation.tend, erasures.complete, reviewing(deps)]);
   member.onAsk('seed', () => seed(deps));
   await serve(floor, 'issuer', {
     rooms: [
       ...identityRooms({ ...deps, minter: minterAt(clock), recordMint, heldBack: erasures.heldBack }),
       drillTokenRoutes({ ...deps, minterAt, recordMint, authorityAt }),
       ...providerRooms(deps),
-      accessRoom(deps, erasures.register),
+      ...accessRooms(deps, erasures.register),
       tenantsRoutes(deps),
       deletions.routes,
       places.routes,

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { RouteContract } from '@auditrax/base';
 import { loadRoutePolicy } from '../domains/access/index.ts';
 import { routes as apiAccessContract } from '../domains/api-access/contract.ts';
+import { routes as accessReviewsContract } from '../domains/access-reviews/contract.ts';
 import { routes as accessContract } from '../domains/access/contract.ts';
 import { changeoverRoutes as changeoverContract } from '../domains/connections/changeover-contract.ts';
 import { routes as connectionsContract } from '../domains/connections/contract.ts';
@@ -48,6 +49,7 @@ export const EDGE_CONTRACTS: readonly Readonly<Record<string, RouteContract>>[] 
   provisioningContract,
   authorisationServerContract,
   accessContract,
+  accessReviewsContract,
   apiAccessContract,
   connectionsContract,
   changeoverContract,

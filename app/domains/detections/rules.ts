@@ -144,6 +144,9 @@ const isUrgent = ({ facts }: LogEvent): boolean =>
 const isCertificateEnding = ({ type }: LogEvent): boolean =>
   type === 'connection.certificate-ending' || type === 'connection.own-certificate-ending';
 
+/** Days left at the last reminder of a review. */
+const LAST_DAY = 1;
+
 const OTHER_RULES: readonly Rule[] = [
   {
     id: 'session.ended-for-attempts',
@@ -237,6 +240,34 @@ const OTHER_RULES: readonly Rule[] = [
     techniques: ['T1548'],
     says: 'A list showed or withheld a row against what Cedar decides: the compiled policies cannot be trusted.',
     matches: (event) => event.type === 'access.decision-differed',
+  },
+  {
+    id: 'access-review.reminder',
+    severity: 'low',
+    techniques: ['T1078'],
+    says: 'A review of who has access ends within a week, and not everything in it is decided. What is undecided at its end is removed.',
+    matches: (event) => event.type === 'access-review.reminded' && event.facts['daysLeft'] !== LAST_DAY,
+  },
+  {
+    id: 'access-review.last-day',
+    severity: 'high',
+    techniques: ['T1078'],
+    says: 'A review of who has access ends within a day, and not everything in it is decided. What is undecided at its end is removed.',
+    matches: (event) => event.type === 'access-review.reminded' && event.facts['daysLeft'] === LAST_DAY,
+  },
+  {
+    id: 'access-review.overdue',
+    severity: 'high',
+    techniques: ['T1078'],
+    says: 'A review of who has access is over its end, and about one person nobody may decide: they alone manage the organisation. Somebody else has to be made a manager.',
+    matches: (event) => event.type === 'access-review.overdue',
+  },
+  {
+    id: 'access-review.not-removed',
+    severity: 'critical',
+    techniques: ['T1098'],
+    says: 'Access that a review has removed was there again when it was looked at later. It is removed once more; find out who gave it back.',
+    matches: (event) => event.type === 'access-review.removal-unproven',
   },
   {
     id: 'keys.withdrawn',

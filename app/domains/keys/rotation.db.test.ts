@@ -144,6 +144,8 @@ describe('rotation moves every sealed value to the new key', () => {
     await workspace.rotation.tend(context);
     const half = await workspace.rotation.progress(context);
     expect(half.columns.filter((one) => one.left > 0).map((one) => one.column)).toEqual([
+      'identity.access_review.snapshot',
+      'identity.access_review_item.reason',
       'identity.api_client.content',
       'identity.api_key.name',
       'identity.connection.own_keys',

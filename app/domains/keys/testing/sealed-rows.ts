@@ -98,6 +98,23 @@ const PLAIN: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     created_at: '2026-07-01',
     expires_at: '2026-07-02',
   },
+  'identity.access_review': {
+    state: 'closed',
+    closed_at: '2026-07-15',
+    opened_at: '2026-07-01',
+    due_at: '2026-07-15',
+    snapshot_hash: `\\x${'00'.repeat(32)}`,
+    is_drill: 'false',
+  },
+  'identity.access_review_item': {
+    review_id: 'uuid',
+    position: 'serial',
+    kind: 'member',
+    target_id: 'uuid',
+    decision: 'remove',
+    decided_because: 'deadline',
+    decided_at: '2026-07-15',
+  },
   'audit.disclosure': { digest: 'count' },
   'audit.subject_key': {},
 };

@@ -1,0 +1,446 @@
+import { createHash } from 'node:crypto';
+import { globSync } from 'node:fs';
+import { join } from 'node:path';
+import { manualClock, systemRandom, uuidV4, type Uuid } from '@auditrax/base';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { EDGE_ROUTES } from '../../bin/rooms.ts';
+import type { Caller, Handler, Role } from '../../platform/http/handler.ts';
+import { loadRoutePolicy } from '../access/index.ts';
+import { apiAccessRoutes, apiKeysHeld } from '../api-access/index.ts';
+import { programGrants } from '../authorisation-server/index.ts';
+import { insertMember } from '../access/index.ts';
+import { type SeededIssuer, startSeededIssuer } from '../tenants/testing/seeded-issuer.ts';
+import { REVIEW_DAYS, type GivenDecision, type ReviewItem } from './contract.ts';
+import type { AccessReviewDeps } from './deps.ts';
+import { accessReviewRoutes, sessionOperations, tendAccessReviews } from './index.ts';
+import { OPENED_AFTER_DAYS } from './opening.ts';
+
+const DAY_MS = 86_400_000;
+const clock = manualClock(Date.now());
+const failures: unknown[] = [];
+let house: SeededIssuer;
+let deps: AccessReviewDeps;
+let lead: Caller;
+let handlers: Readonly<Record<string, Handler<never>>>;
+
+beforeAll(async () => {
+  house = await startSeededIssuer(clock);
+  const files = globSync(join(import.meta.dirname, '../*/policy.cedar')).sort();
+  const policy = loadRoutePolicy(files);
+  deps = {
+    ...house.deps,
+    revocations: [apiKeysHeld(house.deps), programGrants(house.deps)],
+    judge: { policy, operations: sessionOperations(EDGE_ROUTES) },
+    policyHash: policy.hash,
+  };
+  lead = await house.callerOf((await house.enrol('harbour', 'lead')).cookie);
+  handlers = accessReviewRoutes({ ...deps, onFailure: (error) => failures.push(error) }).handlers;
+});
+afterAll(() => house?.stop());
+
+const given = (caller: Caller, asked: object) => ({
+  requestId: uuidV4(systemRandom),
+  caller,
+  params: {},
+  ids: {},
+  stepUp: async () => ({ assertionHash: 'assertion', credentialId: 'credential' }),
+  ...asked,
+});
+
+async function call<Body>(name: string, caller: Caller, asked: object = {}): Promise<Body> {
+  return ((await handlers[name]!(given(caller, asked) as never)) as { body: Body }).body;
+}
+
+/** A member of the lead's tenant, as if they had accepted an invitation. */
+async function person(role: Role): Promise<Caller> {
+  const id = uuidV4(systemRandom);
+  const { tenant: context } = lead;
+  const label = await deps.sealer.seal({ context, field: 'identity.member.label', rowId: id, value: `A ${role}` });
+  await deps.tenant.transaction(context, async (tx) => {
+    const row = { id, role, state: 'active', label, created_at: new Date(clock.nowMs()) } as const;
+    await tx.query(insertMember(context.tenantId, row));
+    const entry = { type: 'member.created', actor: { service: 'issuer' }, outcome: 'allowed' } as const;
+    await deps.recordAudit(tx, { ...entry, resource: ['member', id], requestId: 'test', public: { role } });
+  });
+  return { ...lead, personId: id, role };
+}
+
+interface Shown {
+  readonly review: { readonly id: string; readonly state: string; readonly snapshotHash: string };
+  readonly access: Readonly<Record<string, readonly string[]>>;
+  readonly items: readonly ReviewItem[];
+}
+
+/** The id behind the newest review of the lead's tenant. */
+async function newest(tenant = lead.tenant): Promise<Uuid> {
+  const text = 'select id from identity.access_review where tenant_id = $1 order by opened_at desc, id desc limit 1';
+  return (await house.rows<{ id: Uuid }>(text, [tenant.tenantId]))[0]!.id;
+}
+
+const about = (id: Uuid) => ({
+  ids: { 'params.reviewId': id },
+  params: { reviewId: house.deps.formatId('arv', lead.tenant, id) },
+});
+const read = (caller: Caller, id: Uuid) => call<Shown>('read', caller, about(id));
+
+async function opened(days = REVIEW_DAYS): Promise<Uuid> {
+  await finish();
+  clock.advance(1000);
+  await call('open', lead, { body: { days } });
+  return newest();
+}
+
+/** Ends whatever is under way, so that the next test begins with nothing. */
+async function finish(): Promise<void> {
+  const text = `update identity.access_review set state = 'closed', place = null, closed_at = now() where state <> 'closed'`;
+  await house.rows(`set session_replication_role = replica; ${text}`);
+}
+
+const itemOf = (shown: Shown, caller: Caller, kind = 'member'): ReviewItem => {
+  const index = positions.get(`${kind} ${caller.personId}`);
+  return shown.items.find((item) => item.n === index)!;
+};
+const positions = new Map<string, number>();
+
+async function learn(id: Uuid): Promise<void> {
+  positions.clear();
+  const text = 'select kind, holder_id, position from identity.access_review_item where review_id = $1';
+  for (const row of await house.rows<{ kind: string; holder_id: Uuid; position: number }>(text, [id]))
+    positions.set(`${row.kind} ${row.holder_id}`, row.position);
+}
+
+type Given = Pick<GivenDecision, 'decision' | 'role' | 'reason'>;
+
+async function decided(caller: Caller, id: Uuid, all: readonly (readonly [ReviewItem, Given])[]) {
+  const shown = await read(caller, id);
+  const decisions = all.map(([item, one]) => ({ item: item.n, grown: item.grown, ...one }));
+  const body = { snapshot: shown.review.snapshotHash, decisions };
+  return call<{ decided: number; undecided: number }>('decide', caller, { ...about(id), body });
+}
+
+const tend = () => tendAccessReviews(deps, { ...lead.tenant, requestId: 'tend' });
+const keep: Given = { decision: 'keep' };
+const remove: Given = { decision: 'remove', reason: 'Works elsewhere now.' };
+const stateOf = async (who: Caller): Promise<string> =>
+  (await house.rows<{ state: string }>('select state from identity.member where id = $1', [who.personId]))[0]!.state;
+const reviewState = async (id: Uuid): Promise<string> =>
+  (await house.rows<{ state: string }>('select state from identity.access_review where id = $1', [id]))[0]!.state;
+
+async function keyOf(owner: Caller): Promise<void> {
+  const body = { name: 'Export', scope: 'read', days: 60 };
+  await apiAccessRoutes(house.deps).handlers['create']!(given(owner, { body }) as never);
+}
+
+describe('the snapshot', () => {
+  it('R1 holds what Cedar lets each person do, not the name of their role, and is hashed into the log', async () => {
+    const auditor = await person('auditor');
+    await keyOf(auditor);
+    const id = await opened();
+    await learn(id);
+    const shown = await read(lead, id);
+    const own = shown.access[itemOf(shown, lead).access]!;
+    const other = shown.access[itemOf(shown, auditor).access]!;
+    expect(own).toContain('access.invite');
+    expect(other).toContain('engagements.list');
+    expect(other).not.toContain('access.invite');
+    const key = shown.access[itemOf(shown, auditor, 'api-key').access]!;
+    expect(key).toContain('engagements.list');
+    expect(key.filter((operation) => /record|start-upload|step-up|api-keys/.test(operation))).toEqual([]);
+    const [entry] = (await house.audited('access-review.opened')).filter(({ resource_id }) => resource_id === id);
+    expect(entry).toMatchObject({
+      leaf: { public: { snapshot: shown.review.snapshotHash, items: shown.items.length } },
+    });
+  });
+
+  it('R1 is recomputed by anybody from the file alone: SHA-256 of its bytes', async () => {
+    const id = await opened();
+    const { text, sha256 } = await call<{ text: string; sha256: string }>('snapshot', lead, about(id));
+    expect(createHash('sha256').update(text, 'utf8').digest('hex')).toBe(sha256);
+    const { review, items } = JSON.parse(text) as { review: string; items: { n: number }[] };
+    expect(review).toBe(id);
+    expect(items.map(({ n }) => n)).toEqual(items.map((_, index) => index + 1));
+    // No name: what is frozen for years outlives nobody's erasure.
+    expect(text).not.toMatch(/"label"|"name"/);
+  });
+
+  it('R1 is not opened when its row says another hash, or when its bytes were changed', async () => {
+    const id = await opened();
+    const before = await house.rows<{ snapshot_hash: Buffer; snapshot: Buffer }>(
+      'select snapshot_hash, snapshot from identity.access_review where id = $1',
+      [id],
+    );
+    const put = (column: string, value: Buffer) =>
+      house.rows(
+        `set session_replication_role = replica; update identity.access_review set ${column} = '\\x${value.toString('hex')}' where id = '${id}'`,
+      );
+    await put('snapshot_hash', Buffer.alloc(32, 7));
+    await expect(read(lead, id)).rejects.toMatchObject({ code: 'access_review_tampered' });
+    await put('snapshot_hash', before[0]!.snapshot_hash);
+    const bent = Buffer.from(before[0]!.snapshot);
+    bent[bent.length - 1]! ^= 1;
+    await put('snapshot', bent);
+    await expect(read(lead, id)).rejects.toMatchObject({ code: 'authentication_failed' });
+    await put('snapshot', before[0]!.snapshot);
+    await expect(read(lead, id)).resolves.toBeDefined();
+  });
+
+  it('R1 notices an item that was pointed at somebody else', async () => {
+    const [one, other] = [await person('auditor'), await person('auditor')];
+    const id = await opened();
+    await learn(id);
+    const item = itemOf(await read(lead, id), one);
+    await house.rows(
+      `set session_replication_role = replica; update identity.access_review_item set target_id = '${other.personId}', holder_id = '${other.personId}' where review_id = '${id}' and position = ${item.n}`,
+    );
+    await expect(decided(lead, id, [[item, remove]])).rejects.toMatchObject({ code: 'access_review_tampered' });
+    expect(await stateOf(other)).toBe('active');
+  });
+});
+
+describe('a decision', () => {
+  it('R2 is never about oneself, nor about what is one’s own, also where the program forgets it', async () => {
+    await keyOf(lead);
+    const id = await opened();
+    await learn(id);
+    const shown = await read(lead, id);
+    expect(itemOf(shown, lead)).toMatchObject({ isOwn: true });
+    for (const kind of ['member', 'api-key'])
+      await expect(decided(lead, id, [[itemOf(shown, lead, kind), keep]])).rejects.toMatchObject({
+        code: 'access_review_own',
+      });
+    const sql = `update identity.access_review_item set decision = 'keep', decided_because = 'person',
+      decided_by = holder_id, decided_at = now() where review_id = $1 and holder_id is not null`;
+    await expect(house.rows(sql, [id])).rejects.toThrow(/check constraint/);
+  });
+
+  it('R2 is bound to what was shown: more access since then is shown, and asks for another', async () => {
+    const auditor = await person('auditor');
+    const id = await opened();
+    await learn(id);
+    const before = itemOf(await read(lead, id), auditor);
+    expect(before.growth).toEqual([]);
+    await house.rows(
+      `set session_replication_role = replica; update identity.member set role = 'lead' where id = '${auditor.personId}'`,
+    );
+    await expect(decided(lead, id, [[before, keep]])).rejects.toMatchObject({ code: 'access_review_changed' });
+    const after = itemOf(await read(lead, id), auditor);
+    expect(after.growth).toEqual(expect.arrayContaining(['operation access.invite', 'role lead']));
+    await decided(lead, id, [[after, keep]]);
+    // And once more after it was decided: it is open again.
+    await keyOf({ ...auditor, role: 'lead' });
+    await tend();
+    const again = itemOf(await read(lead, id), auditor);
+    expect(again).toMatchObject({ decision: null, growth: expect.arrayContaining(['key or program']) });
+    expect(await house.audited('access-review.item-reopened')).not.toEqual([]);
+    await house.rows(
+      `set session_replication_role = replica; update identity.member set role = 'auditor' where id = '${auditor.personId}'`,
+    );
+  });
+
+  it('R2 is taken once: of two who decide at the same time one is told', async () => {
+    const [auditor, second] = [await person('auditor'), await person('lead')];
+    const id = await opened();
+    await learn(id);
+    const item = itemOf(await read(lead, id), auditor);
+    const outcomes = await Promise.allSettled([
+      decided(lead, id, [[item, keep]]),
+      decided(second, id, [[item, remove]]),
+    ]);
+    expect(outcomes.map(({ status }) => status).toSorted()).toEqual(['fulfilled', 'rejected']);
+    const failed = outcomes.find(({ status }) => status === 'rejected') as PromiseRejectedResult;
+    expect(failed.reason).toMatchObject({ code: 'access_review_decided' });
+    await house.rows(
+      `set session_replication_role = replica; update identity.member set state = 'suspended' where id = '${second.personId}'`,
+    );
+  });
+
+  it('R2 comes all or none, with a reason where it is not kept, each an entry with the approval', async () => {
+    const [one, other] = [await person('auditor'), await person('client')];
+    const id = await opened();
+    await learn(id);
+    const shown = await read(lead, id);
+    const [first, second] = [itemOf(shown, one), itemOf(shown, other)];
+    await expect(
+      decided(lead, id, [
+        [first, keep],
+        [second, { decision: 'remove' }],
+      ]),
+    ).rejects.toMatchObject({
+      code: 'access_review_decision',
+    });
+    await expect(
+      decided(lead, id, [[second, { decision: 'change-role', role: 'operator', reason: 'No.' }]]),
+    ).rejects.toMatchObject({ code: 'access_review_decision' });
+    expect(itemOf(await read(lead, id), one).decision).toBeNull();
+    await decided(lead, id, [
+      [first, { decision: 'change-role', role: 'client', reason: 'Only reads.' }],
+      [second, remove],
+    ]);
+    const entries = (await house.audited('access-review.decided')).filter(({ resource_id }) => resource_id === id);
+    expect(entries.map(({ leaf }) => leaf)).toEqual(
+      expect.arrayContaining([
+        expect.objectContaining({ public: expect.objectContaining({ item: first.n, verdict: 'change-role' }) }),
+        expect.objectContaining({ public: expect.objectContaining({ item: second.n, verdict: 'remove' }) }),
+      ]),
+    );
+    expect(JSON.stringify(entries)).not.toContain('Works elsewhere');
+    expect(await stateOf(other)).toBe('suspended');
+    const [{ role }] = (await house.rows<{ role: string }>('select role from identity.member where id = $1', [
+      one.personId,
+    ])) as [{ role: string }];
+    expect(role).toBe('client');
+  });
+
+  it('R2 is not for another organisation’s review, nor for whoever manages no more', async () => {
+    const id = await opened();
+    await learn(id);
+    const stranger = await house.callerOf((await house.enrol('lakeside', 'lead')).cookie);
+    await expect(read(stranger, id)).rejects.toMatchObject({ code: 'not_found' });
+    const body = { snapshot: 'aa'.repeat(32), decisions: [{ item: 1, decision: 'keep', grown: 'aa'.repeat(32) }] };
+    await expect(call('decide', stranger, { ...about(id), body })).rejects.toMatchObject({ code: 'not_found' });
+    const auditor = await person('auditor');
+    const other = await person('auditor');
+    const newer = await opened();
+    await learn(newer);
+    const item = itemOf(await read(lead, newer), other);
+    await expect(decided(auditor, newer, [[item, keep]])).rejects.toMatchObject({ code: 'operation_refused' });
+  });
+});
+
+describe('the deadline', () => {
+  it('R3 removes whoever nobody has decided about, and the removal is proven by a later look', async () => {
+    const auditor = await person('auditor');
+    await keyOf(auditor);
+    const id = await opened(3);
+    await learn(id);
+    clock.advance(3 * DAY_MS);
+    const late = itemOf(await read(lead, id), auditor);
+    // At the very instant, before any chore has come round.
+    await expect(decided(lead, id, [[late, keep]])).rejects.toMatchObject({ code: 'access_review_state' });
+    await tend();
+    expect(await stateOf(auditor)).toBe('suspended');
+    expect(itemOf(await read(lead, id), auditor)).toMatchObject({
+      decision: 'remove',
+      decidedBecause: 'deadline',
+      proof: null,
+      carriedOutAt: expect.any(String),
+    });
+    // Twice, and by two at once: nothing is done twice.
+    await Promise.all([tend(), tend()]);
+    clock.advance(6_000);
+    await tend();
+    const item = itemOf(await read(lead, id), auditor);
+    expect(item).toMatchObject({ proof: 'gone', lookedAt: expect.any(String) });
+    expect(Date.parse(item.lookedAt!)).toBeGreaterThanOrEqual(Date.parse(item.carriedOutAt!) + 5_000);
+    const [proven] = (await house.audited('access-review.removal-proven'))
+      .map(({ leaf }) => (leaf as { public: { item: number; detail: string } }).public)
+      .filter((facts) => facts.item === item.n);
+    expect(proven!.detail).toBe('membership suspended, sessions 0, links 0, keys 0, programs 0');
+    const revoked = (await house.audited('member.revoked')).filter(
+      ({ resource_id }) => resource_id === auditor.personId,
+    );
+    expect(revoked).toHaveLength(1);
+    expect(revoked[0]).toMatchObject({ leaf: { public: { cause: 'review' } } });
+  });
+
+  it('R3 never takes away the last person who manages: they stay, and the review says so until a second decides', async () => {
+    const id = await opened(3);
+    await learn(id);
+    clock.advance(3 * DAY_MS + 1);
+    await tend();
+    clock.advance(6_000);
+    await tend();
+    expect(await stateOf(lead)).toBe('active');
+    expect(await reviewState(id)).toBe('overdue');
+    expect(itemOf(await read(lead, id), lead)).toMatchObject({ decision: null });
+    const [entry] = (await house.audited('access-review.overdue')).filter(({ resource_id }) => resource_id === id);
+    expect(entry).toMatchObject({ outcome: 'failed', leaf: { public: { member: lead.personId } } });
+    await expect(decided(lead, id, [[itemOf(await read(lead, id), lead), keep]])).rejects.toMatchObject({
+      code: 'access_review_own',
+    });
+    const second = await person('lead');
+    expect(await decided(second, id, [[itemOf(await read(second, id), lead), keep]])).toEqual({
+      decided: 1,
+      undecided: 0,
+    });
+    clock.advance(6_000);
+    await tend();
+    expect(await reviewState(id)).toBe('closed');
+    await house.rows(
+      `set session_replication_role = replica; update identity.member set state = 'suspended' where id = '${second.personId}'`,
+    );
+  });
+
+  it('R3 of two who manage leaves the one who was seen last, where nobody has decided about either', async () => {
+    const absent = await person('lead');
+    const id = await opened(3);
+    clock.advance(3 * DAY_MS + 1);
+    await tend();
+    expect([await stateOf(lead), await stateOf(absent)]).toEqual(['active', 'suspended']);
+    expect(await reviewState(id)).toBe('overdue');
+  });
+
+  it('R3 is said beforehand, once for each of the days', async () => {
+    const id = await opened(14);
+    const told = async () =>
+      (await house.audited('access-review.reminded'))
+        .filter(({ resource_id }) => resource_id === id)
+        .map(({ leaf }) => (leaf as { public: { daysLeft: number } }).public.daysLeft);
+    await tend();
+    expect(await told()).toEqual([]);
+    for (const days of [7, 0.1, 3.9, 2, 0.5]) {
+      clock.advance(days * DAY_MS);
+      await tend();
+    }
+    expect(await told()).toEqual([7, 3, 1]);
+  });
+
+  it('R4 is red when what was removed is there again, which is removed once more', async () => {
+    const auditor = await person('auditor');
+    const id = await opened();
+    await learn(id);
+    await decided(lead, id, [[itemOf(await read(lead, id), auditor), remove]]);
+    await house.rows(
+      `set session_replication_role = replica; update identity.member set state = 'active' where id = '${auditor.personId}'`,
+    );
+    clock.advance(6_000);
+    await tend();
+    expect(itemOf(await read(lead, id), auditor)).toMatchObject({ proof: 'still-there' });
+    const unproven = (await house.audited('access-review.removal-unproven')).filter(
+      ({ resource_id }) => resource_id === id,
+    );
+    expect(unproven).toHaveLength(1);
+    expect(unproven[0]).toMatchObject({ outcome: 'failed' });
+    await tend();
+    clock.advance(6_000);
+    await tend();
+    expect(await stateOf(auditor)).toBe('suspended');
+    expect(itemOf(await read(lead, id), auditor)).toMatchObject({ proof: 'gone' });
+  });
+});
+
+describe('each quarter', () => {
+  it('R5 opens by itself where the lead has said so, once, and for the operator whoever says what', async () => {
+    await finish();
+    await tend();
+    expect(await house.rows(`select id from identity.access_review where state <> 'closed'`)).toEqual([]);
+    await call('setQuarterly', lead, { body: { on: true } });
+    clock.advance(OPENED_AFTER_DAYS * DAY_MS + 1);
+    await Promise.all([tend(), tend()]);
+    const open = await house.rows<{ opened_by: null }>(
+      `select opened_by from identity.access_review where state <> 'closed'`,
+    );
+    expect(open).toEqual([{ opened_by: null }]);
+    await expect(call('open', lead, { body: { days: 14 } })).rejects.toMatchObject({ code: 'access_review_open' });
+    const operator = await house.callerOf((await house.enrol('operator', 'operator')).cookie);
+    await expect(call('setQuarterly', operator, { body: { on: false } })).rejects.toMatchObject({
+      code: 'access_review_mandatory',
+    });
+    await tendAccessReviews(deps, { ...operator.tenant, requestId: 'tend' });
+    expect(await reviewState(await newest(operator.tenant))).toBe('open');
+  });
+
+  it('has no failure that nobody saw', () => {
+    expect(failures).toEqual([]);
+  });
+});
