@@ -95,6 +95,17 @@ async function holdOpen(deps: AccessReviewDeps, tx: ScopedTransaction, id: Uuid)
   return row;
 }
 
+/** Null: none was given. */
+async function sealReason(
+  deps: AccessReviewDeps,
+  { context }: ReviewedTenant,
+  { given: { reason = '' }, row }: { readonly given: GivenDecision; readonly row: ItemRow },
+): Promise<Uint8Array | null> {
+  if (reason === '') return null;
+  const field = 'identity.access_review_item.reason';
+  return deps.sealer.seal({ context, field, rowId: row.id, value: reason });
+}
+
 /**
  * Decides about others, all or none, in the name of who has confirmed exactly these. Returns how many are undecided still.
  * Throws `access_review_own` for what is the caller's, `access_review_decided` where somebody was faster,
@@ -113,18 +124,8 @@ export async function decide(
   const snapshot = compared.row.snapshot_hash.toString('hex');
   if (snapshot !== of.snapshot) throw refuse('access_review_changed', 'another snapshot', 'That is another snapshot.');
   const found = fitting(compared, caller, of.decisions);
-  const sealed = await Promise.all(
-    found.map(({ given, row }) =>
-      given.reason === undefined || given.reason === ''
-        ? null
-        : deps.sealer.seal({
-            context,
-            field: 'identity.access_review_item.reason',
-            rowId: row.id,
-            value: given.reason,
-          }),
-    ),
-  );
+  const sealed: (Uint8Array | null)[] = [];
+  for (const { given, row } of found) sealed.push(await sealReason(deps, tenant, { given, row }));
   const at = new Date(deps.clock.nowMs());
   return deps.tenant.transaction(context, async (tx) => {
     const row = await holdOpen(deps, tx, of.review);

@@ -1,6 +1,5 @@
 /** The door of the room. */
 export { accessReviewSubjects } from './deciding.ts';
-export type { AccessReviewDeps } from './deps.ts';
 export { sessionOperations } from './effective.ts';
 export { problems as accessReviewProblems } from './errors.ts';
 export { accessReviewRoutes } from './routes.ts';

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { canonicalJson, type Json, type Uuid } from '@auditrax/base';
+import { canonicalJson, type Uuid } from '@auditrax/base';
 import { z } from 'zod';
 import { itemKind } from './contract.ts';
 import type { AccessReviewDeps, ReviewedTenant } from './deps.ts';
@@ -88,7 +88,7 @@ export function freeze(
     access,
     items,
   };
-  const text = canonicalJson(snapshot as unknown as Json);
+  const text = canonicalJson(snapshot);
   return { text, hash: sha256(text) };
 }
 
