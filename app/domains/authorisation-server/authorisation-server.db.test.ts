@@ -22,6 +22,7 @@ import {
   consentSubjects,
   programGrants,
 } from './index.ts';
+import { isFreshNonce, nextNonce } from './nonces.ts';
 import { askFor, fetchAt, questionOf, startProgram, type Pending, type Program } from './testing/program.ts';
 
 // openid-client, as somebody else's program, goes the whole way through the real gateway and issuer.
@@ -151,6 +152,7 @@ beforeAll(async () => {
   ] as const)
     issuers[name] = (await ask(who.browser, '/api/authorisation-server/clients')).body['issuer']!;
   ids.writer = await registered({ name: 'Ledger sync' });
+  serverNonce = await toldNonce();
   ids.reader = await registered({
     name: 'Read only',
     access: 'read',
@@ -211,6 +213,9 @@ const refusal = (promise: Promise<unknown>) =>
     (error: unknown) => (error as { error?: string; code?: string }).error ?? (error as { code?: string }).code,
   );
 
+/** What the server told a program that came without: good for some minutes, for every program. */
+let serverNonce: string;
+
 /** A proof of the test's own making. */
 async function proofBy(
   { keys }: Program,
@@ -218,13 +223,23 @@ async function proofBy(
   header: Readonly<Record<string, unknown>> = {},
 ) {
   const jwk = await exportJWK(keys.publicKey);
-  return new SignJWT({ jti: randomUUID(), iat: Math.floor(Date.now() / 1000), ...claims })
+  return new SignJWT({ jti: randomUUID(), iat: Math.floor(Date.now() / 1000), nonce: serverNonce, ...claims })
     .setProtectedHeader({ alg: 'ES256', typ: 'dpop+jwt', jwk, ...header })
     .sign(keys.privateKey);
 }
 
 async function athOf(token: string): Promise<string> {
   return Buffer.from(await crypto.subtle.digest('SHA-256', Buffer.from(token))).toString('base64url');
+}
+
+/** Asks without a nonce, as nobody in particular: the refusal tells one. */
+async function toldNonce(): Promise<string> {
+  const htu = `${issuers.harbour}/token`;
+  const dpop = await proofBy(await program(), { htm: 'POST', htu, nonce: undefined });
+  const form = new URLSearchParams({ client_id: ids.writer, grant_type: 'refresh_token', refresh_token: 'x' });
+  const answer = await raw(new URL(htu).pathname, { dpop }, form.toString());
+  expect([answer.status, await answer.json()]).toEqual([400, { error: 'use_dpop_nonce' }]);
+  return answer.headers.get('dpop-nonce')!;
 }
 
 const raw = (path: string, headers: Readonly<Record<string, string>>, body?: string) =>
@@ -679,6 +694,63 @@ async function takeOver(
   const told = await oauth.genericGrantRequest(one.config, EXCHANGE, parameters, { DPoP: one.dpop });
   return { one, token: told.access_token, told };
 }
+
+describe('the server’s nonce in a proof', () => {
+  const good = async (token: string) => ({ htm: 'GET', htu: url(LIST), ath: await athOf(token) });
+  const at = async (one: Program, token: string, claims: Readonly<Record<string, unknown>>) =>
+    raw(LIST, { authorization: `DPoP ${token}`, dpop: await proofBy(one, { ...(await good(token)), ...claims }) });
+
+  it('is wanted at the API: without one, and with one of another time or place, a new one is told and nothing is done', async () => {
+    const { one, tokens } = await allowed();
+    const token = tokens.access_token;
+    const calls = seen.length;
+    for (const nonce of [undefined, 'x'.repeat(43), serverNonce.slice(0, -1), '', 7]) {
+      const answer = await at(one, token, { nonce });
+      expect([nonce, answer.status]).toEqual([nonce, 401]);
+      expect(answer.headers.get('www-authenticate')).toContain('error="use_dpop_nonce"');
+      expect(answer.headers.get('dpop-nonce')).toMatch(/^[A-Za-z0-9_-]{43}$/);
+    }
+    expect(seen).toHaveLength(calls);
+    const told = (await at(one, token, { nonce: undefined })).headers.get('dpop-nonce')!;
+    expect((await at(one, token, { nonce: told })).status).toBe(200);
+    // Whoever has the wrong key is told nothing but that.
+    const thief = await at(await program(), token, {});
+    expect([thief.status, thief.headers.get('www-authenticate')]).toEqual([401, 'DPoP algs="ES256 Ed25519"']);
+  });
+
+  it('is one for the token endpoint and the API, and a program that keeps it is asked once', async () => {
+    const { one, tokens } = await allowed();
+    expect((await at(one, tokens.access_token, { nonce: serverNonce })).status).toBe(200);
+    let requests = 0;
+    const counted = await program();
+    counted.config[oauth.customFetch] = (...asked) => {
+      requests += 1;
+      return fetchAt(house)(...asked);
+    };
+    const pending = await askFor(counted, { redirectUri: BACK });
+    expect(requests).toBe(2);
+    const tokensOfIt = await redeem(counted, (await decide(pending)).body['url']!, pending);
+    expect(requests).toBe(3);
+    expect(await call(counted, tokensOfIt.access_token)).toBe(200);
+    expect(await call(counted, tokensOfIt.access_token)).toBe(200);
+    expect(requests).toBe(5);
+  });
+
+  it('changes each minute, is told before the old one is over, and a proof made long ago is worth nothing', () => {
+    let now_ms = Date.now();
+    const clock = { nowMs: () => now_ms };
+    const first = nextNonce(clock);
+    expect(isFreshNonce(clock, first)).toBe(true);
+    now_ms += 60_000;
+    expect(nextNonce(clock)).not.toBe(first);
+    now_ms += 60_000;
+    expect(isFreshNonce(clock, first)).toBe(true);
+    now_ms += 120_000;
+    expect(isFreshNonce(clock, first)).toBe(false);
+    expect(isFreshNonce({ nowMs: () => now_ms - 600_000 }, first)).toBe(false);
+    expect(isFreshNonce(clock, undefined)).toBe(false);
+  });
+});
 
 describe('work that is handed on to an agent', () => {
   it('is done by a token of the agent’s own, narrower, no longer, and naming it: for the call and for its entry', async () => {

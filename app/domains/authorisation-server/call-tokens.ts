@@ -9,7 +9,8 @@ import { findArtifactAnywhere } from './artifacts.ts';
 import { originOf, resourceOf, type CallDeps } from './deps.ts';
 import { tokenRefused } from './errors.ts';
 import { BY_SERVICE, endGrants } from './grants.ts';
-import { takeProof } from './proof.ts';
+import { nextNonce } from './nonces.ts';
+import { NONCE_WANTED, takeProof } from './proof.ts';
 import * as queries from './queries.ts';
 import { standingOf } from './standing.ts';
 
@@ -25,10 +26,11 @@ interface ApiCall {
 interface Shown {
   readonly tenantId: Uuid;
   readonly payload: Readonly<Record<string, Json>>;
+  readonly nextNonce: string | null;
 }
 
-/** The token behind the text, proven to be in its owner's hands, once. Throws `api_token_refused`. */
-async function accept(deps: CallDeps, call: ApiCall): Promise<Shown> {
+/** The token behind the text, proven to be in its owner's hands, once; undefined: with no nonce of ours. Throws `api_token_refused`. */
+async function accept(deps: CallDeps, call: ApiCall): Promise<Shown | undefined> {
   const value = call.accessToken;
   const found = await findArtifactAnywhere(deps, { kind: 'access', value });
   if (found === undefined || found.expiresAt.getTime() <= deps.clock.nowMs()) throw tokenRefused('unknown or over');
@@ -41,10 +43,11 @@ async function accept(deps: CallDeps, call: ApiCall): Promise<Shown> {
     url: `${originOf(deps)}${call.path}`,
     accessToken: value,
   });
+  if (!verdict.ok && verdict.reason === NONCE_WANTED) return undefined;
   if (!verdict.ok) throw tokenRefused(`proof: ${verdict.reason}`);
   // A token that was bound to no key would work for everybody: none is made, and none is taken.
   if (typeof payload['jkt'] !== 'string' || payload['jkt'] !== verdict.thumbprint) throw tokenRefused('proof: key');
-  return { tenantId, payload };
+  return { tenantId, payload, nextNonce: verdict.nextNonce };
 }
 
 /** Ends a grant that has used up its attempts on other tenants' data, as a session would be. */
@@ -61,10 +64,12 @@ const mayDo = (access: ApiAccess, routeClass: ApiCall['routeClass']): boolean =>
 /**
  * Turns an access token and its proof into a transaction token of 30 seconds, for the workspace alone: no wider than the
  * scopes, the permission, every registration on the way and the person's role as they are at this moment; it names the
- * agents that the work was handed on to. Throws `api_token_refused`, `operation_refused`, `erasures_outstanding`.
+ * agents that the work was handed on to. A proof that only lacks a nonce is answered with one (RFC 9449 9). Throws `api_token_refused`, `operation_refused`, `erasures_outstanding`.
  */
 export async function tokenForCall(deps: CallDeps, call: ApiCall, requestId: string) {
-  const { tenantId, payload } = await accept(deps, call);
+  const shown = await accept(deps, call);
+  if (shown === undefined) return { useNonce: nextNonce(deps.clock) };
+  const { tenantId, payload } = shown;
   const tenant = await findTenant(deps, tenantId, requestId);
   if (tenant === undefined) throw tokenRefused('no such organisation');
   const { context } = tenant;
@@ -76,11 +81,12 @@ export async function tokenForCall(deps: CallDeps, call: ApiCall, requestId: str
     const at = new Date(deps.clock.nowMs());
     await deps.tenant.scoped(context, queries.touchAgent(context, { grantId: grant.id, clientId: agent, at }));
   }
-  return issueToken(
+  const token = await issueToken(
     deps,
     { tenant, personId: grant.member_id, sessionId: grant.id, role, method: 'oauth', door: 'edge', agents },
     { destination: 'workspace', routeClass: call.routeClass, context: { client: client.id } },
   );
+  return { ...token, nextNonce: shown.nextNonce };
 }
 
 /** The route by which the gateway turns access tokens into transaction tokens. */

@@ -1,7 +1,7 @@
 import { parseUuid, type Uuid } from '@auditrax/base';
 import { auditFromCall } from '../../platform/audit/index.ts';
 import { bindRoutes, type RoomRoutes } from '../../platform/http/handler.ts';
-import { CLIENT_HEADER, DOOR_HEADER, PROOF_HEADER } from '../../platform/http/headers.ts';
+import { CLIENT_HEADER, DOOR_HEADER, NONCE_HEADER, PROOF_HEADER } from '../../platform/http/headers.ts';
 import { confirmer } from '../access/index.ts';
 import { createAttemptLimit, findTenant, type KnownTenant } from '../identity/index.ts';
 import { CLIENTS_MAX, listClients, registerClient, removeClient, type Asker } from './clients.ts';
@@ -46,9 +46,9 @@ async function placeOf(deps: AuthorisationDeps, call: ForeignCall): Promise<Know
   return tenant;
 }
 
-function told({ status, body }: Answer) {
+function told({ status, body, nonce }: Answer) {
   const said = Object.fromEntries(PASSED_ON.flatMap((name) => (name in body ? [[name, body[name]] as const] : [])));
-  const headers = { 'content-type': JSON_TYPE };
+  const headers = { 'content-type': JSON_TYPE, ...(nonce === undefined ? {} : { [NONCE_HEADER]: nonce }) };
   const reply = (chosen: 200 | 201 | 400 | 401) => ({ status: chosen, body: JSON.stringify(said), headers }) as const;
   if (status === 200 || status === 201 || status === 401) return reply(status);
   if (status >= 400 && status < 500) return reply(400);

@@ -13,6 +13,7 @@ import {
   REQUEST_SECONDS,
   SIGNATURES,
 } from './lifetimes.ts';
+import { NONCE_SECRET } from './nonces.ts';
 import { storageFor, type Storing } from './store.ts';
 import { EXCHANGE_PARAMETERS, tokenExchange } from './token-exchange.ts';
 import { TOKEN_EXCHANGE } from './token-types.ts';
@@ -59,7 +60,7 @@ function featuresOf(resource: string) {
     clientCredentials: off,
     requestObjects: off,
     revocation: { enabled: true, allowedPolicy: mayGiveBack },
-    dPoP: { enabled: true },
+    dPoP: { enabled: true, nonceSecret: NONCE_SECRET, requireNonce: () => true },
     pushedAuthorizationRequests: { enabled: true, requirePushedAuthorizationRequests: true },
     resourceIndicators: {
       enabled: true,
@@ -142,6 +143,8 @@ function openLibrary(deps: AuthorisationDeps, storing: Storing, consent?: Consen
 export interface Answer {
   readonly status: number;
   readonly location: string | undefined;
+  /** For the program's next proof (RFC 9449 8.2). */
+  readonly nonce: string | undefined;
   readonly body: Readonly<Record<string, unknown>>;
 }
 
@@ -161,10 +164,14 @@ async function handTo(deps: AuthorisationDeps, provider: Provider, sent: Sent): 
     headers: { accept: 'application/json', ...sent.headers, host, 'x-forwarded-proto': protocol.slice(0, -1) },
     ...(sent.payload === undefined ? {} : { payload: sent.payload }),
   });
-  const location = reply.headers['location'];
+  const told = (name: string) => {
+    const value = reply.headers[name];
+    return typeof value === 'string' ? value : undefined;
+  };
   return {
     status: reply.statusCode,
-    location: typeof location === 'string' ? location : undefined,
+    location: told('location'),
+    nonce: told('dpop-nonce'),
     body: readJson(reply.payload),
   };
 }

@@ -9,7 +9,8 @@ import { findClient, type Client } from './clients.ts';
 import { issuerOf, resourceOf, type AuthorisationDeps } from './deps.ts';
 import { recordHandOn } from './grants.ts';
 import { ACCESS_TOKEN_SECONDS } from './lifetimes.ts';
-import { takeProof } from './proof.ts';
+import { nextNonce } from './nonces.ts';
+import { NONCE_WANTED, takeProof } from './proof.ts';
 import { standingOf, type Standing } from './standing.ts';
 import { ACCESS_TOKEN, TOKEN_EXCHANGE } from './token-types.ts';
 
@@ -90,6 +91,9 @@ function narrow(subject: Standing, agent: Client, asked: ApiAccess | undefined):
 async function provenKey(deps: AuthorisationDeps, ctx: TokenContext, tenantId: Uuid): Promise<string> {
   const url = `${issuerOf(deps, tenantId)}/token`;
   const verdict = await takeProof(deps, ctx.get('DPoP'), { tenantId, method: 'POST', url });
+  const next = verdict.ok ? verdict.nextNonce : nextNonce(deps.clock);
+  if (next !== null) ctx.set('DPoP-Nonce', next);
+  if (!verdict.ok && verdict.reason === NONCE_WANTED) throw new errors.UseDpopNonce('a nonce is wanted in the proof');
   if (!verdict.ok) throw new errors.InvalidDpopProof(verdict.reason);
   return verdict.thumbprint;
 }

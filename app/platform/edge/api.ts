@@ -137,6 +137,10 @@ function handleKey(parts: ApiParts, exchange: Exchange, { match, key }: { match:
   });
 }
 
+/** RFC 9449 7.1 and 9: by what a program proves itself. */
+const PROOF_CHALLENGE = 'DPoP algs="ES256 Ed25519"';
+const NONCE_CHALLENGE = 'DPoP error="use_dpop_nonce", algs="ES256 Ed25519"';
+
 /**
  * A program calls, with what a person has allowed it. It never comes with what a browser adds by itself: no page can have a
  * browser make such a call, and no cookie counts beside a token. Only the workspace is there for it: who comes in and how,
@@ -157,10 +161,13 @@ function handleProgram(
   if (!parts.sessionBuckets.take(`program ${address}`))
     return sendProblem(exchange, 'rate_limited', { retryAfter_seconds: 1 });
   programToken(parts.client, exchange, { authorization, routeClass: access.class })
-    .then((session) => {
+    .then(({ session, nonce }) => {
+      exchange.nonce = nonce;
       if (session !== undefined) return handleSession(parts, { exchange, match, question: undefined, session });
+      // Whoever has to say it once more has done nothing wrong.
+      if (nonce !== undefined) return sendProblem(exchange, 'token_refused', { challenge: NONCE_CHALLENGE });
       counted(parts, exchange, 'edge.session-dead');
-      return sendTokenRefused(exchange, 'DPoP algs="ES256 Ed25519"');
+      return sendTokenRefused(exchange, PROOF_CHALLENGE);
     })
     .catch((error: unknown) => fail(parts, exchange, error));
 }

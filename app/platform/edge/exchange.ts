@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { EdgeDoor } from '../http/handler.ts';
-import { REQUEST_ID_HEADER } from '../http/headers.ts';
+import { NONCE_HEADER, REQUEST_ID_HEADER } from '../http/headers.ts';
 import { PROBLEM_MEDIA_TYPE, coreProblem, type CoreCode, type Problem } from '../http/problems.ts';
 import type { Uuid } from '@auditrax/base';
 import { sendPlainError } from './plain-error.ts';
@@ -30,6 +30,8 @@ export interface Exchange {
    */
   answers: 'problem' | 'page' | 'scim' | 'oauth' | 'ssf';
   readonly floor: NotFoundFloor;
+  /** Told to a program with whatever the answer is: what its next proof is to hold (RFC 9449 8). */
+  nonce?: string | undefined;
 }
 
 export interface ProblemExtra {
@@ -42,6 +44,11 @@ export interface ProblemExtra {
 
 /** RFC 7644 3.1. */
 export const SCIM_MEDIA_TYPE = 'application/scim+json';
+
+/** The line about the next proof, where there is one to be told. */
+export function nonceLine({ nonce }: Exchange): readonly string[] {
+  return nonce === undefined ? [] : [NONCE_HEADER, nonce];
+}
 
 /** Answers with a problem, unless an answer has begun (then the connection is all that can be ended). */
 export function sendProblem(
@@ -58,6 +65,7 @@ export function sendProblem(
   const more = [
     ...(retryAfter_seconds === undefined ? [] : ['retry-after', String(retryAfter_seconds)]),
     ...(challenge === undefined ? [] : ['www-authenticate', challenge]),
+    ...nonceLine(exchange),
     // Whoever is refused in the middle of a body must not keep the connection busy with the rest of it.
     ...(request.complete ? [] : ['connection', 'close']),
   ];

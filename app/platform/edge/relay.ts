@@ -2,10 +2,11 @@ import type { Readable } from 'node:stream';
 import { STATUS_CODES } from 'node:http';
 import type { WorkloadPools } from '@auditrax/workload';
 import type { Dispatcher } from 'undici';
-import { BROWSER_HEADER, REQUEST_ID_HEADER, REVOKE_HEADER, SESSION_HEADER } from '../http/headers.ts';
+import { BROWSER_HEADER, NONCE_HEADER, REQUEST_ID_HEADER, REVOKE_HEADER, SESSION_HEADER } from '../http/headers.ts';
 import { browserCookie, sessionChange } from './cookies.ts';
 import {
   type Exchange,
+  nonceLine,
   OAUTH_MEDIA_TYPE,
   SCIM_MEDIA_TYPE,
   SSF_MEDIA_TYPE,
@@ -162,6 +163,9 @@ function writeHead(
       const value = headers[name];
       if (typeof value === 'string') list.push(name, value);
     }
+  const nonce = headers[NONCE_HEADER];
+  if (exchange.answers === 'oauth' && typeof nonce === 'string') list.push(NONCE_HEADER, nonce);
+  list.push(...nonceLine(exchange));
   // Only the issuer speaks about sessions: a workspace that was taken over must not hand out cookies.
   if (upstream.service === 'issuer') {
     const session = headers[SESSION_HEADER];

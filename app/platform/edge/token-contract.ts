@@ -49,6 +49,9 @@ export const tokenRoutes = defineRoutes({
   },
 });
 
+/** Goes into a header as it is. */
+const nonce = z.string().regex(/^[A-Za-z0-9_-]{16,128}$/);
+
 /**
  * How the gateway turns a program's access token and proof into a transaction token for the workspace. It carries both and
  * knows neither's meaning; the issuer verifies them against the request as the gateway received it.
@@ -73,6 +76,12 @@ export const apiTokenRoutes = defineRoutes({
       routeClass: z.enum(['read', 'write']),
     }),
     bodyBytesMax: 16_384,
-    replies: tokenRoutes.mint.replies,
+    replies: {
+      200: z.union([
+        z.strictObject({ ...tokenRoutes.mint.replies[200].shape, nextNonce: nonce.nullable() }),
+        /** Nothing is wrong with the proof but its nonce: it is to be made once more, with this one. */
+        z.strictObject({ useNonce: nonce }),
+      ]),
+    },
   },
 });

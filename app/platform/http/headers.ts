@@ -8,6 +8,8 @@ export const TOKEN_HEADER = 'txn-token';
 export const STEP_UP_HEADER = 'x-step-up';
 /** A client's proof that it holds its key (RFC 9449); passed on to the issuer on routes of OAuth only. */
 export const PROOF_HEADER = 'dpop';
+/** RFC 9449 8: what the next proof has to hold. */
+export const NONCE_HEADER = 'dpop-nonce';
 /** The media type that a server of another house gave its message, on routes of shared signals only. */
 export const SAID_TYPE_HEADER = 'x-auditrax-said-type';
 /** `edge` or `tryout`: the door that the request came through; set on every request that the gateway forwards. */

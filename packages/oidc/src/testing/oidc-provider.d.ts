@@ -29,6 +29,7 @@ declare module 'oidc-provider' {
       readonly client: { readonly clientId: string };
     };
     get(header: string): string;
+    set(header: string, value: string): void;
     body: unknown;
   }
 
@@ -45,7 +46,13 @@ declare module 'oidc-provider' {
 
   export const errors: Readonly<
     Record<
-      'InvalidGrant' | 'InvalidRequest' | 'InvalidRequestUri' | 'InvalidDpopProof' | 'InvalidScope' | 'InvalidTarget',
+      | 'InvalidGrant'
+      | 'InvalidRequest'
+      | 'InvalidRequestUri'
+      | 'InvalidDpopProof'
+      | 'InvalidScope'
+      | 'InvalidTarget'
+      | 'UseDpopNonce',
       new (description?: string) => Error
     >
   >;
