@@ -76,6 +76,7 @@ describe.skipIf(browserMissing)('keys and those who look after them', () => {
   it('the operator sees every key ring, is shown what a deletion destroys, proposes it and cancels it', async () => {
     operator = await site.visitor();
     await operator.enrol((await site.invitation('Operator', 'Auditrax sample organisation')).enrolPath!);
+    await operator.getsProduction(['tenants', 'deletions', 'keys']);
     await operator.goto('/app/key-rings');
     await operator.button('This installation').click();
     await operator.dialog.getByText('Fingerprint').waitFor();
@@ -92,6 +93,7 @@ describe.skipIf(browserMissing)('keys and those who look after them', () => {
     const lead = await site.visitor();
     await lead.follow((await site.invitation('Lead auditor', ENTERPRISE)).linkPath);
     await second.enrol((await site.invitation('Second operator', 'Auditrax sample organisation')).enrolPath!);
+    await second.getsProduction(['tenants', 'deletions'], operator);
     await propose(operator);
     await operator.reads('Who proposed a deletion cannot confirm it. Ask another operator.');
     await second.goto('/app/organisations');

@@ -5,7 +5,15 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { Agent, request as httpsRequest } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { AppError, systemClock, systemRandom, uuidV4, type RouteContract, type ServiceName } from '@auditrax/base';
+import {
+  AppError,
+  PRODUCTION_SCOPES,
+  systemClock,
+  systemRandom,
+  uuidV4,
+  type RouteContract,
+  type ServiceName,
+} from '@auditrax/base';
 import { formatId, idKeys } from '@auditrax/tenancy/ids';
 import { issueEdgeCertificate } from '@auditrax/workload';
 import type { Dispatcher } from 'undici';
@@ -38,7 +46,11 @@ const PARALLEL_MAX = 24;
 /** Far above what this file asks for. */
 const NO_LIMIT = { burst: 100_000, perSecond: 100_000 };
 /** An operator with a confirmed action: nothing but the id stands in the way. */
-const facts = { role: 'operator', tenantKind: 'operator' } as const;
+const facts = {
+  role: 'operator',
+  tenantKind: 'operator',
+  production: { id: uuidV4(systemRandom), scopes: PRODUCTION_SCOPES, endsAtMs: Date.now() + 3_600_000 },
+} as const;
 
 const places = EDGE_ROUTES.flatMap((route) =>
   Object.entries(route.ids).map(([place, kind]) => ({ route, place, kind })),
@@ -49,6 +61,7 @@ const MORE: Readonly<Record<string, object>> = {
   'access.change-role': { role: 'auditor' },
   'engagements.finalise': { revision: 1 },
   'tenants.confirm-deletion': { slug: 'mill' },
+  'production-access.review': { outcome: 'justified' },
   'rules.try': { text: '', role: 'auditor' },
   'rules.effect': { text: '', role: 'auditor' },
 };

@@ -73,6 +73,13 @@ import {
   ssoSubjects,
   sweepSso,
 } from '../domains/sso/index.ts';
+import {
+  privilegedAccessProblems,
+  privilegedAccessRoutes,
+  privilegedAccessSubjects,
+  productionGrants,
+  productionGrantsHeld,
+} from '../domains/privileged-access/index.ts';
 import { problems as keysProblems } from '../domains/keys/index.ts';
 import {
   deletionSubjects,
@@ -174,6 +181,7 @@ const PROBLEMS = [
   drillsProblems,
   apiAccessProblems,
   accessReviewProblems,
+  privilegedAccessProblems,
 ];
 
 type AccessParts = Omit<Parameters<typeof accessRoutes>[0], 'subjects' | 'erasures'> &
@@ -198,6 +206,7 @@ function accessRooms(deps: AccessParts, erasures: Parameters<typeof accessRoutes
     ...provisioningSubjects(deps),
     ...consentSubjects(deps),
     ...accessReviewSubjects(deps),
+    ...privilegedAccessSubjects(deps),
   };
   const onFailure = (error: unknown) => floor.log.error('review-not-tended', { error });
   return [
@@ -236,7 +245,7 @@ function openMinter(): (at: Clock) => TokenMinter {
 function revocations(
   deps: Parameters<typeof pendingSteps>[0] & Parameters<typeof apiKeysHeld>[0] & Parameters<typeof programGrants>[0],
 ): readonly RevocationHolder[] {
-  return [pendingSteps(deps), apiKeysHeld(deps), programGrants(deps)];
+  return [pendingSteps(deps), apiKeysHeld(deps), programGrants(deps), productionGrantsHeld(deps)];
 }
 
 /** What an organisation calls the connection that a session came by. */
@@ -244,13 +253,17 @@ function nameWith(deps: Parameters<typeof connectionName>[0]) {
   return (context: TenantContext, id: Uuid) => connectionName(deps, context, id);
 }
 
-/** Who is it, people and programs; tokens for them, and the feed of what has ended. */
-function identityRooms(deps: Parameters<typeof tokenMintRoutes>[0] & Parameters<typeof nameWith>[0]) {
+type IdentityRooms = Omit<Parameters<typeof tokenMintRoutes>[0], 'productionOf'> & Parameters<typeof nameWith>[0];
+
+/** Who is it, people and programs; tokens for them, what they are let into, and the feed of what has ended. */
+function identityRooms(given: IdentityRooms) {
+  const deps = { ...given, productionOf: productionGrants(given) };
   return [
     identityRoutes({ ...deps, connectionName: nameWith(deps) }),
     canaryIdentityRoutes(deps),
     evictionFeedRoutes(deps),
     tokenMintRoutes({ ...deps, mintForKey: keyMint(deps) }),
+    privilegedAccessRoutes(deps),
     apiAccessRoutes(deps),
     authorisationServerRoutes(deps),
     apiTokenMintRoutes(deps),

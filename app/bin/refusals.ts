@@ -115,7 +115,7 @@ function typeOf(event: Pick<AttemptEvent, 'kind' | 'reason'>): string {
 /** Of the table of refusals. */
 function codeOf(event: AttemptEvent): RefusalCode {
   if (event.kind === 'tenant-id') return `${event.layer}.id-${event.reason}`;
-  if (event.kind === 'operation') return event.reason === 'role' ? 'policy.operation' : 'policy.operator-only';
+  if (event.kind === 'operation') return event.reason === 'role' ? 'policy.operation' : `policy.${event.reason}`;
   return `step-up.${event.reason}`;
 }
 

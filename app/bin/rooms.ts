@@ -20,6 +20,7 @@ import { sourceContract as keySourcesContract, vaultSourceContract } from '../do
 import { rotationContract } from '../domains/keys/rotation-contract.ts';
 import { suiteContract, vaultSuiteContract } from '../domains/keys/suite-contract.ts';
 import { attemptsRoutes as attemptsContract } from '../domains/oncall/attempts-contract.ts';
+import { routes as privilegedAccessContract } from '../domains/privileged-access/contract.ts';
 import { canaryRoutes as canaryDirectoryContract } from '../domains/provisioning/canary-contract.ts';
 import { consoleRoutes as directoriesContract } from '../domains/provisioning/console-contract.ts';
 import { routes as provisioningContract } from '../domains/provisioning/contract.ts';
@@ -50,6 +51,7 @@ export const EDGE_CONTRACTS: readonly Readonly<Record<string, RouteContract>>[] 
   authorisationServerContract,
   accessContract,
   accessReviewsContract,
+  privilegedAccessContract,
   apiAccessContract,
   connectionsContract,
   changeoverContract,

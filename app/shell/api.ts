@@ -45,6 +45,7 @@ async function send(path: string, input: RequestInput): Promise<Response> {
       detail: null,
       requestId: null,
       field: null,
+      needs: null,
     });
   }
 }
@@ -92,6 +93,7 @@ export function putBytes<T>(
               detail: null,
               requestId: null,
               field: null,
+              needs: null,
             }),
       );
     xhr.open('PUT', path);

@@ -1,10 +1,16 @@
 import { CodeBlock, Notice } from '../ui/display.tsx';
+import { useMending } from './mending.tsx';
 import { passkeyFailure } from './passkey.ts';
 import { explain, ProblemError } from './problem.ts';
 
-/** An error where the action was: what happened, what it means for the data, what to do, and the id to quote. */
+/**
+ * An error where the action was: what happened, what it means for the data, what to do, and the id to quote; or the way out,
+ * where there is one.
+ */
 export function Failure({ error }: { error: unknown }) {
+  const way = useMending(error);
   if (!error) return null;
+  if (way) return <way.Mend problem={way.problem} />;
   const device = passkeyFailure(error);
   if (device)
     return (

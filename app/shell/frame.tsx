@@ -1,12 +1,13 @@
 import { useQuery } from '@tanstack/react-query';
 import { Link, Outlet, useNavigate, useRouterState } from '@tanstack/react-router';
-import { useEffect, useRef, useState, type FormEvent } from 'react';
+import { lazy, Suspense, useEffect, useRef, useState, type FormEvent } from 'react';
 import { Button, IconButton } from '../ui/button.tsx';
 import { SearchField } from '../ui/field.tsx';
 import { Icon, Mark, type IconName } from '../ui/icon.tsx';
 import { Dialog, Menu, toastError } from '../ui/overlay.tsx';
 import { Ago, Instant } from '../ui/time.tsx';
 import { request } from './api.ts';
+import { Mending } from './mending.tsx';
 import { leaveForDoor, nameOfSelf, roleWords, sessionQuery } from './session.tsx';
 import { useTheme, type Theme } from './theme.ts';
 import type { OncallAnswer, Role, Session } from './wire.ts';
@@ -30,7 +31,8 @@ interface NavEntry {
     | '/attempts'
     | '/keys'
     | '/key-rings'
-    | '/organisations';
+    | '/organisations'
+    | '/production-access';
   readonly label: string;
   readonly icon: IconName;
   readonly roles: readonly Role[];
@@ -45,6 +47,7 @@ const nav: readonly { readonly label: string; readonly entries: readonly NavEntr
       { to: '/attempts', label: 'Denied attempts', icon: 'alert', roles: ['operator'] },
       { to: '/key-rings', label: 'Key rings', icon: 'shield', roles: ['operator'] },
       { to: '/organisations', label: 'Organisations', icon: 'columns', roles: ['operator'] },
+      { to: '/production-access', label: 'Production access', icon: 'lock', roles: ['operator'] },
     ],
   },
   {
@@ -375,6 +378,13 @@ function TopBar({
   );
 }
 
+/** Ways out of refusals that a person can mend on the spot. */
+const ways = {
+  production_access_required: lazy(async () => ({
+    default: (await import('../domains/privileged-access/ask.page.tsx')).NeedsProduction,
+  })),
+};
+
 /** The frame around every screen behind the door; nothing at all once the session is gone. */
 export function Frame() {
   const { data } = useQuery(sessionQuery);
@@ -401,7 +411,11 @@ function FrameInside({ session }: { session: Session }) {
         <SideNav role={session.role} waiting={waiting} open={menu} />
         <main className="main" id="main" tabIndex={-1}>
           <div className="main__in">
-            <Outlet />
+            <Mending value={ways}>
+              <Suspense fallback={null}>
+                <Outlet />
+              </Suspense>
+            </Mending>
           </div>
         </main>
       </div>

@@ -7,6 +7,8 @@ export interface Problem {
   readonly requestId: string | null;
   /** Path of the field at fault, for bad input. */
   readonly field: string | null;
+  /** What would have to be held: a scope of production access. */
+  readonly needs: string | null;
 }
 
 /** Thrown by every call of the API that was not answered with success. */
@@ -33,7 +35,13 @@ export function problemFrom(status: number, body: unknown, headerRequestId: stri
     detail: text(fields['detail']),
     requestId: text(fields['requestId']) ?? headerRequestId,
     field: text(fields['field']),
+    needs: text(fields['needs']),
   };
+}
+
+/** For what is looked at again and again: not after a refusal that somebody has to mend first, each of which is recorded. */
+export function pollEvery(ms: number): (query: { readonly state: { readonly error: Error | null } }) => number | false {
+  return ({ state: { error } }) => (error instanceof ProblemError && error.problem.status === 403 ? false : ms);
 }
 
 export interface Explanation {
@@ -100,6 +108,11 @@ const byCode: Readonly<Record<string, Words>> = {
     'Sign in by your company again',
     'Your company has not confirmed for almost four hours that you work there. Nothing was changed by this attempt.',
     'Use your organisation’s own sign-in; a passkey alone does not do.',
+  ],
+  production_access_required: [
+    null,
+    'Nothing was shown or changed.',
+    'Ask for production access, or for more of it, and come back.',
   ],
   kek_denied: WITHDRAWN,
   kek_disabled: WITHDRAWN,

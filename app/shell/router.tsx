@@ -226,6 +226,14 @@ const keys = createRoute({
   path: '/keys',
   component: lazyRouteComponent(() => import('../domains/keys/keys.page.tsx'), 'KeysPage'),
 });
+const productionAccess = createRoute({
+  getParentRoute: () => inside,
+  path: '/production-access',
+  component: lazyRouteComponent(
+    () => import('../domains/privileged-access/production-access.page.tsx'),
+    'ProductionAccessPage',
+  ),
+});
 const keyRings = createRoute({
   getParentRoute: () => inside,
   path: '/key-rings',
@@ -267,6 +275,7 @@ const tree = root.addChildren([
     attempts,
     keys,
     keyRings,
+    productionAccess,
     tenants,
   ]),
 ]);

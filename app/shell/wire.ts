@@ -3,6 +3,7 @@ import type { EngagementSummary } from '../domains/engagements/contract.ts';
 import type { routes as access } from '../domains/access/contract.ts';
 import type { changeoverRoutes as changeover } from '../domains/connections/changeover-contract.ts';
 import type { routes as apiKeys } from '../domains/api-access/contract.ts';
+import type { routes as privilegedAccess } from '../domains/privileged-access/contract.ts';
 import type { routes as connections } from '../domains/connections/contract.ts';
 import type { routes as authorisationServer } from '../domains/authorisation-server/contract.ts';
 import type { routes as trail } from '../domains/audit-trail/contract.ts';
@@ -36,6 +37,7 @@ export type {
 export type { Evidence, UploadPosition } from '../domains/evidence/contract.ts';
 
 export type { Attempt } from '../domains/oncall/attempts-contract.ts';
+export type { ShownGrant } from '../domains/privileged-access/contract.ts';
 export type { OncallPage } from '../domains/oncall/contract.ts';
 export type { ListedKey } from '../domains/keys/contract.ts';
 export type { CheckedSource, KeyHealth, KeySourceView, KeyUse, OwnKeySource } from '../domains/keys/source-contract.ts';
@@ -57,6 +59,7 @@ export type KeysAnswer = Answer<(typeof keys)['list']>;
 export type KeySourceAnswer = Answer<(typeof keySources)['read']>;
 export type ImportParameters = Answer<(typeof keySources)['importParameters']>;
 export type RotationAnswer = Answer<(typeof keyRotation)['rotation']>;
+export type ProductionAccess = Answer<(typeof privilegedAccess)['list']>;
 export type TenantsAnswer = Answer<(typeof tenants)['list']>;
 export type PlacesAnswer = Answer<(typeof placementRoutes)['places']>;
 export type MovesAnswer = Answer<(typeof placementRoutes)['moves']>;

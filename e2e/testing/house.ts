@@ -86,6 +86,8 @@ export interface Reply {
   readonly body: unknown;
 }
 
+type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
+
 /** One signed-in person at the try-out door, as a browser of theirs would call. */
 export class Person {
   readonly #base: string;
@@ -126,7 +128,16 @@ export class Person {
   }
 
   /** Never rejects: a connection that breaks is a reply of status 0, after which the outcome is unknown. */
-  async send(method: 'GET' | 'POST' | 'PUT' | 'DELETE', path: string, body?: unknown): Promise<Reply> {
+  send(method: Method, path: string, body?: unknown): Promise<Reply> {
+    return this.#send(method, path, { body });
+  }
+
+  /** As `send`, of what was approved with a passkey: `stepUp` is what the browser sends along. */
+  sendApproved(path: string, stepUp: string, body?: unknown): Promise<Reply> {
+    return this.#send('POST', path, { body, stepUp });
+  }
+
+  async #send(method: Method, path: string, { body, stepUp }: { body?: unknown; stepUp?: string }): Promise<Reply> {
     const isBytes = body instanceof Uint8Array;
     const type = isBytes ? 'application/octet-stream' : 'application/json';
     try {
@@ -138,6 +149,7 @@ export class Person {
           'sec-fetch-site': 'same-origin',
           ...(this.#cookie === '' ? {} : { cookie: this.#cookie }),
           ...(body === undefined ? {} : { 'content-type': type }),
+          ...(stepUp === undefined ? {} : { 'x-step-up': stepUp }),
         },
         ...(body === undefined ? {} : { body: isBytes ? body : JSON.stringify(body) }),
       });

@@ -1,11 +1,13 @@
 // sqlmap over the API of a running house, and over a handler that is made to be injectable.
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { PRODUCTION_SCOPES } from '@auditrax/base';
 import type { House } from '../../app/bin/house.ts';
 import { EDGE_CONTRACTS } from '../../app/bin/rooms.ts';
 import { describeRoutes, type RouteDescription } from '../../app/platform/http/registry.ts';
-import { Person } from './house.ts';
+import { Person, seedSample } from './house.ts';
 import { openAsSuperuser } from './log-check.ts';
+import { Operator } from './operator.ts';
 import { runSqlmap, sqlTargets, unmarked, type Samples, type SqlmapVerdict, type SqlTarget } from './sqlmap.ts';
 import { beginWork } from './writers.ts';
 
@@ -25,7 +27,7 @@ function triedRoutes(isOperator: boolean): RouteDescription[] {
     ({ access, method, body, operation }) =>
       access.kind === 'session' &&
       access.stepUp !== true &&
-      (access.operatorOnly === true) === isOperator &&
+      (access.operatorOnly !== undefined) === isOperator &&
       (method === 'GET' || method === 'POST') &&
       body !== 'stream' &&
       !LEFT_OUT.has(operation),
@@ -76,14 +78,22 @@ export interface InjectionReport {
   readonly statusesAfter: readonly number[];
 }
 
+/** An operator who is let into everything. */
+async function enterHouse(house: House): Promise<Operator> {
+  const links = await seedSample(house);
+  const operator = await Operator.enrol(
+    house.tryoutUrl!,
+    links.find(({ role }) => role === 'Operator')!,
+  );
+  await operator.letIn(PRODUCTION_SCOPES);
+  return operator;
+}
+
 /** Lets sqlmap try everything that a lead and an operator can ask for. */
 export async function injectEverywhere(house: House): Promise<InjectionReport> {
-  const signIn = (isOperator: boolean): Promise<Person> =>
-    isOperator
-      ? Person.signIn(house, 'Operator', 'Auditrax sample organisation')
-      : Person.signIn(house, 'Lead auditor');
-  const lead = await signIn(false);
-  const operator = await signIn(true);
+  const letIn = await enterHouse(house);
+  const lead = await Person.signIn(house, 'Lead auditor');
+  const operator = letIn.person;
   const samples = {
     lead: await makeSamples(lead),
     operator: { ids: {}, values: { slug: 'harbour', tenant: 'harbour' } },
@@ -105,7 +115,8 @@ export async function injectEverywhere(house: House): Promise<InjectionReport> {
   const verdicts: SqlmapVerdict[] = [];
   const crews: Person[][] = [];
   // One after the other: new links of the sample people end the ones before.
-  for (let at = 0; at < RUNS_AT_ONCE; at += 1) crews.push([await signIn(false), await signIn(true)]);
+  for (let at = 0; at < RUNS_AT_ONCE; at += 1)
+    crews.push([await Person.signIn(house, 'Lead auditor'), (await letIn.again()).person]);
   const worker = async (people: readonly Person[]): Promise<number[]> => {
     for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
       const door = { origin: house.tryoutUrl!, cookie: people[next.who]!.cookie };

@@ -10,6 +10,7 @@ import {
   type ConsoleMessage,
   type Page,
 } from 'playwright-core';
+import type { ProductionScope } from '@auditrax/base';
 import type { House } from '../../app/bin/house.ts';
 import { makeStateFolder, openTestHouse, removeFolder, seedSample, type SampleLink } from './house.ts';
 
@@ -209,6 +210,28 @@ export class Visitor {
     await this.reads('Passkey added');
     await this.#devices!.send('WebAuthn.removeVirtualAuthenticator', second);
     await this.#devices!.send('WebAuthn.setAutomaticPresenceSimulation', { ...first, enabled: true });
+  }
+
+  /** Asks for production access; where another operator has to let them in, `by` does. */
+  async getsProduction(scopes: readonly ProductionScope[], by?: Visitor): Promise<void> {
+    await this.goto('/app/production-access');
+    await this.asksForProduction(scopes);
+    if (by !== undefined) {
+      await by.goto('/app/production-access');
+      await by.button('Let them in…').click();
+      await by.button('Approve with passkey').click();
+    }
+    await this.page.getByRole('button', { name: 'End now' }).first().waitFor();
+  }
+
+  /** From the button on whatever screen to the passkey; what is chosen already stays so. */
+  async asksForProduction(scopes: readonly ProductionScope[]): Promise<void> {
+    await this.button('Ask for access…').first().click();
+    await this.page.getByLabel('Reason').fill('A journey of the tests');
+    for (const scope of scopes) await this.dialog.locator(`input[name=${scope}]`).check();
+    await this.button('Go on to approval').click();
+    await this.button('Approve with passkey').click();
+    await this.button('Approve with passkey').waitFor({ state: 'detached' });
   }
 
   async signInWithPasskey(): Promise<void> {

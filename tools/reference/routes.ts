@@ -1,13 +1,20 @@
-import type { RouteContract } from '@auditrax/base/route';
+import type { OperatorAccess, RouteContract } from '@auditrax/base/route';
 import type { FoundRoute } from './contracts.ts';
 import { code, page, table } from './markdown.ts';
+
+function operators(needed: OperatorAccess | undefined): string {
+  if (needed === undefined) return '';
+  return 'scope' in needed
+    ? `, operator with production access to \`${needed.scope}\``
+    : `, operator, without production access: ${needed.withoutGrant}`;
+}
 
 function who({ access, foreign }: Pick<RouteContract, 'access' | 'foreign'>): string {
   switch (access.kind) {
     case 'public':
       return foreign === undefined ? 'everybody' : `everybody, from elsewhere (${foreign.caller}): ${foreign.reason}`;
     case 'session':
-      return `${access.class}${access.operatorOnly === true ? ', operator only' : ''}`;
+      return `${access.class}${operators(access.operatorOnly)}`;
     case 'internal':
       if (access.token === false) return access.callers.join(', ');
       return `${access.callers.join(', ')}, with the caller’s token${access.token === true ? '' : ` (${access.token})`}`;

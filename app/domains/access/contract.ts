@@ -218,6 +218,7 @@ export const routes = defineRoutes({
       'body.input.toConnectionId': 'con',
       'body.input.tokenId': 'stk',
       'body.input.reviewId': 'arv',
+      'body.input.grantId': 'pgr',
     },
     untagged: { 'body.input.*': 'hashed and signed, never looked up; the route it is for reads its ids again' },
     body: z.strictObject({

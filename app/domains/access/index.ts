@@ -7,5 +7,6 @@ export { confirmer } from './step-up-confirm.ts';
 export { type AccessDeps, type Asker, requireManager, roleExistsIn, setRoleIn } from './service.ts';
 export { lockManagers } from './queries.ts';
 export { stepUpAction } from './step-up-action.ts';
-export { accessSubjects, type StepUpSubjects, type SubjectFacts } from './step-up-subject.ts';
+export { PRIVILEGED_PASSKEYS_MIN } from './second-passkey.ts';
+export { accessSubjects, CHANGED_SINCE, type StepUpSubjects, type SubjectFacts } from './step-up-subject.ts';
 export { createStepUpVerifier } from './step-up-verifier.ts';

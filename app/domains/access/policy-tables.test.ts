@@ -118,6 +118,13 @@ oncall
   oncall.list                      O
   oncall.acknowledge               O
   oncall.attempts                  O
+privileged-access
+  production-access.list           O
+  production-access.ask            O
+  production-access.break-glass    O
+  production-access.confirm        O
+  production-access.end            O
+  production-access.review         O
 provisioning
   provisioning.directory           L
   provisioning.issue-token         L

@@ -91,6 +91,14 @@ describe('the detections', () => {
     expect(detect(event({ facts: { code: 'guard.parameter', source: 'sentinel' } }))[0]!.canary).toBe(false);
   });
 
+  it('breaking the glass is a page at once, asked or done', () => {
+    for (const type of ['production-access.glass-asked', 'production-access.glass-broken'])
+      expect(detect(event({ type, outcome: 'allowed' }))).toMatchObject([
+        { detection: 'access.break-glass', severity: 'critical' },
+      ]);
+    expect(detect(event({ type: 'production-access.granted', outcome: 'allowed' }))).toEqual([]);
+  });
+
   it('fold one tenant’s one person at one layer into one page, and nothing else', () => {
     const key = (change: Partial<LogEvent>): string => detect(event(change))[0]!.collapseKey;
     expect(key({ entryId: 'e2' })).toBe(key({}));

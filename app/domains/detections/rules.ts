@@ -75,6 +75,8 @@ const JUDGED: Readonly<Record<RefusalCode, Judged>> = {
   'token.invalid': { severity: 'high', techniques: ['T1550'], timesMin: 3 },
   'policy.operation': { severity: 'low', techniques: ['T1078'] },
   'policy.operator-only': { severity: 'high', techniques: ['T1078'] },
+  // Every operator meets it when their access has run out.
+  'policy.production-access': { severity: 'low', techniques: ['T1078'] },
   'parser.id-malformed': { severity: 'low', techniques: ['T1595'], timesMin: 1 },
   'parser.id-forged': { severity: 'critical', techniques: ['T1078', 'T1565'] },
   'parser.id-foreign': { severity: 'critical', techniques: ['T1078', 'T1213'] },
@@ -226,6 +228,14 @@ const OTHER_RULES: readonly Rule[] = [
     techniques: ['T1531'],
     says: 'An organisation’s directory has put out ten people within an hour, or ten more. It may be on purpose, or its token stolen: ask its lead, who can undo it on the page of the connection.',
     matches: (event) => event.type === 'directory.wave',
+  },
+  {
+    id: 'access.break-glass',
+    severity: 'critical',
+    techniques: ['T1078', 'T1548'],
+    says: 'An operator asked for all production access at once, or another one has let them in. If no emergency is known to you, end it: every operator can, under Production access.',
+    matches: (event) =>
+      event.type === 'production-access.glass-asked' || event.type === 'production-access.glass-broken',
   },
   {
     id: 'identity.passkey-cloned',

@@ -54,6 +54,13 @@ export async function isLapsed(
   return of.byProvider || (await ask(queries.accountInUse(context, of.memberId))).length > 0;
 }
 
+/** When a provider that is in use last vouched for the person; undefined where none knows them. */
+export async function lastProof(ask: Ask, context: TenantContext, memberId: Uuid): Promise<Date | undefined> {
+  const [proof] = await ask(queries.proofOf(context, memberId));
+  if (proof === undefined || (await ask(queries.accountInUse(context, memberId))).length === 0) return undefined;
+  return proof.proved_at;
+}
+
 /** Whether what the person holds without a session may be used: keys and programs ask at each use. */
 export async function isVouched(
   deps: Pick<IdentityDeps, 'clock'>,

@@ -1,9 +1,10 @@
 import { AppError, isAppError, uuidV7, type Json, type Uuid } from '@auditrax/base';
+import type { TenantContext } from '@auditrax/tenancy';
 import type { TokenMinter } from '@auditrax/workload';
 import type { recordMint } from '../../platform/audit/index.ts';
 import { tokenRoutes } from '../../platform/edge/token-contract.ts';
 import { callerClaims, type CallerFacts } from '../../platform/http/caller.ts';
-import { bindRoutes, type EdgeDoor, type RoomRoutes } from '../../platform/http/handler.ts';
+import { bindRoutes, type EdgeDoor, type ProductionGrant, type RoomRoutes } from '../../platform/http/handler.ts';
 import type { IdentityDeps } from './deps.ts';
 import { mayStepUp } from './door-rules.ts';
 import { endIfUsedUp, whyEnded } from './ended-session.ts';
@@ -20,6 +21,8 @@ export interface MintDeps extends IdentityDeps {
   readonly recordMint: typeof recordMint;
   /** True while people who were erased may be readable again in this tenant: nobody gets a token for it. */
   readonly heldBack: (tenantId: Uuid) => boolean;
+  /** What of the house this operator is let into now; asked at each mint of one, so that an end is felt at once. */
+  readonly productionOf: (context: TenantContext, personId: Uuid) => Promise<ProductionGrant | undefined>;
 }
 
 interface MintRequest {
@@ -55,9 +58,12 @@ export async function mintToken(deps: MintDeps, request: MintRequest, requestId:
       : await acceptStepUp(deps, session, { ...request, stepUp: request.stepUp, requestId });
   const { tenant, personId, sessionId, role, method, door } = session;
   const { destination, routeClass } = request;
+  // Whoever came by a link could not have asked for it either.
+  const mayHold = role === 'operator' && tenant.kind === 'operator' && mayStepUp(method);
+  const production = mayHold ? await deps.productionOf(tenant.context, personId) : undefined;
   return issueToken(
     deps,
-    { tenant, personId, sessionId, role, method, door },
+    { tenant, personId, sessionId, role, method, door, production },
     { destination, routeClass, ...(stepUp === undefined ? {} : { context: { stepUp: { ...stepUp } } }) },
   );
 }
@@ -76,16 +82,17 @@ export async function issueToken(
   const { tenantId, tenantPart } = tenant.context;
   if (deps.heldBack(tenantId))
     throw new AppError<IdentityCode>('erasures_outstanding', 'erasures are repeated in a restored database first');
-  const { personId, sessionId } = who;
+  const { personId, sessionId, production } = who;
   const claims = callerClaims({ ...who, tenantId, tenantPart, tenantKind: tenant.kind });
-  const { compact, expiresAtMs, hash } = await deps.minter.mint({
+  const token = {
     ...claims,
     tctx: { ...claims.tctx, ...order.context },
     aud: order.destination,
     azp: 'gateway',
     txn: uuidV7(deps.clock, deps.random),
     scope: order.routeClass,
-  });
+  } as const;
+  const { compact, expiresAtMs, hash } = await deps.minter.mint(token, production?.endsAtMs);
   const mint = { tokenHash: hash, tenantId, personId, sessionId, expiresAtMs };
   await deps.recordMint({ query: (statement) => deps.system.at(tenantId).system(statement) }, mint);
   return { token: compact, expiresAt: expiresAtMs, tenantId, tenantPart, personId, sessionId };

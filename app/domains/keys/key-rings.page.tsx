@@ -6,6 +6,7 @@ import { DataTable, type Column } from '../../ui/table.tsx';
 import { Ago } from '../../ui/time.tsx';
 import { request } from '../../shell/api.ts';
 import { Failure } from '../../shell/failure.tsx';
+import { pollEvery } from '../../shell/problem.ts';
 import type { KeyRingsAnswer } from '../../shell/wire.ts';
 import { AssuranceChip, Diagnosis, HealthChip } from './key-words.page.tsx';
 
@@ -138,7 +139,7 @@ export function KeyRingsPage() {
   const { data, error } = useQuery({
     queryKey: ['key-rings'],
     queryFn: ({ signal }) => request<KeyRingsAnswer>('/api/operator/key-rings', { signal }),
-    refetchInterval: REFRESH_MS,
+    refetchInterval: pollEvery(REFRESH_MS),
   });
   const rings = data?.rings ?? [];
   const unseen = rings.reduce((sum, ring) => sum + ring.unseen, 0);

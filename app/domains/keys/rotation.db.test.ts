@@ -156,6 +156,8 @@ describe('rotation moves every sealed value to the new key', () => {
       'identity.invitation.label',
       'identity.invitation.name',
       'identity.member.label',
+      'identity.production_grant.reason',
+      'identity.production_grant.ticket',
       'identity.scim_refusal.report',
       'identity.scim_resource.content',
     ]);

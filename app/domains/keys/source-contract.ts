@@ -286,7 +286,7 @@ export const sourceContract = defineRoutes({
     service: 'workspace',
     method: 'GET',
     path: '/api/operator/key-rings',
-    access: { kind: 'session', class: 'read', operatorOnly: true },
+    access: { kind: 'session', class: 'read', operatorOnly: { scope: 'keys' } },
     ids: {},
     replies: {
       200: z.object({

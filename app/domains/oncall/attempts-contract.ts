@@ -67,7 +67,7 @@ export const attemptsRoutes = defineRoutes({
     service: 'workspace',
     method: 'GET',
     path: '/api/oncall/attempts',
-    access: { kind: 'session', class: 'read', operatorOnly: true },
+    access: { kind: 'session', class: 'read', operatorOnly: { scope: 'attempts' } },
     ids: { 'query.before': 'acu' },
     query: z.object({
       layer: attemptLayer.optional(),

@@ -9,6 +9,7 @@ import { DataTable, type Column } from '../../ui/table.tsx';
 import { Ago, Instant } from '../../ui/time.tsx';
 import { request, saveFile } from '../../shell/api.ts';
 import { Failure } from '../../shell/failure.tsx';
+import { pollEvery } from '../../shell/problem.ts';
 import { More } from '../../shell/more.tsx';
 import type { Attempt, AttemptsAnswer } from '../../shell/wire.ts';
 import { attemptsCsv, attemptsJson } from './attempts-file.ts';
@@ -257,7 +258,7 @@ function useAttempts(filters: Filters, live: boolean) {
     queryFn: ({ pageParam, signal }) => fetchPage(filters, pageParam, signal),
     initialPageParam: null as string | null,
     getNextPageParam: (last) => last.next,
-    refetchInterval: live ? REFRESH_MS : false,
+    refetchInterval: live ? pollEvery(REFRESH_MS) : false,
   });
 }
 

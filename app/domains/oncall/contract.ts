@@ -29,13 +29,18 @@ const page = z.object({
 });
 export type OncallPage = z.output<typeof page>;
 
+/** Whoever is on call must hear that they have to act before they can ask to. */
+const watching = {
+  withoutGrant: 'shows that one must act; says what happened and whose log it is in, and no content',
+} as const;
+
 export const routes = defineRoutes({
   list: {
     operation: 'oncall.list',
     service: 'workspace',
     method: 'GET',
     path: '/api/oncall/pages',
-    access: { kind: 'session', class: 'read', operatorOnly: true },
+    access: { kind: 'session', class: 'read', operatorOnly: watching },
     ids: {},
     query: z.object({ before: z.iso.datetime().optional() }),
     replies: {
@@ -56,7 +61,7 @@ export const routes = defineRoutes({
     service: 'workspace',
     method: 'POST',
     path: '/api/oncall/pages/:pageId/acknowledge',
-    access: { kind: 'session', class: 'write', operatorOnly: true },
+    access: { kind: 'session', class: 'write', operatorOnly: watching },
     ids: { 'params.pageId': 'pge' },
     params: z.object({ pageId }),
     replies: { 200: z.object({ id: pageId, acknowledgedAt: z.iso.datetime() }) },

@@ -8,7 +8,7 @@ export const routes = defineRoutes({
     service: 'issuer',
     method: 'GET',
     path: '/api/tenants',
-    access: { kind: 'session', class: 'read', operatorOnly: true },
+    access: { kind: 'session', class: 'read', operatorOnly: { scope: 'tenants' } },
     ids: {},
     replies: {
       200: z.strictObject({

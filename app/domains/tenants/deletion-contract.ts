@@ -59,8 +59,10 @@ const delay = z.strictObject({
 });
 
 const reply = z.strictObject({ deletion });
-const privileged = { kind: 'session', class: 'privileged', stepUp: true, operatorOnly: true } as const;
-const reading = { kind: 'session', class: 'read', operatorOnly: true } as const;
+const deleting = { scope: 'deletions' } as const;
+const privileged = { kind: 'session', class: 'privileged', stepUp: true, operatorOnly: deleting } as const;
+const previewing = { kind: 'session', class: 'read', operatorOnly: deleting } as const;
+const reading = { kind: 'session', class: 'read', operatorOnly: { scope: 'tenants' } } as const;
 
 /**
  * Deleting a tenant, for operators. `propose` and `confirm` want a passkey (step-up input: path parameters and body in
@@ -72,7 +74,7 @@ export const deletionRoutes = defineRoutes({
     service: 'issuer',
     method: 'GET',
     path: '/api/tenants/deletion-preview',
-    access: reading,
+    access: previewing,
     ids: {},
     query: z.strictObject({ slug }),
     replies: {
@@ -124,7 +126,7 @@ export const deletionRoutes = defineRoutes({
     method: 'POST',
     path: '/api/tenants/deletions/:deletionId/cancel',
     // No passkey: stopping must be easier than going on.
-    access: { kind: 'session', class: 'write', operatorOnly: true },
+    access: { kind: 'session', class: 'write', operatorOnly: { withoutGrant: 'stops what would destroy' } },
     ids: { 'params.deletionId': 'del' },
     params: z.strictObject({ deletionId }),
     replies: { 200: reply },

@@ -47,8 +47,9 @@ const move = z.strictObject({
 });
 export type ShownMove = z.output<typeof move>;
 
-const privileged = { kind: 'session', class: 'privileged', stepUp: true, operatorOnly: true } as const;
-const reading = { kind: 'session', class: 'read', operatorOnly: true } as const;
+const operatorOnly = { scope: 'tenants' } as const;
+const privileged = { kind: 'session', class: 'privileged', stepUp: true, operatorOnly } as const;
+const reading = { kind: 'session', class: 'read', operatorOnly } as const;
 
 /** Creating tenants and moving them between places, for operators. */
 export const placementRoutes = defineRoutes({
@@ -122,7 +123,7 @@ export const placementRoutes = defineRoutes({
     method: 'POST',
     path: '/api/tenants/moves/:moveId/cancel',
     // No passkey: stopping must be easier than going on.
-    access: { kind: 'session', class: 'write', operatorOnly: true },
+    access: { kind: 'session', class: 'write', operatorOnly },
     ids: { 'params.moveId': 'mov' },
     params: z.strictObject({ moveId }),
     replies: { 200: z.strictObject({ move }) },

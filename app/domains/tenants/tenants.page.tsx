@@ -7,6 +7,7 @@ import { DataTable, type Column } from '../../ui/table.tsx';
 import { Ago } from '../../ui/time.tsx';
 import { request } from '../../shell/api.ts';
 import { Failure } from '../../shell/failure.tsx';
+import { pollEvery } from '../../shell/problem.ts';
 import type { DeletionsAnswer, MovesAnswer, TenantsAnswer } from '../../shell/wire.ts';
 import { DeletionCard, stateWords } from './deletion-card.page.tsx';
 import { MoveCard } from './move-card.page.tsx';
@@ -193,18 +194,18 @@ export function TenantsPage() {
     queryKey: ['tenants', 'list'],
     queryFn: ({ signal }) => request<TenantsAnswer>('/api/tenants', { signal }),
     // A move that ends changes where somebody lives.
-    refetchInterval: REFRESH_MS,
+    refetchInterval: pollEvery(REFRESH_MS),
   });
   const deletions = useQuery({
     queryKey: ['tenants', 'deletions'],
     queryFn: ({ signal }) => request<DeletionsAnswer>('/api/tenants/deletions', { signal }),
-    refetchInterval: REFRESH_MS,
+    refetchInterval: pollEvery(REFRESH_MS),
   });
   const moves = useQuery({
     queryKey: ['tenants', 'moves'],
     queryFn: ({ signal }) => request<MovesAnswer>('/api/tenants/moves', { signal }),
-    refetchInterval: ({ state }) =>
-      state.data?.moves.some((move) => MOVING.has(move.state)) ? MOVE_REFRESH_MS : REFRESH_MS,
+    refetchInterval: (query) =>
+      pollEvery(query.state.data?.moves.some((move) => MOVING.has(move.state)) ? MOVE_REFRESH_MS : REFRESH_MS)(query),
   });
   const moving = (moves.data?.moves ?? []).filter(({ state }) => MOVING.has(state));
   const ended = (moves.data?.moves ?? []).filter(({ state }) => !MOVING.has(state));

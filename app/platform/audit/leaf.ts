@@ -33,7 +33,13 @@ const SALT_BYTES = 16;
 
 export type AuditOutcome = 'allowed' | 'denied' | 'failed';
 export type AuditActor =
-  | { readonly personId: Uuid; readonly sessionId?: Uuid; readonly agents?: readonly Uuid[] | undefined }
+  | {
+      readonly personId: Uuid;
+      readonly sessionId?: Uuid;
+      /** The production access by which an operator was let in. */
+      readonly grantId?: Uuid;
+      readonly agents?: readonly Uuid[] | undefined;
+    }
   | { readonly service: ServiceName };
 export type PublicFacts = Readonly<Record<string, string | number | boolean>>;
 
@@ -54,6 +60,8 @@ export interface LeafBody {
   readonly session?: string;
   /** Agents that did it for the person, first to last: their programs' ids, random. */
   readonly agents?: readonly Uuid[];
+  /** The production access that the operator held. */
+  readonly grant?: string;
   readonly resource: readonly [kind: string, id: Uuid];
   readonly outcome: AuditOutcome;
   readonly request: string;
@@ -205,6 +213,7 @@ export function buildLeaf(input: AuditInput, { clock, random }: { clock: Clock; 
     actor: actorJson(input.actor),
     session: 'sessionId' in input.actor ? input.actor.sessionId : undefined,
     agents: agentsJson(input.actor),
+    grant: 'grantId' in input.actor ? input.actor.grantId : undefined,
     resource: [input.resource[0], input.resource[1]],
     outcome: input.outcome,
     token: input.tokenHash,

@@ -129,6 +129,7 @@ export const PUBLIC_FACTS: Readonly<Record<string, FactKind>> = {
   role: 'word',
   rows: 'count',
   scope: 'word',
+  scopes: 'word',
   seen: 'count',
   service: 'word',
   session: 'id',
@@ -156,6 +157,7 @@ export const PUBLIC_FACTS: Readonly<Record<string, FactKind>> = {
   values: 'count',
   verdict: 'word',
   version: 'word',
+  vouched: 'word',
   way: 'word',
 };
 

@@ -120,13 +120,19 @@ export function installRecorder(deps: RecorderDeps): RecordAudit {
  */
 export const recordAudit: RecordAudit = (tx, input) => (installed ?? unsealed)(tx, input);
 
-/** Who did it, as entries say it: the person, by which session or permission, and through which agents. */
+/** Who did it, as entries say it: the person, by which session or permission, let in by what, and through which agents. */
 export function actorOf({
   personId,
   sessionId,
   agents,
-}: Pick<Call['caller'], 'personId' | 'sessionId' | 'agents'>): AuditActor {
-  return { personId, sessionId, ...(agents === undefined ? {} : { agents }) };
+  production,
+}: Pick<Call['caller'], 'personId' | 'sessionId' | 'agents' | 'production'>): AuditActor {
+  return {
+    personId,
+    sessionId,
+    ...(production === undefined ? {} : { grantId: production.id }),
+    ...(agents === undefined ? {} : { agents }),
+  };
 }
 
 /** The part of an entry that comes from the verified call, never from the request's text. */

@@ -74,6 +74,11 @@ export const REFUSALS = {
     says: 'Somebody who is no operator asked for an operator’s route.',
     written: 'each',
   },
+  'policy.production-access': {
+    layer: 'policy',
+    says: 'An operator asked for a route without production access that covers it.',
+    written: 'each',
+  },
   'parser.id-malformed': {
     layer: 'parser',
     says: 'Something that is no id came past the gateway.',

@@ -13,7 +13,7 @@ export type AttemptEvent = {
       readonly reason: 'forged' | 'foreign';
       readonly foreignPart?: number;
     }
-  | { readonly kind: 'operation'; readonly reason: 'role' | 'operator-only' }
+  | { readonly kind: 'operation'; readonly reason: 'role' | 'operator-only' | 'production-access' }
   /** An approval that is wanting, or that was given for something else. */
   | { readonly kind: 'step-up'; readonly reason: 'missing' | 'does-not-fit' }
 );

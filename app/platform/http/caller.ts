@@ -1,7 +1,8 @@
 import type { Json, Uuid } from '@auditrax/base';
 import { parseUuid } from '@auditrax/base';
+import { PRODUCTION_SCOPES } from '@auditrax/base/route';
 import type { TokenClaims } from '@auditrax/workload';
-import type { Caller } from './handler.ts';
+import type { Caller, ProductionGrant } from './handler.ts';
 
 /** Who the issuer vouches for in a token. */
 export interface CallerFacts {
@@ -14,6 +15,7 @@ export interface CallerFacts {
   readonly method: Caller['method'];
   readonly door: Caller['door'];
   readonly agents?: readonly Uuid[] | undefined;
+  readonly production?: ProductionGrant | undefined;
 }
 
 /** Agents through which work may be handed on (RFC 8693 4.1): a chain that nobody can follow is nobody's responsibility. */
@@ -32,9 +34,26 @@ export function callerClaims(facts: CallerFacts): Pick<TokenClaims, 'sub' | 'tct
       kind: facts.tenantKind,
       role: facts.role,
       ...(facts.agents === undefined || facts.agents.length === 0 ? {} : { agents: [...facts.agents] }),
+      ...(facts.production === undefined ? {} : { production: grantClaim(facts.production) }),
     },
     rctx: { sid: facts.sessionId, amr: facts.method, door: facts.door },
   };
+}
+
+function grantClaim({ id, scopes, endsAtMs }: ProductionGrant): Json {
+  return { id, scopes: [...scopes], ends: endsAtMs };
+}
+
+/** `'unknown'`: something is there that this program does not understand. */
+function readGrant(value: Json | undefined): ProductionGrant | undefined | 'unknown' {
+  if (value === undefined) return undefined;
+  if (typeof value !== 'object' || value === null) return 'unknown';
+  const { id: given, scopes, ends } = value as Readonly<Record<string, Json | undefined>>;
+  const id = uuidOf(given);
+  if (id === undefined || !Array.isArray(scopes) || !Number.isSafeInteger(ends)) return 'unknown';
+  const known = scopes.map((scope) => oneOf(PRODUCTION_SCOPES, scope));
+  if (known.includes(undefined)) return 'unknown';
+  return { id, scopes: known.filter((scope) => scope !== undefined), endsAtMs: Number(ends) };
 }
 
 const TENANT_KINDS = ['sample', 'canary', 'operator', 'customer'] as const;
@@ -74,6 +93,8 @@ export function callerFromClaims(claims: TokenClaims, hash: string, requestId: s
   const agents = agentsOf(claims.tctx['agents']);
   if (typeof part !== 'number' || !Number.isInteger(part) || part < 0 || part > 0xffff_ffff) return undefined;
   if (!tenantId || !tenantKind || !role || !personId || !sessionId || !method || !door || !agents) return undefined;
+  const production = readGrant(claims.tctx['production']);
+  if (production === 'unknown') return undefined;
   return {
     tenant: { tenantId, tenantPart: part, requestId },
     tenantKind,
@@ -83,6 +104,7 @@ export function callerFromClaims(claims: TokenClaims, hash: string, requestId: s
     method,
     door,
     routeClass: claims.scope,
+    ...(production === undefined ? {} : { production }),
     tokenHash: hash,
     ...(agents.length === 0 ? {} : { agents }),
   };

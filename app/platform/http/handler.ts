@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import type { Json, RouteContract, ServiceName, RouteClass, Uuid } from '@auditrax/base';
+import type { Json, ProductionScope, RouteContract, ServiceName, RouteClass, Uuid } from '@auditrax/base';
 import type { TenantContext } from '@auditrax/tenancy';
 import type { ZodType, output } from 'zod';
 
@@ -32,6 +32,14 @@ export interface ApprovalKeeping {
   readonly hashOnly?: boolean | undefined;
 }
 
+/** Production access of an operator, as the issuer vouches for it in their token. */
+export interface ProductionGrant {
+  readonly id: Uuid;
+  readonly scopes: readonly ProductionScope[];
+  /** From this instant on it covers nothing. */
+  readonly endsAtMs: number;
+}
+
 /** Who calls, taken from a transaction token that this service has verified. Never from a header. */
 export interface Caller {
   readonly tenant: TenantContext;
@@ -45,6 +53,8 @@ export interface Caller {
   readonly method: CallMethod;
   readonly door: EdgeDoor;
   readonly routeClass: RouteClass;
+  /** What of the house the caller is let into now; of an operator alone. */
+  readonly production?: ProductionGrant;
   /** base64url SHA-256 of the compact token; goes into the audit entry, so that a forged actor is noticed. */
   readonly tokenHash: string;
 }

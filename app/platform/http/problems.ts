@@ -18,6 +18,7 @@ export const coreProblems = {
   company_sign_in_required: { status: 401, title: 'Sign in by your company again' },
   token_refused: { status: 401, title: 'The transaction token was refused' },
   peer_refused: { status: 403, title: 'This service may not call here' },
+  production_access_required: { status: 403, title: 'This needs production access' },
   operation_refused: { status: 403, title: 'Your role does not include this' },
   origin_refused: { status: 403, title: 'The request did not come from this site' },
   step_up_required: { status: 403, title: 'Confirm this with your passkey' },
@@ -51,6 +52,8 @@ export const problemSchema = z.strictObject({
   requestId: z.string(),
   detail: z.string().optional(),
   field: z.string().optional(),
+  /** What would have to be held: for `production_access_required` the scope. */
+  needs: z.string().optional(),
 });
 export type Problem = z.output<typeof problemSchema>;
 
@@ -107,6 +110,7 @@ export function toProblem(error: unknown, requestId: string, table: ProblemTable
     requestId,
     ...(known.publicDetail === undefined ? {} : { detail: known.publicDetail }),
     ...(known.field === undefined ? {} : { field: known.field }),
+    ...(known.needs === undefined ? {} : { needs: known.needs }),
   };
 }
 

@@ -1,4 +1,4 @@
-import type { RouteContract, ServiceName } from '@auditrax/base';
+import { PRODUCTION_SCOPES, type RouteContract, type ServiceName } from '@auditrax/base/route';
 import { ZodObject, type ZodType } from 'zod';
 import type { RoomRoutes } from './handler.ts';
 import { idShapes } from './id-shapes.ts';
@@ -128,12 +128,22 @@ function foreignFaults({ access, foreign, bodyForm, body, method }: RouteContrac
   return faults;
 }
 
+/** An operator's route without a scope, or without a reason for none, would be open to the role alone. */
+function operatorFaults({ access }: RouteContract): string[] {
+  const needed: unknown = access.kind === 'session' ? access.operatorOnly : undefined;
+  if (needed === undefined) return [];
+  const { scope, withoutGrant } = Object(needed) as { scope?: unknown; withoutGrant?: unknown };
+  const isScope = PRODUCTION_SCOPES.some((known) => known === scope);
+  const isReason = typeof withoutGrant === 'string' && withoutGrant.trim() !== '';
+  return isScope !== isReason ? [] : ['says neither which production access it needs nor why none'];
+}
+
 /** What keeps a route from being served; empty when nothing does. */
 export function routeFaults(
   contract: RouteContract,
   rules: { readonly service: ServiceName; readonly policy: RoutePolicy },
 ): string[] {
-  const faults = [...idFaults(contract), ...unreadIds(contract)];
+  const faults = [...idFaults(contract), ...unreadIds(contract), ...operatorFaults(contract)];
   const { access, path } = contract;
   if (contract.service !== rules.service) faults.push(`belongs to ${contract.service}`);
   const paths = contract.foreign === undefined && access.kind === 'internal' ? ['/internal/'] : outwardPaths(contract);

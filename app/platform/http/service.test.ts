@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream';
-import { AppError, defineRoutes, systemClock, type ServiceName } from '@auditrax/base';
+import { AppError, defineRoutes, systemClock, systemRandom, uuidV4, type ServiceName } from '@auditrax/base';
 import { idPattern } from '@auditrax/tenancy/id-pattern';
 import { startIdentity } from '@auditrax/workload';
 import type { Dispatcher } from 'undici';
@@ -72,7 +72,7 @@ const things = defineRoutes({
     service: 'workspace',
     method: 'GET',
     path: '/api/operate',
-    access: { kind: 'session', class: 'read', operatorOnly: true },
+    access: { kind: 'session', class: 'read', operatorOnly: { scope: 'tenants' } },
     ids: {},
     replies: { 200: z.strictObject({}) },
   },
@@ -281,7 +281,15 @@ describe('who may call', () => {
       { kind: 'operation', reason: 'role' },
       { kind: 'operation', reason: 'operator-only' },
     ]);
-    const operator = await house.mint({}, { role: 'operator', tenantKind: 'operator' });
+    const role = { role: 'operator', tenantKind: 'operator' } as const;
+    const production = { id: uuidV4(systemRandom), scopes: ['tenants'], endsAtMs: Date.now() + 60_000 } as const;
+    const eligible = await house.mint({}, role);
+    expect(await shoot('/api/operate', { token: eligible.compact })).toMatchObject({
+      status: 403,
+      json: { code: 'production_access_required', needs: 'tenants' },
+    });
+    expect(attempts.at(-1)).toMatchObject({ kind: 'operation', reason: 'production-access' });
+    const operator = await house.mint({}, { ...role, production });
     expect(await shoot('/api/operate', { token: operator.compact })).toMatchObject({ status: 200 });
   });
   it('H4 verifies step-up against the action, records what does not fit, and never answers when a handler forgot to', async () => {

@@ -37,7 +37,7 @@ import { REQUEST_ID_HEADER, STEP_UP_HEADER, TOKEN_HEADER } from './headers.ts';
 import { bodyType, FORM_TYPE, readForm } from './body-forms.ts';
 import { readIds, type IdSources } from './id-gate.ts';
 import { isProcess, requirePeer } from './peer-gate.ts';
-import { requirePolicy, type RoutePolicy } from './policy-gate.ts';
+import { requirePolicy, type PolicyVerdict, type RoutePolicy } from './policy-gate.ts';
 import {
   PROBLEM_MEDIA_TYPE,
   isUnforeseen,
@@ -117,8 +117,11 @@ interface Floor extends ServiceOptions {
   draining: boolean;
 }
 
-const refuse = (code: CoreCode, message: string, options: { publicDetail?: string; field?: string } = {}) =>
-  new AppError<CoreCode>(code, message, options);
+const refuse = (
+  code: CoreCode,
+  message: string,
+  options: { publicDetail?: string; field?: string; needs?: string } = {},
+) => new AppError<CoreCode>(code, message, options);
 
 /**
  * Starts a service: mutual TLS, and for each request peer, token, policy, ids, schemas, in this order, whatever the
@@ -419,16 +422,25 @@ function callerVerdict(
   if (caller === undefined) return refuse('token_refused', 'token with facts unknown here');
   admitted.caller = caller;
   admitted.claims = verdict.claims;
-  const allowed = requirePolicy(floor.policy, contract, caller);
+  const allowed = requirePolicy(floor.policy, contract, { caller, now_ms: floor.clock.nowMs() });
   if (allowed === 'allowed') return undefined;
-  // An operator's operation does not exist for anybody else; a role's limits are known to its holder.
-  const refusal =
-    allowed === 'operator-only' ? refuse('not_found', 'operator only') : refuse('operation_refused', 'role');
   return recorded(
     floor,
     { kind: 'operation', reason: allowed, operation: contract.operation, caller, requestId: request.id },
-    refusal,
+    policyRefusal(allowed, contract),
   );
+}
+
+/** An operator's operation does not exist for anybody else; a role's limits, and what is missing, are known to its holder. */
+function policyRefusal(verdict: Exclude<PolicyVerdict, 'allowed'>, { access }: ServedRoute['contract']): Error {
+  if (verdict === 'operator-only') return refuse('not_found', 'operator only');
+  if (verdict === 'role') return refuse('operation_refused', 'role');
+  const needed = access.kind === 'session' ? access.operatorOnly : undefined;
+  const needs = needed !== undefined && 'scope' in needed ? needed.scope : '';
+  return refuse('production_access_required', `no live grant covers ${needs}`, {
+    needs,
+    publicDetail: `No production access of yours covers “${needs}” now. Ask for it under Production access.`,
+  });
 }
 
 /** Resolves to `refusal` once the attempt is durable, to a 503 when it cannot be made so: seen, or not answered. */

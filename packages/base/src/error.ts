@@ -9,13 +9,20 @@ export class AppError<Code extends string = string> extends Error {
   readonly publicDetail: string | undefined;
   /** JSON path of the field at fault, for bad input. */
   readonly field: string | undefined;
+  /** What would have to be held for it to be done: a word of a closed list, for whoever can offer a way to get it. */
+  readonly needs: string | undefined;
 
-  constructor(code: Code, message: string, options: { publicDetail?: string; field?: string; cause?: unknown } = {}) {
+  constructor(
+    code: Code,
+    message: string,
+    options: { publicDetail?: string; field?: string; needs?: string; cause?: unknown } = {},
+  ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.name = 'AppError';
     this.code = code;
     this.publicDetail = options.publicDetail;
     this.field = options.field;
+    this.needs = options.needs;
   }
 }
 

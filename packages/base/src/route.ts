@@ -14,14 +14,38 @@ export type RouteClass = 'read' | 'write' | 'privileged';
  *
  * - `public`: the edge forwards it without a session (sign-in, public pages). The service still checks the peer.
  * - `session`: needs a live session and a transaction token of this class; the Cedar action is the route's `operation`.
- *   `stepUp` asks for a fresh passkey assertion bound to this very action.
+ *   `stepUp` asks for a fresh passkey assertion bound to this very action. `operatorOnly` exists for nobody but the
+ *   operator's people, and says what more it asks of them.
  * - `internal`: only the named peers, never the edge; `token` also wants the caller's transaction token, of this class
  *   (`true`: any, which is `read`).
  */
 export type Access =
   | { readonly kind: 'public' }
-  | { readonly kind: 'session'; readonly class: RouteClass; readonly stepUp?: boolean; readonly operatorOnly?: boolean }
+  | {
+      readonly kind: 'session';
+      readonly class: RouteClass;
+      readonly stepUp?: boolean;
+      readonly operatorOnly?: OperatorAccess;
+    }
   | { readonly kind: 'internal'; readonly callers: readonly ServiceName[]; readonly token: boolean | RouteClass };
+
+/**
+ * Parts of the house that its operators are let into, each for a time (docs/adr/0026). Few, so that whoever asks knows what
+ * they ask for, and whoever confirms knows what they give.
+ *
+ * - `tenants`: which organisations there are and where they live; opening and moving one, stopping a deletion.
+ * - `deletions`: what a deletion would destroy; proposing and confirming one.
+ * - `keys`: which key stores serve whom, and how they do.
+ * - `attempts`: who tried what of whom, over all organisations.
+ */
+export const PRODUCTION_SCOPES = ['tenants', 'deletions', 'keys', 'attempts'] as const;
+export type ProductionScope = (typeof PRODUCTION_SCOPES)[number];
+
+/**
+ * What a route that only the operator's people reach asks of them besides their role: a live grant of production access
+ * with this scope, or none, for a reason that stands here: to notice that one must act, and to ask for access.
+ */
+export type OperatorAccess = { readonly scope: ProductionScope } | { readonly withoutGrant: string };
 
 /** Where tagged ids stand in a request: `params.engagementId`, `query.cursor`, `body.memberId` -> id kind (prefix). */
 export type IdPlaces = Readonly<Record<string, string>>;

@@ -49,9 +49,13 @@ export function tokenHash(compact: string): string {
 }
 
 export interface TokenMinter {
-  /** Returns the compact token and the end of its life (ms since the epoch). */
+  /**
+   * Returns the compact token and the end of its life (ms since the epoch): in `TOKEN_LIFE_SECONDS_MAX`, or by the last full
+   * second before `endsAtMs_max`.
+   */
   mint(
     claims: Omit<TokenClaims, 'iss' | 'iat' | 'exp'>,
+    endsAtMs_max?: number,
   ): Promise<{ compact: string; expiresAtMs: number; hash: string }>;
 }
 
@@ -61,9 +65,9 @@ export function createTokenMinter(options: { key: KeyObject; kid: string; issuer
   if (key.type !== 'private' || key.asymmetricKeyType !== 'ed25519')
     throw new TypeError('an Ed25519 private key is needed');
   return {
-    async mint(claims) {
+    async mint(claims, endsAtMs_max = Infinity) {
       const iat = Math.floor(clock.nowMs() / 1000);
-      const exp = iat + TOKEN_LIFE_SECONDS_MAX;
+      const exp = Math.min(iat + TOKEN_LIFE_SECONDS_MAX, Math.floor(endsAtMs_max / 1000));
       const payload = { ...claims, iss: issuer, iat, exp };
       // Canonical form: refuses what is not I-JSON before it is signed.
       const compact = await new CompactSign(Buffer.from(canonicalJson(payload)))

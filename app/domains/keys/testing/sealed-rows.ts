@@ -56,6 +56,13 @@ const PLAIN: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     created_at: '2026-07-01',
     expires_at: '2026-07-31',
   },
+  'identity.production_grant': {
+    kind: 'grant',
+    member_id: 'uuid',
+    scopes: '{keys}',
+    minutes: '60',
+    asked_at: '2026-07-01',
+  },
   'identity.connection': { kind: 'saml', profile: 'other', created_at: '2026-07-01' },
   'identity.connection_certificate': {
     connection_id: 'uuid',

@@ -24,6 +24,7 @@ import { createSealer, type Sealer } from '../../keys/index.ts';
 import { vaultInProcess, type VaultInProcess } from '../../keys/testing/vault-in-process.ts';
 import { createEvictions, type DoorSettings, type MintDeps, systemTables } from '../../identity/index.ts';
 import { createSoftwareAuthenticator, type SoftwareAuthenticator } from '../../../probes/software-authenticator.ts';
+import { privilegedAccessSubjects, productionGrants } from '../../privileged-access/index.ts';
 import * as identity from '../../identity/service.ts';
 import { mintToken } from '../../identity/token-mint.ts';
 import { deletionSubjects, seedSample, type SeedResult } from '../index.ts';
@@ -92,7 +93,9 @@ async function buildIssuer(issuer: Database, clock: Clock): Promise<Parts> {
   const pair = generateKeyPairSync('ed25519');
   const jwk = { ...pair.publicKey.export({ format: 'jwk' }), kid: 'k1' } as never;
   const fields = await discoverSealedFields(APP);
-  const policyFiles = ['identity', 'access', 'tenants'].map((room) => join(APP, 'domains', room, 'policy.cedar'));
+  const policyFiles = ['identity', 'access', 'tenants', 'privileged-access'].map((room) =>
+    join(APP, 'domains', room, 'policy.cedar'),
+  );
   const newSealer = () =>
     createSealer({
       service: 'issuer',
@@ -123,11 +126,18 @@ async function buildIssuer(issuer: Database, clock: Clock): Promise<Parts> {
     recordMint,
     erasures: register,
     heldBack: () => false,
+    productionOf: productionGrants({ tenant: issuer.tenant, clock }),
     policy: loadRoutePolicy(policyFiles),
     subjects: {
       ...accessSubjects({ tenant: issuer.tenant, sealer }),
       ...recoverySubjects({ tenant: issuer.tenant, sealer, clock }),
       ...deletionSubjects(issuer),
+      ...privilegedAccessSubjects({
+        tenant: issuer.tenant,
+        sealer,
+        clock,
+        formatId: (kind, context, id) => formatId(kind, context, id, keys),
+      }),
     },
   };
   const verifier = createTokenVerifier({ keys: () => [jwk], issuer: 'test-issuer', audience: 'workspace', clock });
