@@ -66,6 +66,7 @@ const WITHOUT: Readonly<Record<string, string>> = {
   'key.withdrawn': SERVICE,
   'link.used': ENTRANCE,
   'recovery.cancelled': ENTRANCE,
+  'signal-stream.turned': 'by a person with the rule, or by the issuer where a stream that nobody reads is full',
   'member.arrived': ENTRANCE,
   'member.created': SERVICE,
   'member.role-mapped': ENTRANCE,

@@ -80,6 +80,14 @@ import {
   productionGrants,
   productionGrantsHeld,
 } from '../domains/privileged-access/index.ts';
+import {
+  createAccessSignals,
+  createSender,
+  signalStreamRoutes,
+  signalSubjects,
+  transmitterProblems,
+  transmitterRoutes,
+} from '../domains/signal-transmitter/index.ts';
 import { problems as keysProblems } from '../domains/keys/index.ts';
 import {
   deletionSubjects,
@@ -116,6 +124,8 @@ const POOL_SIZE = 16;
 const SWEEP_MS = 60_000;
 /** Connections that are due are looked at this often; each is due once a day. */
 const TEND_MS = 300_000;
+/** Events for receivers go out at once; what waits for its next try is looked for this often. */
+const SEND_MS = 1_000;
 /** A rotation is ordered in the workspace; the names of people are here, and follow within a few minutes. */
 const RESEAL_ROUND_MS = 300_000;
 /** This process's key and those of its two predecessors, whose private halves died with them. */
@@ -182,6 +192,7 @@ const PROBLEMS = [
   apiAccessProblems,
   accessReviewProblems,
   privilegedAccessProblems,
+  transmitterProblems,
 ];
 
 type AccessParts = Omit<Parameters<typeof accessRoutes>[0], 'subjects' | 'erasures'> &
@@ -207,6 +218,7 @@ function accessRooms(deps: AccessParts, erasures: Parameters<typeof accessRoutes
     ...consentSubjects(deps),
     ...accessReviewSubjects(deps),
     ...privilegedAccessSubjects(deps),
+    ...signalSubjects(deps),
   };
   const onFailure = (error: unknown) => floor.log.error('review-not-tended', { error });
   return [
@@ -246,6 +258,28 @@ function revocations(
   deps: Parameters<typeof pendingSteps>[0] & Parameters<typeof apiKeysHeld>[0] & Parameters<typeof programGrants>[0],
 ): readonly RevocationHolder[] {
   return [pendingSteps(deps), apiKeysHeld(deps), programGrants(deps), productionGrantsHeld(deps)];
+}
+
+/** Tells receivers of tenants what happens here: at once, when a try is due, and what a crash has left behind. */
+function openSignals(given: Omit<Parameters<typeof createSender>[0], 'onFailure'>) {
+  const warn = (failed: string) => (error: unknown) => floor.log.warn(failed, { error });
+  const sender = createSender({ ...given, onFailure: warn('signals-not-sent') });
+  const tend = () => void sender.tend(randomUUID()).catch(warn('signals-not-tended'));
+  const timers = [
+    setInterval(() => void sender.sendDue().catch(warn('signals-not-due')), SEND_MS),
+    setInterval(tend, SWEEP_MS),
+    setTimeout(tend, SEND_MS),
+  ];
+  const close = async (): Promise<void> => {
+    for (const timer of timers) clearInterval(timer);
+    await sender.close();
+  };
+  return { sender, signals: createAccessSignals({ ...given, sender }), close };
+}
+
+/** Where receivers read, poll and ask, and where administrators set streams up. */
+function signalRooms(deps: Parameters<typeof transmitterRoutes>[0]) {
+  return [transmitterRoutes(deps), signalStreamRoutes(deps)];
 }
 
 /** What an organisation calls the connection that a session came by. */
@@ -293,21 +327,20 @@ async function start(): Promise<void> {
   const { sealer, rotation, recordAudit } = openSealing(floor, 'issuer', { tenant, ...registry });
   const placer = openPlacer(floor, system);
   const evictions = createEvictions({ random });
+  const doors = doorSettings(member.boot.options);
+  const shared = { tenant, system, sealer, recordAudit, clock, random, doors, formatId: tagWith(tagKeys) };
+  // A way out of its own: receivers that are slow must not take the places of providers that somebody signs in at.
+  const telling = openSignals({ ...shared, fetch: outwardFetch(member.boot.options) });
   const deps = {
+    ...shared,
     placer,
-    tenant,
-    system,
-    sealer,
-    recordAudit,
+    signals: telling.signals,
+    sender: telling.sender,
     attempts: recorded.attempts,
     evictions,
-    revocations: revocations({ system, clock, tenant, recordAudit, evictions, random }),
-    clock,
-    random,
-    doors: doorSettings(member.boot.options),
-    formatId: tagWith(tagKeys),
+    revocations: revocations({ ...shared, evictions }),
     ...JUDGING,
-    fetch: identityFetch(member.boot.options),
+    fetch: outwardFetch(member.boot.options),
   };
   const erasures = await openErasures(floor, deps);
   const stopSweeping = startSweeping(deps);
@@ -321,6 +354,7 @@ async function start(): Promise<void> {
       drillTokenRoutes({ ...deps, minterAt, recordMint, authorityAt }),
       ...providerRooms(deps),
       ...accessRooms(deps, erasures.register),
+      ...signalRooms(deps),
       tenantsRoutes(deps),
       deletions.routes,
       places.routes,
@@ -337,6 +371,7 @@ async function start(): Promise<void> {
     release: () =>
       closeInTurn([
         stopSweeping,
+        telling.close,
         idKeyHouse.close,
         erasures.close,
         deletions.close,
@@ -349,8 +384,8 @@ async function start(): Promise<void> {
   });
 }
 
-/** The issuer's one way out: to identity providers of tenants (docs/adr/0021). */
-function identityFetch(options: Readonly<Record<string, Json>>): GuardedFetch {
+/** The issuer's one way out: to identity providers and receivers of tenants (docs/adr/0021). */
+function outwardFetch(options: Readonly<Record<string, Json>>): GuardedFetch {
   const { identityNetworks: allowed, identityAuthorities: authorities } = options as {
     identityNetworks: string[];
     identityAuthorities: string[];

@@ -31,6 +31,8 @@ import { deletionRoutes as deletionContract } from '../domains/tenants/deletion-
 import { placementRoutes as placementContract } from '../domains/tenants/placement-contract.ts';
 import { canaryRoutes as ssoCanaryContract, routes as ssoContract } from '../domains/sso/contract.ts';
 import { sessionRoutes as ssoSessionContract } from '../domains/sso/session-contract.ts';
+import { routes as signalsContract } from '../domains/signal-transmitter/contract.ts';
+import { receiverRoutes as receiversContract } from '../domains/signal-transmitter/receiver-contract.ts';
 import { routes as tenantsContract } from '../domains/tenants/contract.ts';
 import { ledgerRoutes } from '../platform/audit/ledger-contract.ts';
 import { signerRoutes } from '../platform/audit/signer-contract.ts';
@@ -56,6 +58,8 @@ export const EDGE_CONTRACTS: readonly Readonly<Record<string, RouteContract>>[] 
   connectionsContract,
   changeoverContract,
   directoriesContract,
+  signalsContract,
+  receiversContract,
   tenantsContract,
   deletionContract,
   placementContract,

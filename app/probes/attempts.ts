@@ -83,6 +83,7 @@ const BODIES: Readonly<Record<string, object>> = {
   'access.step-up': { operation: 'engagements.finalise', input: {} },
   'siem.change': { target: { kind: 'syslog-tls', host: 'siem.example', port: 6514 }, version: 1 },
   'siem.turn': { on: false },
+  'signals.turn': { to: 'paused' },
   'connections.change': { version: 1, justInTime: { allowed: false, roleWithoutGroup: null }, ...CONNECTION },
   'connections.check': CONNECTION,
   'connections.turn': { to: 'disabled' },

@@ -53,6 +53,10 @@ export const UNGUARDED: Readonly<Record<string, string>> = {
   'identity.employment': 'when a person was last vouched for; what ends because of it is guarded',
   'identity.one_time_link': FINDER,
   'identity.scim_heard': 'when somebody spoke last; what was said is an entry where it changed anything',
+  'identity.signal_event':
+    'what waits to be told to receivers; what happened has an entry of its own, and what becomes of an event is counted',
+  'identity.signal_name': 'how a provider calls somebody; follows each sign-in, which is an entry',
+  'identity.signal_queue': 'how far a stream is; moves with every delivery, and is no record of anything',
   'identity.scim_refusal': 'messages that were refused lately; they have changed nothing',
   'identity.seen_token': 'ids of what providers said once; they are written so that they count once',
   'identity.session_index': FINDER,

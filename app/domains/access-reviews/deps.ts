@@ -13,6 +13,7 @@ export type AccessReviewDeps = Pick<
   | 'formatId'
   | 'evictions'
   | 'revocations'
+  | 'signals'
   | 'doors'
 > & {
   readonly judge: Judge;

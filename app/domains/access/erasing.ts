@@ -57,19 +57,18 @@ export async function previewErasure(deps: AccessDeps, caller: Caller, memberId:
  * there is one) and their invitations. Returns the blank label of the membership. Throws `audit_subject_erased`.
  */
 async function blankPerson(
-  deps: Pick<AccessDeps, 'sealer' | 'recordAudit'>,
+  deps: Pick<AccessDeps, 'sealer' | 'recordAudit' | 'signals'>,
   tx: ScopedTransaction,
   erasure: { readonly subject: Uuid; readonly ground: string; readonly facts: ChangeFacts },
 ): Promise<{ readonly values: number; readonly entries: number; readonly label: Uint8Array }> {
   const { subject, ground, facts } = erasure;
-  const { recordAudit } = deps;
   const { context } = tx;
   const { tenantId } = context;
   const seal = (field: 'identity.member.label' | 'identity.invitation.label', rowId: Uuid) =>
     deps.sealer.seal({ context, field, rowId, value: ERASED_LABEL, tx });
   const erased = await erasePerson(tx, deps.recordAudit, { ...facts, subject, ground });
   // What a provider calls them is a hash, and still theirs: it would find them again.
-  await removeAccountsOf({ recordAudit }, tx, { memberId: subject, actor: facts.actor, decision: facts.decision });
+  await removeAccountsOf(deps, tx, { memberId: subject, actor: facts.actor, decision: facts.decision });
   const label = await seal('identity.member.label', subject);
   await tx.query(queries.setMemberLabel(tenantId, subject, label));
   for (const { id } of await tx.query(queries.invitationsOf(tenantId, subject, INVITATIONS_MAX))) {

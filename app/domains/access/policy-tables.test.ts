@@ -145,6 +145,16 @@ siem
   siem.turn                        LO
   siem.remove                      LO
   siem.test                        LO
+signal-transmitter
+  signals.list                     LO
+  signals.create                   LO
+  signals.turn                     LO
+  signals.remove                   LO
+  signals.renew-token              LO
+  signals.test                     LO
+  signals.letters                  LO
+  signals.resend                   LO
+  signals.prepare-key              LO
 sso
   sso.connect                      LACO
   sso.confirm                      LACO

@@ -5,7 +5,7 @@ export type ReadDeps = Pick<IdentityDeps, 'tenant' | 'system' | 'sealer' | 'door
 
 /** What this room changes with. */
 export type ConnectionDeps = ReadDeps &
-  Pick<IdentityDeps, 'recordAudit' | 'clock' | 'random' | 'formatId' | 'evictions'> & {
+  Pick<IdentityDeps, 'recordAudit' | 'clock' | 'random' | 'formatId' | 'evictions' | 'signals'> & {
     /** Plain http to this machine counts as an address: for tests against a provider on it, never for people. */
     readonly isRehearsal?: boolean;
   };

@@ -191,11 +191,12 @@ export async function arrive(deps: Deps, tx: ScopedTransaction, newcomer: Newcom
  * Returns how many accounts that were.
  */
 export async function removeAccountsOf(
-  deps: Pick<IdentityDeps, 'recordAudit'>,
+  deps: Pick<IdentityDeps, 'recordAudit' | 'signals'>,
   tx: ScopedTransaction,
   of: { readonly memberId: Uuid; readonly actor: AuditActor; readonly decision?: AuditDecision | undefined },
 ): Promise<number> {
   const rows = await tx.query(accounts.accountsOfMember(tx.context, of.memberId));
+  await deps.signals.forget(tx, of.memberId);
   for (const { id, connection_id: connection } of rows) {
     await tx.query(accounts.deleteAccount(tx.context, id));
     await deps.recordAudit(tx, {

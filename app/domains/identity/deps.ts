@@ -6,6 +6,7 @@ import type { Sealer } from '../keys/index.ts';
 import type { Evictions } from './evictions.ts';
 import type { DoorSettings } from './passkey.ts';
 import type { RevocationHolder } from './revocation.ts';
+import type { AccessSignals } from './signals.ts';
 
 /** What the rooms identity and access are built from; handed in by the issuer's composition root. */
 export interface IdentityDeps {
@@ -20,6 +21,8 @@ export interface IdentityDeps {
   readonly evictions: Evictions;
   /** What other rooms hold for a person, and end with them. */
   readonly revocations: readonly RevocationHolder[];
+  /** Tells others of what happens to people's access. */
+  readonly signals: AccessSignals;
   readonly clock: Clock;
   readonly random: Random;
   readonly doors: Readonly<Record<EdgeDoor, DoorSettings>>;
@@ -44,4 +47,5 @@ export const systemTables: readonly string[] = [
   'identity.seen_token',
   'identity.connection_index',
   'identity.api_artifact',
+  'identity.signal_queue',
 ];

@@ -6,7 +6,7 @@ import * as queries from './queries.ts';
 import { closeSession, proofOfSession, tokenDigest, type LiveSession } from './sessions.ts';
 import { findTenant } from './tenant-lookup.ts';
 
-type Deps = Pick<IdentityDeps, 'system' | 'tenant' | 'clock' | 'recordAudit' | 'evictions'>;
+type Deps = Pick<IdentityDeps, 'system' | 'tenant' | 'clock' | 'recordAudit' | 'evictions' | 'signals'>;
 
 /**
  * Closes a session that has used up its attempts on other tenants' data; true when it did. Asked at each mint: whichever

@@ -44,5 +44,6 @@ export {
 export { createEvictions, evictionFeedRoutes } from './evictions.ts';
 export { readStepUpClaims, readStepUpHeader, type StepUpClaims } from './step-up-header.ts';
 export { findTenant, findTenantBySlug, type KnownTenant } from './tenant-lookup.ts';
+export { NO_SIGNALS, type AccessSignal, type AccessSignals, type ProviderName } from './signals.ts';
 export type { RevocationCause } from './revocation-queries.ts';
 export { issueToken, type KeyMint, type MintDeps, tokenMintRoutes } from './token-mint.ts';

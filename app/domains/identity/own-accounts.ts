@@ -27,7 +27,7 @@ export interface Removal {
  * `last_way_in`.
  */
 export async function removeOwnAccount(
-  deps: Pick<IdentityDeps, 'recordAudit' | 'clock' | 'evictions'>,
+  deps: Pick<IdentityDeps, 'recordAudit' | 'clock' | 'evictions' | 'signals'>,
   tx: ScopedTransaction,
   { accountId, memberId, openIn, by }: Removal,
 ): Promise<void> {
@@ -55,7 +55,7 @@ export async function removeOwnAccount(
   });
   const { actor, decision } = by;
   const sessionIds = (await tx.query(openSessionsOfAccount(context, accountId))).map(({ id }) => id);
-  await closeThese(deps, tx, { sessionIds, reason: 'disconnected', actor, decision });
+  await closeThese(deps, tx, { memberId, sessionIds, reason: 'disconnected', actor, decision });
 }
 
 /** A new sign-in at a provider, within a session that began there. */

@@ -96,7 +96,7 @@ export async function checkRegistration(
 
 /** Stores a verified passkey in the caller's transaction, with its entry. A known credential id fails as a duplicate. */
 export async function storePasskey(
-  deps: Pick<IdentityDeps, 'clock' | 'random' | 'recordAudit'>,
+  deps: Pick<IdentityDeps, 'clock' | 'random' | 'recordAudit' | 'signals'>,
   tx: ScopedTransaction,
   input: {
     readonly memberId: Uuid;
@@ -144,12 +144,13 @@ export async function storePasskey(
     // Approvals that are looked at years later are compared with it; the key itself goes with the passkey.
     public: { deviceType: input.deviceType, publicKey: publicKeyHash(input.passkey.publicKey) },
   });
+  await deps.signals.note(tx, { kind: 'passkey-added', memberId: input.memberId });
   return id;
 }
 
 /** Removes every passkey of a member, in the caller's transaction. */
 export async function removePasskeysOf(
-  deps: Pick<IdentityDeps, 'clock' | 'recordAudit'>,
+  deps: Pick<IdentityDeps, 'clock' | 'recordAudit' | 'signals'>,
   tx: ScopedTransaction,
   input: { readonly memberId: Uuid; readonly actor: AuditActor },
 ): Promise<void> {
@@ -164,6 +165,7 @@ export async function removePasskeysOf(
       outcome: 'allowed',
       requestId,
     });
+    await deps.signals.note(tx, { kind: 'passkey-removed', memberId: input.memberId });
   }
 }
 

@@ -42,7 +42,7 @@ export interface RevocationHolder {
 
 export type RevocationDeps = Pick<
   IdentityDeps,
-  'tenant' | 'recordAudit' | 'clock' | 'random' | 'evictions' | 'revocations'
+  'tenant' | 'recordAudit' | 'clock' | 'random' | 'evictions' | 'revocations' | 'signals'
 >;
 
 export interface Revocation {
@@ -174,6 +174,7 @@ async function begin(deps: RevocationDeps, tx: ScopedTransaction, order: Order):
   const entry = { ...by, resource: ['member', memberId], outcome: 'allowed', requestId: tx.context.requestId } as const;
   if (isSuspended) {
     await tx.query(queries.setMemberState(tx.context.tenantId, memberId, 'suspended'));
+    await deps.signals.note(tx, { kind: 'suspended', memberId, cause });
     await deps.recordAudit(tx, {
       ...entry,
       type: 'member.suspended',
@@ -212,7 +213,7 @@ async function endOwn(deps: RevocationDeps, tx: ScopedTransaction, order: Order)
   const sessions =
     sessionIds === undefined
       ? await closeSessionsOf(deps, tx, { memberId, ...closing })
-      : await closeThese(deps, tx, { sessionIds, ...closing });
+      : await closeThese(deps, tx, { memberId, sessionIds, ...closing });
   const pending = await tx.query(queries.deleteChallengesOf(tenantId, { memberId, sessionIds }));
   const approvals = pending.filter(({ expires_at }) => expires_at.getTime() > now_ms).length;
   if (sessionIds !== undefined) return { sessions, links: 0, approvals };
@@ -265,6 +266,7 @@ export async function reinstatePrincipal(
     const row = await lockMember(tx, memberId);
     if (row.state !== 'suspended') return false;
     await tx.query(queries.setMemberState(context.tenantId, memberId, 'active'));
+    await deps.signals.note(tx, { kind: 'reinstated', memberId, cause });
     await deps.recordAudit(tx, {
       ...by,
       type: 'member.reinstated',

@@ -17,6 +17,7 @@ import {
   SESSION_TOUCH_SECONDS_MIN,
   SESSIONS_PER_MEMBER_MAX,
 } from './session-rules.ts';
+import { isForCause } from './signals.ts';
 import type { KnownTenant } from './tenant-lookup.ts';
 import { findTenant } from './tenant-lookup.ts';
 
@@ -128,7 +129,7 @@ export async function openSession(
   return { sessionId, token, maxAgeSeconds };
 }
 
-type ClosingDeps = Pick<IdentityDeps, 'recordAudit' | 'clock' | 'evictions'>;
+type ClosingDeps = Pick<IdentityDeps, 'recordAudit' | 'clock' | 'evictions' | 'signals'>;
 
 async function closeOne(
   deps: ClosingDeps,
@@ -166,13 +167,13 @@ export function closeSession(
   session: Pick<LiveSession, 'tenant' | 'sessionId' | 'personId'>,
   reason: ClosedReason,
 ): Promise<boolean> {
-  return deps.tenant.transaction(session.tenant.context, (tx) =>
-    closeOne(deps, tx, {
-      sessionId: session.sessionId,
-      reason,
-      actor: { personId: session.personId, sessionId: session.sessionId },
-    }),
-  );
+  const { sessionId, personId } = session;
+  return deps.tenant.transaction(session.tenant.context, async (tx) => {
+    const isClosed = await closeOne(deps, tx, { sessionId, reason, actor: { personId, sessionId } });
+    if (isClosed && isForCause(reason))
+      await deps.signals.note(tx, { kind: 'sessions-ended', memberId: personId, sessionIds: [sessionId], reason });
+    return isClosed;
+  });
 }
 
 /** Closes every open session of a person, in the caller's transaction. Returns how many. */
@@ -189,24 +190,30 @@ export async function closeSessionsOf(
   const open = await tx.query(queries.openSessionsOf(tx.context.tenantId, input.memberId));
   const { reason, actor, decision } = input;
   for (const { id } of open) await closeOne(deps, tx, { sessionId: id, reason, actor, decision });
+  if (open.length > 0 && isForCause(reason))
+    await deps.signals.note(tx, { kind: 'sessions-ended', memberId: input.memberId, reason });
   return open.length;
 }
 
-/** Closes these sessions, in the caller's transaction. Returns how many were open still. */
+/** Closes these sessions of one person, in the caller's transaction. Returns how many were open still. */
 export async function closeThese(
   deps: ClosingDeps,
   tx: ScopedTransaction,
   input: {
+    readonly memberId: Uuid;
     readonly sessionIds: readonly Uuid[];
     readonly reason: ClosedReason;
     readonly actor: AuditActor;
     readonly decision?: AuditDecision | undefined;
   },
 ): Promise<number> {
-  const { sessionIds, ...closing } = input;
-  let closed = 0;
-  for (const sessionId of sessionIds) closed += (await closeOne(deps, tx, { sessionId, ...closing })) ? 1 : 0;
-  return closed;
+  const { sessionIds, memberId, ...closing } = input;
+  const closed: Uuid[] = [];
+  for (const sessionId of sessionIds) if (await closeOne(deps, tx, { sessionId, ...closing })) closed.push(sessionId);
+  const { reason } = input;
+  if (closed.length > 0 && isForCause(reason))
+    await deps.signals.note(tx, { kind: 'sessions-ended', memberId, sessionIds: closed, reason });
+  return closed.length;
 }
 
 /** Ends all sessions that a connection has opened, because it is not in use any more. Returns whose they were. */
@@ -217,9 +224,12 @@ export function closeConnectionSessions(
 ): Promise<Uuid[]> {
   return deps.tenant.transaction(context, async (tx) => {
     const open = await tx.query(providerSessions(context, { connectionId }));
-    const sessionIds = open.map(({ id }) => id);
-    await closeThese(deps, tx, { sessionIds, reason: 'connection', actor: { service: 'issuer' } });
-    return [...new Set(open.map(({ member_id }) => member_id))];
+    const whose = Map.groupBy(open, ({ member_id }) => member_id);
+    for (const [memberId, sessions] of whose) {
+      const sessionIds = sessions.map(({ id }) => id);
+      await closeThese(deps, tx, { memberId, sessionIds, reason: 'connection', actor: { service: 'issuer' } });
+    }
+    return [...whose.keys()];
   });
 }
 

@@ -8,7 +8,7 @@ import {
   type StoredRequest,
 } from '@auditrax/saml';
 import type { LoadedConnection, OidcSettings, SamlSettings } from '../connections/index.ts';
-import { providerHash } from '../identity/index.ts';
+import { type ProviderName, providerHash } from '../identity/index.ts';
 import type { SsoDeps } from './deps.ts';
 import { found, refuse } from './errors.ts';
 import type { Providers } from './providers.ts';
@@ -27,6 +27,8 @@ export interface Proven {
   /** What the provider calls its session and the person when it says that they have left. */
   readonly providerSession: string | undefined;
   readonly providerSubject: string | undefined;
+  /** How the provider writes itself and the person in its tokens. */
+  readonly name: ProviderName;
   /** When the person signed in there; undefined: the provider did not say, and was not asked. */
   readonly signedIn_ms: number | undefined;
   /** The provider's own end of the session. */
@@ -129,6 +131,7 @@ async function proveOidc(
     claims: person.claims,
     providerSession: person.sessionId,
     providerSubject: person.subject,
+    name: { issuer: at.settings.input.issuer, subject: person.subject },
     signedIn_ms: person.signedIn_ms,
     endsAt_ms: undefined,
   };
@@ -202,6 +205,7 @@ async function proveSaml(
     claims: new Map<string, unknown>([['NameID', nameId], ['NameID format', format ?? 'none'], ...accepted.attributes]),
     providerSession: accepted.sessionIndex,
     providerSubject: nameId,
+    name: { issuer: settings.input.idpEntityId, subject: nameId },
     signedIn_ms: accepted.authnInstant_ms,
     endsAt_ms: accepted.sessionNotOnOrAfter_ms,
   };

@@ -230,8 +230,9 @@ async function settleIn(deps: Ports, tx: ScopedTransaction, settling: Settling):
   const enter = (is?: Newcomer['is']) => arrive(deps, tx, newcomerOf(settling, is));
   switch (pending.purpose) {
     case 'connect': {
-      const { memberId } = await enter({ memberId: await requireSession(deps, settling, tx), origin: 'connect' });
-      await proveBySignIn(deps, tx, memberId);
+      const arrived = await enter({ memberId: await requireSession(deps, settling, tx), origin: 'connect' });
+      await proveBySignIn(deps, tx, arrived.memberId);
+      await deps.signals.named(tx, { ...arrived, name: settling.proven.name });
       return undefined;
     }
     case 'invitation': {
@@ -272,8 +273,9 @@ async function openFor(
   { settling, arrived }: { readonly settling: Settling; readonly arrived: Arrived },
 ): Promise<OpenedSession> {
   const { connection, proven } = settling;
-  const { providerSession, providerSubject, endsAt_ms } = proven;
+  const { providerSession, providerSubject, endsAt_ms, name } = proven;
   await proveBySignIn(deps, tx, arrived.memberId);
+  await deps.signals.named(tx, { ...arrived, name });
   return openSession(deps, tx, {
     memberId: arrived.memberId,
     door: 'edge',

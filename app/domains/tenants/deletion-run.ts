@@ -1,6 +1,7 @@
 import { AppError, uuidV4, type Json } from '@auditrax/base';
 import type { TenantContext } from '@auditrax/tenancy';
 import { deleteConnectionIndexOf } from '../connections/index.ts';
+import { deleteSignalQueuesOf } from '../signal-transmitter/index.ts';
 import { closeSessionsOf, deleteCredentialIndexOf, deleteLinksOf, type IdentityDeps } from '../identity/index.ts';
 import {
   kekRefsOf,
@@ -143,6 +144,7 @@ async function endAccess(deps: DestructionDeps, { subject, context }: Run): Prom
     }
     await tx.query(deleteCredentialIndexOf(subject.id));
     await tx.query(deleteConnectionIndexOf(subject.id));
+    await tx.query(deleteSignalQueuesOf(subject.id));
   });
 }
 

@@ -25,7 +25,7 @@ export interface DeletionDelay {
 
 export type DeletionDeps = Pick<
   IdentityDeps,
-  'tenant' | 'system' | 'recordAudit' | 'clock' | 'random' | 'formatId' | 'evictions'
+  'tenant' | 'system' | 'recordAudit' | 'clock' | 'random' | 'formatId' | 'evictions' | 'signals'
 > &
   DeletionDelay;
 

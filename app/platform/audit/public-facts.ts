@@ -12,6 +12,7 @@ export type FactKind = 'id' | 'word' | 'hash' | 'time' | 'count' | 'ours' | 'ref
 
 /** Every name of a public fact. A new one is added here by whoever has asked: could it ever say who, or what a client does? */
 export const PUBLIC_FACTS: Readonly<Record<string, FactKind>> = {
+  accounts: 'count',
   activated: 'count',
   advice: 'ours',
   alive: 'ours',
@@ -102,6 +103,7 @@ export const PUBLIC_FACTS: Readonly<Record<string, FactKind>> = {
   paged: 'count',
   part: 'count',
   parts: 'count',
+  passkeys: 'count',
   people: 'count',
   periodEnd: 'time',
   periodFrom: 'time',

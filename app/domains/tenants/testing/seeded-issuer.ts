@@ -22,7 +22,7 @@ import type { Caller, EdgeDoor, Role } from '../../../platform/http/handler.ts';
 import { accessSubjects, loadRoutePolicy, recoverySubjects, type AccessDeps } from '../../access/index.ts';
 import { createSealer, type Sealer } from '../../keys/index.ts';
 import { vaultInProcess, type VaultInProcess } from '../../keys/testing/vault-in-process.ts';
-import { createEvictions, type DoorSettings, type MintDeps, systemTables } from '../../identity/index.ts';
+import { createEvictions, type DoorSettings, type MintDeps, NO_SIGNALS, systemTables } from '../../identity/index.ts';
 import { createSoftwareAuthenticator, type SoftwareAuthenticator } from '../../../probes/software-authenticator.ts';
 import { privilegedAccessSubjects, productionGrants } from '../../privileged-access/index.ts';
 import * as identity from '../../identity/service.ts';
@@ -118,6 +118,7 @@ async function buildIssuer(issuer: Database, clock: Clock): Promise<Parts> {
     attempts: attemptRecorder(issuer.tenant),
     evictions: createEvictions({ random: systemRandom }),
     revocations: [],
+    signals: NO_SIGNALS,
     clock,
     random: systemRandom,
     doors,
