@@ -6,6 +6,7 @@ import { securityHeaders } from '../app/platform/edge/security-headers.ts';
 import * as data from './gallery-data.ts';
 import * as connections from './gallery-connections.ts';
 import * as keys from './gallery-keys.ts';
+import * as production from './gallery-production.ts';
 import * as programs from './gallery-programs.ts';
 import * as rules from './gallery-rules.ts';
 
@@ -160,6 +161,7 @@ function read(url: URL, role: data.MockRole): Answer | null {
     '/api/tenants/places': keys.places,
     '/api/tenants/moves': keys.moves,
     '/api/tenants/deletion-preview': keys.deletionPreview,
+    '/api/production-access': production.productionAccess,
     '/api/oncall/pages': data.oncall,
     '/api/oncall/attempts': data.deniedAttempts,
     '/api/rules': rules.rulesView,
@@ -196,6 +198,8 @@ function write(path: string, body: Record<string, unknown>): Answer | null {
         ...(/-(member|role|recovery)$/.test(String(body['operation']))
           ? { subject: { label: 'Night auditor', role: 'auditor', state: 'active' } }
           : {}),
+        ...(body['operation'] === 'production-access.confirm' ? { subject: production.waitingSubject } : {}),
+        ...(body['operation'] === 'production-access.ask' ? { subject: production.askSubject } : {}),
       },
     });
   if (path === '/api/keys/source/check')

@@ -8,6 +8,7 @@ import { build } from 'vite';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import * as data from './gallery-data.ts';
 import * as connections from './gallery-connections.ts';
+import * as production from './gallery-production.ts';
 import * as programs from './gallery-programs.ts';
 import * as keys from './gallery-keys.ts';
 import * as rules from './gallery-rules.ts';
@@ -551,6 +552,71 @@ const screens: readonly Screen[] = [
       await page.getByRole('button', { name: 'Actions for Orchard Row Assurance' }).click();
       await page.getByRole('menuitem', { name: 'Move it…' }).click();
       await page.getByText('Where its data lives').waitFor();
+    },
+  },
+  { name: 'production-access', path: '/app/production-access', role: 'operator', ready: 'text=You are let in' },
+  {
+    name: 'production-access-ask',
+    path: '/app/production-access',
+    role: 'operator',
+    ready: 'text=You are let in',
+    act: async (page) => {
+      await page.getByRole('button', { name: 'Ask for access…' }).click();
+      await page.getByRole('button', { name: 'Go on to approval' }).click();
+      await page.getByText('Say what for').waitFor();
+    },
+  },
+  {
+    name: 'production-access-approve',
+    path: '/app/production-access',
+    role: 'operator',
+    ready: 'text=You are let in',
+    act: async (page) => {
+      await page.getByRole('button', { name: 'Let them in…' }).click();
+      await page.getByRole('heading', { name: 'What you approve' }).waitFor();
+    },
+  },
+  {
+    name: 'production-access-glass',
+    path: '/app/production-access',
+    role: 'operator',
+    ready: 'text=You are let in',
+    act: async (page) => {
+      await page.getByRole('button', { name: 'Break the glass…' }).click();
+      await page.getByRole('heading', { name: 'Break the glass' }).waitFor();
+    },
+  },
+  {
+    name: 'production-access-review',
+    path: '/app/production-access',
+    role: 'operator',
+    ready: 'text=You are let in',
+    act: async (page) => {
+      await page.getByRole('button', { name: 'Night operator' }).click();
+      await page.getByRole('button', { name: 'It was justified' }).waitFor();
+    },
+  },
+  {
+    name: 'production-access-empty',
+    path: '/app/production-access',
+    role: 'operator',
+    ready: 'text=You are let in',
+    act: async (page) => {
+      await again(page, '/api/production-access', production.nobody);
+      await page.getByText('Nobody is let in', { exact: true }).waitFor();
+    },
+  },
+  {
+    name: 'organisations-not-let-in',
+    path: '/app/organisations',
+    role: 'operator',
+    ready: 'text=Deletions under way',
+    act: async (page) => {
+      await page.route('**/api/production-access', (route) => route.fulfill({ json: production.nobody }));
+      await page.route('**/api/tenants**', (route) => route.fulfill({ status: 403, json: production.refused }));
+      await page.route('**/api/tenants/**', (route) => route.fulfill({ status: 403, json: production.refused }));
+      await page.reload();
+      await page.getByText('This needs production access').waitFor();
     },
   },
   { name: 'oncall', path: '/app/oncall', role: 'operator', ready: 'text=Canary channel' },

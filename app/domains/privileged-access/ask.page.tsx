@@ -15,10 +15,10 @@ import { isScope, scopeHelp, scopesText, scopeWords, vouchingHelp } from './gran
 
 const REASON_CHARACTERS_MAX = 1_000;
 const TICKET_CHARACTERS_MAX = 100;
-const LENGTHS = ['15', '60', '120', '240'] as const;
+const LENGTHS = ['15', '60', '240'] as const;
 type Length = (typeof LENGTHS)[number];
 const LENGTH_DEFAULT: Length = '60';
-const lengthWords: Readonly<Record<Length, string>> = { '15': '15 min', '60': '1 h', '120': '2 h', '240': '4 h' };
+const lengthWords: Readonly<Record<Length, string>> = { '15': '15 min', '60': '1 h', '240': '4 h' };
 /** While somebody waits for it. */
 const WAITING_MS = 2_000;
 const IDLE_MS = 30_000;
@@ -119,7 +119,7 @@ function AskForm({ kind, scopes, vouching, onClose, onDraft }: AskProps & { onDr
         <p>
           {isGlass
             ? 'Everything, for an hour at most, in an emergency. Another operator has to let you in within 15 minutes, whoever is on call is told at once, and a third person judges it afterwards.'
-            : vouchingHelp[vouching]}
+            : `If you go on: ${vouchingHelp[vouching]}`}
         </p>
       }
       foot={
@@ -213,8 +213,8 @@ export function NeedsProduction({ problem }: { readonly problem: Problem }) {
   return (
     <Notice kind="stale" title="This needs production access">
       <p>
-        {needed === null ? 'What you asked for' : scopeWords[needed]} opens for a time, to operators who say what for.
-        Nothing was shown or changed.
+        “{needed === null ? 'What you wanted' : scopeWords[needed]}” is open for a time only, to operators who say what
+        for. Nothing was shown or changed.
       </p>
       {isCovered ? (
         <p>You are let in now. If it does not go on by itself, try again.</p>

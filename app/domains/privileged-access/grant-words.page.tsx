@@ -46,8 +46,8 @@ export function vouchedText({ vouched, confirmedBy }: ShownGrant): string {
 
 export const vouchingHelp: Readonly<Record<ProductionAccess['vouching'], string>> = {
   provider:
-    'Your company’s provider vouches for you: it begins at once, and ends four hours after its last word at most.',
-  operator: 'Another operator has to confirm it with a passkey within 15 minutes.',
+    'your company’s provider vouches for you; it begins at once, and ends four hours after its last word at most.',
+  operator: 'another operator has to confirm it with a passkey within 15 minutes.',
   nobody:
-    'There is no other operator here who could vouch for you. It begins on your passkey alone, and the record says so.',
+    'there is no other operator here who could vouch for you; it begins on your passkey alone, and the record says so.',
 };

@@ -121,6 +121,12 @@ function Confirm({ grant, onClose }: { grant: ShownGrant; onClose: () => void })
   );
 }
 
+function reviewText({ kind, startsAt, review }: ShownGrant): string | null {
+  if (kind !== 'break-glass' || startsAt === null) return null;
+  if (review === null) return 'not yet';
+  return `${review.outcome === 'justified' ? 'justified' : 'not justified'}, says ${review.by}`;
+}
+
 function columnsFor(open: (id: string) => void): readonly Column<ShownGrant>[] {
   return [
     {
@@ -135,7 +141,7 @@ function columnsFor(open: (id: string) => void): readonly Column<ShownGrant>[] {
           </button>
           <span className="sub">
             {scopesText(row.scopes)}
-            {row.kind === 'break-glass' && ', glass broken'}
+            {row.kind === 'break-glass' && ', break-glass'}
           </span>
         </>
       ),
@@ -149,6 +155,7 @@ function columnsFor(open: (id: string) => void): readonly Column<ShownGrant>[] {
         <>
           <span className={`grade grade--boxed grade--${stateLook[row.state]}`}>{stateWords[row.state]}</span>
           {row.startsAt !== null && <span className="sub">{vouchedText(row)}</span>}
+          {reviewText(row) !== null && <span className="sub">review: {reviewText(row)}</span>}
         </>
       ),
     },
@@ -181,12 +188,6 @@ const endWords = {
   replaced: 'by a later request',
   over: 'its time was over',
 } as const;
-
-function reviewText({ kind, startsAt, review }: ShownGrant): string | null {
-  if (kind !== 'break-glass' || startsAt === null) return null;
-  if (review === null) return 'not yet';
-  return `${review.outcome === 'justified' ? 'justified' : 'not justified'}, says ${review.by}`;
-}
 
 function GrantPanel({ grant, end, onClose }: { grant: ShownGrant; end: End; onClose: () => void }) {
   const review = useReview();
@@ -238,14 +239,14 @@ function save(grants: readonly ShownGrant[]): void {
 
 function Tables({ access, onOpen }: { access: ProductionAccess | undefined; onOpen: (id: string) => void }) {
   const live = access?.grants.filter(({ state }) => state === 'live');
-  const past = access?.grants.filter(({ state }) => state !== 'live');
+  const past = access?.grants.filter(({ state }) => state !== 'live' && state !== 'waiting');
   const columns = columnsFor(onOpen);
   return (
     <>
       <section className="section" aria-labelledby="let-in">
         <h2 id="let-in">Let in now</h2>
         <DataTable
-          label="Let in now"
+          label="Whoever is let in now"
           columns={columns}
           rows={live}
           rowKey={(row) => row.id}
@@ -260,7 +261,7 @@ function Tables({ access, onOpen }: { access: ProductionAccess | undefined; onOp
       <section className="section" aria-labelledby="before">
         <h2 id="before">Before</h2>
         <DataTable
-          label="Before"
+          label="Earlier access and requests"
           columns={columns}
           rows={past}
           rowKey={(row) => row.id}
@@ -323,7 +324,7 @@ export function ProductionAccessPage() {
         .map((grant) => (
           <Waiting key={grant.id} grant={grant} end={end} onConfirm={() => setConfirming(grant)} />
         ))}
-      {data && <p className="muted prose">{vouchingHelp[data.vouching]}</p>}
+      {data && <p className="muted prose">If you ask now: {vouchingHelp[data.vouching]}</p>}
       {!error && <Tables access={data} onOpen={setOpened} />}
       {current && <GrantPanel grant={current} end={end} onClose={() => setOpened(null)} />}
       {confirming && <Confirm grant={confirming} onClose={() => setConfirming(null)} />}
