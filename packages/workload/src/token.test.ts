@@ -60,6 +60,16 @@ describe('transaction tokens', () => {
     expect(await ask(craft(header, payload, pair.privateKey))).toMatchObject({ ok: true });
   });
 
+  it('W27 end with what they are about, by the last full second before', async () => {
+    const { compact, expiresAtMs } = await minter().mint(claims, START_MS + 2_700);
+    expect(expiresAtMs).toBe(START_MS + 2_000);
+    expect((await minter().mint(claims, START_MS + 90_000)).expiresAtMs).toBe(START_MS + 30_000);
+    clock.advance(1_999);
+    expect(await ask(compact)).toMatchObject({ ok: true });
+    clock.advance(1);
+    expect(await ask(compact)).toEqual({ ok: false, reason: 'expired' });
+  });
+
   it('W21 are answered from memory while they live, and no longer', async () => {
     const { compact } = await minter().mint(claims);
     await ask(compact);
