@@ -8,6 +8,7 @@ import * as connections from './gallery-connections.ts';
 import * as keys from './gallery-keys.ts';
 import * as production from './gallery-production.ts';
 import * as programs from './gallery-programs.ts';
+import * as accessReviews from './gallery-reviews.ts';
 import * as rules from './gallery-rules.ts';
 
 /** The very headers that the gateway sends, by kind of answer. */
@@ -136,6 +137,8 @@ function read(url: URL, role: data.MockRole): Answer | null {
   const fixed: Readonly<Record<string, unknown>> = {
     '/api/access/members': { members: data.members },
     '/api/access/departures': data.departures,
+    '/api/access-reviews': accessReviews.reviews,
+    [`/api/access-reviews/${accessReviews.review.review.id}`]: accessReviews.review,
     '/api/access/recoveries': { recoveries: data.recoveries },
     '/api/access/invitations': { invitations: data.invitations },
     '/api/identity/passkeys': { passkeys: data.passkeys },

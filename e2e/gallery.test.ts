@@ -10,6 +10,7 @@ import * as data from './gallery-data.ts';
 import * as connections from './gallery-connections.ts';
 import * as production from './gallery-production.ts';
 import * as programs from './gallery-programs.ts';
+import * as accessReviews from './gallery-reviews.ts';
 import * as keys from './gallery-keys.ts';
 import * as rules from './gallery-rules.ts';
 import { sealSmallLog } from './gallery-log.ts';
@@ -144,6 +145,40 @@ const screens: readonly Screen[] = [
     act: async (page) => {
       await again(page, '/api/access/departures', { departures: [], older: null });
       await page.getByText('Nobody’s access has ended').waitFor();
+    },
+  },
+  { name: 'access-reviews', path: '/app/access-reviews', role: 'lead', ready: 'text=by itself, for the quarter' },
+  {
+    name: 'access-reviews-empty',
+    path: '/app/access-reviews',
+    role: 'lead',
+    ready: 'text=by itself, for the quarter',
+    act: async (page) => {
+      await again(page, '/api/access-reviews', accessReviews.none);
+      await page.getByText('No review yet').waitFor();
+    },
+  },
+  { name: 'access-review', path: accessReviews.reviewPath, role: 'lead', ready: 'text=Check it yourself' },
+  {
+    name: 'access-review-item',
+    path: accessReviews.reviewPath,
+    role: 'lead',
+    ready: 'text=Check it yourself',
+    act: async (page) => {
+      await page.getByRole('button', { name: 'Auditor, night shift' }).click();
+      await page.getByText('is Lead auditor now').waitFor();
+    },
+  },
+  {
+    name: 'access-review-decide',
+    path: accessReviews.reviewPath,
+    role: 'lead',
+    ready: 'text=Check it yourself',
+    act: async (page) => {
+      await page.getByRole('checkbox').nth(1).click();
+      await page.getByRole('button', { name: 'Decide about 1 selected' }).click();
+      await page.getByRole('radio', { name: 'Remove' }).click();
+      await page.getByText('Kept with the decision').waitFor();
     },
   },
   {

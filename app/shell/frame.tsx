@@ -16,6 +16,7 @@ interface NavEntry {
   readonly to:
     | '/'
     | '/people'
+    | '/access-reviews'
     | '/departures'
     | '/rules'
     | '/connections'
@@ -64,6 +65,7 @@ const nav: readonly { readonly label: string; readonly entries: readonly NavEntr
     entries: [
       { to: '/people', label: 'People', icon: 'people', roles: ['lead', 'auditor', 'operator'] },
       { to: '/rules', label: 'Access rules', icon: 'shield', roles: ['lead'] },
+      { to: '/access-reviews', label: 'Access reviews', icon: 'check', roles: ['lead', 'operator'] },
       { to: '/departures', label: 'Ended access', icon: 'cross', roles: ['lead', 'operator'] },
     ],
   },

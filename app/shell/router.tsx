@@ -115,6 +115,16 @@ const people = createRoute({
   path: '/people',
   component: lazyRouteComponent(() => import('../domains/access/people.page.tsx'), 'PeoplePage'),
 });
+const accessReviews = createRoute({
+  getParentRoute: () => inside,
+  path: '/access-reviews',
+  component: lazyRouteComponent(() => import('../domains/access-reviews/access-reviews.page.tsx'), 'AccessReviewsPage'),
+});
+const accessReview = createRoute({
+  getParentRoute: () => inside,
+  path: '/access-reviews/$reviewId',
+  component: lazyRouteComponent(() => import('../domains/access-reviews/access-review.page.tsx'), 'AccessReviewPage'),
+});
 const departures = createRoute({
   getParentRoute: () => inside,
   path: '/departures',
@@ -256,6 +266,8 @@ const tree = root.addChildren([
     newEngagement,
     engagement,
     people,
+    accessReviews,
+    accessReview,
     departures,
     rules,
     connections,

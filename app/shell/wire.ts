@@ -1,6 +1,7 @@
 import type { output, ZodType } from 'zod';
 import type { EngagementSummary } from '../domains/engagements/contract.ts';
 import type { routes as access } from '../domains/access/contract.ts';
+import type { routes as accessReviews } from '../domains/access-reviews/contract.ts';
 import type { changeoverRoutes as changeover } from '../domains/connections/changeover-contract.ts';
 import type { routes as apiKeys } from '../domains/api-access/contract.ts';
 import type { routes as privilegedAccess } from '../domains/privileged-access/contract.ts';
@@ -73,6 +74,10 @@ export type Invitation = Answer<(typeof access)['listInvitations']>['invitations
 export type Erasure = Answer<(typeof access)['erasurePreview']>;
 export type DeparturesAnswer = Answer<(typeof access)['listDepartures']>;
 export type Departure = DeparturesAnswer['departures'][number];
+export type AccessReviewsAnswer = Answer<(typeof accessReviews)['list']>;
+export type AccessReview = AccessReviewsAnswer['reviews'][number];
+export type AccessReviewAnswer = Answer<(typeof accessReviews)['read']>;
+export type AccessReviewItem = AccessReviewAnswer['items'][number];
 export type RecoveryList = Answer<(typeof access)['listRecoveries']>;
 export type Recovery = RecoveryList['recoveries'][number];
 export type Invited = output<(typeof access)['invite']['replies'][201]>;
