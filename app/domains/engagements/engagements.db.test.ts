@@ -329,6 +329,27 @@ describe('moving an engagement', () => {
     );
   });
 
+  test('is finalised as it was approved, also when somebody changes it while the passkey is touched', async () => {
+    const stale = withCode('engagement_revision_stale');
+    const { id, revision } = await inFieldwork();
+    const review = await service.move(lead, { engagementId: id, to: 'review', revision });
+    const approved = { engagementId: id, engagementTag: 'x', revision: review.revision };
+    await expect(service.finalise(lead, { ...approved, revision })).rejects.toThrow(stale);
+    const slow: TestPerson = {
+      ...lead,
+      stepUp: async (action) => {
+        await service.assignContact(lead, {
+          engagementId: id,
+          personId: client.caller.personId,
+          revision: review.revision,
+        });
+        return lead.stepUp(action);
+      },
+    };
+    await expect(service.finalise(slow, approved)).rejects.toThrow(stale);
+    expect((await reader.read(lead, id)).state).toBe('review');
+  });
+
   test('does not ask for a passkey when the state forbids it anyway, and does nothing when the passkey is refused', async () => {
     const { id, revision } = await inFieldwork();
     const refusing: TestPerson = {

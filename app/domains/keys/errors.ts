@@ -5,6 +5,7 @@ import type { SealErrorCode } from '@auditrax/seal';
  * Errors of the room.
  *
  * - `dek_missing`: the tenant has no such data key; `dek_not_usable`: it has, but its state forbids this use.
+ * - `key_setting_changed`: what was to be replaced is not what stands there any more.
  * - `keys_unavailable`: the keys process did not answer; `unwrap_refused`: it did, with a refusal.
  * - `field_unregistered`: sealing under a name that no room registered.
  * - `installation_key_unfit`: the key store of the installation is away, or is not the one that holds the keys of these data.
@@ -18,6 +19,7 @@ export type KeysErrorCode =
   | 'dek_not_usable'
   | 'field_unregistered'
   | 'installation_key_unfit'
+  | 'key_setting_changed'
   | 'keys_unavailable'
   | 'source_import_malformed'
   | 'source_limit'
@@ -49,6 +51,7 @@ export const problems: Readonly<Record<KeysErrorCode | SealErrorCode, Problem>> 
   dek_not_usable: unusable,
   field_unregistered: { status: 500, title: 'Internal error' },
   installation_key_unfit: unusable,
+  key_setting_changed: { status: 409, title: 'Somebody else changed this in the meantime' },
   keys_unavailable: unusable,
   source_import_malformed: { status: 400, title: 'Import token or key material cannot be read' },
   source_limit: { status: 409, title: 'Former key sources still hold data keys' },

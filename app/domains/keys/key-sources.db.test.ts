@@ -159,11 +159,17 @@ async function newTenant(tier: 'standard' | 'enterprise' = 'enterprise'): Promis
   };
 }
 
+/** The source that is replaced, as a page shows it. */
+const activeOf = async (who: Tenant['asker']) => (await readSources(deps, who)).active.sourceId;
+
 describe('a tenant’s own key source', () => {
   it('takes over every data key, with the lead’s confirmation, and what was written stays readable', async () => {
     const tenant = await newTenant();
     const before = await tenant.write();
-    const { active, moving } = await changeSource(deps, tenant.asker, KMS);
+    const { active, moving } = await changeSource(deps, tenant.asker, {
+      source: KMS,
+      from: await activeOf(tenant.asker),
+    });
     expect(active).toMatchObject({
       kind: 'aws-kms',
       state: 'ACTIVE',
@@ -174,13 +180,35 @@ describe('a tenant’s own key source', () => {
     expect(await tenant.refs()).toEqual([`aws-kms:${KMS.keyArn}`, `aws-kms:${KMS.keyArn}`]);
     expect(await tenant.read(before)).toBe('a note');
     expect(await tenant.read(await tenant.write())).toBe('a note');
-    expect(tenant.asker.asked).toMatchObject([{ operation: 'keys.change-source', input: await sourceApproval(KMS) }]);
+    expect(tenant.asker.asked).toMatchObject([
+      { operation: 'keys.change-source', input: { ...(await sourceApproval(KMS)), from: null } },
+    ]);
     expect(await tenant.events()).toEqual(['key-source.registered', 'key-source.activated']);
+  });
+
+  it('replaces the source that was approved to be replaced, or nothing', async () => {
+    const tenant = await newTenant();
+    const changed = withCode('key_setting_changed');
+    await expect(changeSource(deps, tenant.asker, { source: KMS, from: uuid() })).rejects.toThrow(changed);
+    await expect(returnSource(deps, tenant.asker, { from: uuid() })).rejects.toThrow(changed);
+    expect([vault.book.entries().length, await tenant.events()]).toEqual([0, []]);
+    // Both leads have the same page before them: the installation's own is active.
+    await changeSource(deps, tenant.asker, { source: KMS, from: null });
+    await expect(changeSource(deps, tenant.asker, { source: XKS, from: null })).rejects.toThrow(changed);
+    await expect(returnSource(deps, tenant.asker, { from: null })).rejects.toThrow(changed);
+    const kms = await activeOf(tenant.asker);
+    expect(kms).not.toBeNull();
+    // The keys process looks again when it switches: two that were read at the same moment are one after the other there.
+    await expect(vault.sourcesClient.activate(tenant.context, null, null)).rejects.toThrow(changed);
+    await returnSource(deps, tenant.asker, { from: kms });
+    expect(await activeOf(tenant.asker)).toBeNull();
   });
 
   it('is refused to a tenant of the standard tier, and nothing is asked or stored', async () => {
     const tenant = await newTenant('standard');
-    await expect(changeSource(deps, tenant.asker, KMS)).rejects.toThrow(withCode('source_tier'));
+    await expect(changeSource(deps, tenant.asker, { source: KMS, from: await activeOf(tenant.asker) })).rejects.toThrow(
+      withCode('source_tier'),
+    );
     await expect(checkSource(deps, tenant.asker, KMS)).rejects.toThrow(withCode('source_tier'));
     expect([store.calls.count, vault.book.entries().length, tenant.asker.asked.length]).toEqual([0, 0, 0]);
     expect(await readSources(deps, tenant.asker)).toMatchObject({ tier: 'standard', mayChange: false });
@@ -197,7 +225,9 @@ describe('a tenant’s own key source', () => {
       code: 'kek_denied',
       publicDetail: expect.stringContaining('told so') as string,
     });
-    await expect(changeSource(deps, tenant.asker, KMS)).rejects.toThrow(said as Error);
+    await expect(changeSource(deps, tenant.asker, { source: KMS, from: await activeOf(tenant.asker) })).rejects.toThrow(
+      said as Error,
+    );
     expect(vault.book.entries()).toEqual([]);
     expect((await tenant.refs()).every((ref) => ref.startsWith('local:'))).toBe(true);
     expect(await tenant.events()).toEqual(['key-source.checked', 'key-source.checked']);
@@ -207,7 +237,7 @@ describe('a tenant’s own key source', () => {
     const tenant = await newTenant();
     const other = await newTenant();
     const [written, others] = [await tenant.write(), await other.write()];
-    await changeSource(deps, tenant.asker, KMS);
+    await changeSource(deps, tenant.asker, { source: KMS, from: await activeOf(tenant.asker) });
     const lease = async () => (await vault.sourcesClient.lease([tenant.context.tenantId], 'r'))[0];
     expect(await lease()).toMatchObject({ state: 'usable' });
     store.refusal.code = 'kek_disabled';
@@ -228,7 +258,7 @@ describe('a tenant’s own key source', () => {
   it('a process that holds keys of a withdrawn source wipes them at its next question, and opens again when it is given back', async () => {
     const tenant = await newTenant();
     const written = await tenant.write();
-    await changeSource(deps, tenant.asker, KMS);
+    await changeSource(deps, tenant.asker, { source: KMS, from: await activeOf(tenant.asker) });
     const parts = { tenantDoor: deps.tenantDoor, keysClient: vault.keysClient, fields: FIELDS, clock };
     const holder = createSealer({ ...parts, service: 'workspace', random: systemRandom });
     const watch = watchLeases({ sealer: holder, client: vault.sourcesClient, onFailure: () => undefined });
@@ -257,7 +287,7 @@ describe('a tenant’s own key source', () => {
     const watch = watchLeases({ sealer: holder, client: vault.sourcesClient, onFailure: () => undefined });
     const read = () => holder.openText({ context: { ...tenant.context }, field: 'app.note.title', ...written });
     expect(await read()).toBe('a note'); // under the installation's key, in a process that did not make the switch
-    await changeSource(deps, tenant.asker, KMS);
+    await changeSource(deps, tenant.asker, { source: KMS, from: await activeOf(tenant.asker) });
     store.refusal.code = 'kek_disabled';
     clock.advance(HEALTH_FRESH_MS);
     await watch.look();
@@ -269,7 +299,7 @@ describe('a tenant’s own key source', () => {
   it('a use that is refused as withdrawn is known to the leases at once, without another question', async () => {
     const tenant = await newTenant();
     const written = await tenant.write();
-    await changeSource(deps, tenant.asker, KMS);
+    await changeSource(deps, tenant.asker, { source: KMS, from: await activeOf(tenant.asker) });
     await vault.sourcesClient.lease([tenant.context.tenantId], 'r');
     store.refusal.code = 'kek_gone';
     await expect(tenant.read(written)).rejects.toThrow(withCode('kek_gone'));
@@ -280,7 +310,7 @@ describe('a tenant’s own key source', () => {
 
   it('health is asked at most once in five seconds, however many ask', async () => {
     const tenant = await newTenant();
-    await changeSource(deps, tenant.asker, KMS);
+    await changeSource(deps, tenant.asker, { source: KMS, from: await activeOf(tenant.asker) });
     clock.advance(HEALTH_FRESH_MS);
     const calls = store.calls.count;
     await Promise.all(Array.from({ length: 20 }, () => vault.sourcesClient.lease([tenant.context.tenantId], 'r')));
@@ -290,9 +320,9 @@ describe('a tenant’s own key source', () => {
   it('data keys that cannot be moved stay readable under the former source, and finishing moves them', async () => {
     const tenant = await newTenant();
     const written = await tenant.write();
-    await changeSource(deps, tenant.asker, KMS);
+    await changeSource(deps, tenant.asker, { source: KMS, from: await activeOf(tenant.asker) });
     store.refusal.code = 'kek_unavailable';
-    const back = await returnSource(deps, tenant.asker);
+    const back = await returnSource(deps, tenant.asker, { from: await activeOf(tenant.asker) });
     expect(back.active).toMatchObject({ kind: 'local' });
     expect(back.moving).toMatchObject({ total: 2, left: 2, stopped: { code: 'kek_unavailable' } });
     store.refusal.code = undefined;
@@ -306,8 +336,8 @@ describe('a tenant’s own key source', () => {
 
   it('a former source is forgotten only after requests of its time have ended', async () => {
     const tenant = await newTenant();
-    await changeSource(deps, tenant.asker, KMS);
-    await changeSource(deps, tenant.asker, XKS);
+    await changeSource(deps, tenant.asker, { source: KMS, from: await activeOf(tenant.asker) });
+    await changeSource(deps, tenant.asker, { source: XKS, from: await activeOf(tenant.asker) });
     expect(
       vault.book
         .ofTenant(tenant.context.tenantId)
@@ -323,14 +353,14 @@ describe('a tenant’s own key source', () => {
     const tenant = await newTenant();
     const written = await tenant.write();
     store.lying.on = true;
-    const { moving } = await changeSource(deps, tenant.asker, KMS);
+    const { moving } = await changeSource(deps, tenant.asker, { source: KMS, from: await activeOf(tenant.asker) });
     expect(moving).toMatchObject({ left: 2, stopped: { code: 'commitment_mismatch' } });
     expect(await tenant.read(written)).toBe('a note');
   });
 
   it('of another tenant is refused by name before any store is asked', async () => {
     const [tenant, other] = [await newTenant(), await newTenant()];
-    await changeSource(deps, tenant.asker, KMS);
+    await changeSource(deps, tenant.asker, { source: KMS, from: await activeOf(tenant.asker) });
     const { rows } = await admin.query(
       `select id, wrapped, kek_ref from app.dek where tenant_id = $1 and purpose = 'fields'`,
       [tenant.context.tenantId],
@@ -347,14 +377,16 @@ describe('a tenant’s own key source', () => {
   it('a key of the shared HSM serves one tenant only', async () => {
     const [tenant, other] = [await newTenant(), await newTenant()];
     const label = { kind: 'pkcs11', keyLabel: 'payroll' } as const;
-    await changeSource(deps, tenant.asker, label);
-    await expect(changeSource(deps, other.asker, label)).rejects.toThrow(withCode('kek_foreign'));
+    await changeSource(deps, tenant.asker, { source: label, from: await activeOf(tenant.asker) });
+    await expect(changeSource(deps, other.asker, { source: label, from: await activeOf(other.asker) })).rejects.toThrow(
+      withCode('kek_foreign'),
+    );
   });
 
   it('of another tenant in its rows: each reader is told, the log once an hour', async () => {
     const [tenant, other] = [await newTenant(), await newTenant()];
     const written = await other.write();
-    await changeSource(deps, tenant.asker, KMS);
+    await changeSource(deps, tenant.asker, { source: KMS, from: await activeOf(tenant.asker) });
     const { rows } = await admin.query(`select kek_ref from app.dek where tenant_id = $1 limit 1`, [
       tenant.context.tenantId,
     ]);
@@ -383,7 +415,7 @@ describe('a tenant’s own key source', () => {
 
   it('withdrawn and given back is in its log, once for each change, over restarts of who watches', async () => {
     const tenant = await newTenant();
-    await changeSource(deps, tenant.asker, KMS);
+    await changeSource(deps, tenant.asker, { source: KMS, from: await activeOf(tenant.asker) });
     const failures: unknown[] = [];
     const changes = () => typesOf(tenant);
     const watch = () =>
@@ -431,14 +463,14 @@ describe('a tenant’s own key source', () => {
       details: { key: expect.stringContaining('not there yet') },
     });
     expect(store.calls.count).toBe(before + 1); // its health
-    const { active } = await changeSource(deps, tenant.asker, label);
+    const { active } = await changeSource(deps, tenant.asker, { source: label, from: await activeOf(tenant.asker) });
     expect(active).toMatchObject({ kind: 'pkcs11', state: 'ACTIVE' });
   });
 
   it('who used the key and when is told, refusals too', async () => {
     const tenant = await newTenant();
     const written = await tenant.write();
-    await changeSource(deps, tenant.asker, KMS);
+    await changeSource(deps, tenant.asker, { source: KMS, from: await activeOf(tenant.asker) });
     await tenant.read(written);
     store.refusal.code = 'kek_denied';
     await tenant.read(written).catch(() => undefined);
@@ -456,7 +488,7 @@ describe('a tenant’s own key source', () => {
 
   it('no secret of it leaves the keys process: not in what is shown, not in the log, not readable on its disk', async () => {
     const tenant = await newTenant();
-    await changeSource(deps, tenant.asker, KMS);
+    await changeSource(deps, tenant.asker, { source: KMS, from: await activeOf(tenant.asker) });
     const shown = JSON.stringify([
       await readSources(deps, tenant.asker),
       await keyRings(deps, 'r'),
@@ -476,7 +508,7 @@ describe('a tenant’s own key source', () => {
 
   it('is there again after a restart of the keys process', async () => {
     const tenant = await newTenant();
-    await changeSource(deps, tenant.asker, KMS);
+    await changeSource(deps, tenant.asker, { source: KMS, from: await activeOf(tenant.asker) });
     const { ring, folder } = vault;
     const again = await openSourceBook({ path: join(folder, 'source-book'), ring, clock, random: systemRandom });
     expect(again.entries()).toEqual(vault.book.entries());
@@ -485,7 +517,7 @@ describe('a tenant’s own key source', () => {
   it('the operator sees each key store once, with what hangs on it', async () => {
     const [tenant, other] = [await newTenant(), await newTenant()];
     await other.write();
-    await changeSource(deps, tenant.asker, KMS);
+    await changeSource(deps, tenant.asker, { source: KMS, from: await activeOf(tenant.asker) });
     store.refusal.code = 'kek_denied';
     clock.advance(HEALTH_FRESH_MS);
     const rings = await keyRings(deps, 'r');

@@ -80,8 +80,8 @@ export function keySourceRoutes(deps: SourceDeps): RoomRoutes {
   return bindRoutes(sourceContract, {
     read: async (call) => ({ status: 200 as const, body: await readSources(deps, call) }),
     check: async (call) => ({ status: 200 as const, body: await checkSource(deps, call, call.body.source) }),
-    change: async (call) => ({ status: 200 as const, body: await changeSource(deps, call, call.body.source) }),
-    giveBack: async (call) => ({ status: 200 as const, body: await returnSource(deps, call) }),
+    change: async (call) => ({ status: 200 as const, body: await changeSource(deps, call, call.body) }),
+    giveBack: async (call) => ({ status: 200 as const, body: await returnSource(deps, call, call.body) }),
     finish: async (call) => ({ status: 200 as const, body: await finishSource(deps, call) }),
     importParameters: async (call) => ({
       status: 200 as const,

@@ -197,11 +197,18 @@ describe('values of tenants are sealed under their own keys', () => {
       } as never) as Promise<{ body: { allowed: number[] | null } }>;
     expect((await call('suites', {})).body).toEqual({ allowed: null, known: [{ suite: 1, name: 'XAES-256-GCM' }] });
     const unfit = withCode('suites_unfit');
-    await expect(call('setSuites', { allowed: [1, 2] })).rejects.toThrow(unfit);
+    await expect(call('setSuites', { allowed: [1, 2], from: null })).rejects.toThrow(unfit);
     await expect(
-      vault.client.call(vaultSuiteContract.set, { body: { tenantId: context.tenantId, allowed: [2] }, requestId: 'r' }),
+      vault.client.call(vaultSuiteContract.set, {
+        body: { tenantId: context.tenantId, allowed: [2], from: null },
+        requestId: 'r',
+      }),
     ).rejects.toThrow(unfit);
-    expect((await call('setSuites', { allowed: [1] })).body.allowed).toEqual([1]);
+    expect((await call('setSuites', { allowed: [1], from: null })).body.allowed).toEqual([1]);
+    // Approved with the former list in view.
+    const changed = withCode('key_setting_changed');
+    for (const from of [null, [1, 2]])
+      await expect(call('setSuites', { allowed: null, from })).rejects.toThrow(changed);
     expect((await call('suites', {})).body.allowed).toEqual([1]);
     const { rows } = await admin.query(
       `select convert_from(leaf, 'UTF8')::jsonb -> 'public' ->> 'allowed' as allowed from audit.entry where tenant_id = $1 and type = 'key.suites-changed'`,

@@ -46,9 +46,9 @@ export interface SourceBook {
   register(entry: Pick<SourceEntry, 'sourceId' | 'tenantId' | 'source' | 'kekRef'>): Promise<SourceEntry>;
   /**
    * PENDING or FORMER to ACTIVE, ACTIVE to FORMER, in one save; without a source the installation's own is active again.
-   * Throws `source_unknown`, `source_limit`.
+   * With `from`, only in place of that one. Throws `source_unknown`, `source_limit`, `key_setting_changed`.
    */
-  activate(tenantId: Uuid, sourceId: Uuid | null): Promise<void>;
+  activate(tenantId: Uuid, sourceId: Uuid | null, from?: Uuid | null): Promise<void>;
   /**
    * Forgets those that are not ACTIVE, but a FORMER one only after `FORMER_KEPT_MS`: a data key that was made just before
    * the switch may not be stored yet. `now`: the caller knows that there is none. How many.
@@ -113,7 +113,8 @@ function bookOver(document: SealedDocument, clock: Clock): SourceBook {
       ]);
       return entry;
     },
-    activate: (tenantId, sourceId) => change((now) => activated(now, { tenantId, sourceId, nowMs: clock.nowMs() })),
+    activate: (tenantId, sourceId, from) =>
+      change((now) => activated(now, { tenantId, sourceId, from, nowMs: clock.nowMs() })),
     drop: (tenantId, { now }) =>
       remove((one) => one.tenantId === tenantId && one.state !== 'ACTIVE' && (now || mayGo(one, clock.nowMs()))),
     async forget(tenantId) {
@@ -132,10 +133,18 @@ function mayGo(entry: SourceEntry, nowMs: number): boolean {
 
 function activated(
   entries: readonly SourceEntry[],
-  change: { readonly tenantId: Uuid; readonly sourceId: Uuid | null; readonly nowMs: number },
+  change: {
+    readonly tenantId: Uuid;
+    readonly sourceId: Uuid | null;
+    readonly from: Uuid | null | undefined;
+    readonly nowMs: number;
+  },
 ): readonly SourceEntry[] {
-  const { tenantId, sourceId, nowMs } = change;
+  const { tenantId, sourceId, from, nowMs } = change;
   const own = entries.filter((entry) => entry.tenantId === tenantId);
+  const active = own.find(({ state }) => state === 'ACTIVE')?.sourceId ?? null;
+  if (from !== undefined && from !== active)
+    throw keysError('key_setting_changed', 'another key source is active by now: look at it again and approve that');
   if (sourceId !== null && !own.some((entry) => entry.sourceId === sourceId))
     throw keysError('source_unknown', `tenant ${tenantId} has no source ${sourceId}`);
   const next = entries.map((entry): SourceEntry => {

@@ -79,14 +79,15 @@ function Moving({ moving }: { moving: KeySourceAnswer['moving'] }) {
   );
 }
 
-function GiveBack({ open, onClose, total }: { open: boolean; onClose: () => void; total: number }) {
+function GiveBack(props: { open: boolean; onClose: () => void; total: number; from: string | null }) {
+  const { open, onClose, total, from } = props;
   const client = useQueryClient();
   return (
     <StepUpDialog
       open={open}
       onClose={onClose}
       operation="keys.return-source"
-      input={{}}
+      input={{ from }}
       title="Return to this installation’s key"
       effects={
         <p>
@@ -95,7 +96,7 @@ function GiveBack({ open, onClose, total }: { open: boolean; onClose: () => void
         </p>
       }
       confirm="Return to it"
-      commit={(stepUp) => request<unknown>('/api/keys/source/return', { body: {}, stepUp })}
+      commit={(stepUp) => request<unknown>('/api/keys/source/return', { body: { from }, stepUp })}
       onDone={() => {
         onClose();
         toast('The installation’s key protects your data now');
@@ -152,7 +153,7 @@ export function SourceCard({ answer }: { answer: KeySourceAnswer }) {
       )}
       <WithdrawalExplained />
       {dialog === 'wizard' && <SourceWizard answer={answer} onClose={close} />}
-      <GiveBack open={dialog === 'return'} onClose={close} total={moving.total} />
+      <GiveBack open={dialog === 'return'} onClose={close} total={moving.total} from={answer.active.sourceId} />
     </section>
   );
 }

@@ -29,7 +29,8 @@ export interface KeySourcesClient {
   read(context: TenantContext): Promise<Answer<typeof vaultSourceContract.read>>;
   check(context: TenantContext, source: OwnKeySource): Promise<CheckedSource>;
   register(context: TenantContext, source: OwnKeySource): Promise<KeySourceView>;
-  activate(context: TenantContext, sourceId: string | null): Promise<KeySourceView>;
+  /** With `from`, only in place of that source (null: the installation's own); throws `key_setting_changed`. */
+  activate(context: TenantContext, sourceId: string | null, from?: string | null): Promise<KeySourceView>;
   drop(context: TenantContext, options?: { readonly now: boolean }): Promise<number>;
   importParameters(
     context: TenantContext,
@@ -66,7 +67,12 @@ export function createKeySourcesClient(client: InternalClient): KeySourcesClient
     read: (context) => ask(routes.read, routes.read.replies[200], about(context)),
     check: (context, source) => ask(routes.check, routes.check.replies[200], about(context, { source })),
     register: (context, source) => ask(routes.register, routes.register.replies[201], about(context, { source })),
-    activate: (context, sourceId) => ask(routes.activate, routes.activate.replies[200], about(context, { sourceId })),
+    activate: (context, sourceId, from) =>
+      ask(
+        routes.activate,
+        routes.activate.replies[200],
+        about(context, { sourceId, ...(from === undefined ? {} : { from }) }),
+      ),
     drop: async (context, { now } = { now: false }) =>
       (await ask(routes.drop, routes.drop.replies[200], about(context, { now }))).dropped,
     importParameters: (context, source) =>

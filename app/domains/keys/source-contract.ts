@@ -189,6 +189,10 @@ const THEIRS = 'of the tenant’s own key store, which is asked with it; nothing
 const storeOfKms = { 'body.source.externalId': THEIRS, 'body.source.accessKeyId': THEIRS } as const;
 const storeOfAny = { ...storeOfKms, 'body.source.keyId': THEIRS } as const;
 
+const FROM = 'compared with the caller’s own active source; nothing is looked up by it';
+/** Which source is active, as the person saw it; null: the installation's own. */
+const from = z.uuid().nullable();
+
 const read = { kind: 'session', class: 'read' } as const;
 const write = { kind: 'session', class: 'write' } as const;
 const privileged = { kind: 'session', class: 'privileged', stepUp: true } as const;
@@ -218,8 +222,9 @@ export const sourceContract = defineRoutes({
     replies: { 200: checked },
   },
   /**
-   * Registers, verifies and makes active, then moves every data key. Step-up over `sourceApproval(source)`. `left` above
-   * zero: the switch is done, some data keys still stand under the former one; `finish` goes on.
+   * Registers, verifies and makes active, then moves every data key. Step-up over `sourceApproval(source)` and `from`, the
+   * source that is replaced: another one by then is `key_setting_changed`. `left` above zero: the switch is done, some data
+   * keys still stand under the former one; `finish` goes on.
    */
   change: {
     operation: 'keys.change-source',
@@ -228,12 +233,12 @@ export const sourceContract = defineRoutes({
     path: '/api/keys/source',
     access: privileged,
     ids: {},
-    untagged: storeOfAny,
-    body: z.strictObject({ source: ownKeySource }),
+    untagged: { ...storeOfAny, 'body.from': FROM },
+    body: z.strictObject({ source: ownKeySource, from }),
     bodyBytesMax: SOURCE_BODY_BYTES_MAX,
     replies: { 200: z.object({ active: sourceView, moving }) },
   },
-  /** Back to the installation's own key store; step-up over `{}`. */
+  /** Back to the installation's own key store; step-up over `{ from }`, as with `change`. */
   giveBack: {
     operation: 'keys.return-source',
     service: 'workspace',
@@ -241,7 +246,8 @@ export const sourceContract = defineRoutes({
     path: '/api/keys/source/return',
     access: privileged,
     ids: {},
-    body: z.strictObject({}),
+    untagged: { 'body.from': FROM },
+    body: z.strictObject({ from }),
     replies: { 200: z.object({ active: sourceView, moving }) },
   },
   /** Moves what a switch has left behind. */
@@ -378,7 +384,10 @@ export const vaultSourceContract = defineRoutes({
     bodyBytesMax: SOURCE_BODY_BYTES_MAX,
     replies: { 201: sourceView },
   },
-  /** PENDING to ACTIVE, ACTIVE to FORMER. Without an id: the installation's own becomes active again. */
+  /**
+   * PENDING to ACTIVE, ACTIVE to FORMER. Without an id: the installation's own becomes active again. Where `from` is given,
+   * only in its place: `key_setting_changed`.
+   */
   activate: {
     operation: 'keys.sources-activate',
     service: 'keys',
@@ -386,7 +395,7 @@ export const vaultSourceContract = defineRoutes({
     path: '/internal/keys/sources/activate',
     access: workspace,
     ids: {},
-    body: z.strictObject({ tenantId: uuid, sourceId: uuid.nullable() }),
+    body: z.strictObject({ tenantId: uuid, sourceId: uuid.nullable(), from: uuid.nullable().optional() }),
     replies: { 200: sourceView },
   },
   /**

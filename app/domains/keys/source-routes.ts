@@ -32,8 +32,9 @@ export function vaultSourceRoutes({
       return { status: 201 as const, body: await told(sources.register(tenantId as Uuid, source as KeptSource)) };
     },
     async activate(call) {
-      const { tenantId, sourceId } = call.body;
-      return { status: 200 as const, body: await told(sources.activate(tenantId as Uuid, sourceId as Uuid | null)) };
+      const { tenantId, sourceId, from } = call.body;
+      const activating = sources.activate(tenantId as Uuid, sourceId as Uuid | null, from as Uuid | null | undefined);
+      return { status: 200 as const, body: await told(activating) };
     },
     async drop(call) {
       const { tenantId, now } = call.body;

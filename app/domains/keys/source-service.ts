@@ -1,11 +1,11 @@
-import { isAppError } from '@auditrax/base';
+import { AppError, isAppError } from '@auditrax/base';
 import type { Clock, Json } from '@auditrax/base';
 import type { SystemDoor, TenantContext } from '@auditrax/tenancy';
 import { auditFromCall, type RecordAudit } from '../../platform/audit/index.ts';
 import type { Caller, StepUp } from '../../platform/http/handler.ts';
-import { stepUpAction } from '../access/index.ts';
+import { CHANGED_SINCE, stepUpAction } from '../access/index.ts';
 import { diagnose } from './diagnosis.ts';
-import { keysError } from './errors.ts';
+import { keysError, type KeysErrorCode } from './errors.ts';
 import { underFormerStore } from './installation.ts';
 import { selectTier, selectWrapped } from './queries.ts';
 import { rewrapKeys } from './rewrap.ts';
@@ -27,6 +27,12 @@ export interface SourceAsker {
   readonly caller: Caller;
   readonly requestId: string;
   stepUp(action: Json): Promise<StepUp>;
+}
+
+/** A new source, and the one that it takes the place of, as the lead saw it; null: the installation's own. */
+export interface SourceChange {
+  readonly source: OwnKeySource;
+  readonly from: string | null;
 }
 
 export interface Switched {
@@ -66,13 +72,16 @@ export async function checkSource(deps: SourceDeps, asker: SourceAsker, source: 
 /**
  * Registers a source, makes it active and moves every data key to it. From the moment it is active nothing new is wrapped
  * by the former one; a data key that cannot be moved yet stays readable under the former source, and `finish` goes on.
- * Throws `source_tier`, `step_up_refused`, and what the store answers to the trial: then nothing has changed.
+ * Throws `source_tier`, `step_up_refused`, `key_setting_changed`, and what the store answers to the trial: then nothing has
+ * changed.
  */
-export async function changeSource(deps: SourceDeps, asker: SourceAsker, source: OwnKeySource): Promise<Switched> {
+export async function changeSource(deps: SourceDeps, asker: SourceAsker, order: SourceChange): Promise<Switched> {
   const context = contextOf(asker);
+  const { source, from } = order;
   await requireEnterprise(deps, context);
-  const approval = await sourceApproval(source);
+  const approval = { ...(await sourceApproval(source)), from };
   const { assertionHash } = await asker.stepUp(stepUpAction(asker.caller, 'keys.change-source', approval));
+  await requireActive(deps, context, from);
   const registered = await deps.sourcesClient.register(context, source);
   await record(deps, asker, {
     type: 'key-source.registered',
@@ -80,13 +89,27 @@ export async function changeSource(deps: SourceDeps, asker: SourceAsker, source:
     stepUpHash: assertionHash,
     facts: factsOf(registered),
   });
-  return activate(deps, asker, { sourceId: registered.sourceId, stepUpHash: assertionHash, reason: 'source-switched' });
+  return activate(deps, asker, { sourceId: registered.sourceId, from, stepUpHash: assertionHash });
 }
 
-/** Back to the installation's own key store, in the same way. */
-export async function returnSource(deps: SourceDeps, asker: SourceAsker): Promise<Switched> {
-  const { assertionHash } = await asker.stepUp(stepUpAction(asker.caller, 'keys.return-source', {}));
-  return activate(deps, asker, { sourceId: null, stepUpHash: assertionHash, reason: 'source-switched' });
+/** Before anything is tried or registered in its place; the keys process looks again when it switches. */
+async function requireActive(deps: SourceDeps, context: TenantContext, from: string | null): Promise<void> {
+  const { active } = await deps.sourcesClient.read(context);
+  if (active.sourceId !== from)
+    throw new AppError<KeysErrorCode>('key_setting_changed', 'not the source that was approved to be replaced', {
+      publicDetail: CHANGED_SINCE,
+    });
+}
+
+/** Back to the installation's own key store, in the same way. Throws `key_setting_changed`. */
+export async function returnSource(
+  deps: SourceDeps,
+  asker: SourceAsker,
+  { from }: Pick<SourceChange, 'from'>,
+): Promise<Switched> {
+  const { assertionHash } = await asker.stepUp(stepUpAction(asker.caller, 'keys.return-source', { from }));
+  await requireActive(deps, contextOf(asker), from);
+  return activate(deps, asker, { sourceId: null, from, stepUpHash: assertionHash });
 }
 
 /** Moves what a switch has left behind. */
@@ -125,11 +148,11 @@ export async function importMaterial(deps: SourceDeps, asker: SourceAsker, input
 async function activate(
   deps: SourceDeps,
   asker: SourceAsker,
-  order: { readonly sourceId: string | null; readonly stepUpHash: string; readonly reason: RewrapReason },
+  order: { readonly sourceId: string | null; readonly from: string | null; readonly stepUpHash: string },
 ): Promise<Switched> {
   const context = contextOf(asker);
   const { active: before } = await deps.sourcesClient.read(context);
-  const active = await deps.sourcesClient.activate(context, order.sourceId);
+  const active = await deps.sourcesClient.activate(context, order.sourceId, order.from);
   await record(deps, asker, {
     type: order.sourceId === null ? 'key-source.returned' : 'key-source.activated',
     sourceId: order.sourceId,
@@ -137,7 +160,7 @@ async function activate(
     // Public, since a switch away from a store that is out of reach must be writable: nothing can be sealed then.
     facts: { ...factsOf(active), from: shownRef(before), to: shownRef(active) },
   });
-  return moveKeys(deps, context, order.reason);
+  return moveKeys(deps, context, 'source-switched');
 }
 
 /**

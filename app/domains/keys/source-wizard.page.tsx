@@ -119,19 +119,22 @@ function faultOf(error: unknown): { field: string; words: string } | null {
 /** Approval and the switch itself. */
 function ApproveSwitch({
   source,
-  total,
+  answer,
   onClose,
   onDone,
 }: {
   source: OwnKeySource;
-  total: number;
+  answer: KeySourceAnswer;
   onClose: () => void;
   onDone: () => void;
 }) {
   const client = useQueryClient();
-  const [approval, setApproval] = useState<Awaited<ReturnType<typeof sourceApproval>> | null>(null);
+  const { total } = answer.moving;
+  // As it was when the approval was opened: the list behind it may be read again meanwhile.
+  const [from] = useState(answer.active.sourceId);
+  const [approval, setApproval] = useState<object | null>(null);
   useEffect(() => {
-    void sourceApproval(source).then(setApproval);
+    void sourceApproval(source).then((approved) => setApproval({ ...approved, from }));
     // The source cannot change while its approval is in front.
     // oxlint-disable-next-line react-hooks/exhaustive-deps
   }, []);
@@ -152,7 +155,7 @@ function ApproveSwitch({
       confirm="Switch the key"
       commit={(stepUp) =>
         request<{ moving: KeySourceAnswer['moving'] }>('/api/keys/source', {
-          body: { source },
+          body: { source, from },
           stepUp,
           answerMsMax: SWITCH_MS_MAX,
         })
@@ -236,9 +239,7 @@ export function SourceWizard({ answer, onClose }: { answer: KeySourceAnswer; onC
   };
   const fault = empty === undefined ? faultOf(check.error) : { field: empty, words: 'This is needed.' };
   if (approving)
-    return (
-      <ApproveSwitch source={source} total={answer.moving.total} onClose={() => setApproving(false)} onDone={onClose} />
-    );
+    return <ApproveSwitch source={source} answer={answer} onClose={() => setApproving(false)} onDone={onClose} />;
   return (
     <Dialog
       open

@@ -25,8 +25,19 @@ export const FIELD_SUITES_KNOWN: readonly { readonly suite: number; readonly nam
 export interface SuiteBook {
   /** Undefined: whatever the build has. */
   of(tenantId: Uuid): readonly number[] | undefined;
-  /** Durable when it resolves; undefined takes the list away. Throws `source_limit`. */
-  keep(tenantId: Uuid, allowed: readonly number[] | undefined): Promise<void>;
+  /**
+   * Durable when it resolves; undefined takes the list away. Where `from` is given, only in place of that list, as somebody
+   * saw it: `key_setting_changed`. Throws `source_limit`.
+   */
+  keep(tenantId: Uuid, allowed: readonly number[] | undefined, from?: SuiteList): Promise<void>;
+}
+
+/** Null: whatever the build has. */
+export type SuiteList = readonly number[] | null;
+
+/** A list as an entry says it, and as two are compared. */
+export function spelled(list: SuiteList): string {
+  return list === null ? 'all' : list.join(',');
 }
 
 export async function openSuiteBook(place: {
@@ -39,9 +50,11 @@ export async function openSuiteBook(place: {
   let saving: Promise<unknown> = Promise.resolve();
   return {
     of: (tenantId) => lists.get(tenantId),
-    keep(tenantId, allowed) {
+    keep(tenantId, allowed, from) {
       const save = async (): Promise<void> => {
         await saving;
+        if (from !== undefined && spelled(lists.get(tenantId) ?? null) !== spelled(from))
+          throw keysError('key_setting_changed', 'another list holds by now: look at it again and approve that');
         if (allowed === undefined && !lists.has(tenantId)) return;
         const next = new Map(lists);
         if (allowed === undefined) next.delete(tenantId);

@@ -27,7 +27,7 @@ export const vaultSuiteContract = defineRoutes({
     path: '/internal/keys/suites/set',
     access: { kind: 'internal', callers: ['workspace'], token: false },
     ids: {},
-    body: z.strictObject({ tenantId: uuid, allowed: suiteList }),
+    body: z.strictObject({ tenantId: uuid, allowed: suiteList, from: suiteList }),
     replies: { 200: z.object({ allowed: suiteList }) },
   },
 });
@@ -51,8 +51,9 @@ export const suiteContract = defineRoutes({
   },
   /**
    * A value under a suite that is not on the list does not open any more (`suite_refused`), wherever it comes from: a
-   * later build that has another suite neither reads nor writes it. Step-up over `{ allowed }`. Every process obeys
-   * within 300 seconds, this one at once.
+   * later build that has another suite neither reads nor writes it. Step-up over `{ allowed, from }`, where
+   * `from` is the list that is replaced: another one by then is `key_setting_changed`. Every process obeys within 300
+   * seconds, this one at once.
    */
   setSuites: {
     operation: 'keys.set-suites',
@@ -61,7 +62,7 @@ export const suiteContract = defineRoutes({
     path: '/api/keys/suites',
     access: { kind: 'session', class: 'privileged', stepUp: true },
     ids: {},
-    body: z.strictObject({ allowed: suiteList }),
+    body: z.strictObject({ allowed: suiteList, from: suiteList }),
     bodyBytesMax: 4_096,
     replies: { 200: answer },
   },

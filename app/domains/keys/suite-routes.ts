@@ -8,7 +8,7 @@ import type { InternalClient } from './client.ts';
 import { keysError } from './errors.ts';
 import type { Sealer } from './sealer.ts';
 import type { KeyDeps } from './service.ts';
-import { checkSuiteList, FIELD_SUITES_KNOWN } from './suite-book.ts';
+import { checkSuiteList, FIELD_SUITES_KNOWN, spelled } from './suite-book.ts';
 import type { SuiteBook } from './suite-book.ts';
 import { suiteContract, vaultSuiteContract } from './suite-contract.ts';
 
@@ -21,17 +21,12 @@ export function vaultSuiteRoutes({ suites }: { readonly suites: SuiteBook }): Ro
       return { status: 200 as const, body: { allowed: allowed === undefined ? null : [...allowed] } };
     },
     async set(call) {
-      const { tenantId, allowed } = call.body;
+      const { tenantId, allowed, from } = call.body;
       if (allowed !== null) checkSuiteList(allowed);
-      await suites.keep(tenantId as Uuid, allowed ?? undefined);
+      await suites.keep(tenantId as Uuid, allowed ?? undefined, from);
       return { status: 200 as const, body: { allowed } };
     },
   });
-}
-
-/** As an entry says it. */
-function spelled(allowed: readonly number[] | null): string {
-  return allowed === null ? 'all' : allowed.join(',');
 }
 
 export interface SuiteDeps extends Pick<KeyDeps, 'tenantDoor'> {
@@ -58,13 +53,12 @@ export function suiteRoutes(deps: SuiteDeps): RoomRoutes {
       return { status: 200 as const, body: { allowed, known } };
     },
     async setSuites(call) {
-      const { allowed } = call.body;
+      const { allowed, from } = call.body;
       if (allowed !== null) checkSuiteList(allowed);
-      const { assertionHash } = await call.stepUp(stepUpAction(call.caller, 'keys.set-suites', { allowed }));
+      const { assertionHash } = await call.stepUp(stepUpAction(call.caller, 'keys.set-suites', { allowed, from }));
       const context = { ...call.caller.tenant, requestId: call.requestId };
       const { tenantId } = context;
-      const before = await ask(vaultSuiteContract.read, { body: { tenantId }, requestId: call.requestId });
-      await ask(vaultSuiteContract.set, { body: { tenantId, allowed }, requestId: call.requestId });
+      await ask(vaultSuiteContract.set, { body: { tenantId, allowed, from }, requestId: call.requestId });
       await deps.tenantDoor.transaction(context, (tx) =>
         deps.recordAudit(tx, {
           ...auditFromCall(call),
@@ -72,7 +66,7 @@ export function suiteRoutes(deps: SuiteDeps): RoomRoutes {
           resource: ['key-source', tenantId],
           outcome: 'allowed',
           stepUpHash: assertionHash,
-          public: { from: spelled(before), to: spelled(allowed), allowed: spelled(allowed) },
+          public: { from: spelled(from), to: spelled(allowed), allowed: spelled(allowed) },
         }),
       );
       // Keys in use carry the list they came with.

@@ -40,7 +40,7 @@ export interface VaultSources {
   /** Tries a source for real and keeps nothing. Never throws for a store that refuses: that is its answer. */
   check(tenantId: Uuid, source: KeptSource): Promise<CheckedSource>;
   register(tenantId: Uuid, source: KeptSource): Promise<KeySourceView>;
-  activate(tenantId: Uuid, sourceId: Uuid | null): Promise<KeySourceView>;
+  activate(tenantId: Uuid, sourceId: Uuid | null, from?: Uuid | null): Promise<KeySourceView>;
   drop(tenantId: Uuid, options: { readonly now: boolean }): Promise<number>;
   /** Forgets all of a tenant that is no more; how many. */
   forget(tenantId: Uuid): Promise<number>;
@@ -99,8 +99,8 @@ export function vaultSources(deps: VaultSourcesDeps): VaultSources {
       await stores.tidy();
       return viewOf(entry);
     },
-    async activate(tenantId, sourceId) {
-      await book.activate(tenantId, sourceId);
+    async activate(tenantId, sourceId, from) {
+      await book.activate(tenantId, sourceId, from);
       const entry = book.ofTenant(tenantId).find(({ state }) => state === 'ACTIVE');
       return entry === undefined ? installationView(deps) : viewOf(entry);
     },

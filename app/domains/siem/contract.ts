@@ -46,6 +46,8 @@ export type Tried = z.output<typeof tried>;
 
 const privileged = { kind: 'session', class: 'privileged', stepUp: true } as const;
 const BODY_BYTES_MAX = 80 * 1024;
+/** Of the settings that were read. */
+const version = z.number().int().min(1);
 
 /** Where a tenant's log is streamed to. */
 export const routes = defineRoutes({
@@ -79,7 +81,7 @@ export const routes = defineRoutes({
     ids: { 'params.streamId': 'str' },
     params: z.object({ streamId }),
     /** New settings; where it stands in the log stays. */
-    body: z.strictObject({ target, version: z.number().int().min(1) }),
+    body: z.strictObject({ target, version }),
     bodyBytesMax: BODY_BYTES_MAX,
     replies: { 200: z.object({ id: streamId }) },
   },
@@ -91,7 +93,8 @@ export const routes = defineRoutes({
     access: privileged,
     ids: { 'params.streamId': 'str' },
     params: z.object({ streamId }),
-    body: z.strictObject({ on: z.boolean() }),
+    /** From the other state, with the settings of this version; otherwise `stream_changed`. */
+    body: z.strictObject({ on: z.boolean(), version }),
     bodyBytesMax: 1024,
     replies: { 200: z.object({ id: streamId }) },
   },
@@ -103,7 +106,8 @@ export const routes = defineRoutes({
     access: privileged,
     ids: { 'params.streamId': 'str' },
     params: z.object({ streamId }),
-    body: z.strictObject({}),
+    /** As it stands: on or off, with the settings of this version; otherwise `stream_changed`. */
+    body: z.strictObject({ on: z.boolean(), version }),
     bodyBytesMax: 1024,
     replies: { 200: z.object({ removed: z.literal(true) }) },
   },

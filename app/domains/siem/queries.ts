@@ -63,9 +63,19 @@ export function updateStream(
     where s.tenant_id = ${tenantId} and s.id = ${row.id} and s.version = ${row.version} returning s.id`;
 }
 
-export function turnStream({ tenantId }: TenantContext, row: { id: Uuid; on: boolean }): Statement<{ id: Uuid }> {
+/** A stream as somebody saw it: what is done to it is done to that, or not at all. */
+export interface SeenStream {
+  readonly id: Uuid;
+  readonly on: boolean;
+  readonly version: number;
+}
+
+/** Switches one over that is as it was seen; no row when it is not. */
+export function turnStream({ tenantId }: TenantContext, seen: SeenStream): Statement<{ id: Uuid }> {
   return sql<{ id: Uuid }>`
-    update app.stream s set enabled = ${row.on} where s.tenant_id = ${tenantId} and s.id = ${row.id} returning s.id`;
+    update app.stream s set enabled = ${!seen.on}
+    where s.tenant_id = ${tenantId} and s.id = ${seen.id} and s.version = ${seen.version} and s.enabled = ${seen.on}
+    returning s.id`;
 }
 
 /** What the process that dials sees of the settings; a new version or a new start is tried at once. */
@@ -76,8 +86,12 @@ export function mirrorStream({ tenantId }: TenantContext, id: Uuid): Statement {
     where c.tenant_id = ${tenantId} and c.id = ${id} and s.tenant_id = ${tenantId} and s.id = c.id`;
 }
 
-export function deleteStream({ tenantId }: TenantContext, id: Uuid): Statement<{ id: Uuid }> {
-  return sql<{ id: Uuid }>`delete from app.stream s where s.tenant_id = ${tenantId} and s.id = ${id} returning s.id`;
+/** No row when it is not as it was seen. */
+export function deleteStream({ tenantId }: TenantContext, seen: SeenStream): Statement<{ id: Uuid }> {
+  return sql<{ id: Uuid }>`
+    delete from app.stream s
+    where s.tenant_id = ${tenantId} and s.id = ${seen.id} and s.version = ${seen.version} and s.enabled = ${seen.on}
+    returning s.id`;
 }
 
 export function deleteCursor({ tenantId }: TenantContext, id: Uuid): Statement {

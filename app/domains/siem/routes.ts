@@ -32,12 +32,16 @@ export function siemRooms(deps: SiemDeps): readonly RoomRoutes[] {
       return { status: 200, body: { id: call.params.streamId } };
     },
     turn: async (call) => {
-      const input = { id: call.ids['params.streamId'], asked: asked(call.params, call.body), on: call.body.on };
+      const input = { id: call.ids['params.streamId'], asked: asked(call.params, call.body), ...call.body };
       await turnStream(deps, call, input);
       return { status: 200, body: { id: call.params.streamId } };
     },
     remove: async (call) => {
-      await removeStream(deps, call, { id: call.ids['params.streamId'], asked: asked(call.params, {}) });
+      await removeStream(deps, call, {
+        id: call.ids['params.streamId'],
+        asked: asked(call.params, call.body),
+        ...call.body,
+      });
       return { status: 200, body: { removed: true as const } };
     },
     test: async (call) => ({ status: 200, body: await testStream(deps, call, call.ids['params.streamId']) }),

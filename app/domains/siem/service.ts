@@ -3,7 +3,7 @@ import { AppError, uuidV7, type Clock, type Json, type Random, type Uuid } from 
 import type { ScopedTransaction, SystemDoor, TenantContext, TenantDoor } from '@auditrax/tenancy';
 import { auditFromCall, changesOf, type AuditInput, type LedgerClient } from '../../platform/audit/index.ts';
 import type { ApprovalKeeping, Caller, StepUp } from '../../platform/http/handler.ts';
-import { stepUpAction } from '../access/index.ts';
+import { CHANGED_SINCE, stepUpAction } from '../access/index.ts';
 import type { Sealer } from '../keys/index.ts';
 import { STREAMS_MAX, type Stream, type Tried } from './contract.ts';
 import type { SiemCode } from './errors.ts';
@@ -203,16 +203,27 @@ export async function changeStream(
   });
 }
 
-/** Switches a stream on or off. Where it stands stays: what is written meanwhile goes when it is on again. */
+/** Why nothing was found as it was seen: another one changed it, or there is none. */
+async function notAsSeen(tx: ScopedTransaction, id: Uuid): Promise<AppError> {
+  const [row] = await tx.query(queries.streamById(tx.context, id));
+  if (row === undefined) return notFound();
+  return new AppError<SiemCode>('stream_changed', 'not as it was approved', { publicDetail: CHANGED_SINCE });
+}
+
+/**
+ * Switches a stream on or off, from the state and the settings that were approved. Where it stands stays: what is written
+ * meanwhile goes when it is on again. Throws `stream_changed`.
+ */
 export async function turnStream(
   deps: SiemDeps,
   who: SteppingAsker,
-  input: { id: Uuid; asked: Record<string, Json>; on: boolean },
+  input: { id: Uuid; asked: Record<string, Json>; on: boolean; version: number },
 ): Promise<void> {
   const context = who.caller.tenant;
   const { assertionHash } = await who.stepUp(stepUpAction(who.caller, 'siem.turn', input.asked));
   await deps.door.transaction(context, async (tx) => {
-    if ((await tx.query(queries.turnStream(context, input))).length === 0) throw notFound();
+    const seen = { ...input, on: !input.on };
+    if ((await tx.query(queries.turnStream(context, seen))).length === 0) throw await notAsSeen(tx, input.id);
     await tx.query(queries.mirrorStream(context, input.id));
     const approved = { stepUpHash: assertionHash };
     const entry = input.on
@@ -222,16 +233,16 @@ export async function turnStream(
   });
 }
 
-/** Forgets a stream, its secret and where it stood. */
+/** Forgets a stream that is as it was approved, its secret and where it stood. Throws `stream_changed`. */
 export async function removeStream(
   deps: SiemDeps,
   who: SteppingAsker,
-  input: { id: Uuid; asked: Record<string, Json> },
+  input: { id: Uuid; asked: Record<string, Json>; on: boolean; version: number },
 ): Promise<void> {
   const context = who.caller.tenant;
   const { assertionHash } = await who.stepUp(stepUpAction(who.caller, 'siem.remove', input.asked));
   await deps.door.transaction(context, async (tx) => {
-    if ((await tx.query(queries.deleteStream(context, input.id))).length === 0) throw notFound();
+    if ((await tx.query(queries.deleteStream(context, input))).length === 0) throw await notAsSeen(tx, input.id);
     await tx.query(queries.deleteCursor(context, input.id));
     await deps.recordAudit(tx, entryOf(who, input.id, { type: 'stream.removed', stepUpHash: assertionHash }));
   });

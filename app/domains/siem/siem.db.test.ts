@@ -200,7 +200,7 @@ describe('a stream', () => {
   });
 
   it('S1, S2 goes in the order of the log, without a gap, and nothing confidential with it', async () => {
-    await turnStream(deps, asker(), { id, asked: {}, on: true });
+    await turnStream(deps, asker(), { id, asked: {}, on: true, version: 1 });
     await write(150);
     expect(await streamer().runOnce()).toBe(size);
     expect(positions()).toEqual(upTo(size));
@@ -268,6 +268,21 @@ describe('a stream', () => {
     expect(await streamer().runOnce()).toBe(2);
   });
 
+  it('is switched or removed only as it was approved: the same settings, in the same state', async () => {
+    const changed = { code: 'stream_changed' };
+    for (const [on, version] of [
+      [true, 1],
+      [false, 2],
+    ] as const)
+      await expect(turnStream(deps, asker(), { id, asked: {}, on, version })).rejects.toMatchObject(changed);
+    for (const [on, version] of [
+      [false, 1],
+      [true, 2],
+    ] as const)
+      await expect(removeStream(deps, asker(), { id, asked: {}, on, version })).rejects.toMatchObject(changed);
+    expect(await only()).toMatchObject({ enabled: true, version: 1 });
+  });
+
   it('goes on where it stood under new settings, not under old ones, and is gone when it is removed', async () => {
     const settings = { id, asked: {}, target: target({ token: 'another-token' }) };
     await expect(changeStream(deps, asker(), { ...settings, version: 9 })).rejects.toMatchObject({
@@ -282,9 +297,11 @@ describe('a stream', () => {
     await streamer().runOnce();
     expect(await only()).toMatchObject({ state: 'waiting', lastPosition: size - 1 });
     expect((await testStream(deps, asker(), id)).steps).toHaveLength(1);
-    await removeStream(deps, asker(), { id, asked: {} });
+    const approved = { id, asked: {}, on: true, version: 3 };
+    await removeStream(deps, asker(), approved);
     expect(await listAll(deps, asker())).toEqual([]);
-    await expect(removeStream(deps, asker(), { id, asked: {} })).rejects.toMatchObject({ code: 'not_found' });
+    await expect(removeStream(deps, asker(), approved)).rejects.toMatchObject({ code: 'not_found' });
+    await expect(turnStream(deps, asker(), approved)).rejects.toMatchObject({ code: 'not_found' });
     const types = await asSuperuser<{ type: string }>(
       server,
       `select distinct e.type from audit.entry e where e.resource_kind = 'stream' order by 1`,

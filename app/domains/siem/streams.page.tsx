@@ -37,8 +37,8 @@ function turnOf(stream: Stream): Deed {
   return {
     operation: 'siem.turn',
     path: `/api/siem/streams/${stream.id}/turn`,
-    input: { streamId: stream.id, on },
-    body: { on },
+    input: { streamId: stream.id, on, version: stream.version },
+    body: { on, version: stream.version },
     title: on ? 'Start streaming' : 'Stop streaming',
     effects: on
       ? `Every entry of your audit log goes to ${stream.host}, from where this stream stands, without confidential values.`
@@ -50,8 +50,8 @@ function removalOf(stream: Stream): Deed {
   return {
     operation: 'siem.remove',
     path: `/api/siem/streams/${stream.id}/remove`,
-    input: { streamId: stream.id },
-    body: {},
+    input: { streamId: stream.id, on: stream.enabled, version: stream.version },
+    body: { on: stream.enabled, version: stream.version },
     title: 'Remove this destination',
     effects: `The address, its secret and where the stream stood are forgotten. What ${stream.host} has received stays there.`,
   };
