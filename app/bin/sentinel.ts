@@ -520,6 +520,7 @@ async function begin(base: Base): Promise<Begun> {
       watch,
       log: base.log,
       separation: options.separation,
+      peerIdentity: readPeerSetting(member.boot.options).kind,
       inventory: () => member.inventory(),
       declarations: declarationsOf(base),
       innerRoutes: INNER_ROUTES,

@@ -166,6 +166,8 @@ export interface HouseListeners {
   readonly processes: number;
   /** Of these, those whose descriptors the kernel did not show: their Unix sockets are not known. */
   readonly unread: number;
+  /** Sockets under the same users that may be another house's on this machine, and were not looked at. */
+  readonly leftOut: number;
 }
 
 /** How a database took somebody who named a role and had nothing to show for it. */
@@ -363,6 +365,8 @@ export interface ProbeHouse {
   readonly random: Random;
   /** `users`: each process has a uid of its own; `passwords`: they share one, and claims that rest on it say so. */
   readonly separation: 'users' | 'passwords';
+  /** By what the processes of this house know each other. */
+  readonly peerIdentity: 'own' | 'spiffe' | 'istio' | 'linkerd';
 
   /** Origin of the edge. */
   readonly origin: string;

@@ -50,6 +50,7 @@ export interface HouseParts {
   readonly log: LogReader;
   /** `users`: a uid belongs to one process of the house and to nobody else. */
   readonly separation: 'users' | 'passwords';
+  readonly peerIdentity: ProbeHouse['peerIdentity'];
   readonly inventory: () => Promise<HouseInventory>;
   readonly declarations: () => Omit<Declarations, 'playedPorts'>;
   readonly innerRoutes: readonly InnerRoute[];
@@ -205,8 +206,8 @@ function doorsOf(parts: HouseParts, own: () => readonly number[]) {
   };
   const listeners: ProbeHouse['listeners'] = async () => {
     const [inventory, declarations] = await look();
-    const { processes, unread } = inventory;
-    return { listeners: houseListeners(inventory, declarations), processes, unread };
+    const { processes, unread, leftOut } = inventory;
+    return { listeners: houseListeners(inventory, declarations), processes, unread, leftOut: leftOut.length };
   };
   return {
     sockets: async () => houseSockets(...(await look())),
@@ -250,6 +251,7 @@ export function createProbeHouse(
     clock,
     random,
     separation: parts.separation,
+    peerIdentity: parts.peerIdentity,
     origin: edge.origin,
     fetch: edge.fetch,
     dial,

@@ -36,7 +36,8 @@ function houseThat(change: Partial<Record<keyof ProbeHouse, unknown>> = {}): Pro
   const house = {
     clock: manualClock(0),
     separation: 'users',
-    listeners: async () => ({ listeners: LISTENERS, processes: 30, unread: 0 }),
+    peerIdentity: 'own',
+    listeners: async () => ({ listeners: LISTENERS, processes: 30, unread: 0, leftOut: 0 }),
     routes: [
       { method: 'GET', path: '/api/engagements', isPublic: false },
       { method: 'POST', path: '/api/identity/link', isPublic: true },
@@ -70,7 +71,7 @@ function lax(where: (service: string, request: ServiceRequest) => boolean, reply
 }
 
 function withListener(extra: HouseListener) {
-  return { listeners: async () => ({ listeners: [...LISTENERS, extra], processes: 30, unread: 0 }) };
+  return { listeners: async () => ({ listeners: [...LISTENERS, extra], processes: 30, unread: 0, leftOut: 0 }) };
 }
 
 const OK: ServiceReply = { kind: 'answered', status: 200 };
@@ -80,6 +81,18 @@ describe('the prober of zero trust', () => {
     const { state, detail } = await zeroTrustProbe.run(houseThat());
     expect(detail).toContain('10 sockets are open in 30 processes');
     expect(state).toBe('green');
+  });
+
+  it('says what it has not tried: sockets that may be another house’s, and other ways of knowing peers', async () => {
+    const { detail } = await zeroTrustProbe.run(houseThat());
+    expect(detail).toContain('SPIRE, Istio and Linkerd were not tried');
+    expect(detail).not.toContain('left out');
+    const listeners = async () => ({ listeners: LISTENERS, processes: 30, unread: 4, leftOut: 3 });
+    const shared = await zeroTrustProbe.run(houseThat({ listeners, peerIdentity: 'istio' }));
+    expect(shared.detail).toContain('3 sockets under the same users, which may be another house’s');
+    expect(shared.detail).toContain('by the header of Istio’s proxy');
+    expect(shared.detail).not.toContain('Istio and Linkerd were not tried');
+    expect(shared.evidence).toMatchObject({ leftOut: 3, peers: 'istio' });
   });
 
   it('turns red for a socket that nobody has declared, of every kind', async () => {
@@ -95,7 +108,7 @@ describe('the prober of zero trust', () => {
     const listeners = async () => {
       looks += 1;
       const passing: HouseListener = { kind: 'tcp', host: '127.0.0.1', port: 4444, id: 'x', loopbackOnly: true };
-      return { listeners: looks === 1 ? [...LISTENERS, passing] : LISTENERS, processes: 30, unread: 0 };
+      return { listeners: looks === 1 ? [...LISTENERS, passing] : LISTENERS, processes: 30, unread: 0, leftOut: 0 };
     };
     expect((await zeroTrustProbe.run(houseThat({ listeners }))).state).toBe('green');
     expect(looks).toBe(2);
@@ -169,12 +182,12 @@ describe('the prober of zero trust', () => {
   });
 
   it('turns red where a process is missing among those that listen', async () => {
-    const listeners = async () => ({ listeners: LISTENERS.slice(1), processes: 29, unread: 0 });
+    const listeners = async () => ({ listeners: LISTENERS.slice(1), processes: 29, unread: 0, leftOut: 0 });
     expect((await zeroTrustProbe.run(houseThat({ listeners }))).detail).toContain('Only 6 processes');
   });
 
   it('says what the kernel did not show', async () => {
-    const listeners = async () => ({ listeners: LISTENERS, processes: 30, unread: 4 });
+    const listeners = async () => ({ listeners: LISTENERS, processes: 30, unread: 4, leftOut: 0 });
     expect((await zeroTrustProbe.run(houseThat({ listeners }))).detail).toContain('descriptors of 4 processes');
   });
 });

@@ -214,7 +214,17 @@ async function tryEdge(house: ProbeHouse, done: Checks): Promise<number> {
   return closed.length + house.innerRoutes.length + unrouted.length;
 }
 
-function notes(house: ProbeHouse, { unread }: Survey): string {
+/** How peers are known in this house, and what of the others is therefore not seen. */
+const PEERS: Readonly<Record<ProbeHouse['peerIdentity'], string>> = {
+  own: 'Processes know each other by the house’s own authority here; SPIRE, Istio and Linkerd were not tried.',
+  spiffe: 'Processes know each other by certificates of SPIRE here; Istio and Linkerd were not tried.',
+  istio:
+    'Processes know each other by the house’s own authority and by the header of Istio’s proxy here; SPIRE and Linkerd were not tried.',
+  linkerd:
+    'Processes know each other by the house’s own authority and by the header of Linkerd’s proxy here; SPIRE and Istio were not tried.',
+};
+
+function notes(house: ProbeHouse, { unread, leftOut }: Survey): string {
   const separation =
     house.separation === 'users'
       ? ''
@@ -223,7 +233,11 @@ function notes(house: ProbeHouse, { unread }: Survey): string {
     unread === 0
       ? ''
       : ` The kernel did not show the descriptors of ${unread} processes: what they listen at was told by its owner, and their Unix sockets are asserted.`;
-  return `${separation}${unseen}`;
+  const omitted =
+    leftOut === 0
+      ? ''
+      : ` ${leftOut} sockets under the same users, which may be another house’s on this machine, were left out.`;
+  return `${separation}${unseen}${omitted} ${PEERS[house.peerIdentity]}`;
 }
 
 /**
@@ -258,6 +272,8 @@ export const zeroTrustProbe: Probe = {
         certificates: Object.keys(CERTIFICATES),
         tokens: [...WRONG_TOKENS, 'lower-class', 'other-tenant'],
         routes,
+        leftOut: found.leftOut,
+        peers: house.peerIdentity,
       },
     });
   },
