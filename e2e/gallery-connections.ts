@@ -85,6 +85,7 @@ const details: readonly ConnectionDetail[] = [
   {
     ...saml,
     version: 3,
+    standIns: 1,
     justInTime: { allowed: true, roleWithoutGroup: null },
     values: {
       kind: 'saml',
@@ -154,6 +155,7 @@ const details: readonly ConnectionDetail[] = [
   {
     ...draft,
     version: 1,
+    standIns: 0,
     justInTime: { allowed: false, roleWithoutGroup: null },
     values: null,
     addresses: addresses('018f3c8e-6c2b-7d3e-9f4a-5b6c7d8e9fa0'),

@@ -31,6 +31,9 @@ const SOURCE_TEST =
   'app/domains/keys/key-sources.db.test.ts › replaces the source that was approved to be replaced, or nothing';
 
 const BOUND: Readonly<Record<string, Bound>> = {
+  'access-reviews.decide': { subject: 'app/domains/access-reviews/deciding.ts' },
+  'access-reviews.open': NEW,
+  'access-reviews.set-quarterly': { nothing: 'sets one switch to the value that the action names, whatever it was' },
   'access.cancel-recovery': RECOVERY,
   'access.change-role': MEMBER,
   'access.erase-member': MEMBER,
@@ -41,6 +44,8 @@ const BOUND: Readonly<Record<string, Bound>> = {
   'api-keys.create': NEW,
   'audit-trail.export': READS,
   'audit-trail.export-lines': READS,
+  'authorisation-server.allow': { subject: 'app/domains/authorisation-server/consent.ts' },
+  'authorisation-server.register-client': NEW,
   'connections.approve-accounts': CONNECTION,
   'connections.begin-change': CONNECTION,
   'connections.change': {

@@ -181,9 +181,24 @@ function Recent({ connection }: { connection: Connection }) {
 }
 
 function Warnings({ connection }: { connection: Connection }) {
-  const { daysLeft, pending } = connection;
+  const { daysLeft, pending, standIns, state } = connection;
   return (
     <>
+      {standIns === 0 && state !== 'disabled' && (
+        <Notice
+          kind={state === 'active' ? 'failing' : 'stale'}
+          title="Nobody who manages this organisation could sign in if this provider were away"
+        >
+          <p>
+            A provider that says nothing cannot be told from one that has let everybody go: four hours after its last
+            word nothing works any more for those whom it alone knows, their passkeys included.
+          </p>
+          <p>
+            Invite one more lead under People who makes two passkeys and does not sign in by this provider. That person
+            can come in at any time and switch this connection off, and everybody’s passkeys work again.
+          </p>
+        </Notice>
+      )}
       {daysLeft !== null && daysLeft <= SOON_DAYS && (
         <Notice kind={daysLeft < 7 ? 'failing' : 'stale'} title={`The last certificate ${daysText(daysLeft)}`}>
           <p>Nobody comes in by this connection afterwards. Add the provider’s next one before that.</p>
@@ -213,7 +228,7 @@ function turnOf(connection: Connection): Deed {
     title: to === 'active' ? 'Switch this connection on' : 'Switch this connection off',
     effects:
       to === 'active'
-        ? `It appears on the sign-in page as ${connection.name}. Passkeys go on working beside it.`
+        ? `It appears on the sign-in page as ${connection.name}. Passkeys go on working beside it, of those who sign in here for four hours after the provider’s last word.`
         : 'Nobody comes in by it, and whoever came in by it is signed out. Accounts and roles stay.',
   });
 }

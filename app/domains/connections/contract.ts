@@ -136,6 +136,8 @@ const ownKeys = z.strictObject({
 
 const detail = summary.extend({
   version: z.number().int(),
+  /** How many who manage the organisation could still sign in if this provider were away for more than four hours. */
+  standIns: z.number().int().min(0),
   justInTime,
   values: shownValues.nullable(),
   addresses: z.strictObject({

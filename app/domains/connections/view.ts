@@ -1,6 +1,7 @@
 import { isAppError, type Uuid } from '@auditrax/base';
 import { certificateExpiry, parseCertificate, parseIdpMetadata, SAML_CHECKS, type SamlCode } from '@auditrax/saml';
 import type { TenantContext } from '@auditrax/tenancy';
+import { countStandIns } from '../identity/index.ts';
 import { addressesOf } from './addresses.ts';
 import { recentAttempts } from './attempts.ts';
 import { hexOf } from './certificates.ts';
@@ -130,6 +131,7 @@ export async function readConnection(
   return {
     ...summary,
     version: row.version,
+    standIns: await countStandIns(deps, context, id),
     justInTime: settings.justInTime,
     values: shownValues(settings),
     addresses: addressesOf(originOf(deps), id),

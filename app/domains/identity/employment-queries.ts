@@ -35,6 +35,27 @@ export const proofsBefore = (
     select e.tenant_id, e.member_id, e.proved_at from identity.employment e
     where e.proved_at <= ${instant} and e.lapsed_at is null order by e.proved_at limit ${limit}`;
 
+/**
+ * People with one of these roles and as many passkeys, who would still come in if nobody heard of a provider for hours: no
+ * company has ever vouched for them, or no connection in use knows them, or another one knows them as well.
+ */
+export const standIns = (
+  { tenantId }: TenantContext,
+  at: { readonly connectionId: Uuid; readonly roles: readonly string[]; readonly passkeysMin: number },
+): Statement<{ n: number }> =>
+  sql<{ n: number }>`select count(m.id)::int as n from identity.member m
+    where m.tenant_id = ${tenantId} and m.state = 'active' and m.role = any(${at.roles})
+      and (select count(p.id) from identity.credential p
+        where p.tenant_id = ${tenantId} and p.member_id = m.id and p.removed_at is null) >= ${at.passkeysMin}
+      and (not exists (select 1 from identity.employment e where e.tenant_id = ${tenantId} and e.member_id = m.id)
+        or not exists (select 1 from identity.account a
+          join identity.connection c on c.tenant_id = ${tenantId} and c.id = a.connection_id
+          where a.tenant_id = ${tenantId} and a.member_id = m.id and c.state = 'active')
+        or exists (select 1 from identity.account a
+          join identity.connection c on c.tenant_id = ${tenantId} and c.id = a.connection_id
+          where a.tenant_id = ${tenantId} and a.member_id = m.id and c.state = 'active'
+            and c.id <> ${at.connectionId}))`;
+
 /** An account of the person at a connection that is in use, by which they could prove it again. */
 export const accountInUse = ({ tenantId }: TenantContext, memberId: Uuid): Statement<{ id: Uuid }> =>
   sql<{ id: Uuid }>`select a.id from identity.account a

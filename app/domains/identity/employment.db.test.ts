@@ -5,7 +5,7 @@ import { type Enrolled, type SeededIssuer, startSeededIssuer } from '../tenants/
 import { whyEnded } from './ended-session.ts';
 import { PROOF_MS_MAX } from './employment.ts';
 import * as proofs from './employment-queries.ts';
-import { proveEmployment, sweepEmployment } from './index.ts';
+import { countStandIns, proveEmployment, sweepEmployment } from './index.ts';
 import * as service from './service.ts';
 import { findSession, openSession } from './sessions.ts';
 import { knownAtConnection } from './testing/known-at.ts';
@@ -178,5 +178,65 @@ describe('proof of employment', () => {
     expect(await live(opened.token)).toBeDefined();
     clock.advance(1000);
     expect(await live(opened.token)).toBeUndefined();
+  });
+});
+
+describe('a provider that is away for good', () => {
+  it('leaves those in who manage the organisation by passkeys and are not its alone; of others it is told how many', async () => {
+    const lead = await house.enrol('lakeside', 'lead');
+    const lakeside = (await house.callerOf(lead.cookie)).tenant;
+    const known = await knownAtConnection(house, lakeside, lead.personId);
+    const standIns = () => countStandIns(house.deps, lakeside, known);
+    // No company has vouched for this lead yet, so none can take that back.
+    expect(await standIns()).toBe(1);
+    await proveEmployment(house.deps, lakeside, { memberId: lead.personId, source: 'sign-in' });
+    expect(await standIns()).toBe(0);
+    // And so it comes: the passkeys of the only lead open nothing any more.
+    clock.advance(PROMISED_MS);
+    await expect(signIn(lead)).rejects.toEqual(withCode('company_sign_in_required'));
+    // Another connection in use, by which they come in and switch the first one off.
+    const other = await knownAtConnection(house, lakeside, lead.personId);
+    expect([await standIns(), await countStandIns(house.deps, lakeside, other)]).toEqual([1, 1]);
+    await house.rows(`alter table identity.connection disable trigger user`);
+    const turn = (id: Uuid, state: string) =>
+      house.rows('update identity.connection set state = $2 where id = $1', [id, state]);
+    await turn(other, 'disabled');
+    expect(await standIns()).toBe(0);
+    // Once nothing is in use the passkey opens again.
+    await turn(known, 'disabled');
+    expect(await standIns()).toBe(1);
+    await signIn(lead);
+    await turn(known, 'active');
+    expect(await standIns()).toBe(0);
+    await house.rows(`alter table identity.connection enable trigger user`);
+  });
+
+  it('nobody stands in who could approve nothing: one passkey, another role, suspended', async () => {
+    const context = (await house.callerOf((await house.enrol('harbour', 'lead')).cookie)).tenant;
+    const known = connectionId;
+    const lead = `member_id in (select id from identity.member where role = 'lead' and tenant_id = $1)`;
+    const standIns = () => countStandIns(house.deps, context, known);
+    expect(await standIns()).toBe(1);
+    await house.rows('alter table identity.credential disable trigger user');
+    await house.rows('alter table identity.member disable trigger user');
+    const one = `id = (select min(id::text)::uuid from identity.credential where ${lead})`;
+    await house.rows(`update identity.credential set removed_at = now() where tenant_id = $1 and ${one}`, [
+      context.tenantId,
+    ]);
+    expect(await standIns()).toBe(0);
+    await house.rows(`update identity.credential set removed_at = null where tenant_id = $1`, [context.tenantId]);
+    expect(await standIns()).toBe(1);
+    for (const change of [`role = 'auditor'`, `state = 'suspended'`]) {
+      await house.rows(`update identity.member set ${change} where tenant_id = $1 and role = 'lead'`, [
+        context.tenantId,
+      ]);
+      expect(await standIns(), change).toBe(0);
+      await house.rows(
+        `update identity.member set role = 'lead', state = 'active' where tenant_id = $1 and id in (select member_id from identity.credential where tenant_id = $1 group by member_id having count(*) > 1)`,
+        [context.tenantId],
+      );
+    }
+    await house.rows('alter table identity.credential enable trigger user');
+    await house.rows('alter table identity.member enable trigger user');
   });
 });

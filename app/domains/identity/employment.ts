@@ -61,6 +61,25 @@ export async function lastProof(ask: Ask, context: TenantContext, memberId: Uuid
   return proof.proved_at;
 }
 
+/** Who may switch a connection off: by role, and by the passkeys that such a role needs to approve anything. */
+const MANAGING_ROLES = ['lead', 'operator'] as const;
+const MANAGING_PASSKEYS_MIN = 2;
+
+/**
+ * How many could still sign in and switch this connection off if its provider were away for good. A provider that is away
+ * cannot be told from one that has let everybody go, so after four hours it locks out whom it alone knows, leads and their
+ * passkeys included; nobody may come back by a passkey alone whom a company has let go.
+ */
+export async function countStandIns(
+  deps: Pick<IdentityDeps, 'tenant'>,
+  context: TenantContext,
+  connectionId: Uuid,
+): Promise<number> {
+  const at = { connectionId, roles: MANAGING_ROLES, passkeysMin: MANAGING_PASSKEYS_MIN };
+  const [found] = await deps.tenant.scoped(context, queries.standIns(context, at));
+  return found?.n ?? 0;
+}
+
 /** Whether what the person holds without a session may be used: keys and programs ask at each use. */
 export async function isVouched(
   deps: Pick<IdentityDeps, 'clock'>,

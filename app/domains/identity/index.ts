@@ -3,7 +3,7 @@ export { accountUses } from './account-queries.ts';
 export { createAttemptLimit } from './attempt-limit.ts';
 export { systemTables, type IdentityDeps } from './deps.ts';
 export { mayStepUp } from './door-rules.ts';
-export { isVouched, lastProof, proveBySignIn, proveEmployment } from './employment.ts';
+export { countStandIns, isVouched, lastProof, proveBySignIn, proveEmployment } from './employment.ts';
 export { sweepEmployment } from './lapsed.ts';
 export { problems } from './errors.ts';
 export { holdingsOf, remainsOf, type Holding } from './holding.ts';
