@@ -224,7 +224,7 @@ export function createProbeHouse(
   canaries: Canaries,
   sessions: ReturnType<typeof canarySessions>,
 ): ProbeHouse {
-  const { clock, random, edge, client, idKeys, watch } = parts;
+  const { clock, random, edge, client, idKeys, watch, separation, peerIdentity } = parts;
   const canary: ProbeHouse['canary'] = (name) => canaryOf(canaries, name);
   const slug = (name: AnyCanaryName): string => canary(name).slug;
   const control = createDialControl(clock);
@@ -250,8 +250,8 @@ export function createProbeHouse(
   return {
     clock,
     random,
-    separation: parts.separation,
-    peerIdentity: parts.peerIdentity,
+    separation,
+    peerIdentity,
     origin: edge.origin,
     fetch: edge.fetch,
     dial,
@@ -259,11 +259,7 @@ export function createProbeHouse(
     outwards: control.outwards,
     plaintext,
     ...doorsOf(parts, () => [...control.ports, ...played.ports]),
-    routes: parts.routes.map((route) => ({
-      method: route.method,
-      path: route.path,
-      isPublic: route.access.kind === 'public',
-    })),
+    routes: parts.routes.map(({ method, path, access }) => ({ method, path, isPublic: access.kind === 'public' })),
     canaries,
     canary,
     whereabouts: (name) => parts.whereabouts(canary(name).context.tenantId),
