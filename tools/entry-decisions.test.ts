@@ -26,6 +26,7 @@ const WITHOUT: Readonly<Record<string, string>> = {
   'ai.suggestion.accepted': BY_CALLER,
   'ai.suggestion.overridden': BY_CALLER,
   'api-client.canary-registered': SERVICE,
+  'api-client.canary-removed': SERVICE,
   'api-grant.ended':
     'by the person’s own call with its rule, or by the issuer: a repeated token, a program that gives it back, somebody who leaves',
   'api-grant.given': BY_CALLER,

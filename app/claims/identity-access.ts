@@ -28,7 +28,8 @@ export const identityAccessClaims: readonly Claim[] = [
   {
     ...shared,
     id: 'access.oauth-oidc',
-    sentence: 'People can sign in through their own identity provider with OpenID Connect over OAuth 2.1.',
+    sentence:
+      'People can sign in through their own identity provider with OpenID Connect over OAuth 2.1; programs get access by OAuth 2.1 too, with tokens that are worth nothing without the program’s own key.',
     kind: 'enforced',
     freshness_seconds_max: FRESHNESS_SECONDS.hour,
     module: 'app/domains/sso',
@@ -40,10 +41,15 @@ export const identityAccessClaims: readonly Claim[] = [
       { file: 'app/domains/sso/requests.ts', export: 'takeRequest', necessary: true },
       { file: 'app/domains/sso/requests.ts', export: 'browserSecret', necessary: true },
       { file: 'app/domains/identity/accounts.ts', export: 'arrive', necessary: true },
+      { file: 'app/domains/authorisation-server/server.ts', export: 'REQUEST_RULES', necessary: true },
+      { file: 'app/domains/authorisation-server/store.ts', export: 'metadataOf', necessary: true },
+      { file: 'app/domains/authorisation-server/store.ts', export: 'storageFor', necessary: true },
+      { file: 'app/domains/authorisation-server/proof.ts', export: 'takeProof', necessary: true },
+      { file: 'app/domains/authorisation-server/token-exchange.ts', export: 'narrow', necessary: true },
     ],
     probe: 'sso.oidc',
     wouldTurnRed:
-      'An ID token or an answer that is forged, replayed, expired, for somebody else’s request or for another client signs somebody in, or a right one does not.',
+      'An ID token or an answer that is forged, replayed, expired, for somebody else’s request or for another client signs somebody in, or a right one does not; or a program’s token works without its key or by a proof that was used, a used refresh token gives another one, or an agent gets more than was handed to it.',
   },
   {
     ...shared,

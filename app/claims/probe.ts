@@ -221,6 +221,16 @@ export interface PasskeyPerson extends CanarySession {
   addPasskey(): Promise<void>;
 }
 
+/** Programs that the sentinel is, as the canary's lead has registered them. */
+export interface CanaryProgram {
+  readonly organisation: Uuid;
+  readonly clientId: string;
+  readonly redirectUri: string;
+  readonly agentId: string;
+  /** Private half included, as a JWK. */
+  readonly agentKey: Readonly<Record<string, unknown>>;
+}
+
 /** What the house noticed about an attempt: found by request id, read by the sentinel's read-only role. */
 export interface Noticed {
   readonly entryId: Uuid;
@@ -402,6 +412,8 @@ export interface ProbeHouse {
   session(tenant: AnyCanaryName, role: CanaryRole): Promise<CanarySession>;
   /** Enrols a passkey for a canary person through the edge. */
   enrol(tenant: CanaryName, role: CanaryRole, source?: number): Promise<PasskeyPerson>;
+  /** A program of canary A that may hand work to an agent, whose key is the sentinel's own. */
+  program(): Promise<CanaryProgram>;
   /** A genuine tagged id of a canary. */
   idOf(kind: string, tenant: CanaryName, uuid: Uuid): string;
   /** The row behind an id that the edge gave for a canary. Throws when it is not one of that canary's. */

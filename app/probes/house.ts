@@ -4,6 +4,7 @@ import { formatId, parseId, type IdKeys } from '@auditrax/tenancy/ids';
 import type {
   AnyCanaryName,
   CanaryName,
+  CanaryProgram,
   CanaryRole,
   CanarySession,
   CanaryTenant,
@@ -14,6 +15,7 @@ import type {
   Whereabouts,
 } from '../claims/probe.ts';
 import type { Observation } from '../claims/grade.ts';
+import { canaryRoutes as programRoutes } from '../domains/authorisation-server/canary-contract.ts';
 import { routes as drillContract, type DrillName } from '../domains/drills/index.ts';
 import { canaryRoutes } from '../domains/identity/contract.ts';
 import { canaryRoutes as ssoCanaryRoutes } from '../domains/sso/contract.ts';
@@ -22,6 +24,7 @@ import { makeProviderKeys, startRehearsedProvider } from '../rehearsal/index.ts'
 import { WALL_ATTEMPTS_PER_SESSION_MAX } from '../platform/audit/index.ts';
 import type { InternalClient } from '../platform/http/client.ts';
 import type { HouseInventory } from '../platform/supervisor/messages.ts';
+import { newKey } from './leaver-program.ts';
 import { createDialControl, dial, plaintext } from './dial.ts';
 import type { EdgeClient } from './edge-client.ts';
 import type { LogReader } from './log-key.ts';
@@ -161,6 +164,20 @@ async function addPasskey(
   await post('/api/identity/passkey', { challengeId, response: authenticator.register(options) });
 }
 
+/** One for the life of this process: with another the program and its agent are registered anew. */
+let agentKey: ReturnType<typeof newKey> | undefined;
+
+/** A program of a canary and its agent, registered by the issuer's internal door for this process's key. */
+async function canaryProgramOf(client: InternalClient, tenant: string): Promise<CanaryProgram> {
+  const key = await (agentKey ??= newKey());
+  const { x, y } = key as { x: string; y: string };
+  const body = { tenant, agentKey: { kty: 'EC', crv: 'P-256', x, y } } as const;
+  const { body: made } = await client.call(programRoutes.client, { requestId: randomUUID(), body });
+  const { organisation, clientId, redirectUri, agentId } = made;
+  if (agentId === null) throw new AppError('canaries_missing', 'the canary has no agent');
+  return { organisation: organisation as Uuid, clientId, redirectUri, agentId, agentKey: { ...key } };
+}
+
 function canaryOf(canaries: Canaries, name: AnyCanaryName): CanaryTenant {
   const found: CanaryTenant | undefined = canaries[name];
   if (found === undefined) throw new AppError('canaries_missing', `there is no canary ${name}`);
@@ -218,6 +235,19 @@ function doorsOf(parts: HouseParts, own: () => readonly number[]) {
   };
 }
 
+/** Whom of the canaries a probe may be. */
+function whoActs(
+  parts: HouseParts,
+  slug: (name: AnyCanaryName) => string,
+  sessions: CanarySessions,
+): Pick<ProbeHouse, 'session' | 'enrol' | 'program'> {
+  return {
+    session: (tenant, role) => sessions(slug(tenant), role, ATTEMPTS_OF_A_PROBE),
+    enrol: (tenant, role, source = 0) => enrolPerson(parts, { tenant: slug(tenant), role, source }),
+    program: () => canaryProgramOf(parts.client, slug('a')),
+  };
+}
+
 /** Everything that the probes may touch, against the running house. */
 export function createProbeHouse(
   parts: HouseParts,
@@ -263,8 +293,7 @@ export function createProbeHouse(
     canaries,
     canary,
     whereabouts: (name) => parts.whereabouts(canary(name).context.tenantId),
-    session: (tenant, role) => sessions(slug(tenant), role, ATTEMPTS_OF_A_PROBE),
-    enrol: (tenant, role, source = 0) => enrolPerson(parts, { tenant: slug(tenant), role, source }),
+    ...whoActs(parts, slug, sessions),
     idOf: (kind, tenant, uuid) => formatId(kind, canaries[tenant].context, uuid, idKeys),
     uuidOf: (kind, tenant, id) => {
       const parsed = parseId(kind, id, canary(tenant).context, idKeys);

@@ -1,4 +1,4 @@
-import { LEAVER_HOLDS, type LeaverHolds, type ProbeResponse } from '../claims/probe.ts';
+import { LEAVER_HOLDS, type LeaverHolds, type ProbeAuthenticator, type ProbeResponse } from '../claims/probe.ts';
 import type { EdgeClient } from './edge-client.ts';
 import { sessionCookieOf } from './house.ts';
 import {
@@ -60,7 +60,7 @@ function lookOf({ status }: ProbeResponse): Look {
 }
 
 export const sender =
-  (edge: EdgeClient): Send =>
+  (edge: Pick<EdgeClient, 'fetch'>): Send =>
   (path, request) =>
     edge.fetch(path, { ...request, source: SOURCE });
 
@@ -70,7 +70,11 @@ interface Post {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-function posted(edge: EdgeClient, path: string, { json, ...request }: Post = {}): Promise<ProbeResponse> {
+function posted(
+  edge: Pick<EdgeClient, 'fetch'>,
+  path: string,
+  { json, ...request }: Post = {},
+): Promise<ProbeResponse> {
   return sender(edge)(path, { method: 'POST', ...request, ...(json === undefined ? {} : { json: json as never }) });
 }
 
@@ -80,12 +84,12 @@ interface Ceremony {
 }
 
 /** A person at a browser of theirs, with a passkey of the real ceremony. Each confirmation renews the cookie. */
-class Person {
-  readonly #edge: EdgeClient;
-  readonly authenticator: SoftwareAuthenticator;
+export class Person<Device extends Pick<ProbeAuthenticator, 'authenticate'> = SoftwareAuthenticator> {
+  readonly #edge: Pick<EdgeClient, 'fetch'>;
+  readonly authenticator: Device;
   cookie: string;
 
-  constructor(edge: EdgeClient, of: { readonly authenticator: SoftwareAuthenticator; readonly cookie: string }) {
+  constructor(edge: Pick<EdgeClient, 'fetch'>, of: { readonly authenticator: Device; readonly cookie: string }) {
     this.#edge = edge;
     this.authenticator = of.authenticator;
     this.cookie = of.cookie;
@@ -127,16 +131,23 @@ async function makeKey(person: Person): Promise<string> {
   return (made.json() as { key: string }).key;
 }
 
+/** Says yes to a program on our page, with a passkey: the address that the browser goes to. */
+export async function allowAs(
+  person: Pick<Person, 'approve'>,
+  question: { readonly clientId: string; readonly request: string },
+  agents: readonly string[],
+): Promise<string> {
+  const path = '/api/authorisation-server/allow';
+  const decided = await person.approve('authorisation-server.allow', path, { ...question, agents });
+  if (decided.status !== 200) throw failed('allowing a program', decided);
+  return (decided.json() as { url: string }).url;
+}
+
 /** Everything that a person can hold, by the ways in which people come to it. */
 export async function takeHold(edge: EdgeClient, { provider, links, program }: Given): Promise<Holding> {
   const person = await enrol(edge, links[0]);
   const apiKey = await makeKey(person);
-  const held = await allowProgram({ edge, send: sender(edge) }, program, async (question) => {
-    const path = '/api/authorisation-server/allow';
-    const decided = await person.approve('authorisation-server.allow', path, { ...question, agents: [] });
-    if (decided.status !== 200) throw failed('allowing a program', decided);
-    return (decided.json() as { url: string }).url;
-  });
+  const held = await allowProgram({ edge, send: sender(edge) }, program, (question) => allowAs(person, question, []));
   return {
     provider,
     passkeySession: person.cookie,

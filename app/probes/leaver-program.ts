@@ -11,6 +11,8 @@ export interface ProgramPlace {
   readonly organisation: string;
   readonly clientId: string;
   readonly redirectUri: string;
+  /** Default: all that there is. */
+  readonly scope?: string;
 }
 
 /** What a program holds for a person, as plain data; both tokens change when they are renewed. */
@@ -40,7 +42,7 @@ interface Proven {
 }
 
 /** RFC 9449 4.2. */
-async function proofOf({ key, method, url, accessToken, nonce }: Proven): Promise<string> {
+export async function proofOf({ key, method, url, accessToken, nonce }: Proven): Promise<string> {
   const { kty, crv, x, y } = key;
   return new SignJWT({
     htm: method,
@@ -55,7 +57,7 @@ async function proofOf({ key, method, url, accessToken, nonce }: Proven): Promis
 }
 
 /** With a proof of the key; once more with the server's nonce where it wants one (RFC 9449 8). */
-async function sendProven(
+export async function sendProven(
   { edge, send }: { readonly edge: Pick<EdgeClient, 'origin'>; readonly send: Send },
   path: string,
   { key, accessToken, request }: { readonly key: JWK; readonly accessToken?: string; readonly request: ProbeRequest },
@@ -73,9 +75,9 @@ async function sendProven(
   return nonce !== undefined && (reply.status === 400 || reply.status === 401) ? once(nonce) : reply;
 }
 
-type Parts = Parameters<typeof sendProven>[0];
+export type Parts = Parameters<typeof sendProven>[0];
 
-function form(parameters: Readonly<Record<string, string>>): ProbeRequest {
+export function form(parameters: Readonly<Record<string, string>>): ProbeRequest {
   return {
     method: 'POST',
     headers: { 'content-type': 'application/x-www-form-urlencoded' },
@@ -88,6 +90,34 @@ interface Tokens {
   readonly refresh_token: string;
 }
 
+export const newKey = async (): Promise<JWK> =>
+  exportJWK((await generateKeyPair(ALGORITHM, { extractable: true })).privateKey);
+
+/** Asks that a person be asked; `bent` is what is said otherwise, or not at all. */
+export async function pushRequest(
+  parts: Parts,
+  { organisation, clientId, redirectUri }: ProgramPlace,
+  of: {
+    readonly key: JWK;
+    readonly verifier: string;
+    readonly bent: Readonly<Record<string, string | undefined>>;
+  },
+): Promise<ProbeResponse> {
+  const said = {
+    client_id: clientId,
+    response_type: 'code',
+    redirect_uri: redirectUri,
+    scope: 'read write',
+    code_challenge: hashOf(of.verifier),
+    code_challenge_method: 'S256',
+    dpop_jkt: await calculateJwkThumbprint(of.key),
+    ...of.bent,
+  };
+  const kept = Object.entries(said).filter((pair): pair is [string, string] => pair[1] !== undefined);
+  const request = form(Object.fromEntries(kept));
+  return sendProven(parts, `/oauth/${organisation}/par`, { key: of.key, request });
+}
+
 /**
  * The whole way of a program: a pushed request, the person's consent on our page, the code for tokens bound to a key.
  * `decide` answers what the page asks, in the person's own session, and gives the address that the browser goes to.
@@ -98,23 +128,11 @@ export async function allowProgram(
   decide: (question: { readonly clientId: string; readonly request: string }) => Promise<string>,
 ): Promise<HeldProgram> {
   const { organisation, clientId, redirectUri } = place;
-  const { privateKey } = await generateKeyPair(ALGORITHM, { extractable: true });
-  const key = await exportJWK(privateKey);
+  const key = await newKey();
   const verifier = randomBytes(32).toString('base64url');
   const state = randomUUID();
-  const pushed = await sendProven(parts, `/oauth/${organisation}/par`, {
-    key,
-    request: form({
-      client_id: clientId,
-      response_type: 'code',
-      redirect_uri: redirectUri,
-      scope: 'read write',
-      state,
-      code_challenge: hashOf(verifier),
-      code_challenge_method: 'S256',
-      dpop_jkt: await calculateJwkThumbprint(key),
-    }),
-  });
+  const scope = place.scope ?? 'read write';
+  const pushed = await pushRequest(parts, place, { key, verifier, bent: { state, scope } });
   if (pushed.status !== 201) throw failed('pushing a request', pushed);
   const requestUri = (pushed.json() as { request_uri: string }).request_uri;
   const query = new URLSearchParams({ client_id: clientId, request_uri: requestUri });

@@ -13,10 +13,11 @@ import { envelopeProbe } from '../domains/keys/envelope.probe.ts';
 import { hsmProbe } from '../domains/keys/hsm.probe.ts';
 import { byokProbe, xksProbe } from '../domains/keys/withdrawal.probe.ts';
 import { attemptPagedProbe } from '../domains/oncall/attempt-paged.probe.ts';
-import { oidcProbe, replaysProbe, samlProbe } from '../domains/sso/sign-in.probe.ts';
+import { replaysProbe, samlProbe } from '../domains/sso/sign-in.probe.ts';
 import { sourceOfTruthProbe } from '../domains/trust/source-of-truth.probe.ts';
 import { registryProbe } from '../domains/vendors/registry.probe.ts';
 import { tlsCiphersProbe, tlsVersionsProbe } from './edge-tls.probe.ts';
+import { oauthProbe } from './oauth.probe.ts';
 import { dedicatedDatabaseProbe, dedicatedSchemaProbe, regionProbe } from './placed.probe.ts';
 import {
   denyDefaultProbe,
@@ -33,7 +34,7 @@ export const PROBES: readonly Probe[] = [
   mttdProbe,
   zeroTrustProbe,
   envelopeProbe,
-  oidcProbe,
+  oauthProbe,
   samlProbe,
   replaysProbe,
   passkeysProbe,

@@ -449,6 +449,46 @@ const PROVIDERS: readonly Mutant[] = [
     processes: ['issuer'],
   },
   {
+    ...at('app/domains/authorisation-server/server.ts', 'REQUEST_RULES'),
+    left: 'a program need not bind its code to a verifier',
+    nothing: '{ ...REQUEST_RULES, pkce: { required: () => false } }',
+    processes: ['issuer'],
+  },
+  {
+    ...at('app/domains/authorisation-server/store.ts', 'metadataOf'),
+    left: 'every address of the person’s own machine is registered',
+    nothing: `((of) => (client) => {
+      const metadata = of(client);
+      return { ...metadata, redirect_uris: [...metadata.redirect_uris, 'http://127.0.0.1/elsewhere'] };
+    })(metadataOf)`,
+    processes: ['issuer'],
+  },
+  {
+    ...at('app/domains/authorisation-server/store.ts', 'storageFor'),
+    left: 'what was used is used again: codes, requests and refresh tokens',
+    nothing: `((make) => (deps, storing) => {
+      const adapterOf = make(deps, storing);
+      return (model) => ({ ...adapterOf(model), consume: async () => {} });
+    })(storageFor)`,
+    processes: ['issuer'],
+  },
+  {
+    ...at('app/domains/authorisation-server/proof.ts', 'takeProof'),
+    left: 'a proof names its key, and nothing else of it is looked at',
+    nothing: `async (deps, proof) => {
+      const [head, claims] = proof.split('.').map((part) => Buffer.from(part, 'base64url').toString('utf8'));
+      const thumbprint = await calculateJwkThumbprint(JSON.parse(head).jwk);
+      return { ok: true, thumbprint, jti: JSON.parse(claims).jti, nextNonce: nextNonce(deps.clock) };
+    }`,
+    processes: ['issuer'],
+  },
+  {
+    ...at('app/domains/authorisation-server/token-exchange.ts', 'narrow'),
+    left: 'an agent gets what it asks for',
+    nothing: `(subject, agent, asked) => asked ?? 'write'`,
+    processes: ['issuer'],
+  },
+  {
     ...at('app/domains/sso/proof.ts', 'once'),
     left: 'nobody remembers which assertions were used',
     nothing: '() => async () => true',

@@ -32,6 +32,14 @@ export interface Consent {
   readonly scope: string;
 }
 
+/** What every request of a program is held to: a code, bound to its verifier, to a registered address, by a client without secrets. */
+export const REQUEST_RULES = {
+  responseTypes: ['code'],
+  clientAuthMethods: ['none', 'private_key_jwt'],
+  pkce: { required: () => true },
+  allowOmittingSingleRegisteredRedirectUri: false,
+};
+
 const off = { enabled: false };
 
 /**
@@ -105,11 +113,8 @@ function openLibrary(deps: AuthorisationDeps, storing: Storing, consent?: Consen
     jwks: { keys: [UNUSED_KEY] },
     routes: pathsOf(context.tenantId),
     scopes: ['read', 'write'],
-    responseTypes: ['code'],
-    clientAuthMethods: ['none', 'private_key_jwt'],
+    ...REQUEST_RULES,
     enabledJWA: { clientAuthSigningAlgValues: SIGNATURES, dPoPSigningAlgValues: SIGNATURES },
-    pkce: { required: () => true },
-    allowOmittingSingleRegisteredRedirectUri: false,
     clientBasedCORS: () => false,
     features: featuresOf(resource),
     interactions: { policy: [] },

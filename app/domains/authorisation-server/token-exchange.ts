@@ -80,7 +80,7 @@ function lengthen({ grant, agents }: Standing, agent: Client): readonly Uuid[] {
 }
 
 /** No more than there is; asking for more is refused and not cut, so that nobody believes to have it. */
-function narrow(subject: Standing, agent: Client, asked: ApiAccess | undefined): ApiAccess {
+export function narrow(subject: Standing, agent: Client, asked: ApiAccess | undefined): ApiAccess {
   const most = least(subject.access, agent.access);
   if (asked !== undefined && least(most, asked) !== asked)
     throw new errors.InvalidScope('wider than what was handed on');
