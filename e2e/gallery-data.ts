@@ -567,6 +567,7 @@ function entryAt(index: number) {
     actor: service ? { kind: 'service', label: 'keys' } : { kind: 'person', label: id('mem', person) },
     resource: [kind, `0190a0a0-0000-7000-8000-${String(index).padStart(12, '0')}`],
     session: service ? null : `0190b0b0-0000-4000-8000-00000000000${person}`,
+    grant: !service && index % 11 === 4 ? `0190c0c0-0000-7000-8000-${String(index).padStart(12, '0')}` : null,
     agents: service || index % 7 !== 2 ? [] : [id('cli', 2)],
     steppedUp: type === 'access.invite',
     decision: index % 4 === 3 ? null : { policies: [`${kind}s/lead-and-auditor`], revision: hex(31).slice(0, 16) },

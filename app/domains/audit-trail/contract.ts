@@ -39,6 +39,8 @@ const entry = z.object({
   session: z.uuid().nullable(),
   /** Programs that did it for the person, first to last; empty where nobody handed anything on. */
   agents: z.array(z.string()),
+  /** The production access by which an operator was let in, as its own entries call it; null where none was held. */
+  grant: z.uuid().nullable(),
   /** Whether a passkey was asked for this one deed. */
   steppedUp: z.boolean(),
   /** Rules that decided, as `room/rule-id`, and the revision of the rules they come from; null where none is recorded. */

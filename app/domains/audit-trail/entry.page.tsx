@@ -203,9 +203,21 @@ function handedOn(agents: EntryDetail['agents']) {
   return agents.length === 0 ? [] : [['Handed on to', <Hash key="agents" text={agents.join(', then ')} />] as const];
 }
 
+/** What an operator was let in by; nothing for everybody else. */
+function letInBy(grant: EntryDetail['grant'], onNarrow: Narrow) {
+  if (grant === null) return [];
+  const history = () => onNarrow({ kind: 'production-grant', object: grant });
+  const value = (
+    <span key="grant" className="row">
+      <Hash text={grant} /> <Only words="Its history" onClick={history} />
+    </span>
+  );
+  return [['Production access', value] as const];
+}
+
 function EntryFacts({ entry, onNarrow }: { entry: EntryDetail; onNarrow: Narrow }) {
   const name = useNames();
-  const { actor, session, agents, decision, resource } = entry;
+  const { actor, session, agents, grant, decision, resource } = entry;
   const hashes = [
     ['Request', entry.requestId],
     ['Token hash', entry.tokenHash],
@@ -238,6 +250,7 @@ function EntryFacts({ entry, onNarrow }: { entry: EntryDetail; onNarrow: Narrow 
           ),
         ],
         ...handedOn(agents),
+        ...letInBy(grant, onNarrow),
         [
           'About',
           <span key="about" className="row">

@@ -12,6 +12,7 @@ const leaf = {
   resource: ['evidence', id] as const,
   outcome: 'allowed' as const,
   request: 'r-1',
+  grant: '0190c0c0-0000-7000-8000-000000000004',
   public: { name: '=cmd|"/c calc"!A1' },
   decision: { policies: ['evidence/upload'], revision: 'abc' },
 };
@@ -33,7 +34,7 @@ describe('lines for a spreadsheet', () => {
     const line = csvLine({ index: 7, leaf, leafHash: new Uint8Array(32) });
     expect(line).toBe(
       `7,2026-11-22T19:31:07.000Z,evidence.received,allowed,person,${id},,evidence,${id},r-1,,evidence/upload,abc,` +
-        `"{""name"":""=cmd|\\""/c calc\\""!A1""}",${id},${'A'.repeat(43)}=,\r\n`,
+        `"{""name"":""=cmd|\\""/c calc\\""!A1""}",${id},${'A'.repeat(43)}=,,${leaf.grant}\r\n`,
     );
   });
 });

@@ -20,6 +20,7 @@ export const CSV_COLUMNS = [
   'id',
   'leaf_hash',
   'agents',
+  'grant',
 ] as const;
 
 /** RFC 4180, section 2. */
@@ -69,6 +70,7 @@ export function csvLine({ index, leaf, leafHash }: Line): string {
     id: leaf.id,
     leaf_hash: toBase64(leafHash),
     agents: leaf.agents?.join(' ') ?? '',
+    grant: leaf.grant ?? '',
   };
   return CSV_COLUMNS.map((name) => csvField(fields[name])).join(',') + LINE_END;
 }

@@ -49,6 +49,7 @@ function presenter({ formatId }: AuditTrailDeps) {
       outcome: body.outcome,
       requestId: body.request,
       session: body.session ?? null,
+      grant: body.grant ?? null,
       agents: (body.agents ?? []).map((agent) => formatId('cli', context, agent)),
       steppedUp: body.stepUp !== undefined,
       decision:

@@ -19,8 +19,13 @@ export function confirmBy({ asked_at }: Pick<GrantRow, 'asked_at'>): Date {
   return new Date(asked_at.getTime() + CONFIRM_MINUTES_MAX * MINUTE_MS);
 }
 
+/** When it is over by itself: a request with the time to confirm it, a grant with its end. */
+export function overAt(row: GrantRow): Date {
+  return row.ends_at ?? confirmBy(row);
+}
+
 export function stateOf(row: GrantRow, now_ms: number): GrantState {
-  if (row.ended_at !== null) return row.ended_reason === 'over' ? 'over' : 'ended';
+  if (row.ended_at !== null && row.ended_reason !== 'over') return 'ended';
   if (row.ends_at === null) return now_ms < confirmBy(row).getTime() ? 'waiting' : 'unanswered';
   return now_ms < row.ends_at.getTime() ? 'live' : 'over';
 }

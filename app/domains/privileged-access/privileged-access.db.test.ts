@@ -183,6 +183,10 @@ describe('production access between two operators', () => {
     const listed = await call<{ grants: ShownGrant[] }>('list', second);
     const shown = listed.grants.find(({ id }) => id === asked.id);
     expect(shown).toMatchObject({ state: 'unanswered', mayConfirm: false });
+    await end(first, await breakGlass(first));
+    const later = await call<{ grants: ShownGrant[] }>('list', second);
+    const still = later.grants.find(({ id }) => id === asked.id);
+    expect(still, 'a later request does not change what became of it').toEqual(shown);
   });
 
   it('P5 is confirmed in the last second', async () => {

@@ -6,7 +6,7 @@ import { CHANGED_SINCE, PRIVILEGED_PASSKEYS_MIN, requireManager, type SubjectFac
 import { isVouched, lastProof, type IdentityDeps, type RevocationHolder } from '../identity/index.ts';
 import { GLASS_MINUTES_MAX } from './contract.ts';
 import type { PrivilegedAccessCode } from './errors.ts';
-import { endOf, grantNow, stateOf } from './grant-rules.ts';
+import { endOf, grantNow, overAt, stateOf } from './grant-rules.ts';
 import type { EndedReason, GrantRow, ReviewOutcome, Vouching } from './queries.ts';
 import * as queries from './queries.ts';
 
@@ -114,9 +114,8 @@ async function replaceOpen(
   const at = new Date(deps.clock.nowMs());
   for (const row of await tx.query(queries.openOf(tx.context, of.memberId))) {
     if (!of.which(row)) continue;
-    const isOver = row.ends_at !== null && row.ends_at.getTime() <= at.getTime();
-    const reason = isOver ? 'over' : 'replaced';
-    await endIn(deps, tx, { row, at: isOver ? row.ends_at : at, reason, by: of.by });
+    const isOver = overAt(row).getTime() <= at.getTime();
+    await endIn(deps, tx, { row, at: isOver ? overAt(row) : at, reason: isOver ? 'over' : 'replaced', by: of.by });
   }
 }
 

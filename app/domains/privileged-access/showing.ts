@@ -62,7 +62,7 @@ export async function showGrants(
   return rows.map((row, at) => {
     const state = stateOf(row, now_ms);
     const { reviewed_at, reviewed_by, review } = row;
-    const isOver = state === 'over';
+    const endedAt = state === 'over' ? row.ends_at : state === 'ended' ? row.ended_at : null;
     return {
       id: deps.formatId('pgr', context, row.id),
       kind: row.kind,
@@ -80,8 +80,8 @@ export async function showGrants(
       provedAt: iso(row.proved_at),
       startsAt: iso(row.starts_at),
       endsAt: iso(row.ends_at),
-      endedAt: iso(isOver ? row.ends_at : row.ended_at),
-      endedBecause: isOver ? 'over' : row.ended_reason,
+      endedAt: iso(endedAt),
+      endedBecause: state === 'over' ? 'over' : state === 'ended' ? row.ended_reason : null,
       endedBy: nameOf(row.ended_by),
       review:
         reviewed_at === null ? null : { at: reviewed_at.toISOString(), by: nameOf(reviewed_by)!, outcome: review! },
