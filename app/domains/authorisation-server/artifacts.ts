@@ -86,7 +86,8 @@ export async function findArtifactAnywhere(
   { kind, value }: Omit<Named, 'tenantId'>,
 ): Promise<Artifact | undefined> {
   const row = await findBySecret(deps.system, queries.artifactAnywhere(hashOf(kind, value)));
-  return row === undefined ? undefined : open(row, value);
+  // One that a move has left behind says whose it is; whether it still counts, the tenant's own place says.
+  return row === undefined ? undefined : findArtifact(deps, { tenantId: row.tenant_id, kind, value });
 }
 
 /** Uses a value up. False: it was before, or is not there. */

@@ -978,6 +978,24 @@ describe('what was allowed ends', () => {
     expect(await reasonOfLastEnd()).toBe('person');
   });
 
+  it('when the organisation is closed: its server is not there any more, and no token of it opens anything', async () => {
+    const { one, tokens } = await allowed('foreign', undefined, { who: 'stranger' });
+    expect(await call(one, tokens.access_token)).toBe(200);
+    const close = (at: string) =>
+      house.issuer.rows(`update platform.tenant set closed_at = ${at} where slug = 'lakeside'`);
+    await close('now()');
+    const { pathname } = new URL(issuers.lakeside);
+    const seenClosed = [
+      await call(one, tokens.access_token),
+      (await raw(`/.well-known/oauth-authorization-server${pathname}`, {})).status,
+      (await raw(`${pathname}/token`, {}, 'grant_type=refresh_token&client_id=x')).status,
+      await refusal(oauth.refreshTokenGrant(one.config, tokens.refresh_token!, undefined, { DPoP: one.dpop })),
+    ];
+    await close('null');
+    expect(seenClosed).toEqual([401, 404, 404, 'invalid_request']);
+    expect(await call(one, tokens.access_token)).toBe(200);
+  });
+
   it('when the program gives its token back', async () => {
     const { one, tokens } = await allowed();
     await oauth.tokenRevocation(one.config, tokens.refresh_token!);

@@ -67,7 +67,7 @@ export async function recordHandOn(
 }
 
 async function endOne(
-  deps: Deps,
+  deps: Pick<AuthorisationDeps, 'recordAudit' | 'clock'>,
   tx: ScopedTransaction,
   of: { readonly id: Uuid; readonly reason: queries.EndReason; readonly by: By },
 ): Promise<boolean> {
@@ -119,6 +119,16 @@ export async function endProgramGrantByReview(
   { id, by }: { readonly id: Uuid; readonly by: By },
 ): Promise<boolean> {
   return (await endGrants(deps, context, { ids: [id], reason: 'review', by })) > 0;
+}
+
+/** Ends whatever people of a tenant have allowed, in the transaction that ends their access, and forgets every code and token. */
+export async function endGrantsOfTenant(
+  deps: Pick<AuthorisationDeps, 'recordAudit' | 'clock'>,
+  tx: ScopedTransaction,
+): Promise<void> {
+  for (const { id } of await tx.query(queries.openGrantsOfTenant(tx.context)))
+    await endOne(deps, tx, { id, reason: 'tenant-deleted', by: BY_SERVICE });
+  await tx.query(queries.deleteArtifactsOf(tx.context.tenantId));
 }
 
 /**

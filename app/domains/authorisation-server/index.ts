@@ -3,6 +3,6 @@ export { problems as authorisationServerProblems } from './errors.ts';
 export { apiTokenMintRoutes } from './call-tokens.ts';
 export { consentSubjects } from './consent.ts';
 export { listClients } from './clients.ts';
-export { endProgramGrantByReview, openProgramGrants, programGrants } from './grants.ts';
+export { endGrantsOfTenant, endProgramGrantByReview, openProgramGrants, programGrants } from './grants.ts';
 export { authorisationServerRoutes } from './routes.ts';
 export { sweepApiArtifacts } from './sweep.ts';

@@ -4,7 +4,16 @@ import type { ApiAccess } from './access-words.ts';
 
 export type ClientKind = 'application' | 'agent';
 export type ArtifactKind = 'request' | 'code' | 'access' | 'refresh' | 'proof';
-export type EndReason = 'person' | 'client' | 'client-removed' | 'reused' | 'attempts' | 'left' | 'unused' | 'review';
+export type EndReason =
+  | 'person'
+  | 'client'
+  | 'client-removed'
+  | 'reused'
+  | 'attempts'
+  | 'left'
+  | 'unused'
+  | 'review'
+  | 'tenant-deleted';
 
 export interface ClientRow {
   readonly id: Uuid;
@@ -88,6 +97,10 @@ export const openGrantsOfClient = ({ tenantId }: TenantContext, clientId: Uuid):
   sql<GrantRow>`select ${given} from identity.api_grant g
     where g.tenant_id = ${tenantId} and g.client_id = ${clientId} and g.ended_at is null order by g.id`;
 
+export const openGrantsOfTenant = ({ tenantId }: TenantContext): Statement<GrantRow> =>
+  sql<GrantRow>`select ${given} from identity.api_grant g
+    where g.tenant_id = ${tenantId} and g.ended_at is null order by g.id`;
+
 /** No row when it had ended before. */
 export const endGrant = (
   { tenantId }: TenantContext,
@@ -142,6 +155,9 @@ export const deleteArtifact = (tenantId: Uuid, valueHash: Uint8Array): Statement
 
 export const deleteArtifactsOfGrant = (tenantId: Uuid, grantId: Uuid): Statement =>
   sql`delete from identity.api_artifact where tenant_id = ${tenantId} and grant_id = ${grantId}`;
+
+export const deleteArtifactsOf = (tenantId: Uuid): Statement =>
+  sql`delete from identity.api_artifact where tenant_id = ${tenantId}`;
 
 export const sweepArtifacts = (now: Date): Statement =>
   sql`delete from identity.api_artifact where expires_at < ${now}`;

@@ -4,6 +4,9 @@ import { asSuperuser } from '../../platform/audit/testing.ts';
 import { countHoldings } from '../../platform/db/holdings.ts';
 import type { InternalClient } from '../../platform/http/client.ts';
 import type { Caller } from '../../platform/http/handler.ts';
+import { keepArtifact } from '../authorisation-server/artifacts.ts';
+import { registerClient } from '../authorisation-server/clients.ts';
+import { giveGrant } from '../authorisation-server/grants.ts';
 import { findSession } from '../identity/index.ts';
 import * as identity from '../identity/service.ts';
 import { createShredder, holderRoutes, ringDestroyer, shreddingRoutes } from '../keys/index.ts';
@@ -70,6 +73,35 @@ async function proposed(slug: string) {
 async function confirmed(slug: string) {
   const { id } = await proposed(slug);
   return (await deletion.confirmDeletion(deps, asks(second), { id, slug })).row;
+}
+
+/** A program that somebody has allowed, with a refresh token that would live for two weeks. */
+async function allowProgram(caller: Caller): Promise<void> {
+  const context = caller.tenant;
+  const stepUp = { assertionHash: 'A'.repeat(43), credentialId: 'credential' };
+  const clientId = await registerClient(
+    house.deps,
+    { ...asks(caller), stepUp },
+    {
+      name: 'Ledger sync',
+      kind: 'application',
+      access: 'read',
+      redirectUris: ['https://program.example/back'],
+      publicKey: null,
+      handsTo: [],
+    },
+  );
+  const by = { actor: { service: 'issuer' } } as const;
+  const grantId = await giveGrant(house.deps, context, {
+    clientId,
+    memberId: caller.personId,
+    access: 'read',
+    agents: [],
+    by,
+  });
+  const at = { tenantId: context.tenantId, kind: 'refresh', value: 'r'.repeat(43) } as const;
+  await keepArtifact(house.deps, at, { payload: { grantId }, seconds: 60 * 86_400, grantId });
+  expect(await house.rows('select kind from identity.api_artifact')).toEqual([{ kind: 'refresh' }]);
 }
 
 const stateOf = async (slug: string) =>
@@ -190,6 +222,7 @@ describe('T2: the keys are gone, and the certificate says how that is known', ()
       `select k.tenant_id, k.id, k.purpose, k.wrapped, k.kek_ref, k.commitment from app.dek k join platform.tenant t on t.id = k.tenant_id
        where t.slug = 'harbour'`,
     );
+    await allowProgram(await house.callerOf(lead.cookie));
     const { id } = (await deletion.proposeDeletion(deps, asks(first), 'harbour')).row;
     await deletion.confirmDeletion(deps, asks(second), { id, slug: 'harbour' });
     afterTheDelay();
@@ -229,6 +262,11 @@ describe('T2: the keys are gone, and the certificate says how that is known', ()
     expect(after.every((key) => key.state === 'DESTROYED' && key.wrapped.equals(Buffer.alloc(48)))).toBe(true);
     expect(await findSession(house.deps, lead.cookie, { door: 'edge', requestId: 'r' })).toBeUndefined();
     expect(await house.rows(`select 1 from identity.session where closed_reason = 'tenant-deleted'`)).not.toEqual([]);
+    expect(await house.rows('select ended_reason from identity.api_grant')).toEqual([
+      { ended_reason: 'tenant-deleted' },
+    ]);
+    expect(await house.rows('select kind from identity.api_artifact')).toEqual([]);
+    expect(await house.audited('api-grant.ended')).toHaveLength(1);
   });
 
   it('the old wrapped bytes, put back from a copy, open nothing either', async () => {

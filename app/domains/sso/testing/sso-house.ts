@@ -26,7 +26,7 @@ import {
   type KeyMint,
 } from '../../identity/index.ts';
 import { routes as identityContract } from '../../identity/contract.ts';
-import { type SeededIssuer, startSeededIssuer } from '../../tenants/testing/seeded-issuer.ts';
+import { type OtherDatabases, type SeededIssuer, startSeededIssuer } from '../../tenants/testing/seeded-issuer.ts';
 import { routes as ssoContract } from '../contract.ts';
 import { sessionRoutes as ssoSessionContract } from '../session-contract.ts';
 import type { SsoDeps } from '../deps.ts';
@@ -63,6 +63,8 @@ export interface MoreRooms {
   readonly contracts: readonly RouteContract[];
   readonly problems: readonly ProblemTable[];
   rooms(deps: SsoHouse['deps']): readonly RoomRoutes[];
+  /** Where there is more than one database. */
+  readonly databases?: OtherDatabases;
   /** What passkeys approve in them. */
   subjects?(deps: SsoHouse['deps']): SeededIssuer['deps']['subjects'];
   /** What stands for the workspace, behind the same edge. */
@@ -84,7 +86,7 @@ export async function startSsoHouse(
   more?: MoreRooms,
   providers: ProviderWays = {},
 ): Promise<SsoHouse> {
-  const seeded = await startSeededIssuer(clock);
+  const seeded = await startSeededIssuer(clock, more?.databases);
   const wires = await openTestHouse();
   const certificate = await issueEdgeCertificate({ clock: systemClock, name: 'Sign-in test' });
   const pair = generateKeyPairSync('ed25519');
