@@ -10,6 +10,7 @@ import * as production from './gallery-production.ts';
 import * as programs from './gallery-programs.ts';
 import * as accessReviews from './gallery-reviews.ts';
 import * as rules from './gallery-rules.ts';
+import * as signals from './gallery-signals.ts';
 
 /** The very headers that the gateway sends, by kind of answer. */
 const headers = securityHeaders({ tls: false, host: 'localhost' });
@@ -134,6 +135,7 @@ function read(url: URL, role: data.MockRole): Answer | null {
   if (directory !== undefined) return ok(directory);
   const connection = connections.connectionOf(path.split('/')[3] ?? '');
   if (path.startsWith('/api/connections/') && connection !== undefined) return ok(connection);
+  if (path.startsWith('/api/signals/') && path.endsWith('/letters')) return ok(signals.letters);
   const fixed: Readonly<Record<string, unknown>> = {
     '/api/access/members': { members: data.members },
     '/api/access/departures': data.departures,
@@ -151,6 +153,7 @@ function read(url: URL, role: data.MockRole): Answer | null {
     '/api/sso/identities': data.identities,
     '/api/audit-trail/preview': data.exportPreview,
     '/api/siem/streams': data.streams,
+    '/api/signals': signals.signals,
     '/api/connections': connections.connections,
     '/api/changeover': connections.change,
     '/api/authorisation-server/clients': programs.clients,
@@ -187,6 +190,7 @@ function write(path: string, body: Record<string, unknown>): Answer | null {
   if (path === '/api/authorisation-server/request') return ok(programs.asked);
   if (path === '/api/sso/invitation/offers') return ok(data.invitationOffers);
   if (path === '/api/identity/passkey/sign-in' || path === '/api/identity/link') return ok(data.session('lead'));
+  if (path.startsWith('/api/signals/') && path.endsWith('/token')) return ok({ token: `axr_${'k'.repeat(43)}` });
   if (path.startsWith('/api/siem/streams/') && path.endsWith('/test')) return ok(data.triedStream);
   if (path.startsWith('/api/connections/') && path.endsWith('/check')) return connections.checked(body);
   if (path === '/api/changeover/suggestions') return ok(connections.suggested);

@@ -13,6 +13,7 @@ import * as programs from './gallery-programs.ts';
 import * as accessReviews from './gallery-reviews.ts';
 import * as keys from './gallery-keys.ts';
 import * as rules from './gallery-rules.ts';
+import * as signals from './gallery-signals.ts';
 import { sealSmallLog } from './gallery-log.ts';
 import { samplePublicPage } from './gallery-public.ts';
 import { MOCK_PART_BYTES, startMockServer, type MockServer } from './gallery-server.ts';
@@ -52,6 +53,34 @@ async function toKeyCheck(page: Page, region: string): Promise<void> {
   await page.getByLabel('Key ARN').fill('arn:aws:kms:eu-central-1:111122223333:key/1234abcd');
   await page.getByLabel('Region').fill(region);
   await page.getByRole('button', { name: 'Check it' }).click();
+}
+
+/** A virtual authenticator of the browser's own, with a passkey that the mocked ceremonies accept. */
+async function givePasskey(page: Page): Promise<void> {
+  const cdp = await page.context().newCDPSession(page);
+  await cdp.send('WebAuthn.enable');
+  const { authenticatorId } = await cdp.send('WebAuthn.addVirtualAuthenticator', {
+    options: {
+      protocol: 'ctap2',
+      transport: 'internal',
+      hasResidentKey: true,
+      hasUserVerification: true,
+      isUserVerified: true,
+      automaticPresenceSimulation: true,
+    },
+  });
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  await cdp.send('WebAuthn.addCredential', {
+    authenticatorId,
+    credential: {
+      credentialId: Buffer.from('credential-one').toString('base64'),
+      isResidentCredential: true,
+      rpId: 'localhost',
+      privateKey: privateKey.export({ type: 'pkcs8', format: 'der' }).toString('base64'),
+      userHandle: Buffer.from('person').toString('base64'),
+      signCount: 1,
+    },
+  });
 }
 
 /** Shows the screen again with another answer to one question. */
@@ -356,6 +385,53 @@ const screens: readonly Screen[] = [
     },
   },
   { name: 'export', path: '/app/export', role: 'lead', ready: 'text=Check a bundle' },
+  { name: 'signals', path: '/app/signals', role: 'lead', ready: 'text=does not accept the token' },
+  {
+    name: 'signals-empty',
+    path: '/app/signals',
+    role: 'lead',
+    ready: 'text=Night watch SIEM',
+    act: async (page) => {
+      await again(page, '/api/signals', signals.noSignals);
+      await page.getByText('Nobody is told').waitFor();
+    },
+  },
+  {
+    name: 'signals-undelivered',
+    path: '/app/signals',
+    role: 'lead',
+    ready: 'text=Night watch SIEM',
+    act: async (page) => {
+      await page.getByRole('button', { name: 'Undelivered: 2' }).click();
+      await page.getByText('The receiver refused it').waitFor();
+    },
+  },
+  {
+    name: 'signals-new',
+    path: '/app/signals',
+    role: 'lead',
+    ready: 'text=Night watch SIEM',
+    act: async (page) => {
+      const form = page.getByRole('form', { name: 'New stream' });
+      await form.getByRole('textbox', { name: 'Name' }).fill('Tide table');
+      await form.getByRole('textbox', { name: 'Address' }).fill('https://tides.harbour.example/events');
+      await form.getByLabel('Token of the receiver').fill('secret');
+      await form.getByRole('button', { name: 'Make the stream…' }).click();
+      await page.getByText('From now on it is told').waitFor();
+    },
+  },
+  {
+    name: 'signals-token',
+    path: '/app/signals',
+    role: 'lead',
+    ready: 'text=Night watch SIEM',
+    act: async (page) => {
+      await givePasskey(page);
+      await page.getByRole('button', { name: 'New token…' }).first().click();
+      await page.getByRole('dialog').getByRole('button', { name: 'Approve with passkey' }).click();
+      await page.getByText('Copy the token now').waitFor();
+    },
+  },
   { name: 'api-keys', path: '/app/api-keys', role: 'auditor', ready: 'text=Nightly export' },
   { name: 'all-api-keys', path: '/app/all-api-keys', role: 'lead', ready: 'text=Spreadsheet' },
   {
@@ -998,30 +1074,7 @@ describe.skipIf(missing)('the app in a browser under the production policy', () 
       role: 'lead',
       ready: 'text=Make final',
     });
-    const cdp = await page.context().newCDPSession(page);
-    await cdp.send('WebAuthn.enable');
-    const { authenticatorId } = await cdp.send('WebAuthn.addVirtualAuthenticator', {
-      options: {
-        protocol: 'ctap2',
-        transport: 'internal',
-        hasResidentKey: true,
-        hasUserVerification: true,
-        isUserVerified: true,
-        automaticPresenceSimulation: true,
-      },
-    });
-    const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-    await cdp.send('WebAuthn.addCredential', {
-      authenticatorId,
-      credential: {
-        credentialId: Buffer.from('credential-one').toString('base64'),
-        isResidentCredential: true,
-        rpId: 'localhost',
-        privateKey: privateKey.export({ type: 'pkcs8', format: 'der' }).toString('base64'),
-        userHandle: Buffer.from('person').toString('base64'),
-        signCount: 1,
-      },
-    });
+    await givePasskey(page);
     await page.getByRole('button', { name: 'Make final…' }).click();
     const dialog = page.getByRole('dialog');
     await dialog.getByText('engagements.finalise').first().waitFor();

@@ -24,6 +24,7 @@ interface NavEntry {
     | '/programs'
     | '/audit-trail'
     | '/streams'
+    | '/signals'
     | '/export'
     | '/passkeys'
     | '/api-keys'
@@ -75,6 +76,7 @@ const nav: readonly { readonly label: string; readonly entries: readonly NavEntr
       { to: '/connections', label: 'Single sign-on', icon: 'out', roles: ['lead'] },
       { to: '/all-api-keys', label: 'API keys', icon: 'list', roles: ['lead', 'operator'] },
       { to: '/api-clients', label: 'Programs', icon: 'columns', roles: ['lead'] },
+      { to: '/signals', label: 'Signals', icon: 'bell', roles: ['lead', 'operator'] },
     ],
   },
   {

@@ -219,6 +219,11 @@ const streams = createRoute({
   path: '/streams',
   component: lazyRouteComponent(() => import('../domains/siem/streams.page.tsx'), 'StreamsPage'),
 });
+const signals = createRoute({
+  getParentRoute: () => inside,
+  path: '/signals',
+  component: lazyRouteComponent(() => import('../domains/signal-transmitter/signals.page.tsx'), 'SignalsPage'),
+});
 const oncall = createRoute({
   getParentRoute: () => inside,
   path: '/oncall',
@@ -282,6 +287,7 @@ const tree = root.addChildren([
     authorise,
     auditTrail,
     streams,
+    signals,
     exportBundle,
     oncall,
     attempts,

@@ -15,6 +15,7 @@ import type { sourceContract as keySources } from '../domains/keys/source-contra
 import type { consoleRoutes as directories } from '../domains/provisioning/console-contract.ts';
 import type { routes as sso } from '../domains/sso/contract.ts';
 import type { sessionRoutes as ssoSession } from '../domains/sso/session-contract.ts';
+import type { routes as signals } from '../domains/signal-transmitter/contract.ts';
 import type { routes as siem } from '../domains/siem/contract.ts';
 import type { attemptsRoutes } from '../domains/oncall/attempts-contract.ts';
 import type { routes as oncall } from '../domains/oncall/contract.ts';
@@ -93,6 +94,13 @@ export type RangeLeaves = Answer<(typeof trail)['leaves']>;
 export type RangeProof = Answer<(typeof trail)['rangeProof']>;
 export type ExportPreview = Answer<(typeof trail)['preview']>;
 export type EntryProof = Answer<(typeof trail)['proof']>;
+export type {
+  DeadLetter as SignalLetter,
+  ShownKey as SignalKey,
+  ShownStream as SignalStream,
+} from '../domains/signal-transmitter/contract.ts';
+export type SignalsAnswer = Answer<(typeof signals)['list']>;
+export type SignalLettersAnswer = Answer<(typeof signals)['letters']>;
 export type StreamsAnswer = Answer<(typeof siem)['list']>;
 
 export type { ConnectionDetail as Connection, ConnectionSummary } from '../domains/connections/contract.ts';
