@@ -12,7 +12,13 @@ import {
   type Sealer,
   isKeyStoreFault,
 } from '../domains/keys/index.ts';
-import { createSubjectKeys, installRecorder, recordAudit, type RecordAudit } from '../platform/audit/index.ts';
+import {
+  createLateApprovals,
+  createSubjectKeys,
+  installRecorder,
+  recordAudit,
+  type RecordAudit,
+} from '../platform/audit/index.ts';
 import { discoverSealedColumns, discoverSealedFields, type SealedColumn } from '../platform/db/sealed-fields.ts';
 import type { Floor } from './floor.ts';
 import { ROOT } from './root.ts';
@@ -73,6 +79,7 @@ export function openSealing(
     random,
     sealer: { seal: (input) => sealer.seal({ ...input, field: 'audit.disclosure.sealed' }) },
     subjects: createSubjectKeys({ ring: sealer, random }),
+    late: createLateApprovals({ ring: sealer, clock, random }),
     needsApprovals: true,
     isSealFault: isKeyStoreFault,
   });

@@ -17,6 +17,7 @@ import {
   createKeysClient,
   createKeySourcesClient,
   holderRoutes,
+  isKeyStoreFault,
   keyConsoleRoutes,
   keySourceRoutes,
   problems as keysProblems,
@@ -28,7 +29,7 @@ import { oncallProblems, oncallRooms } from '../domains/oncall/index.ts';
 import { createTenantRules, rulesProblems, rulesRoutes } from '../domains/rules/index.ts';
 import { siemProblems, siemRooms, siemTryContract } from '../domains/siem/index.ts';
 import { problems as auditProblems } from '../platform/audit/errors.ts';
-import { remoteLedger } from '../platform/audit/index.ts';
+import { moveLateApprovals, remoteLedger } from '../platform/audit/index.ts';
 import { attemptsRoutes } from '../platform/http/attempts-routes.ts';
 import { openRegionalStore, problems as objectProblems } from '../platform/objects/index.ts';
 import { doorSettings } from './doors.ts';
@@ -137,7 +138,10 @@ async function start(): Promise<void> {
   };
   const drills = openDrills({ tenant, system, sealer, attempts, places, objectStores });
   const evidence = evidenceService({ ...deps, store });
-  const housekeeping = startHousekeeping(floor, system, { chores: [evidence.expireUploads, rotation.tend] });
+  const late = { door: tenant, ring: sealer, isSealFault: isKeyStoreFault };
+  const housekeeping = startHousekeeping(floor, system, {
+    chores: [evidence.expireUploads, rotation.tend, (context) => moveLateApprovals(late, context)],
+  });
   const keys = keyRooms({ tenant, system, sealer, rotation, recordAudit });
   const onAttempt = recordAttemptWith(attempts);
   await serve(floor, 'workspace', {

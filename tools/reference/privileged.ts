@@ -28,6 +28,8 @@ export const UNGUARDED: Readonly<Record<string, string>> = {
   'audit.log_head': LOG,
   'audit.log_index': LOG,
   'audit.log_tile': LOG,
+  'audit.late_disclosure': 'written with the entry whose value it holds, and moved to the others once it can be sealed',
+  'audit.late_key': 'made with an entry that was approved; it holds nothing that an entry says',
   'audit.mint': 'what the issuer minted; the log is compared with it',
   'audit.pending': LOG,
   'audit.stream_cursor': 'how far a stream is; what it is and whether it runs is guarded in `app.stream`',

@@ -11,6 +11,13 @@ export const plaintextColumns: readonly { column: string; reason: string }[] = [
   { column: 'audit.entry.token_hash', reason: 'hash of a token that lives 30 seconds' },
   { column: 'audit.entry.writer', reason: 'name of a database role' },
   { column: 'audit.disclosure.digest', reason: 'salted digest' },
+  { column: 'audit.late_key.public_key', reason: 'public half of a key pair' },
+  { column: 'audit.late_disclosure.digest', reason: 'salted digest' },
+  {
+    column: 'audit.late_disclosure.sealed',
+    reason:
+      'encrypted to the public half; the private half is under the tenant’s ring, which could not seal at that moment',
+  },
   { column: 'audit.attempt_budget.kind', reason: 'enumeration' },
   { column: 'audit.pending.leaf_hash', reason: 'hash' },
   { column: 'audit.log.origin', reason: 'random name of a log' },

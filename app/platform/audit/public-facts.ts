@@ -18,6 +18,7 @@ export const PUBLIC_FACTS: Readonly<Record<string, FactKind>> = {
   alive: 'ours',
   allowed: 'word',
   approvalKept: 'count',
+  approvalLate: 'count',
   approvals: 'count',
   assurance: 'word',
   attempt: 'ours',

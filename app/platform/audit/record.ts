@@ -1,5 +1,6 @@
 import { AppError, systemClock, systemRandom, type Clock, type Random, type Uuid } from '@auditrax/base';
 import type { ScopedTransaction, TenantContext } from '@auditrax/tenancy';
+import { formatApproval, parseApproval } from '@auditrax/tlog';
 import { approvalOf } from '../http/approvals.ts';
 import { decisionOf } from '../http/decisions.ts';
 import type { Call } from '../http/handler.ts';
@@ -12,6 +13,8 @@ import {
   type BuiltLeaf,
   type Disclosure,
 } from './leaf.ts';
+import type { LateApprovals, LateValue } from './late-approvals.ts';
+import { insertLate } from './late-queries.ts';
 import { insertDisclosure, insertEntry } from './queries.ts';
 import type { SubjectKeys } from './subject-keys.ts';
 
@@ -29,6 +32,8 @@ export interface RecorderDeps {
   readonly needsApprovals?: boolean;
   /** True for what a key store that is out of reach throws: switching away from it must be possible all the same. */
   readonly isSealFault?: (error: unknown) => boolean;
+  /** Where an approval waits that cannot be sealed now. Without it such an entry says that its approval was not kept. */
+  readonly late?: LateApprovals;
   /** Keys of persons. Without them, an entry with values about a person is refused (`audit_sealer_missing`). */
   readonly subjects?: Pick<SubjectKeys, 'seal'>;
 }
@@ -69,7 +74,60 @@ function withApproval(input: AuditInput, { needsApprovals = false }: RecorderDep
     : { ...input, personal: { subject, values: { ...input.personal?.values, ...value } } };
 }
 
-type Sealed = { readonly built: BuiltLeaf; readonly disclosures: readonly SealedDisclosure[] };
+interface Sealed {
+  readonly built: BuiltLeaf;
+  readonly disclosures: readonly SealedDisclosure[];
+  /** An approval that waits for the tenant's key store. */
+  readonly late?: LateValue & { readonly digest: string };
+}
+
+/**
+ * What of an approval is kept late. One that is about a person would need their key, which lies under the same ring: of
+ * that the hash of the action is kept, so an erasure leaves nothing behind. It is verified by whoever knows the action.
+ */
+function lateText(input: AuditInput): string | undefined {
+  const { text, about } = approvalOf(input.stepUpHash!)!;
+  if (about === null && input.personal === undefined) return text;
+  const approval = parseApproval(text);
+  return approval === undefined ? undefined : formatApproval({ ...approval, action: null });
+}
+
+/**
+ * The entry while the tenant's key store is away: its approval is encrypted to the tenant's own key pair and can be opened
+ * by nobody before the key store is back. Where there is no such pair yet the entry says that its approval was not kept.
+ */
+async function sealAway(
+  tx: ScopedTransaction,
+  deps: RecorderDeps,
+  { input, clock, random }: { input: AuditInput; clock: Clock; random: Random },
+): Promise<Sealed> {
+  const late = await lateOf(tx, deps, { input, clock, random });
+  if (late !== undefined) return late;
+  const lost = { ...input, public: { ...input.public, approvalKept: false } };
+  return sealEntry(tx, deps, { input: lost, clock, random });
+}
+
+/** Undefined where the approval cannot be kept late. */
+async function lateOf(
+  tx: ScopedTransaction,
+  deps: RecorderDeps,
+  { input, clock, random }: { input: AuditInput; clock: Clock; random: Random },
+): Promise<Sealed | undefined> {
+  const text = lateText(input);
+  if (text === undefined) return undefined;
+  const others = Object.keys(input.disclosures ?? {}).length;
+  const disclosed = { ...input.disclosures, [APPROVAL_VALUE]: text };
+  const kept = { ...input, disclosures: disclosed, public: { ...input.public, approvalLate: true } };
+  const built = buildLeaf(kept, { clock, random });
+  const { entryId } = built;
+  const approval = built.disclosures[others]!;
+  const late = await deps.late?.seal(tx, { entryId, text: approval.text });
+  if (late === undefined) return undefined;
+  const disclosures: SealedDisclosure[] = [];
+  for (const disclosure of built.disclosures)
+    if (disclosure !== approval) disclosures.push(await sealDisclosure(tx, deps, { entryId, disclosure }));
+  return { built, disclosures, late: { ...late, digest: approval.digest } };
+}
 
 async function sealEntry(
   tx: ScopedTransaction,
@@ -92,15 +150,21 @@ export function createRecorder(deps: RecorderDeps = {}): RecordAudit {
   const sealWith = (tx: ScopedTransaction, input: AuditInput) => sealEntry(tx, deps, { input, clock, random });
   return async (tx, input) => {
     const approved = withApproval(input, deps);
-    const { built, disclosures } = await sealWith(tx, approved).catch((error: unknown) => {
-      if (approved === input || deps.isSealFault?.(error) !== true) throw error;
-      // Nothing can be sealed while a tenant's key store is away; the entry says that its approval was not kept.
-      return sealWith(tx, { ...input, public: { ...input.public, approvalKept: false } });
+    const isFault = (error: unknown): boolean => deps.isSealFault?.(error) === true;
+    const { built, disclosures, late } = await sealWith(tx, approved).catch((error: unknown) => {
+      if (approved === input || !isFault(error)) throw error;
+      return sealAway(tx, deps, { input, clock, random });
     });
+    if (approved !== input && late === undefined)
+      await deps.late?.prepare(tx).catch((error: unknown) => {
+        // Gone away in between: the next approval makes the pair.
+        if (!isFault(error)) throw error;
+      });
     await tx.defer(insertEntry({ tenantId: tx.context.tenantId, entryId: built.entryId, leaf: built.leaf }));
     // At once: it holds the person's key against an erasure from here on.
     for (const one of disclosures)
       await tx.query(insertDisclosure({ tenantId: tx.context.tenantId, entryId: built.entryId, ...one }));
+    if (late !== undefined) await tx.query(insertLate(tx.context, { entryId: built.entryId, ...late }));
     return { entryId: built.entryId };
   };
 }
