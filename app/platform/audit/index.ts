@@ -21,4 +21,4 @@ export * from './sealed-fields.ts';
 export * from './signer-contract.ts';
 export { isDialable } from './witness-setting.ts';
 export * from './subject-keys.ts';
-export { createLateApprovals, LATE_MOVED_MAX, moveLateApprovals } from './late-approvals.ts';
+export { createLateApprovals, moveLateApprovals } from './late-approvals.ts';

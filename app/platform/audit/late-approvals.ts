@@ -25,7 +25,7 @@ const SCHEMA_REVISION = 1;
 const KEY_FIELD = 'audit.late_key.sealed';
 const VALUE_FIELD = 'audit.disclosure.sealed';
 /** Moved in one round; what is left comes with the next. A person gives a few approvals a minute. */
-export const LATE_MOVED_MAX = 200;
+const LATE_MOVED_MAX = 200;
 
 /** The tenant's ring, for the private half. */
 interface LateRing {
