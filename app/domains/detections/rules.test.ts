@@ -99,6 +99,12 @@ describe('the detections', () => {
     expect(detect(event({ type: 'production-access.granted', outcome: 'allowed' }))).toEqual([]);
   });
 
+  it('tell whoever is on call that an operator waits to be let in, and nobody when none waits', () => {
+    const asked = (state: string) => detect(event({ type: 'production-access.asked', facts: { state } }));
+    expect(asked('waiting')).toMatchObject([{ detection: 'access.waits-for-operator', severity: 'low' }]);
+    expect(asked('vouched')).toEqual([]);
+  });
+
   it('fold one tenant’s one person at one layer into one page, and nothing else', () => {
     const key = (change: Partial<LogEvent>): string => detect(event(change))[0]!.collapseKey;
     expect(key({ entryId: 'e2' })).toBe(key({}));

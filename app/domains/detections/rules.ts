@@ -230,6 +230,13 @@ const OTHER_RULES: readonly Rule[] = [
     matches: (event) => event.type === 'directory.wave',
   },
   {
+    id: 'access.waits-for-operator',
+    severity: 'low',
+    techniques: ['T1078'],
+    says: 'An operator asks for production access and waits for another one to confirm it, for a quarter of an hour: look at Production access.',
+    matches: (event) => event.type === 'production-access.asked' && event.facts['state'] === 'waiting',
+  },
+  {
     id: 'access.break-glass',
     severity: 'critical',
     techniques: ['T1078', 'T1548'],

@@ -8,6 +8,7 @@ import { type Enrolled, type SeededIssuer, startSeededIssuer } from '../tenants/
 import type { ShownGrant } from './contract.ts';
 import { listGrants, markReviewed, productionGrantsHeld, unreviewedBreakGlass } from './index.ts';
 import { privilegedAccessRoutes } from './routes.ts';
+import { askAccess } from './service.ts';
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
@@ -152,6 +153,7 @@ describe('production access between two operators', () => {
   it('P4 waits for the other one, whose passkey vouches for the person', async () => {
     const asked = await ask(first);
     expect(asked).toMatchObject({ state: 'waiting', vouched: null, endsAt: null });
+    expect((await entriesOf('production-access.asked')).at(-1)!.public).toMatchObject({ state: 'waiting' });
     expect(await grantOf(first)).toBeUndefined();
     clock.advance(5 * MINUTE_MS);
     const given = await confirm(second, asked);
@@ -166,6 +168,18 @@ describe('production access between two operators', () => {
     await end(second, given);
     expect(await grantOf(first)).toBeUndefined();
     expect(await codeOf(end(second, given))).toBe('production_request_settled');
+  });
+
+  it('P4 is not given when somebody else would vouch than was shown and approved', async () => {
+    const who = {
+      caller: first,
+      requestId: 'ask',
+      stepUp: { assertionHash: 'assertion', credentialId: 'credential' },
+      approved: { 'vouched for by': 'nobody else: there is no other operator here who could' },
+    };
+    const wanted = { kind: 'grant', reason: 'x', ticket: null, scopes: ['keys'], minutes: 60 } as const;
+    expect(await codeOf(askAccess(house.deps, who, wanted))).toBe('step_up_refused');
+    expect(await grantOf(first)).toBeUndefined();
   });
 
   it('P4 is confirmed once, by two who press at the same moment', async () => {

@@ -153,7 +153,7 @@ async function beginIn(
 async function insertIn(
   deps: PrivilegedAccessDeps,
   tx: ScopedTransaction,
-  { who, wanted }: { readonly who: Approver; readonly wanted: Wanted },
+  { who, wanted, vouched }: { readonly who: Approver; readonly wanted: Wanted; readonly vouched: Vouching },
 ): Promise<GrantRow> {
   const { context } = tx;
   const { reason, ticket, ...asked } = wanted;
@@ -176,10 +176,21 @@ async function insertIn(
     resource: ['production-grant', id],
     outcome: 'allowed',
     stepUpHash: who.stepUp.assertionHash,
-    public: factsOf({ ...asked, id }),
+    // Told to whoever is on call where somebody waits for them.
+    public: { ...factsOf({ ...asked, id }), state: vouched === 'operator' ? 'waiting' : 'vouched' },
     disclosures: { reason, ...(ticket === null ? {} : { ticket }) },
   });
   return (await tx.query(queries.grantById(context, id)))[0]!;
+}
+
+/** On whose word it is given: as it was shown when it was approved. Throws `step_up_refused`. */
+async function vouchedAsApproved(tx: ScopedTransaction, who: Approver, { kind }: Wanted): Promise<Vouched> {
+  if (kind === 'break-glass') return { by: 'operator', provedAt: undefined };
+  const vouched = await vouchingFor((statement) => tx.query(statement), tx.context, who.caller.personId);
+  if (who.approved?.['vouched for by'] === VOUCHING_WORDS[vouched.by]) return vouched;
+  throw new AppError<'step_up_refused'>('step_up_refused', 'somebody else vouches now', {
+    publicDetail: CHANGED_SINCE,
+  });
 }
 
 /**
@@ -195,13 +206,8 @@ export async function askAccess(deps: PrivilegedAccessDeps, who: Approver, wante
     await requireManager(tx, who.caller);
     const { requestId: _same, ...by } = auditFromCall(who);
     await replaceOpen(deps, tx, { memberId, which: ({ starts_at }) => starts_at === null, by });
-    const row = await insertIn(deps, tx, { who, wanted });
-    if (wanted.kind === 'break-glass') return row;
-    const { by: vouched, provedAt } = await vouchingFor((statement) => tx.query(statement), context, memberId);
-    if (who.approved?.['vouched for by'] !== VOUCHING_WORDS[vouched])
-      throw new AppError<'step_up_refused'>('step_up_refused', 'somebody else vouches now', {
-        publicDetail: CHANGED_SINCE,
-      });
+    const { by: vouched, provedAt } = await vouchedAsApproved(tx, who, wanted);
+    const row = await insertIn(deps, tx, { who, wanted, vouched });
     if (vouched === 'operator') return row;
     const begun = { row, vouched, provedAt: provedAt ?? new Date(deps.clock.nowMs()), confirmedBy: null };
     await beginIn(deps, tx, { begun, who });
