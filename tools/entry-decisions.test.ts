@@ -15,6 +15,7 @@ const WITHOUT: Readonly<Record<string, string>> = {
   'access-review.carried-out': SERVICE,
   'access-review.closed': SERVICE,
   'access-review.deadline-passed': SERVICE,
+  'access-review.drill-abandoned': SERVICE,
   'access-review.item-ended': SERVICE,
   'access-review.item-reopened': SERVICE,
   'access-review.overdue': SERVICE,

@@ -21,6 +21,7 @@ import {
   problems as accessProblems,
 } from '../domains/access/index.ts';
 import {
+  accessReviewCanary,
   accessReviewProblems,
   accessReviewRoutes,
   accessReviewSubjects,
@@ -224,6 +225,7 @@ function accessRooms(deps: AccessParts, erasures: Parameters<typeof accessRoutes
   return [
     accessRoutes({ ...deps, subjects, erasures, ...backupRetention(floor.member.boot.options) }),
     accessReviewRoutes({ ...deps, onFailure }),
+    accessReviewCanary(deps),
   ];
 }
 

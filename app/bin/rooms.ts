@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { RouteContract } from '@auditrax/base';
 import { loadRoutePolicy } from '../domains/access/index.ts';
 import { routes as apiAccessContract } from '../domains/api-access/contract.ts';
+import { canaryRoutes as accessReviewsCanaryContract } from '../domains/access-reviews/canary-contract.ts';
 import { routes as accessReviewsContract } from '../domains/access-reviews/contract.ts';
 import { routes as accessContract } from '../domains/access/contract.ts';
 import { changeoverRoutes as changeoverContract } from '../domains/connections/changeover-contract.ts';
@@ -81,6 +82,7 @@ export const EDGE_ROUTES: readonly RouteContract[] = EDGE_CONTRACTS.flatMap((con
 
 const INNER_CONTRACTS: readonly Readonly<Record<string, RouteContract>>[] = [
   canaryRoutes,
+  accessReviewsCanaryContract,
   ssoCanaryContract,
   canaryDirectoryContract,
   canaryProgramContract,

@@ -40,9 +40,18 @@ export const peopleClaims: readonly Claim[] = [
     sentence: 'Access to production is as small as the work allows and is gone through once a quarter.',
     figure: 'each quarter',
     kind: 'scheduled',
-    freshness_seconds_max: FRESHNESS_SECONDS.quarter,
-    assertedBecause: 'No access review is on file in this installation.',
-    wouldTurnRed: 'The last review is older than 92 days or left an account undecided.',
+    freshness_seconds_max: FRESHNESS_SECONDS.day,
+    module: 'app/domains/access-reviews',
+    enforcers: [
+      { file: 'app/domains/access-reviews/deciding.ts', export: 'decide', necessary: true },
+      { file: 'app/domains/access-reviews/tend.ts', export: 'tendReview', necessary: true },
+      { file: 'app/domains/access-reviews/removing.ts', export: 'carryOut', necessary: true },
+      { file: 'app/domains/identity/revocation.ts', export: 'revokePrincipal', necessary: true },
+    ],
+    probe: 'people.access-reviews',
+    assertedBecause: 'The first access review of this installation has not been closed yet.',
+    wouldTurnRed:
+      'The last review is older than 92 days or left an account undecided; on a canary, somebody reviews themselves, decides too late, or still gets in after a review has removed them.',
   },
   {
     ...shared,

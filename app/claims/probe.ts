@@ -21,7 +21,7 @@ export interface Probe {
    * Whether there is something to compute the figure from. While there is not, it is not run: its claim stands as said
    * until the first time, and turns stale and then red by itself afterwards. Default: always.
    */
-  isReady?(house: ProbeHouse): boolean;
+  isReady?(house: ProbeHouse): boolean | Promise<boolean>;
   /** Throwing counts as red with the code of the error: a probe that cannot look has not seen. */
   run(house: ProbeHouse): Promise<ProbeResult>;
 }
@@ -304,6 +304,29 @@ export interface Departure {
   readonly alive: readonly string[];
 }
 
+/** How the reviews of the operator's own access stand. */
+export interface ReviewStanding {
+  /** Of the last one that was closed; null: there was none yet. */
+  readonly closedAt: string | null;
+  readonly undecidedAtClose: number;
+  /** Of the one under way. */
+  readonly dueAt: string | null;
+  readonly isOverdue: boolean;
+  /** Removals that were seen not to have held. */
+  readonly stillThere: number;
+}
+
+/** A review of access that is carried out in seconds, in the first canary, on people made for it. */
+export interface ReviewDrill {
+  /** The three, newly enrolled and signed in. */
+  people(): Promise<Readonly<Record<'reviewer' | 'undecided' | 'removed', PasskeyPerson>>>;
+  /** Freezes their access; gives the tagged id of the review. */
+  open(seconds: number): Promise<string>;
+  /** What the house does of itself every few minutes. */
+  tend(): Promise<void>;
+  standing(): Promise<ReviewStanding>;
+}
+
 /** What a drill at the workspace saw (`app/domains/drills`). */
 export type DrillOutcome =
   | {
@@ -440,6 +463,9 @@ export interface ProbeHouse {
     kind: keyof RehearsedProvider['plans'],
     work: (provider: RehearsedProvider, connections: readonly string[]) => Promise<T>,
   ): Promise<T>;
+
+  /** Reviews of access: a drill, and how the operator's own stand. */
+  readonly accessReviews: ReviewDrill;
 
   /** Audit entries that carry this request id; waits up to `wait_ms` for the first. */
   noticed(requestId: string, wait_ms: number): Promise<readonly Noticed[]>;

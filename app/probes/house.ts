@@ -11,6 +11,7 @@ import type {
   DrillOutcome,
   InnerRoute,
   PasskeyPerson,
+  ReviewDrill,
   ProbeHouse,
   Whereabouts,
 } from '../claims/probe.ts';
@@ -19,6 +20,7 @@ import { canaryRoutes as programRoutes } from '../domains/authorisation-server/c
 import { routes as drillContract, type DrillName } from '../domains/drills/index.ts';
 import { canaryRoutes } from '../domains/identity/contract.ts';
 import { canaryRoutes as ssoCanaryRoutes } from '../domains/sso/contract.ts';
+import { canaryRoutes as reviewRoutes } from '../domains/access-reviews/canary-contract.ts';
 import { createSoftwareAuthenticator, type SoftwareAuthenticator } from './software-authenticator.ts';
 import { makeProviderKeys, startRehearsedProvider } from '../rehearsal/index.ts';
 import { WALL_ATTEMPTS_PER_SESSION_MAX } from '../platform/audit/index.ts';
@@ -121,18 +123,12 @@ async function postOk<T>(
 }
 
 /** The real ceremony, through the edge, with an authenticator in software. */
-async function enrolPerson(
-  parts: HouseParts,
-  { tenant, role, source }: { tenant: string; role: CanaryRole; source: number },
+async function enrolWith(
+  from: { readonly edge: EdgeClient; readonly source: number },
+  link: { readonly token: string; readonly personId: string },
 ): Promise<PasskeyPerson> {
-  const { edge, client } = parts;
-  const { body: link } = await client.call(canaryRoutes.canaryEnrolment, {
-    requestId: randomUUID(),
-    body: { tenant, role, door: 'edge' },
-  });
   const { token } = link;
-  const from = { edge, source };
-  const authenticator = createSoftwareAuthenticator({ origin: edge.origin });
+  const authenticator = createSoftwareAuthenticator({ origin: from.edge.origin });
   const begun = await postOk<{ challengeId: string; options: never }>(from, '/api/identity/enrolment/options', {
     token,
   });
@@ -141,7 +137,46 @@ async function enrolPerson(
   const cookie = sessionCookieOf(done.setCookie);
   if (cookie === undefined) throw new AppError('enrolment_failed', 'the enrolment opened no session');
   const person = { authenticator, cookie, personId: link.personId as Uuid };
-  return { ...person, addPasskey: () => addPasskey({ edge, source }, person) };
+  return { ...person, addPasskey: () => addPasskey(from, person) };
+}
+
+/** A canary person, by a link that the issuer gives for them. */
+async function enrolPerson(
+  { edge, client }: HouseParts,
+  { tenant, role, source }: { tenant: string; role: CanaryRole; source: number },
+): Promise<PasskeyPerson> {
+  const { body: link } = await client.call(canaryRoutes.canaryEnrolment, {
+    requestId: randomUUID(),
+    body: { tenant, role, door: 'edge' },
+  });
+  return enrolWith({ edge, source }, link);
+}
+
+/** As a client of its own: its ceremonies use up nobody else's share. */
+const REVIEW_SOURCE = 210;
+
+function reviewDrill({ edge, client, idKeys }: HouseParts, canary: CanaryTenant): ReviewDrill {
+  const tenant = canary.slug;
+  const from = { edge, source: REVIEW_SOURCE };
+  return {
+    async people() {
+      const { body } = await client.call(reviewRoutes.people, { requestId: randomUUID(), body: { tenant } });
+      const enrolled = new Map<string, PasskeyPerson>();
+      for (const { name, ...link } of body.people) enrolled.set(name, await enrolWith(from, link));
+      const [reviewer, undecided, removed] = ['reviewer', 'undecided', 'removed'].map((name) => enrolled.get(name)!);
+      return { reviewer: reviewer!, undecided: undecided!, removed: removed! };
+    },
+    async open(seconds) {
+      const { body } = await client.call(reviewRoutes.open, { requestId: randomUUID(), body: { tenant, seconds } });
+      return formatId('arv', canary.context, body.reviewId as Uuid, idKeys);
+    },
+    async tend() {
+      await client.call(reviewRoutes.tend, { requestId: randomUUID(), body: { tenant } });
+    },
+    async standing() {
+      return (await client.call(reviewRoutes.standing, { requestId: randomUUID(), body: {} })).body;
+    },
+  };
 }
 
 /** A further passkey of somebody who has just enrolled, by the same ceremony as anybody's. */
@@ -302,6 +337,7 @@ export function createProbeHouse(
     },
     service: (destination: ServiceName, request) => parts.service(destination, request),
     drill,
+    accessReviews: reviewDrill(parts, canaries.a),
     noticed: watch.noticed,
     attempt: parts.attempt,
     recentAttempts: parts.recentAttempts,

@@ -1,4 +1,5 @@
 import type { PlacedCanaryName, Probe } from '../claims/probe.ts';
+import { accessReviewsProbe } from '../domains/access-reviews/access-reviews.probe.ts';
 import { roleAndRowProbe } from '../domains/access/role-and-row.probe.ts';
 import { stepUpProbe } from '../domains/access/step-up.probe.ts';
 import { zeroTrustProbe } from '../domains/access/zero-trust.probe.ts';
@@ -60,7 +61,7 @@ export const PROBES: readonly Probe[] = [
 export const REHEARSALS: readonly Probe[] = [xksProbe, byokProbe, hsmProbe];
 
 /** Probes that compute from what takes hours: nothing is seen before the first of it is complete. */
-export const DRILLED: readonly Probe[] = [revocationProbe];
+export const DRILLED: readonly Probe[] = [revocationProbe, accessReviewsProbe];
 
 /** Probes of a canary with a place of its own, for a house that has one. */
 export const PLACED: Readonly<Record<PlacedCanaryName, readonly Probe[]>> = {

@@ -68,7 +68,7 @@ type Seen = Promise<void>;
 /** Runs one probe, logs what it saw and stores it. */
 async function runOne(deps: RunnerDeps, probe: Probe): Promise<void> {
   const { house, door, clock } = deps;
-  if (probe.isReady?.(house) === false) return;
+  if ((await probe.isReady?.(house)) === false) return;
   const observedAt_ms = clock.nowMs();
   const result = await seeProbe(probe, house, probe.limit_ms);
   const id = uuidV7(clock, deps.random);

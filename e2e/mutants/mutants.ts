@@ -290,6 +290,24 @@ const DOORS: readonly Mutant[] = [
 
 const PEOPLE: readonly Mutant[] = [
   {
+    ...at('app/domains/access-reviews/deciding.ts', 'decide'),
+    left: 'every decision about anybody’s access is answered with a yes, and none is written down',
+    nothing: 'async () => 0',
+    processes: ['issuer'],
+  },
+  {
+    ...at('app/domains/access-reviews/tend.ts', 'tendReview'),
+    left: 'decisions are written down, and neither they nor a deadline have any effect',
+    nothing: 'async () => {}',
+    processes: ['issuer'],
+  },
+  {
+    ...at('app/domains/access-reviews/removing.ts', 'carryOut'),
+    left: 'a removal is decided and never done',
+    nothing: 'async () => {}',
+    processes: ['issuer'],
+  },
+  {
     ...at('app/domains/identity/revocation.ts', 'revokePrincipal'),
     left: 'whoever leaves stays a member and keeps one session; their links and other sessions end',
     nothing: `async (deps, context, { memberId }) => {

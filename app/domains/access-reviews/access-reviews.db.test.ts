@@ -12,7 +12,7 @@ import { insertMember } from '../access/index.ts';
 import { type SeededIssuer, startSeededIssuer } from '../tenants/testing/seeded-issuer.ts';
 import { REVIEW_DAYS, type GivenDecision, type ReviewItem } from './contract.ts';
 import type { AccessReviewDeps } from './deps.ts';
-import { accessReviewRoutes, sessionOperations, tendAccessReviews } from './index.ts';
+import { accessReviewCanary, accessReviewRoutes, sessionOperations, tendAccessReviews } from './index.ts';
 import { OPENED_AFTER_DAYS } from './opening.ts';
 
 const DAY_MS = 86_400_000;
@@ -416,6 +416,69 @@ describe('the deadline', () => {
     await tend();
     expect(await stateOf(auditor)).toBe('suspended');
     expect(itemOf(await read(lead, id), auditor)).toMatchObject({ proof: 'gone' });
+  });
+});
+
+describe('the drill of the sentinel', () => {
+  const drill = <Body>(name: string, body: object): Promise<Body> =>
+    (
+      accessReviewCanary({ ...house.deps, ...deps }).handlers[name]!({ requestId: 'drill', body } as never) as Promise<{
+        body: Body;
+      }>
+    ).then((reply) => reply.body);
+
+  it('R6 goes through people made for it in a canary alone, and leaves none of them in', async () => {
+    await expect(drill('people', { tenant: 'harbour' })).rejects.toMatchObject({ code: 'canary_tenant_required' });
+    await expect(drill('open', { tenant: 'harbour', seconds: 5 })).rejects.toMatchObject({
+      code: 'canary_tenant_required',
+    });
+    for (let round = 0; round < 2; round += 1) {
+      const { people } = await drill<{ people: { personId: Uuid }[] }>('people', { tenant: 'canary-a' });
+      const ids = people.map(({ personId }) => personId);
+      const { reviewId } = await drill<{ reviewId: Uuid }>('open', { tenant: 'canary-a', seconds: 5 });
+      const targets = await house.rows<{ target_id: Uuid }>(
+        'select target_id from identity.access_review_item where review_id = $1',
+        [reviewId],
+      );
+      expect(targets.map(({ target_id }) => target_id).toSorted()).toEqual(ids.toSorted());
+      clock.advance(5_000);
+      await drill('tend', { tenant: 'canary-a' });
+      clock.advance(6_000);
+      await drill('tend', { tenant: 'canary-a' });
+      expect(await reviewState(reviewId)).toBe('closed');
+      const states = await house.rows<{ state: string }>('select state from identity.member where id = any($1)', [ids]);
+      expect(states.map(({ state }) => state)).toEqual(['suspended', 'suspended', 'suspended']);
+    }
+  });
+
+  it('R6 that nobody finished is closed before the next, and puts nobody out who was let in again', async () => {
+    await drill('people', { tenant: 'canary-a' });
+    const { reviewId } = await drill<{ reviewId: Uuid }>('open', { tenant: 'canary-a', seconds: 5 });
+    clock.advance(5_000);
+    await drill('tend', { tenant: 'canary-a' });
+    const { people } = await drill<{ people: { personId: Uuid }[] }>('people', { tenant: 'canary-a' });
+    expect(await reviewState(reviewId)).toBe('closed');
+    clock.advance(6_000);
+    await drill('tend', { tenant: 'canary-a' });
+    const ids = people.map(({ personId }) => personId);
+    const states = await house.rows<{ state: string }>('select state from identity.member where id = any($1)', [ids]);
+    expect(states.map(({ state }) => state)).toEqual(['active', 'active', 'active']);
+  });
+
+  it('R6 is told how the operator’s own stand: none closed, then late', async () => {
+    interface Told {
+      readonly closedAt: string | null;
+      readonly isOverdue: boolean;
+    }
+    const operator = (
+      await house.rows<{ id: Uuid; part: string }>(`select id, part from platform.tenant where kind = 'operator'`)
+    )[0]!;
+    await house.enrol('operator', 'operator');
+    const context = { tenantId: operator.id, tenantPart: Number(operator.part), requestId: 'tend' };
+    await tendAccessReviews(deps, context);
+    expect(await drill<Told>('standing', {})).toMatchObject({ closedAt: null, isOverdue: false });
+    clock.advance((REVIEW_DAYS + 1) * DAY_MS);
+    expect(await drill<Told>('standing', {})).toMatchObject({ closedAt: null, isOverdue: true });
   });
 });
 
