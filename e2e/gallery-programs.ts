@@ -62,3 +62,13 @@ export const asked: ApiRequest = {
   leadsTo: 'sync.harbour.example',
   days: 90,
 };
+
+/** What the issuer puts beside the request's own names, for the person to read. */
+export const allowSubject = {
+  program: asked.client,
+  organisation: asked.organisation,
+  access: asked.access,
+  leadsTo: asked.leadsTo,
+  days: asked.days,
+  agents: 'Night agent',
+};

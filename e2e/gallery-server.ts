@@ -205,6 +205,7 @@ function write(path: string, body: Record<string, unknown>): Answer | null {
         ...(/-(member|role|recovery)$/.test(String(body['operation']))
           ? { subject: { label: 'Night auditor', role: 'auditor', state: 'active' } }
           : {}),
+        ...(body['operation'] === 'authorisation-server.allow' ? { subject: programs.allowSubject } : {}),
         ...(body['operation'] === 'production-access.confirm' ? { subject: production.waitingSubject } : {}),
         ...(body['operation'] === 'production-access.ask' ? { subject: production.askSubject } : {}),
       },

@@ -500,6 +500,27 @@ const screens: readonly Screen[] = [
   { name: 'programs', path: '/app/api-clients', role: 'lead', ready: 'text=Night agent' },
   { name: 'programs-own', path: '/app/programs', role: 'auditor', ready: 'text=Ledger sync' },
   { name: 'programs-consent', path: programs.requestPath, role: 'auditor', ready: 'text=sync.harbour.example' },
+  {
+    name: 'programs-consent-approve',
+    path: programs.requestPath,
+    role: 'auditor',
+    ready: 'text=sync.harbour.example',
+    act: async (page) => {
+      await page.getByLabel('Night agent').check();
+      await page.getByRole('button', { name: 'Allow…' }).click();
+      await page.getByText('It works in your name from then on').waitFor();
+    },
+  },
+  {
+    name: 'programs-agent',
+    path: '/app/api-clients',
+    role: 'lead',
+    ready: 'text=Night agent',
+    act: async (page) => {
+      await page.getByRole('radio', { name: /^Agent/ }).check();
+      await page.getByLabel('Its public key').waitFor();
+    },
+  },
   { name: 'connections', path: '/app/connections', role: 'lead', ready: 'text=Lakeside, by Entra' },
   {
     name: 'connections-empty',

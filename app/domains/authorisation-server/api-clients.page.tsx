@@ -14,6 +14,7 @@ import type { ApiClient, ApiClientsAnswer } from '../../shell/wire.ts';
 
 const NAME_CHARACTERS_MAX = 80;
 const kindNames = { application: 'Application', agent: 'Agent' } as const;
+const atMost = { read: 'may read', write: 'may read and change' } as const;
 const accessNames = { read: 'Read', write: 'Read and change' } as const;
 
 function textOf(form: FormData, name: string): string {
@@ -154,8 +155,17 @@ function columnsFor(onRemove: (client: ApiClient) => void): readonly Column<ApiC
         </span>
       ),
     },
-    { key: 'kind', header: 'Kind', fit: true, priority: 2, cell: ({ kind }) => kindNames[kind] },
-    { key: 'access', header: 'At most', fit: true, priority: 2, cell: ({ access }) => accessNames[access] },
+    {
+      key: 'kind',
+      header: 'Kind',
+      priority: 2,
+      cell: ({ kind, access }) => (
+        <span>
+          {kindNames[kind]}
+          <span className="sub">{atMost[access]}</span>
+        </span>
+      ),
+    },
     { key: 'to', header: 'Answered at', priority: 3, cell: ({ redirectUris }) => redirectUris.join(', ') },
     {
       key: 'agents',

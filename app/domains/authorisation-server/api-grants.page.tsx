@@ -37,9 +37,18 @@ function columnsFor(
   onEnd: (grant: ApiGrant) => void,
 ): readonly Column<ApiGrant>[] {
   return [
-    { key: 'client', header: 'Program', main: true, cell: (grant) => <b>{grant.client}</b> },
-    { key: 'access', header: 'May', priority: 2, cell: (grant) => accessPhrases[grant.access] },
-    { key: 'agents', header: 'Agents it may use', priority: 2, cell: (grant) => <Agents of={grant} /> },
+    {
+      key: 'client',
+      header: 'Program',
+      main: true,
+      cell: (grant) => (
+        <span>
+          <b>{grant.client}</b>
+          <span className="sub">{accessPhrases[grant.access]}</span>
+        </span>
+      ),
+    },
+    { key: 'agents', header: 'Agents it may use', cell: (grant) => <Agents of={grant} /> },
     { key: 'given', header: 'Since', fit: true, priority: 2, cell: (grant) => <Ago at={grant.givenAt} /> },
     { key: 'until', header: 'Until', fit: true, priority: 3, cell: (grant) => <Instant at={grant.expiresAt} /> },
     {

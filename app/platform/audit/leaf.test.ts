@@ -3,7 +3,7 @@ import canonicalize from 'canonicalize';
 import { manualClock, systemRandom, uuidV4 } from '@auditrax/base';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { LEAF_BYTES_MAX, buildLeaf, type AuditInput } from './leaf.ts';
+import { LEAF_BYTES_MAX, buildLeaf, readLeafBody, type AuditInput } from './leaf.ts';
 import { PUBLIC_FACTS } from './public-facts.ts';
 
 const id = uuidV4(systemRandom);
@@ -53,6 +53,18 @@ describe('A12: leaves', () => {
       'a@example.org',
     ]);
     expect(one.leaf.toString()).not.toContain('example.org');
+  });
+
+  it('name the agents that did it for a person, first to last, and say nothing of agents where there were none', () => {
+    const agents = [uuidV4(systemRandom), uuidV4(systemRandom)];
+    const bodyOf = (actor: AuditInput['actor']) => readLeafBody(buildLeaf({ ...input, actor }, deps).leaf);
+    expect(bodyOf({ personId: id, sessionId: id, agents })).toMatchObject({
+      actor: ['person', id],
+      session: id,
+      agents,
+    });
+    for (const actor of [{ personId: id }, { personId: id, agents: [] }, { service: 'issuer' } as const])
+      expect(bodyOf(actor)).not.toHaveProperty('agents');
   });
 
   it('refuse what other readers would misread or what does not fit', () => {

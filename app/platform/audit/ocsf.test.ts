@@ -98,6 +98,13 @@ describe('A15: OCSF events', () => {
     expect(eventOf({})).not.toHaveProperty('attestation_list');
   });
 
+  it('name the agent that called for a person as the application, beside the person', () => {
+    const agents = [uuidV4(systemRandom), uuidV4(systemRandom)];
+    const { actor } = eventOf({ type: 'access.operation.refused', actor: { personId: id, sessionId: id, agents } });
+    expect(actor).toMatchObject({ user: { uid: id }, session: { uid: id }, app_uid: agents[1] });
+    expect(eventOf({ type: 'access.operation.refused' })['actor']).not.toHaveProperty('app_uid');
+  });
+
   it('carry the profile ai_operation for AI entries: model, version, provider', () => {
     const facts = { model: 'm', version: '1', provider: 'p' };
     expect(eventOf({ type: 'ai.prompt.submitted', public: facts })).toMatchObject({
