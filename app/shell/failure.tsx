@@ -1,3 +1,4 @@
+import { Suspense } from 'react';
 import { CodeBlock, Notice } from '../ui/display.tsx';
 import { useMending } from './mending.tsx';
 import { passkeyFailure } from './passkey.ts';
@@ -10,7 +11,13 @@ import { explain, ProblemError } from './problem.ts';
 export function Failure({ error }: { error: unknown }) {
   const way = useMending(error);
   if (!error) return null;
-  if (way) return <way.Mend problem={way.problem} />;
+  // Its own boundary: while it is fetched, what stands around it stays.
+  if (way)
+    return (
+      <Suspense fallback={null}>
+        <way.Mend problem={way.problem} />
+      </Suspense>
+    );
   const device = passkeyFailure(error);
   if (device)
     return (

@@ -1,6 +1,6 @@
 import { useQuery } from '@tanstack/react-query';
 import { Link, Outlet, useNavigate, useRouterState } from '@tanstack/react-router';
-import { lazy, Suspense, useEffect, useRef, useState, type FormEvent } from 'react';
+import { lazy, useEffect, useRef, useState, type FormEvent } from 'react';
 import { Button, IconButton } from '../ui/button.tsx';
 import { SearchField } from '../ui/field.tsx';
 import { Icon, Mark, type IconName } from '../ui/icon.tsx';
@@ -416,9 +416,7 @@ function FrameInside({ session }: { session: Session }) {
         <main className="main" id="main" tabIndex={-1}>
           <div className="main__in">
             <Mending value={ways}>
-              <Suspense fallback={null}>
-                <Outlet />
-              </Suspense>
+              <Outlet />
             </Mending>
           </div>
         </main>
