@@ -584,9 +584,11 @@ describe('whoever attacks', () => {
     const pending = await askFor(one, { redirectUri: BACK });
     const body = { ...questionOf(pending.url), agents: [] };
     const operation = 'authorisation-server.allow';
-    const twice = [await confirmation(people.lead, operation, body), await confirmation(people.lead, operation, body)];
+    // Two people: of one, the passkey's counter alone would refuse the slower answer.
+    const both = [people.lead, people.auditor];
+    const given = await Promise.all(both.map((who) => confirmation(who, operation, body)));
     const answers = await Promise.all(
-      twice.map((stepUp) => approved(people.lead.browser, ALLOW, { body, stepUp: String(stepUp) })),
+      both.map(({ browser }, at) => approved(browser, ALLOW, { body, stepUp: String(given[at]) })),
     );
     expect(answers.map(({ status }) => status).sort()).toEqual([200, 409]);
     expect((await decide(pending)).status).toBe(409);
