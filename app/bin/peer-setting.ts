@@ -69,7 +69,7 @@ export function refuseSharedDoors(
     );
 }
 
-/** What the page has to say of it: what was only tried with recorded headers. */
+/** What the page has to say of it: what was only tried with stand-ins. */
 export function meshNotes({ kind }: PeerSetting): string[] {
   if (kind === 'spiffe')
     return [
@@ -78,6 +78,6 @@ export function meshNotes({ kind }: PeerSetting): string[] {
   if (kind === 'own') return [];
   const name = kind === 'istio' ? 'Istio' : 'Linkerd';
   return [
-    `Beside certificates, a proxy of ${name} may name a peer, at a door that it alone reaches; that was rehearsed with recorded headers only.`,
+    `Beside certificates, a proxy of ${name} may name a peer, at a door that it alone reaches; that was rehearsed with a stand-in of the proxy only.`,
   ];
 }
