@@ -11,10 +11,11 @@ const AREAS: Readonly<Record<string, string>> = {
   identity: 'Their own passkeys',
   keys: 'Keys',
   oncall: 'On-call inbox',
-  'privileged-access': 'Production access',
+  'production-access': 'Production access',
   provisioning: 'Directories',
   rules: 'Access rules',
   siem: 'Streaming',
+  signals: 'Signals',
   sso: 'Their own sign-ins',
   tenants: 'Organisations',
 };
