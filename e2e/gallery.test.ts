@@ -412,6 +412,7 @@ const screens: readonly Screen[] = [
     role: 'lead',
     ready: 'text=Night watch SIEM',
     act: async (page) => {
+      await page.getByRole('button', { name: 'New stream…' }).click();
       const form = page.getByRole('form', { name: 'New stream' });
       await form.getByRole('textbox', { name: 'Name' }).fill('Tide table');
       await form.getByRole('textbox', { name: 'Address' }).fill('https://tides.harbour.example/events');

@@ -211,6 +211,7 @@ export const routes = defineRoutes({
       'body.input.deletionId': 'del',
       'body.input.recoveryId': 'rec',
       'body.input.streamId': 'str',
+      'body.input.signalStreamId': 'sgs',
       'body.input.connectionId': 'con',
       'body.input.certificateId': 'cer',
       'body.input.accountId': 'acc',

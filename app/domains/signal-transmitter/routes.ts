@@ -19,33 +19,33 @@ export function signalStreamRoutes(deps: TransmitterDeps): RoomRoutes {
       return { status: 201 as const, body: { id: deps.formatId('sgs', call.caller.tenant, id), token } };
     },
     async turn(call) {
-      const id = call.ids['params.streamId'];
+      const id = call.ids['params.signalStreamId'];
       const input = { ...call.params, ...call.body };
-      const who = await confirm(call, 'signals.turn', { input, ids: { streamId: id } });
+      const who = await confirm(call, 'signals.turn', { input, ids: { signalStreamId: id } });
       await turnStream(deps, who, { id, to: call.body.to });
-      return { status: 200 as const, body: { id: call.params.streamId } };
+      return { status: 200 as const, body: { id: call.params.signalStreamId } };
     },
     async remove(call) {
-      const id = call.ids['params.streamId'];
-      const who = await confirm(call, 'signals.remove', { input: call.params, ids: { streamId: id } });
+      const id = call.ids['params.signalStreamId'];
+      const who = await confirm(call, 'signals.remove', { input: call.params, ids: { signalStreamId: id } });
       await removeStream(deps, who, id);
       return { status: 200 as const, body: { removed: true as const } };
     },
     async renewToken(call) {
-      const id = call.ids['params.streamId'];
-      const who = await confirm(call, 'signals.renew-token', { input: call.params, ids: { streamId: id } });
+      const id = call.ids['params.signalStreamId'];
+      const who = await confirm(call, 'signals.renew-token', { input: call.params, ids: { signalStreamId: id } });
       return { status: 200 as const, body: { token: await renewToken(deps, who, id) } };
     },
     async test(call) {
-      await sendTest(deps, { caller: call.caller, requestId: call.requestId }, call.ids['params.streamId']);
-      return { status: 200 as const, body: { id: call.params.streamId } };
+      await sendTest(deps, { caller: call.caller, requestId: call.requestId }, call.ids['params.signalStreamId']);
+      return { status: 200 as const, body: { id: call.params.signalStreamId } };
     },
     async letters({ caller, ids }) {
-      const letters = await listLetters(deps, caller.tenant, ids['params.streamId']);
+      const letters = await listLetters(deps, caller.tenant, ids['params.signalStreamId']);
       return { status: 200 as const, body: { letters, lettersMax: LETTERS_MAX } };
     },
     async resend(call) {
-      const of = { streamId: call.ids['params.streamId'], id: call.ids['params.letterId'] };
+      const of = { streamId: call.ids['params.signalStreamId'], id: call.ids['params.letterId'] };
       await resendLetter(deps, { caller: call.caller, requestId: call.requestId }, of);
       return { status: 200 as const, body: { id: call.params.letterId } };
     },

@@ -35,7 +35,7 @@ function turnOf(stream: SignalStream, to: SignalStream['status']): Deed {
   return {
     operation: 'signals.turn',
     path: `/api/signals/${stream.id}/turn`,
-    input: { streamId: stream.id, to },
+    input: { signalStreamId: stream.id, to },
     body: { to },
     title,
     effects,
@@ -46,7 +46,7 @@ function removalOf(stream: SignalStream): Deed {
   return {
     operation: 'signals.remove',
     path: `/api/signals/${stream.id}/remove`,
-    input: { streamId: stream.id },
+    input: { signalStreamId: stream.id },
     body: {},
     title: `Remove ${stream.name}`,
     effects: 'It ends without another word to the receiver. What waits and what was laid aside is forgotten.',
@@ -245,7 +245,7 @@ function TokenDialog(props: { asked: Asked; onClose: () => void; onToken: (token
       open
       onClose={onClose}
       operation={isNew ? 'signals.create' : 'signals.renew-token'}
-      input={isNew ? asked.draft : { streamId: asked.stream.id }}
+      input={isNew ? asked.draft : { signalStreamId: asked.stream.id }}
       title={isNew ? `Tell “${asked.draft.name}”` : `A new token for “${asked.stream.name}”`}
       confirm="Approve with passkey"
       effects={
@@ -261,12 +261,30 @@ function TokenDialog(props: { asked: Asked; onClose: () => void; onToken: (token
   );
 }
 
+type Asking = Asked | { readonly kind: 'deed'; readonly deed: Deed };
+
+/** What a passkey is asked for; `onDone` is given the token where one was made. */
+function Dialogs(props: { asking: Asking; onClose: () => void; onDone: (token?: string) => void }) {
+  const { asking, onClose, onDone } = props;
+  if (asking.kind !== 'deed') return <TokenDialog asked={asking} onClose={onClose} onToken={onDone} />;
+  return (
+    <DeedDialog
+      deed={asking.deed}
+      onClose={onClose}
+      onDone={() => {
+        toast('Done', asking.deed.title);
+        onDone();
+      }}
+    />
+  );
+}
+
 /** Who outside is told of people's access, and how far each stream is. */
 export function SignalsPage() {
   const client = useQueryClient();
-  const [deed, setDeed] = useState<Deed | null>(null);
-  const [asked, setAsked] = useState<Asked | null>(null);
+  const [asking, setAsking] = useState<Asking | null>(null);
   const [token, setToken] = useState<string | null>(null);
+  const [isAdding, setAdding] = useState(false);
   const list = useQuery({
     queryKey: signalsKey,
     queryFn: ({ signal }) => request<SignalsAnswer>('/api/signals', { signal }),
@@ -274,16 +292,27 @@ export function SignalsPage() {
   });
   const streams = list.data?.streams ?? [];
   const isFull = list.data !== undefined && streams.length >= list.data.streamsMax;
-  const again = () => void client.invalidateQueries({ queryKey: signalsKey });
+  const setDeed = (deed: Deed) => setAsking({ kind: 'deed', deed });
   return (
     <>
-      <PageHead title="Signals">
+      <PageHead
+        title="Signals"
+        actions={
+          list.data &&
+          !isFull && (
+            <Button look="primary" icon="plus" aria-expanded={isAdding} onClick={() => setAdding(!isAdding)}>
+              New stream…
+            </Button>
+          )
+        }
+      >
         Systems of your own that are told at once when somebody’s sessions end or their access changes here: signed, in
         order, by the standard of shared signals (OpenID SSF). Nobody’s e-mail is ever sent.
       </PageHead>
       <Failure error={list.error} />
       {token !== null && <TokenOnce key={token} token={token} onClose={() => setToken(null)} />}
-      {list.data && streams.length === 0 && (
+      {isAdding && !isFull && <NewStream onCreate={(draft) => setAsking({ kind: 'create', draft })} />}
+      {list.data && streams.length === 0 && !isAdding && (
         <Empty title="Nobody is told">
           <p>Make a stream for your SIEM, your identity provider or another service of yours.</p>
         </Empty>
@@ -293,33 +322,22 @@ export function SignalsPage() {
           key={stream.id}
           stream={stream}
           onDeed={setDeed}
-          onRenew={(one) => setAsked({ kind: 'renew', stream: one })}
+          onRenew={(one) => setAsking({ kind: 'renew', stream: one })}
         />
       ))}
       {list.data && streams.length > 0 && <ForReceivers answer={list.data} onDeed={setDeed} />}
-      {list.data && !isFull && (
-        <NewStream key={streams.length} onCreate={(draft) => setAsked({ kind: 'create', draft })} />
-      )}
       {isFull && <p className="muted">An organisation has at most {list.data.streamsMax} streams.</p>}
-      {deed && (
-        <DeedDialog
-          deed={deed}
-          onClose={() => setDeed(null)}
-          onDone={() => {
-            setDeed(null);
-            toast('Done', deed.title);
-            again();
-          }}
-        />
-      )}
-      {asked && (
-        <TokenDialog
-          asked={asked}
-          onClose={() => setAsked(null)}
-          onToken={(given) => {
-            setAsked(null);
-            setToken(given);
-            again();
+      {asking && (
+        <Dialogs
+          asking={asking}
+          onClose={() => setAsking(null)}
+          onDone={(given) => {
+            setAsking(null);
+            if (given !== undefined) {
+              setAdding(false);
+              setToken(given);
+            }
+            void client.invalidateQueries({ queryKey: signalsKey });
           }}
         />
       )}

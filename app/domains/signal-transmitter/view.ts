@@ -148,7 +148,7 @@ async function labelsOf(
 export function signalSubjects(deps: Deps): StepUpSubjects {
   const facts: StepUpSubjects[string] = async ({ caller, ids }) => {
     const { tenant: context } = caller;
-    const id = ids['streamId'];
+    const id = ids['signalStreamId'];
     const [row] = id === undefined ? [] : await deps.tenant.scoped(context, queries.streamById(context, id));
     if (row === undefined) throw notFound();
     const { name, push } = await openSettings(deps, { context }, row);
