@@ -30,6 +30,8 @@ export interface DataTableProps<Row> {
   bar?: ReactNode;
   selected?: ReadonlySet<string>;
   onSelect?: (next: ReadonlySet<string>) => void;
+  /** Rows that may be selected; default: all. */
+  selectable?: (row: Row) => boolean;
   /** Below the rows: "load more" and the like. */
   foot?: ReactNode;
   current?: string | null;
@@ -169,12 +171,14 @@ function Rows<Row>({ table, shown, ordered }: RowsProps<Row>) {
       <tr key={key} data-selected={selected.has(key) || current === key || undefined}>
         {onSelect && (
           <td className="fit">
-            <input
-              type="checkbox"
-              aria-label="Select row"
-              checked={selected.has(key)}
-              onChange={() => onSelect(toggled(selected, key))}
-            />
+            {table.selectable?.(row) !== false && (
+              <input
+                type="checkbox"
+                aria-label="Select row"
+                checked={selected.has(key)}
+                onChange={() => onSelect(toggled(selected, key))}
+              />
+            )}
           </td>
         )}
         {shown.map((column) => (

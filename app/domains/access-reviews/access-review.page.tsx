@@ -7,7 +7,7 @@ import { FilterSelect } from '../../ui/field.tsx';
 import { Drawer, toastError } from '../../ui/overlay.tsx';
 import { Progress } from '../../ui/progress.tsx';
 import { DataTable, type Column } from '../../ui/table.tsx';
-import { Ago, Deadline, Instant } from '../../ui/time.tsx';
+import { Ago, Instant } from '../../ui/time.tsx';
 import { request, saveFile } from '../../shell/api.ts';
 import { Failure } from '../../shell/failure.tsx';
 import { roleWords } from '../../shell/session.tsx';
@@ -53,6 +53,12 @@ function Standing({ found, item }: { found: AccessReviewAnswer; item: AccessRevi
   return isOpenTo(found, item) ? <b>Undecided</b> : <span className="muted">Undecided</span>;
 }
 
+function doesText(found: AccessReviewAnswer, item: AccessReviewItem): string {
+  if (item.kind === 'directory-token') return 'Names people and groups';
+  if (item.kind === 'break-glass') return `Was let in: ${item.methods.join(', ')}`;
+  return reachLine(areasIn(found, item));
+}
+
 function columnsFor(found: AccessReviewAnswer, open: (n: number) => void): readonly Column<AccessReviewItem>[] {
   return [
     {
@@ -78,7 +84,7 @@ function columnsFor(found: AccessReviewAnswer, open: (n: number) => void): reado
       priority: 2,
       cell: (item) => (
         <>
-          {item.kind === 'directory-token' ? 'Names people and groups' : reachLine(areasIn(found, item))}
+          {doesText(found, item)}
           {item.growth.length > 0 && <span className="sub grade grade--stale">more since the snapshot</span>}
         </>
       ),
@@ -95,8 +101,18 @@ function columnsFor(found: AccessReviewAnswer, open: (n: number) => void): reado
   ];
 }
 
+function Production({ production }: { production: NonNullable<AccessReviewItem['production']> }) {
+  if (!production.mayAsk) return 'may not ask for it';
+  if (production.lastAt === null) return 'may ask for it, never had it';
+  return (
+    <>
+      may ask for it, last let in <Ago at={production.lastAt} />
+    </>
+  );
+}
+
 function accessFacts(item: AccessReviewItem): readonly (readonly [string, ReactNode])[] {
-  const { methods, connections, holds, lastUsedAt, provedAt, expiresAt, scope } = item;
+  const { methods, connections, holds, lastUsedAt, provedAt, expiresAt, scope, production } = item;
   const isPerson = item.kind === 'member' || item.kind === 'invitation';
   return [
     ...(isPerson
@@ -107,11 +123,34 @@ function accessFacts(item: AccessReviewItem): readonly (readonly [string, ReactN
           ['Last vouched for', provedAt === null ? 'no company says so' : <Ago key="proved" at={provedAt} />],
         ] as const)
       : []),
+    ...(production === undefined
+      ? []
+      : ([['Production access', <Production key="production" production={production} />]] as const)),
     ...(scope === null ? [] : ([['Scope', scope === 'read' ? 'reads' : 'reads and writes']] as const)),
     ['Since', <Ago key="since" at={item.createdAt} />],
     ...(expiresAt === null ? [] : ([['Ends', <Ago key="ends" at={expiresAt} />]] as const)),
     ['Last used', lastUsedAt === null ? never : <Ago key="used" at={lastUsedAt} />],
   ];
+}
+
+function Decided({ item }: { item: AccessReviewItem }) {
+  const proof = proofText(item);
+  return (
+    <section className="section" aria-label="Decision">
+      <h3>Decision</h3>
+      <Facts
+        entries={[
+          ['Decision', decisionText(item)],
+          ...(item.decidedAt === null ? [] : ([['At', <Instant key="at" at={item.decidedAt} />]] as const)),
+          ...(item.newRole === null ? [] : ([['New role', roleText(item.newRole)]] as const)),
+          ...(item.reason === null ? [] : ([['Why', item.reason]] as const)),
+          ...(item.carriedOutAt === null ? [] : ([['Done', <Instant key="done" at={item.carriedOutAt} />]] as const)),
+          ...(proof === null ? [] : ([['Proof', proof]] as const)),
+          ...(item.lookedAt === null ? [] : ([['Looked at', <Instant key="look" at={item.lookedAt} />]] as const)),
+        ]}
+      />
+    </section>
+  );
 }
 
 function ItemPanel({
@@ -127,7 +166,6 @@ function ItemPanel({
 }) {
   const growth = growthLine(item.growth, roleText);
   const areas = areasIn(found, item);
-  const proof = proofText(item);
   return (
     <Drawer open onClose={onClose} title={item.name} sub={kindWords[item.kind]}>
       {growth.length > 0 && (
@@ -151,24 +189,7 @@ function ItemPanel({
           <Facts entries={areas.map(({ area, reach }) => [area, reachWords[reach]] as const)} />
         </section>
       )}
-      {item.decision !== null && (
-        <section className="section" aria-label="Decision">
-          <h3>Decision</h3>
-          <Facts
-            entries={[
-              ['Decision', decisionText(item)],
-              ...(item.decidedAt === null ? [] : ([['At', <Instant key="at" at={item.decidedAt} />]] as const)),
-              ...(item.newRole === null ? [] : ([['New role', roleText(item.newRole)]] as const)),
-              ...(item.reason === null ? [] : ([['Why', item.reason]] as const)),
-              ...(item.carriedOutAt === null
-                ? []
-                : ([['Done', <Instant key="done" at={item.carriedOutAt} />]] as const)),
-              ...(proof === null ? [] : ([['Proof', proof]] as const)),
-              ...(item.lookedAt === null ? [] : ([['Looked at', <Instant key="look" at={item.lookedAt} />]] as const)),
-            ]}
-          />
-        </section>
-      )}
+      {item.decision !== null && <Decided item={item} />}
       {isOpenTo(found, item) && (
         <div className="row">
           <Button look="primary" icon="key" onClick={onDecide}>
@@ -233,7 +254,9 @@ function Head({ found }: { found: AccessReviewAnswer }) {
       >
         Begun <Ago at={review.openedAt} /> {review.openedBy === null ? 'by itself' : `by ${review.openedBy}`}.{' '}
         {review.closedAt === null ? (
-          <Deadline due={review.dueAt} then="what is undecided is removed" />
+          <>
+            Ends <Ago at={review.dueAt} />; what is undecided then is removed.
+          </>
         ) : (
           <>
             Closed <Ago at={review.closedAt} />; every removal was looked at again.
@@ -292,7 +315,11 @@ function Items({ found, reviewId }: { found: AccessReviewAnswer; reviewId: strin
         rows={rows}
         rowKey={({ n }) => String(n)}
         current={opened === null ? null : String(opened)}
-        {...(isSelectable && { selected, onSelect: setSelected })}
+        {...(isSelectable && {
+          selected,
+          onSelect: setSelected,
+          selectable: (item: AccessReviewItem) => isOpenTo(found, item),
+        })}
         bar={
           <>
             <FilterSelect label="Show" value={filter} choices={FILTERS} onChange={setFilter} />

@@ -52,9 +52,9 @@ async function call<Body>(name: string, caller: Caller, asked: object = {}): Pro
 }
 
 /** A member of the lead's tenant, as if they had accepted an invitation. */
-async function person(role: Role): Promise<Caller> {
+async function person(role: Role, like: Caller = lead): Promise<Caller> {
   const id = uuidV4(systemRandom);
-  const { tenant: context } = lead;
+  const { tenant: context } = like;
   const label = await deps.sealer.seal({ context, field: 'identity.member.label', rowId: id, value: `A ${role}` });
   await deps.tenant.transaction(context, async (tx) => {
     const row = { id, role, state: 'active', label, created_at: new Date(clock.nowMs()) } as const;
@@ -62,7 +62,7 @@ async function person(role: Role): Promise<Caller> {
     const entry = { type: 'member.created', actor: { service: 'issuer' }, outcome: 'allowed' } as const;
     await deps.recordAudit(tx, { ...entry, resource: ['member', id], requestId: 'test', public: { role } });
   });
-  return { ...lead, personId: id, role };
+  return { ...like, personId: id, role };
 }
 
 interface Shown {
@@ -335,7 +335,7 @@ describe('the deadline', () => {
     const [proven] = (await house.audited('access-review.removal-proven'))
       .map(({ leaf }) => (leaf as { public: { item: number; detail: string } }).public)
       .filter((facts) => facts.item === item.n);
-    expect(proven!.detail).toBe('membership suspended, sessions 0, links 0, keys 0, programs 0');
+    expect(proven!.detail).toBe('membership suspended, sessions 0, links 0, keys 0, programs 0, grants 0');
     const revoked = (await house.audited('member.revoked')).filter(
       ({ resource_id }) => resource_id === auditor.personId,
     );
@@ -501,6 +501,57 @@ describe('each quarter', () => {
     });
     await tendAccessReviews(deps, { ...operator.tenant, requestId: 'tend' });
     expect(await reviewState(await newest(operator.tenant))).toBe('open');
+  });
+});
+
+describe('glass that was broken', () => {
+  it('R7 is judged by a third person, never by whoever asked or let them in', async () => {
+    await finish();
+    const [of] = await house.rows<{ id: Uuid; part: string }>(
+      `select id, part from platform.tenant where kind = 'operator'`,
+    );
+    const tenant = { tenantId: of!.id, tenantPart: Number(of!.part), requestId: 'glass' };
+    clock.advance(1000);
+    const like = { ...lead, tenant, tenantKind: 'operator' } as const;
+    const [asked, letIn, third] = [
+      await person('operator', like),
+      await person('operator', like),
+      await person('operator', like),
+    ];
+    const use = uuidV4(systemRandom);
+    const reason = `\\xa7${'00'.repeat(47)}`;
+    await house.rows(`set session_replication_role = replica;
+      insert into identity.production_grant (tenant_id, id, kind, member_id, scopes, minutes, reason, asked_at, vouched,
+        proved_at, confirmed_by, starts_at, ends_at, ended_at, ended_reason)
+      select '${tenant.tenantId}', '${use}', 'break-glass', '${asked.personId}', '{tenants,deletions,keys,attempts}', 60,
+        '${reason}', t, 'operator', t, '${letIn.personId}', t, t + interval '1 hour', t + interval '1 hour', 'over'
+      from (select to_timestamp(${clock.nowMs() / 1000} - 90000) as t) as at`);
+    await call('open', asked, { body: { days: 3 } });
+    const id = await newest(tenant);
+    const place = {
+      ids: { 'params.reviewId': id },
+      params: { reviewId: house.deps.formatId('arv', tenant, id) },
+    };
+    const shown = (who: Caller) => call<Shown>('read', who, place);
+    const glass = async (who: Caller) => (await shown(who)).items.find(({ kind }) => kind === 'break-glass')!;
+    const own = (await shown(asked)).items.find(({ isOwn, kind }) => isOwn && kind === 'member')!;
+    expect(own.production).toMatchObject({ mayAsk: true, lastAt: expect.any(String) });
+    const judge = async (who: Caller) => {
+      const { n, grown } = await glass(who);
+      const { snapshotHash } = (await shown(who)).review;
+      const decisions = [{ item: n, grown, decision: 'keep' }];
+      return call('decide', who, { ...place, body: { snapshot: snapshotHash, decisions } });
+    };
+    for (const who of [asked, letIn]) {
+      expect(await glass(who)).toMatchObject({ isOwn: true });
+      await expect(judge(who)).rejects.toMatchObject({ code: 'access_review_own' });
+    }
+    await judge(third);
+    const [row] = await house.rows<{ review: string; reviewed_by: Uuid }>(
+      'select review, reviewed_by from identity.production_grant where id = $1',
+      [use],
+    );
+    expect(row).toEqual({ review: 'justified', reviewed_by: third.personId });
   });
 
   it('has no failure that nobody saw', () => {

@@ -6,9 +6,9 @@ import { sessionOperations } from './effective.ts';
 const operations = sessionOperations(EDGE_ROUTES);
 
 describe('what somebody can do, in words', () => {
-  it('has a word for every room that a person can reach', () => {
-    const plain = operations.map(({ operation }) => areaOf(operation)).filter((area) => /^[a-z]/.test(area));
-    expect(plain).toEqual([]);
+  it('calls rooms as people do, and one that it does not know by its name', () => {
+    expect(operations.map(({ operation }) => areaOf(operation)).filter((area) => !/^[A-Z]/.test(area))).toEqual([]);
+    expect([areaOf('siem.list'), areaOf('new-room.list')]).toEqual(['Streaming', 'New room']);
   });
 
   it('names the furthest reach in each room, and drops no operation', () => {

@@ -39,7 +39,8 @@ export interface AreaReach {
 
 export function areaOf(operation: string): string {
   const room = operation.split('.')[0]!;
-  return AREAS[room] ?? room.replaceAll('-', ' ');
+  const plain = room.replaceAll('-', ' ');
+  return AREAS[room] ?? plain.charAt(0).toUpperCase() + plain.slice(1);
 }
 
 /** Operations by room, the furthest reach first. `classes`: class of each operation. */

@@ -62,6 +62,8 @@ const item = z.strictObject({
   expiresAt: instant.nullable(),
   lastUsedAt: instant.nullable(),
   provedAt: instant.nullable(),
+  /** Of the operator's people: whether they may ask for production access, and when they last had it. */
+  production: z.strictObject({ mayAsk: z.boolean(), lastAt: instant.nullable() }).optional(),
   /** Ended by itself since the snapshot. */
   isGone: z.boolean(),
   /** What has come to it since the snapshot: `operation …`, `role …`, `key or program`, `connection`. */

@@ -46,6 +46,11 @@ export async function compare(deps: AccessReviewDeps, tenant: ReviewedTenant, id
   return { row, snapshot, items, growth: new Map(growth) };
 }
 
+/** Whose it is; of broken glass also whoever let them in. */
+export function isOwn({ kind, holder, of }: FrozenItem, { personId }: Pick<Caller, 'personId'>): boolean {
+  return holder === personId || (kind === 'break-glass' && of === personId);
+}
+
 /** What must hold of a decision whatever else is true. Throws `access_review_decision`. */
 function checkGiven(given: GivenDecision, frozen: FrozenItem, caller: Caller): void {
   const isChange = given.decision === 'change-role';
@@ -74,7 +79,7 @@ function fitting(compared: Compared, caller: Caller, decisions: readonly GivenDe
       throw refuse('access_review_decision', `no item ${given.item}`, 'There is no such item.');
     if (row.target_id !== frozen.target || row.holder_id !== frozen.holder || row.kind !== frozen.kind)
       throw refuse('access_review_tampered', `item ${given.item} is not what was frozen`);
-    if (frozen.holder === caller.personId)
+    if (isOwn(frozen, caller))
       throw refuse('access_review_own', 'nobody reviews themselves', 'Somebody else decides about you.');
     if (row.decision !== null) throw refuse('access_review_decided', `item ${given.item} is decided`);
     const growth = compared.growth.get(given.item);

@@ -3,6 +3,7 @@ import type { CallMethod, Role } from '../../platform/http/handler.ts';
 import { openApiKeys } from '../api-access/index.ts';
 import { openProgramGrants } from '../authorisation-server/index.ts';
 import { holdingsOf, type Holding } from '../identity/index.ts';
+import { listGrants, unreviewedBreakGlass } from '../privileged-access/index.ts';
 import { liveDirectoryTokens } from '../provisioning/index.ts';
 import type { AccessReviewDeps, ReviewedTenant } from './deps.ts';
 import { operationsOfPerson, operationsOfProgram } from './effective.ts';
@@ -22,13 +23,15 @@ export interface Holder {
   readonly connections: readonly Uuid[];
   /** Keys and programs of a person. */
   readonly holds: readonly Uuid[];
-  /** The program, or the connection of a directory. */
+  /** The program, the connection of a directory, or who let somebody in by breaking the glass. */
   readonly of: Uuid | null;
   readonly operations: readonly string[];
   readonly createdAt: Date;
   readonly expiresAt: Date | null;
   readonly lastUsedAt: Date | null;
   readonly provedAt: Date | null;
+  /** Of the operator's people: whether they may ask for production access, and when they last had it. */
+  readonly production?: { readonly mayAsk: boolean; readonly lastAt: Date | null };
 }
 
 const NOTHING = {
@@ -82,9 +85,9 @@ async function programsOf(deps: AccessReviewDeps, { context }: ReviewedTenant): 
 async function personHolder(
   { judge }: AccessReviewDeps,
   tenant: ReviewedTenant,
-  of: { readonly person: Holding; readonly programs: readonly Program[] },
+  of: { readonly person: Holding; readonly programs: readonly Program[]; readonly lastIn: ReadonlyMap<Uuid, Date> },
 ): Promise<Holder> {
-  const { person, programs } = of;
+  const { person, programs, lastIn } = of;
   const methods = methodsOf(person);
   const who = { tenant, memberId: person.id, role: person.role };
   return {
@@ -101,6 +104,9 @@ async function personHolder(
     createdAt: person.created_at,
     lastUsedAt: person.last_used_at,
     provedAt: person.proved_at,
+    ...(tenant.kind === 'operator' && {
+      production: { mayAsk: person.role === 'operator', lastAt: lastIn.get(person.id) ?? null },
+    }),
   };
 }
 
@@ -127,9 +133,47 @@ function programHolder(
   };
 }
 
+/** When each of the operator's people was last let into production, as far as the list goes back. */
+async function lastInProduction(deps: AccessReviewDeps, { context, kind }: ReviewedTenant): Promise<Map<Uuid, Date>> {
+  if (kind !== 'operator') return new Map();
+  const begun = (await listGrants(deps, context)).flatMap(({ member_id, starts_at }) =>
+    starts_at === null ? [] : [[member_id, starts_at] as const],
+  );
+  // The newest come first; of each person the last entry of a map counts.
+  return new Map(begun.toReversed());
+}
+
+/** Directories' tokens, and glass that was broken and that nobody has judged yet: what is not of one person's doing alone. */
+async function othersOf(deps: AccessReviewDeps, { context, kind }: ReviewedTenant): Promise<Holder[]> {
+  const tokens = (await liveDirectoryTokens(deps, context)).map((token) => ({
+    ...NOTHING,
+    kind: 'directory-token' as const,
+    target: token.id,
+    // It speaks for the organisation's directory, not for whoever made it.
+    holder: null,
+    of: token.connection_id,
+    createdAt: token.created_at,
+    expiresAt: token.expires_at,
+  }));
+  const broken = kind === 'operator' ? await unreviewedBreakGlass(deps, context) : [];
+  const uses = broken.map((use) => ({
+    ...NOTHING,
+    kind: 'break-glass' as const,
+    target: use.id,
+    holder: use.member_id,
+    // Whoever let them in judges it as little as they do.
+    of: use.confirmed_by,
+    methods: use.scopes,
+    createdAt: use.asked_at,
+    expiresAt: use.ends_at,
+    lastUsedAt: use.starts_at,
+  }));
+  return [...tokens, ...uses];
+}
+
 /**
  * Everybody and everything with access to the tenant now, people first: members and invitations, API keys, programs that
- * people have allowed, directories' tokens. `only`: people to look at, with what is theirs, and nothing else.
+ * people have allowed, directories' tokens, glass that was broken. `only`: people to look at, with what is theirs, and nothing else.
  */
 export async function holdersOf(
   deps: AccessReviewDeps,
@@ -140,22 +184,12 @@ export async function holdersOf(
   const people = (await holdingsOf(deps, context)).filter(({ id }) => only === undefined || only.has(id));
   const programs = await programsOf(deps, tenant);
   const found: Holder[] = [];
-  for (const person of people) found.push(await personHolder(deps, tenant, { person, programs }));
+  const lastIn = await lastInProduction(deps, tenant);
+  for (const person of people) found.push(await personHolder(deps, tenant, { person, programs, lastIn }));
   for (const program of programs) {
     // Of somebody who is out nothing works: it is refused at each use, and ends with them.
     const owner = people.find(({ id }) => id === program.member_id);
     if (owner !== undefined) found.push(programHolder(deps, tenant, { program, owner }));
   }
-  for (const token of only === undefined ? await liveDirectoryTokens(deps, context) : [])
-    found.push({
-      ...NOTHING,
-      kind: 'directory-token',
-      target: token.id,
-      // It speaks for the organisation's directory, not for whoever made it.
-      holder: null,
-      of: token.connection_id,
-      createdAt: token.created_at,
-      expiresAt: token.expires_at,
-    });
-  return found;
+  return only === undefined ? [...found, ...(await othersOf(deps, tenant))] : found;
 }

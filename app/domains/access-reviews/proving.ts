@@ -2,6 +2,7 @@ import type { Uuid } from '@auditrax/base';
 import { openApiKeys } from '../api-access/index.ts';
 import { openProgramGrants } from '../authorisation-server/index.ts';
 import { remainsOf } from '../identity/index.ts';
+import { listGrants, unreviewedBreakGlass } from '../privileged-access/index.ts';
 import { liveDirectoryTokens } from '../provisioning/index.ts';
 import type { AccessReviewDeps, ReviewedTenant } from './deps.ts';
 import { operationsOfPerson } from './effective.ts';
@@ -20,13 +21,19 @@ interface Look {
   readonly read: string;
 }
 
-async function lookAtPerson(deps: AccessReviewDeps, { context }: ReviewedTenant, id: Uuid): Promise<Look> {
+type GrantRow = Awaited<ReturnType<typeof listGrants>>[number];
+
+async function lookAtPerson(deps: AccessReviewDeps, { context, kind }: ReviewedTenant, id: Uuid): Promise<Look> {
   const { state, sessions, links } = await remainsOf(deps, context, id);
   const keys = (await openApiKeys(deps, context)).filter(({ member_id }) => member_id === id).length;
   const programs = (await openProgramGrants(deps, context)).filter(({ member_id }) => member_id === id).length;
+  const now = new Date(deps.clock.nowMs());
+  const isLive = ({ member_id, ended_at, ends_at }: GrantRow) =>
+    member_id === id && ended_at === null && ends_at !== null && ends_at > now;
+  const grants = kind === 'operator' ? (await listGrants(deps, context)).filter(isLive).length : 0;
   return {
-    isGone: (state === 'suspended' || state === 'none') && sessions + links + keys + programs === 0,
-    read: `membership ${state}, sessions ${sessions}, links ${links}, keys ${keys}, programs ${programs}`,
+    isGone: (state === 'suspended' || state === 'none') && sessions + links + keys + programs + grants === 0,
+    read: `membership ${state}, sessions ${sessions}, links ${links}, keys ${keys}, programs ${programs}, grants ${grants}`,
   };
 }
 
@@ -39,7 +46,10 @@ async function lookAtRole(deps: AccessReviewDeps, tenant: ReviewedTenant, row: I
 }
 
 async function lookAtThing(deps: AccessReviewDeps, { context }: ReviewedTenant, row: ItemRow): Promise<Look> {
-  if (row.kind === 'break-glass') return { isGone: true, read: 'the use was over' };
+  if (row.kind === 'break-glass') {
+    const isOpen = (await unreviewedBreakGlass(deps, context)).some(({ id }) => id === row.target_id);
+    return { isGone: !isOpen, read: isOpen ? 'nobody has judged the use' : 'the use was judged' };
+  }
   const open =
     row.kind === 'api-key'
       ? await openApiKeys(deps, context)

@@ -4,7 +4,7 @@ import { lockManagers } from '../access/index.ts';
 import { listClients } from '../authorisation-server/index.ts';
 import { connectionName } from '../connections/index.ts';
 import type { ReviewItem, ReviewSummary } from './contract.ts';
-import { compare, tenantOf, type Compared } from './deciding.ts';
+import { compare, isOwn, tenantOf, type Compared } from './deciding.ts';
 import type { AccessReviewDeps } from './deps.ts';
 import * as queries from './queries.ts';
 import type { ItemRow, Progress, ReviewRow } from './queries.ts';
@@ -99,12 +99,12 @@ function shownItem(
 ): ReviewItem {
   const { frozen, row, caller, words, reason } = of;
   const growth = compared.growth.get(frozen.n);
-  const { target: _target, holder, holds, connections, passkeys: _passkeys, of: _of, ...shown } = frozen;
+  const { target: _target, holder: _holder, holds, connections, passkeys: _passkeys, of: _of, ...shown } = frozen;
   return {
     ...shown,
     reason,
     name: nameOf(frozen, words),
-    isOwn: holder === caller.personId,
+    isOwn: isOwn(frozen, caller),
     connections: connections.length,
     holds: holds.length,
     isGone: growth === undefined,

@@ -30,6 +30,7 @@ const frozenItem = z.strictObject({
   expiresAt: instant.nullable(),
   lastUsedAt: instant.nullable(),
   provedAt: instant.nullable(),
+  production: z.strictObject({ mayAsk: z.boolean(), lastAt: instant.nullable() }).optional(),
 });
 export type FrozenItem = z.output<typeof frozenItem>;
 
@@ -69,15 +70,18 @@ export function freeze(
     access[name] = operations;
     return name;
   };
-  const items = holders.map(({ operations, createdAt, expiresAt, lastUsedAt, provedAt, ...facts }, index) => ({
-    n: index + 1,
-    ...facts,
-    access: listName(operations),
-    createdAt: createdAt.toISOString(),
-    expiresAt: iso(expiresAt),
-    lastUsedAt: iso(lastUsedAt),
-    provedAt: iso(provedAt),
-  }));
+  const items = holders.map(
+    ({ operations, createdAt, expiresAt, lastUsedAt, provedAt, production, ...facts }, index) => ({
+      n: index + 1,
+      ...facts,
+      access: listName(operations),
+      createdAt: createdAt.toISOString(),
+      expiresAt: iso(expiresAt),
+      lastUsedAt: iso(lastUsedAt),
+      provedAt: iso(provedAt),
+      ...(production && { production: { mayAsk: production.mayAsk, lastAt: iso(production.lastAt) } }),
+    }),
+  );
   const snapshot = {
     format: FORMAT,
     tenant: of.tenant.context.tenantId,
