@@ -297,6 +297,15 @@ function filtered(found: AccessReviewAnswer | undefined, filter: Filter): readon
   );
 }
 
+function DecideButton({ count, onClick }: { count: number; onClick: () => void }) {
+  const tooMany = count > SELECTED_MAX;
+  return (
+    <Button small look="primary" icon="key" disabled={count === 0 || tooMany} onClick={onClick}>
+      {tooMany ? `At most ${SELECTED_MAX} at once` : `Decide about ${count} selected…`}
+    </Button>
+  );
+}
+
 function Items({ found, reviewId }: { found: AccessReviewAnswer; reviewId: string }) {
   const [filter, setFilter] = useState<Filter>(found.review.undecided > 0 ? 'undecided' : 'all');
   const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
@@ -306,7 +315,6 @@ function Items({ found, reviewId }: { found: AccessReviewAnswer; reviewId: strin
   const current = found.items.find(({ n }) => n === opened);
   const chosen = found.items.filter((item) => selected.has(String(item.n)) && isOpenTo(found, item));
   const isSelectable = found.items.some((item) => isOpenTo(found, item));
-  const tooMany = chosen.length > SELECTED_MAX;
   return (
     <>
       <DataTable
@@ -323,17 +331,7 @@ function Items({ found, reviewId }: { found: AccessReviewAnswer; reviewId: strin
         bar={
           <>
             <FilterSelect label="Show" value={filter} choices={FILTERS} onChange={setFilter} />
-            {isSelectable && (
-              <Button
-                small
-                look="primary"
-                icon="key"
-                disabled={chosen.length === 0 || tooMany}
-                onClick={() => setAsked(chosen)}
-              >
-                {tooMany ? `At most ${SELECTED_MAX} at once` : `Decide about ${chosen.length} selected…`}
-              </Button>
-            )}
+            {isSelectable && <DecideButton count={chosen.length} onClick={() => setAsked(chosen)} />}
           </>
         }
         empty={
