@@ -418,12 +418,12 @@ function startLoop(base: Base, attempts: readonly Attempt[]): AttemptLoop {
 }
 
 /** Somebody leaves the first canary again and again. */
-function makeLeaving(base: Base, edge: Awaited<ReturnType<typeof openEdge>>, tenant: string) {
+function makeLeaving(base: Base, edge: Awaited<ReturnType<typeof openEdge>>, canaries: Canaries) {
   const { clock, client, member } = floor;
   const { record, troubled, options } = base;
   const departures = openDepartures({ clock, record, file: join(member.boot.stateDirectory, 'departures') });
   const loop = createLeaverLoop({
-    people: createLeaverPeople({ client, edge, tenant }),
+    people: createLeaverPeople({ client, edge, tenant: canaries.a.slug, neighbour: canaries.b.slug }),
     departures,
     clock,
     monotonic_ms: () => performance.now(),
@@ -507,7 +507,7 @@ async function begin(base: Base): Promise<Begun> {
     base,
     atEdge.filter((attempt) => attempt.name.endsWith('/foreign')),
   );
-  const leaving = makeLeaving(base, edge, canaries.a.slug);
+  const leaving = makeLeaving(base, edge, canaries);
   const house = createProbeHouse(
     {
       clock,
@@ -548,7 +548,7 @@ async function begin(base: Base): Promise<Begun> {
     canaries,
     corpus,
     renewSessions: sessions.renew,
-    leave: () => leaving.next(['scim-entra']),
+    leave: () => leaving.next(['scim-entra', 'scim-unread']),
     attempts: [...atEdge, ...below],
     stop: async () => {
       await Promise.all([loop.stop(), leaving.stop(), runner.stop(), publisher.stop()]);

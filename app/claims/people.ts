@@ -62,10 +62,18 @@ export const peopleClaims: readonly Claim[] = [
     kind: 'measured',
     freshness_seconds_max: FRESHNESS_SECONDS.hour,
     module: 'app/domains/identity',
-    enforcers: [{ file: 'app/domains/identity/revocation.ts', export: 'revokePrincipal', necessary: true }],
+    enforcers: [
+      { file: 'app/domains/identity/revocation.ts', export: 'revokePrincipal', necessary: true },
+      { file: 'app/domains/identity/evictions.ts', export: 'createEvictions', necessary: true },
+      { file: 'app/platform/edge/follow-evictions.ts', export: 'followEvictions', necessary: true },
+      { file: 'app/domains/provisioning/tokens.ts', export: 'recognise', necessary: true },
+      { file: 'packages/scim/src/write.ts', export: 'patchResource', necessary: true },
+      { file: 'packages/scim/src/standing.ts', export: 'speaksOfLeaving', necessary: true },
+    ],
     probe: 'identity.revocation',
     assertedBecause:
       'Nobody of whom nothing more was said has been followed to the end in this installation yet: each time takes four hours.',
-    wouldTurnRed: 'A session or key of a person who left works after four hours.',
+    wouldTurnRed:
+      'A session, passkey, link, key or program of a person who left works after four hours, or after seconds where their directory said so, or somebody else brings them back.',
   },
 ];

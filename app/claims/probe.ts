@@ -275,7 +275,7 @@ export interface DetectionTimes {
 }
 
 /** `scim`: the directory says so; `scim-entra`: in the words of Entra; `silence`: nobody says anything. */
-export type LeavingWay = 'scim' | 'scim-entra' | 'silence';
+export type LeavingWay = 'scim' | 'scim-entra' | 'scim-unread' | 'silence';
 
 /** Everything that opens something for a person; whoever leaves a canary holds each of them. */
 export const LEAVER_HOLDS = [
@@ -300,8 +300,10 @@ export interface Departure {
   readonly took_ms?: number;
   /** What they held, each with its time. */
   readonly held: Readonly<Record<string, number>>;
-  /** What still worked. */
+  /** What still worked, and in which ways they came back. */
   readonly alive: readonly string[];
+  /** In how many ways they were to be brought back by somebody who must not; of whom nobody speaks, in none. */
+  readonly returns_tried: number;
 }
 
 /** How the reviews of the operator's own access stand. */

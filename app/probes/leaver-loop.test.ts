@@ -37,7 +37,7 @@ function playing(ends_ms: Times = { 'provider session': 40 }, lapses_ms: Times =
     answer: undefined as Look | undefined,
     isTorn: false,
   };
-  const rules = { ends_ms, isBroken: false };
+  const rules = { ends_ms, isBroken: false, returns: [] as readonly string[] };
   const people: LeaverPeople = {
     hire: (subject) => {
       if (rules.isBroken) return Promise.reject(new AppError('leaver_drill_failed', 'no directory'));
@@ -51,6 +51,10 @@ function playing(ends_ms: Times = { 'provider session': 40 }, lapses_ms: Times =
         state.left_ms = clock.nowMs();
         return Promise.resolve();
       }),
+    tryToReturn: () => {
+      said.push('return');
+      return Promise.resolve(rules.returns);
+    },
     hold: (subject) => Promise.resolve({ subject, since_ms: clock.nowMs() } as unknown as Holding),
     looksAt: (holding) => {
       const { subject, since_ms } = holding as unknown as { subject: string; since_ms: number };
@@ -103,8 +107,12 @@ describe('somebody who leaves by a word of the directory', () => {
     const game = playing();
     const { loop, departures } = game.start();
     await loop.next();
-    expect(game.said).toEqual(['hire canary-leaver', 'scim', 'hire canary-leaver', 'scim-entra']);
+    expect(game.said).toEqual(
+      ['scim', 'scim-entra', 'scim-unread'].flatMap((way) => ['hire canary-leaver', way, 'return']),
+    );
     expect(game.told.map(({ type }) => type)).toEqual([
+      'canary.departure.announced',
+      'canary.departure.checked',
       'canary.departure.announced',
       'canary.departure.checked',
       'canary.departure.announced',
@@ -113,6 +121,7 @@ describe('somebody who leaves by a word of the directory', () => {
     expect(departures.recent(86_400)).toMatchObject([
       { way: 'scim', alive: [], held: { 'provider session': 100 }, took_ms: 100 },
       { way: 'scim-entra', alive: [], took_ms: 100 },
+      { way: 'scim-unread', alive: [], took_ms: 100, returns_tried: 9 },
     ]);
     expect(game.checked()[0]).toMatchObject(['allowed', { ran: true, took_ms: 100, alive: '' }]);
   });
@@ -134,12 +143,22 @@ describe('somebody who leaves by a word of the directory', () => {
     const { loop, departures, house } = game.start();
     await loop.next();
     expect(departures.recent(86_400)).toEqual([]);
-    expect(game.failures).toHaveLength(2);
+    expect(game.failures).toHaveLength(3);
     expect(game.checked()).toMatchObject([
       ['failed', { ran: false, code: 'leaver_drill_failed' }],
       ['failed', { ran: false }],
+      ['failed', { ran: false }],
     ]);
     expect(revocationProbe.isReady!(house)).toBe(false);
+  });
+
+  it('turns the claim red when somebody brings them back who must not', async () => {
+    const game = playing();
+    game.rules.returns = ['a return with a withdrawn token'];
+    const { loop, house } = game.start();
+    await loop.next(['scim']);
+    expect(game.checked()[0]).toMatchObject(['failed', { took_ms: -1, alive: 'a return with a withdrawn token' }]);
+    expect(await revocationProbe.run(house)).toMatchObject({ state: 'red' });
   });
 });
 

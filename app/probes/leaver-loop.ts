@@ -3,13 +3,17 @@ import type { Departure } from '../claims/probe.ts';
 import type { Departures, SilentLeaver } from './departures.ts';
 import type { Held, Holding, Look } from './leaver-holding.ts';
 import type { LeaverPeople, SpokenWay } from './leaver-people.ts';
+import { RETURNS_TRIED } from './leaver-return.ts';
 
 /** Nobody's access may outlive what they were by more than this, whoever forgets to say so. */
 const LIMIT_MS = 4 * 3_600_000;
 /** Looked for less often than this, the moment at which something stopped working is not known. */
 const GAP_MS_MAX = 10 * 60_000;
-/** After a word of the directory nothing works within seconds; what works now has been forgotten. */
-export const FOLLOWED_MS_MAX = 60_000;
+/**
+ * After a word of the directory nothing works within seconds. A gateway keeps what it knows for half a minute: what works
+ * after half of that nobody has told it, and it would end by itself only.
+ */
+export const FOLLOWED_MS_MAX = 15_000;
 /**
  * Each look at whom nobody speaks of is a sign-in and several calls, all of which are written down: before the last half
  * hour a few minutes are near enough.
@@ -18,11 +22,11 @@ const FAR_LOOK_MS = 4 * 60_000;
 const NEAR_MS = 30 * 60_000;
 const FIRST_LOOK_MS = 100;
 /** A passkey opens a session at each look, and a person's oldest is closed when there are too many. */
-const NEXT_LOOK_MS_MAX = 10_000;
+const NEXT_LOOK_MS_MAX = 5_000;
 /** The same two people each time: nothing piles up. */
 const LEAVER = 'canary-leaver';
 const SILENT = 'canary-silent-leaver';
-const SPOKEN_WAYS: readonly SpokenWay[] = ['scim', 'scim-entra'];
+const SPOKEN_WAYS: readonly SpokenWay[] = ['scim', 'scim-entra', 'scim-unread'];
 /** Whoever starts the house has other things to see first. */
 const FIRST_MS = 5 * 60_000;
 
@@ -49,12 +53,16 @@ export interface LeaverLoop {
   stop(): Promise<void>;
 }
 
-/** Times until everything was refused, and what was not. Throws when that could not be seen. */
+/**
+ * Times until everything was refused, and what was not. `before` is done before the last
+ * look, of somebody who has nothing any more, and gives what it has opened.
+ * Throws when that could not be seen.
+ */
 async function follow(
   deps: Pick<LeaverLoopDeps, 'monotonic_ms' | 'sleep'>,
   held: readonly Held[],
-  since_ms: number,
-): Promise<Pick<Departure, 'held' | 'alive'>> {
+  { since_ms, before }: { readonly since_ms: number; readonly before: () => Promise<readonly string[]> },
+): Promise<Pick<Departure, 'held' | 'alive' | 'returns_tried'>> {
   const until = async (one: Held): Promise<number | undefined> => {
     for (let wait_ms = FIRST_LOOK_MS; ; wait_ms = Math.min(2 * wait_ms, NEXT_LOOK_MS_MAX)) {
       const look = await one.look();
@@ -68,15 +76,19 @@ async function follow(
     }
   };
   const times = await Promise.all(held.map(async (one) => [one.name, await until(one)] as const));
-  // Once more: what was refused by one that had heard of it may be let in by one that had not.
+  const isOut = times.every(([, took_ms]) => took_ms !== undefined);
+  const returned = isOut ? await before() : [];
+  // Once more: what was refused by one that had heard of it may be let in by one that had not, or who has come back.
   const again = await Promise.all(held.map(async (one) => ((await one.look()) === 'works' ? [one.name] : [])));
   const alive = new Set([
     ...times.flatMap(([name, took_ms]) => (took_ms === undefined ? [name] : [])),
     ...again.flat(),
+    ...returned,
   ]);
   return {
     held: Object.fromEntries(times.flatMap(([name, took_ms]) => (took_ms === undefined ? [] : [[name, took_ms]]))),
     alive: [...alive],
+    returns_tried: isOut ? RETURNS_TRIED : 0,
   };
 }
 
@@ -98,8 +110,11 @@ async function leaveBy(deps: LeaverLoopDeps, way: SpokenWay): Promise<Departure>
   const since_ms = deps.monotonic_ms();
   const leaving = leave();
   leaving.catch(() => undefined); // told below, when nobody looks any more
-  const seen = await follow(deps, holds, since_ms);
-  await leaving;
+  const before = async () => {
+    await leaving;
+    return people.tryToReturn(LEAVER);
+  };
+  const seen = await follow(deps, holds, { since_ms, before });
   const took = seen.alive.length === 0 ? { took_ms: Math.max(...Object.values(seen.held)) } : {};
   return { way, left_ms, checked_ms: clock.nowMs(), ...took, ...seen };
 }
@@ -145,7 +160,7 @@ async function endOf({ people, clock }: LeaverLoopDeps, silent: SilentLeaver): P
   const { left_ms, ended_ms, alive_ms } = silent;
   const holds = people.looksAt(silent.holding);
   const checked_ms = clock.nowMs();
-  const ended = { way: 'silence', left_ms, checked_ms, held: ended_ms } as const;
+  const ended = { way: 'silence', left_ms, checked_ms, held: ended_ms, returns_tried: 0 } as const;
   if (holds.every(({ name }) => ended_ms[name] !== undefined)) {
     // Once more: what was refused by one that had heard of it may be let in by one that had not.
     const again = await Promise.all(holds.map(async (one) => ((await lookOnce(one)) === 'works' ? [one.name] : [])));

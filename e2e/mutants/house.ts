@@ -1,5 +1,6 @@
 // One house, mutated again and again: an enforcer is replaced by nothing, all probes run, and what turned red is noted.
-import { readFileSync } from 'node:fs';
+import { globSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Client } from 'pg';
 import type { ServiceName } from '@auditrax/base';
 import { gradeClaim } from '../../app/claims/grade.ts';
@@ -91,12 +92,14 @@ class Mutations {
   readonly #test: TestHouse;
   readonly #client: Client;
   readonly #own: Readonly<Record<string, readonly string[]>>;
+  readonly #state: string;
   #current: ModuleMutant | undefined;
   #undo: () => Promise<void> = () => Promise.resolve();
   #cursor: string | undefined;
 
-  constructor(test: TestHouse, client: Client) {
+  constructor(test: TestHouse, client: Client, state: string) {
     this.#test = test;
+    this.#state = state;
     this.#client = client;
     const pids = test.house.supervisor.pids();
     this.#own = Object.fromEntries(
@@ -120,6 +123,10 @@ class Mutations {
     const touched = new Set([...(before?.processes ?? []), ...(mutant?.processes ?? [])]);
     // The gateway keeps tokens of the issuer's key for seconds, and a new issuer has a new key.
     if (touched.has('issuer')) touched.add('gateway');
+    if (before?.leavesLeavers === true) {
+      touched.add('sentinel');
+      this.#forgetLeavers();
+    }
     this.#current = mutant;
     if (before?.rewindsTail !== true) this.#cursor = await this.#position();
     await Promise.all(
@@ -133,6 +140,11 @@ class Mutations {
     if (before?.rewindsTail === true)
       await this.#client.query("update oncall.cursor set position = $1 where cell = 'home'", [this.#cursor]);
     await supervisor.ask('sentinel', 'begin', null);
+  }
+
+  /** Written at the end of a departure only, and none is under way between two mutants. */
+  #forgetLeavers(): void {
+    for (const file of globSync('**/departures', { cwd: this.#state })) rmSync(join(this.#state, file));
   }
 
   /** How far the tail has read. */
@@ -182,7 +194,7 @@ export async function openMutantHouse(): Promise<MutantHouse> {
   await seedSample(test.house);
   await supervisor.ask('sentinel', 'begin', null);
   const client = await openAsSuperuser(test.house);
-  const mutations = new Mutations(test, client);
+  const mutations = new Mutations(test, client, state);
   return {
     test,
     client,

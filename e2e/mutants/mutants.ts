@@ -22,6 +22,8 @@ export interface ModuleMutant extends Named {
   readonly rewindsTail?: true;
   /** Writes what the restored program refuses to read. These come last. */
   readonly leavesMarks?: true;
+  /** Somebody who left kept something, which is told for a day: the sentinel is made to forget it before the next. */
+  readonly leavesLeavers?: true;
 }
 
 /** A function of the database, replaced by another body. */
@@ -320,8 +322,54 @@ const PEOPLE: readonly Mutant[] = [
       return [];
     }`,
     processes: ['issuer'],
-    // What was seen to live on is told for a day.
-    leavesMarks: true,
+    leavesLeavers: true,
+  },
+  {
+    ...at('app/domains/identity/evictions.ts', 'createEvictions'),
+    left: 'no gateway is told who has left; the feed beats on',
+    nothing: `((make) => (parts) => ({ ...make(parts), endSession() {}, endPerson() {} }))(createEvictions)`,
+    processes: ['issuer'],
+    leavesLeavers: true,
+  },
+  {
+    ...at('app/platform/edge/follow-evictions.ts', 'followEvictions'),
+    left: 'the gateway hears nothing, and believes what it has kept',
+    nothing: `() => ({ isHeard: () => true, finding: () => ({ check: 'evictions', ok: true, detail: '' }), close() {} })`,
+    processes: ['gateway'],
+    leavesLeavers: true,
+  },
+  {
+    ...at('app/domains/provisioning/tokens.ts', 'recognise'),
+    left: 'every token, and none, opens the connection of its address',
+    nothing: `(async (deps, { connectionId, requestId }) => {
+      const { context, kind } = await findConnection(deps, connectionId, requestId);
+      const [row] = await deps.tenant.scoped(context, queries.tokensOf(context, connectionId));
+      const connection = await connectionOf(deps, context, connectionId);
+      const base = deps.doors.edge.origins[0] + '/scim/v2/' + connectionId;
+      const place = { context, tenantKind: kind, connection, dialect: dialectOf(connection), base };
+      return { ...place, out: new Map(), unended: [], tokenId: row.id };
+    })`,
+    processes: ['issuer'],
+    leavesLeavers: true,
+  },
+  {
+    ...at('packages/scim/src/write.ts', 'patchResource'),
+    left: 'a PATCH that says no to `active` is read as a yes',
+    nothing: `((read) => (order) => {
+      const verdict = read(order);
+      if (verdict.kind === 'refused') return verdict;
+      const entries = Object.entries(verdict.resource).filter(([name]) => name !== 'active');
+      return { ...verdict, resource: branchOf([...entries, ['active', true]]), standing: 'reactivate' };
+    })(patchResource)`,
+    processes: ['issuer'],
+    leavesLeavers: true,
+  },
+  {
+    ...at('packages/scim/src/standing.ts', 'speaksOfLeaving'),
+    left: 'a message that cannot be read says nothing of leaving',
+    nothing: '() => false',
+    processes: ['issuer'],
+    leavesLeavers: true,
   },
   {
     ...at('app/domains/identity/passkey.ts', 'verifyAssertion'),

@@ -17,12 +17,14 @@ const HOUR_MS = 3_600_000;
 const AGE_MS_MAX: Readonly<Record<LeavingWay, number>> = {
   scim: 70 * 60_000,
   'scim-entra': 70 * 60_000,
+  'scim-unread': 70 * 60_000,
   silence: 9 * HOUR_MS,
 };
 const WAYS = Object.keys(AGE_MS_MAX) as readonly LeavingWay[];
 const WORDS: Readonly<Record<LeavingWay, string>> = {
-  scim: 'by their directory',
-  'scim-entra': 'by their directory in the words of Entra',
+  scim: 'by SCIM',
+  'scim-entra': 'in Entra’s words',
+  'scim-unread': 'in words of no meaning',
   silence: 'without a word',
 };
 
@@ -73,9 +75,9 @@ export const revocationProbe: Probe = {
     const worst_ms = Math.max(...of.map((one) => one.worst_ms));
     const value = Number((worst_ms / HOUR_MS).toFixed(4));
     done.expect(value <= LIMIT_HOURS, `The longest took ${spoken(worst_ms)}.`);
-    const told = of.map(({ way, count, worst_ms: ms }) => `${WORDS[way]} (${count} times) ${spoken(ms)}`);
+    const told = of.map(({ way, count, worst_ms: ms }) => `${WORDS[way]} ${spoken(ms)} (${count})`);
     const result = verdict(done, {
-      green: `Longest until none of ${LEAVER_HOLDS.length} kinds of access of somebody who left worked, over a day: ${told.join(', ')}. Directory and provider are the house’s own; how soon a customer’s say so is not in it.`,
+      green: `Longest until none of ${LEAVER_HOLDS.length} kinds of access of a leaver worked, in a day: ${told.join(', ')}. Nobody came back. Directory and provider are the house’s own; when a customer’s say so is not in it.`,
       measured: { value, limit: LIMIT_HOURS, unit: 'hours' },
       evidence: Object.fromEntries(
         of.map(({ way, count, worst_ms: ms, holds_ms }) => [way, { departures: count, worst_ms: ms, holds_ms }]),
