@@ -42,6 +42,7 @@ const BOUND: Readonly<Record<string, Bound>> = {
   'access.invite': NEW,
   'access.open-recovery': MEMBER,
   'access.suspend-member': MEMBER,
+  'access.reinstate-member': MEMBER,
   'api-keys.create': NEW,
   'audit-trail.export': READS,
   'audit-trail.export-lines': READS,

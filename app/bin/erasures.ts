@@ -26,7 +26,10 @@ export interface Erasures {
  * Reads the register and asks the databases whether they know every erasure in it. Tenants of which one does not are held
  * back until it was repeated. Throws `erasure_register_malformed`.
  */
-export async function openErasures(floor: Floor, deps: Omit<AccessDeps, 'erasures' | 'subjects'>): Promise<Erasures> {
+export async function openErasures(
+  floor: Floor,
+  deps: Omit<AccessDeps, 'erasures' | 'subjects' | 'directories'>,
+): Promise<Erasures> {
   const register = openErasureRegister(join(floor.member.boot.stateDirectory, ERASURE_REGISTER_FILE));
   const onFailure = (error: unknown): void => floor.log.warn('erasures-not-repeated', { error });
   const replay = createErasureReplay({

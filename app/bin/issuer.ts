@@ -60,6 +60,7 @@ import {
 } from '../domains/authorisation-server/index.ts';
 import {
   canaryDirectory,
+  directoryWord,
   provisioningConsole,
   provisioningProblems,
   provisioningRoutes,
@@ -196,7 +197,7 @@ const PROBLEMS = [
   transmitterProblems,
 ];
 
-type AccessParts = Omit<Parameters<typeof accessRoutes>[0], 'subjects' | 'erasures'> &
+type AccessParts = Omit<Parameters<typeof accessRoutes>[0], 'subjects' | 'erasures' | 'directories'> &
   Parameters<typeof moveSubjects>[0] &
   Parameters<typeof accessReviewSubjects>[0] &
   Parameters<typeof connectionSubjects>[0];
@@ -221,9 +222,10 @@ function accessRooms(deps: AccessParts, erasures: Parameters<typeof accessRoutes
     ...privilegedAccessSubjects(deps),
     ...signalSubjects(deps),
   };
+  const directories = directoryWord(deps);
   const onFailure = (error: unknown) => floor.log.error('review-not-tended', { error });
   return [
-    accessRoutes({ ...deps, subjects, erasures, ...backupRetention(floor.member.boot.options) }),
+    accessRoutes({ ...deps, directories, subjects, erasures, ...backupRetention(floor.member.boot.options) }),
     accessReviewRoutes({ ...deps, onFailure }),
     accessReviewCanary(deps),
   ];

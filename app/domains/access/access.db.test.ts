@@ -514,6 +514,23 @@ describe('members', () => {
     );
   });
 
+  it('a suspended member is let in again by a lead, once, as what they were, and nothing of before works', async () => {
+    const { person, signed } = await invited('auditor');
+    const memberId = person.personId;
+    const who = await ask(signed, 'access.suspend-member', { memberId: 'mem_x' });
+    await expect(access.reinstateMember(house.deps, who, memberId)).rejects.toEqual(withCode('member_active'));
+    await access.suspendMember(house.deps, who, memberId);
+    expect(await access.reinstateMember(house.deps, who, memberId)).toMatchObject({ role: 'auditor', state: 'active' });
+    await expect(house.callerOf(person.cookie)).rejects.toEqual(withCode('session_required'));
+    expect((await signIn(person)).caller.role).toBe('auditor');
+    const [entry] = (await house.audited('member.reinstated')).filter(({ resource_id }) => resource_id === memberId);
+    expect(entry).toMatchObject({ outcome: 'allowed', leaf: { public: { cause: 'administrator' } } });
+    await expect(access.reinstateMember(house.deps, who, stranger.personId)).rejects.toEqual(withCode('not_found'));
+    await expect(access.reinstateMember(house.deps, who, lead.personId)).rejects.toEqual(withCode('own_membership'));
+    const own = { ...who, caller: (await signIn(person)).caller };
+    await expect(access.reinstateMember(house.deps, own, lead.personId)).rejects.toEqual(withCode('operation_refused'));
+  });
+
   it('a member of another tenant does not exist here', async () => {
     const who = await ask(await signIn(lead), 'access.suspend-member', { memberId: 'mem_x' });
     await expect(access.suspendMember(house.deps, who, stranger.personId)).rejects.toEqual(withCode('not_found'));

@@ -120,6 +120,17 @@ export const routes = defineRoutes({
     params: z.strictObject({ memberId }),
     replies: { 200: z.strictObject({ member, sessionsClosed: z.number().int().min(0) }) },
   },
+  /** Refused while a directory says that they have left. */
+  reinstate: {
+    operation: 'access.reinstate-member',
+    service: 'issuer',
+    method: 'POST',
+    path: '/api/access/members/:memberId/reinstate',
+    access: privileged,
+    ids: { 'params.memberId': 'mem' },
+    params: z.strictObject({ memberId }),
+    replies: { 200: z.strictObject({ member }) },
+  },
   /** What an erasure would take, and what it cannot. */
   erasurePreview: {
     operation: 'access.erasure-preview',

@@ -5,6 +5,8 @@ export type AccessCode =
   | 'own_membership'
   | 'member_suspended'
   | 'member_not_suspended'
+  | 'member_active'
+  | 'directory_says_left'
   | 'erasure_name_differs'
   | 'step_up_not_offered'
   | 'no_passkey_for_step_up'
@@ -21,6 +23,12 @@ export const problems: Readonly<Record<AccessCode, { status: number; title: stri
   own_membership: { status: 409, title: 'You cannot change your own membership' },
   member_suspended: { status: 409, title: 'This person is suspended' },
   member_not_suspended: { status: 409, title: 'Suspend this person first' },
+  member_active: { status: 409, title: 'This person is not suspended' },
+  directory_says_left: {
+    status: 409,
+    title:
+      'A directory still says that this person has left: have them active there, or end its token or switch its connection off, and try again',
+  },
   erasure_name_differs: { status: 409, title: 'The name does not match' },
   step_up_not_offered: { status: 403, title: 'Your role does not include this' },
   recovery_refused: { status: 409, title: 'This recovery cannot be opened or changed any more' },

@@ -4,7 +4,7 @@ export { loadRoutePolicy, readRoutePolicies, type RowPolicy } from './route-poli
 export { recoverySubjects } from './recovery.ts';
 export { accessRoutes } from './routes.ts';
 export { confirmer } from './step-up-confirm.ts';
-export { type AccessDeps, type Asker, requireManager, roleExistsIn, setRoleIn } from './service.ts';
+export { type AccessDeps, type Asker, type DirectoryWord, requireManager, roleExistsIn, setRoleIn } from './service.ts';
 export { lockManagers } from './queries.ts';
 export { stepUpAction } from './step-up-action.ts';
 export { PRIVILEGED_PASSKEYS_MIN } from './second-passkey.ts';

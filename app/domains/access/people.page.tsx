@@ -232,6 +232,33 @@ function SuspendDialog({ member, onClose }: { member: Member; onClose: () => voi
   );
 }
 
+function ReinstateDialog({ member, onClose }: { member: Member; onClose: () => void }) {
+  const client = useQueryClient();
+  return (
+    <StepUpDialog
+      open
+      onClose={onClose}
+      operation="access.reinstate-member"
+      input={{ memberId: member.id }}
+      title={`Let ${member.label} in again`}
+      confirm="Let in with passkey"
+      effects={
+        <p>
+          They come back as {roleWords[member.role].toLowerCase()} and sign in as before. Sessions, keys and programs
+          that ended stay ended. While a directory says that they have left, this is refused: it has to say otherwise
+          first.
+        </p>
+      }
+      commit={(stepUp) => request(`/api/access/members/${member.id}/reinstate`, { method: 'POST', stepUp })}
+      onDone={() => {
+        onClose();
+        toast(`${member.label} may sign in again`);
+        void client.invalidateQueries({ queryKey: membersKey });
+      }}
+    />
+  );
+}
+
 type Ground = 'request' | 'retention-over' | 'unlawful';
 const grounds: readonly { value: Ground; label: string; help: string }[] = [
   { value: 'request', label: 'The person asked for it', help: 'A request for erasure that you have to follow.' },
@@ -339,11 +366,19 @@ function EraseDialog({ member, onClose }: { member: Member; onClose: () => void 
   );
 }
 
-type Act = { readonly kind: 'role' | 'suspend' | 'recover' | 'erase'; readonly member: Member } | null;
+type Act = { readonly kind: 'role' | 'suspend' | 'reinstate' | 'recover' | 'erase'; readonly member: Member } | null;
+
+const dialogs = {
+  role: RoleDialog,
+  suspend: SuspendDialog,
+  reinstate: ReinstateDialog,
+  recover: RecoverDialog,
+  erase: EraseDialog,
+} as const;
 
 function ActDialog({ act, onClose }: { act: Act; onClose: () => void }) {
   if (act === null) return null;
-  const Asked = { role: RoleDialog, suspend: SuspendDialog, recover: RecoverDialog, erase: EraseDialog }[act.kind];
+  const Asked = dialogs[act.kind];
   return <Asked member={act.member} onClose={onClose} />;
 }
 
@@ -388,12 +423,17 @@ function columnsFor(able: boolean, act: (next: Act) => void): readonly Column<Me
                       onSelect: () => act({ kind: 'recover', member: row }),
                       disabled: row.state !== 'active',
                     },
-                    {
-                      label: 'Suspend…',
-                      icon: 'cross',
-                      onSelect: () => act({ kind: 'suspend', member: row }),
-                      disabled: row.state === 'suspended',
-                    },
+                    row.state === 'suspended'
+                      ? {
+                          label: 'Let in again…',
+                          icon: 'check',
+                          onSelect: () => act({ kind: 'reinstate', member: row }),
+                        }
+                      : {
+                          label: 'Suspend…',
+                          icon: 'cross',
+                          onSelect: () => act({ kind: 'suspend', member: row }),
+                        },
                     {
                       label: 'Erase by law…',
                       icon: 'cross',

@@ -16,6 +16,7 @@ access
   access.invite                    LO
   access.change-role               LO
   access.suspend-member            LO
+  access.reinstate-member          LO
   access.erasure-preview           LO
   access.erase-member              LO
   access.list-recoveries           LACO

@@ -94,6 +94,7 @@ describe('the role gate', () => {
     ['access.invite', 'lead operator'],
     ['access.change-role', 'lead operator'],
     ['access.suspend-member', 'lead operator'],
+    ['access.reinstate-member', 'lead operator'],
     ['access.step-up', 'lead auditor client operator'],
     ['tenants.list', 'operator'],
     ['identity.sign-out-everywhere', 'lead auditor client operator'],

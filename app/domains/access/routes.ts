@@ -122,6 +122,31 @@ function departureHandlers(deps: AccessDeps) {
   };
 }
 
+/** Erasure by law. */
+function erasureHandlers(deps: AccessDeps) {
+  const confirmed = confirmer(deps);
+  const { person } = presenters(deps);
+  type About = Pick<Call, 'caller' | 'requestId' | 'stepUp'> & { readonly ids: { readonly 'params.memberId': Uuid } };
+  type Asked = About & {
+    readonly params: { readonly memberId: string };
+    readonly body: { readonly name: string; readonly ground: 'request' | 'retention-over' | 'unlawful' };
+  };
+  return {
+    async erasurePreview(call: Pick<About, 'caller' | 'ids'>) {
+      const { person: found, ...rest } = await previewErasure(deps, call.caller, call.ids['params.memberId']);
+      return { status: 200 as const, body: { member: person(call, found), ...rest } };
+    },
+    async erase(call: Asked) {
+      // It repeats the name that is being erased, and nothing can be kept under that person's key any more.
+      const input = { ...call.params, ...call.body };
+      const memberId = call.ids['params.memberId'];
+      const who = await confirmed(call, 'access.erase-member', { input, ids: { memberId }, hashOnly: true });
+      const { person: found, ...rest } = await eraseMember(deps, who, { memberId, ...call.body });
+      return { status: 200 as const, body: { member: person(call, found), ...rest } };
+    },
+  };
+}
+
 /** Members, invitations and confirmations, as routes of the issuer. */
 export function accessRoutes(deps: AccessDeps): RoomRoutes {
   const confirmed = confirmer(deps);
@@ -129,6 +154,7 @@ export function accessRoutes(deps: AccessDeps): RoomRoutes {
   return bindRoutes(routes, {
     ...recoveryHandlers(deps),
     ...departureHandlers(deps),
+    ...erasureHandlers(deps),
     async listMembers(call) {
       const members = await service.listMembers(deps, call.caller);
       return { status: 200 as const, body: { members: members.map((member) => person(call, member)) } };
@@ -164,17 +190,12 @@ export function accessRoutes(deps: AccessDeps): RoomRoutes {
         headers: { [REVOKE_HEADER]: memberId },
       };
     },
-    async erasurePreview(call) {
-      const { person: found, ...rest } = await previewErasure(deps, call.caller, call.ids['params.memberId']);
-      return { status: 200 as const, body: { member: person(call, found), ...rest } };
-    },
-    async erase(call) {
-      // It repeats the name that is being erased, and nothing can be kept under that person's key any more.
-      const input = { ...call.params, ...call.body };
+    async reinstate(call) {
       const memberId = call.ids['params.memberId'];
-      const who = await confirmed(call, 'access.erase-member', { input, ids: { memberId }, hashOnly: true });
-      const { person: found, ...rest } = await eraseMember(deps, who, { memberId, ...call.body });
-      return { status: 200 as const, body: { member: person(call, found), ...rest } };
+      const asked = { input: { ...call.params }, ids: { memberId }, about: memberId };
+      const who = await confirmed(call, 'access.reinstate-member', asked);
+      const member = await service.reinstateMember(deps, who, memberId);
+      return { status: 200 as const, body: { member: person(call, member) } };
     },
     async stepUp(call) {
       const { challengeId, options, action, opened } = await service.beginStepUp(deps, call.caller, {

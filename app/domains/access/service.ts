@@ -13,7 +13,9 @@ import {
   type MemberRow,
   memberForUpdate,
   passkeysOfMember,
+  reinstatePrincipal,
   revokePrincipal,
+  type RevokedBy,
   rotateSession,
 } from '../identity/index.ts';
 import type { InvitationRow } from './queries.ts';
@@ -28,7 +30,16 @@ import { requireAsApproved, type StepUpSubjects, type SubjectFacts } from './ste
 export const MEMBERS_MAX = 500;
 const INVITATIONS_SHOWN_MAX = 200;
 
+/** What directories say of members. */
+export interface DirectoryWord {
+  /** Whether one that still speaks says that they have left. */
+  saysLeft(tx: ScopedTransaction, memberId: Uuid): Promise<boolean>;
+  /** Forgets who had put them out: whoever is suspended again later was so by somebody else. */
+  forget(tx: ScopedTransaction, memberId: Uuid, by: RevokedBy): Promise<void>;
+}
+
 export interface AccessDeps extends IdentityDeps {
+  readonly directories: DirectoryWord;
   readonly policy: Pick<RoutePolicy, 'allows'>;
   /** Days that backups are kept; said to whoever erases a person. */
   readonly backupRetention_days?: number;
@@ -274,6 +285,27 @@ export async function suspendMember(
   const [row] = await deps.tenant.scoped(caller.tenant, queries.memberById(caller.tenant.tenantId, memberId));
   const sessionsClosed = effects.find(({ holder }) => holder === 'sessions')?.ended ?? 0;
   return { person: await toPerson(deps, caller, row!), sessionsClosed };
+}
+
+/**
+ * Lets a suspended member in again, in the role that they had; what was ended stays ended. A directory that still speaks
+ * and says that they have left is believed: it would put them out again, or has only not said so yet. Throws as
+ * `changeRole` does, `member_active`, `directory_says_left`, `member_erased`.
+ */
+export async function reinstateMember(deps: AccessDeps, who: Asker, memberId: Uuid): Promise<Person> {
+  const { tenant: context } = who.caller;
+  const { outcome: _outcome, requestId: _requestId, ...by } = auditOf(who);
+  const lock = async (tx: ScopedTransaction): Promise<MemberRow> => {
+    const row = await memberToChange(tx, who, memberId);
+    if (row.state !== 'suspended') throw refuse('member_active', 'nobody has suspended them');
+    if (await deps.directories.saysLeft(tx, memberId))
+      throw refuse('directory_says_left', 'a directory says otherwise');
+    await deps.directories.forget(tx, memberId, by);
+    return row;
+  };
+  await reinstatePrincipal(deps, context, { memberId, cause: 'administrator', by, lock });
+  const [row] = await deps.tenant.scoped(context, queries.memberById(context.tenantId, memberId));
+  return toPerson(deps, who.caller, row!);
 }
 
 /**

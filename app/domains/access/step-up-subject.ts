@@ -46,6 +46,7 @@ export function accessSubjects(deps: Pick<IdentityDeps, 'tenant' | 'sealer'>): S
   return {
     'access.change-role': member,
     'access.suspend-member': member,
+    'access.reinstate-member': member,
     'access.erase-member': member,
     'access.open-recovery': member,
   };

@@ -37,6 +37,7 @@ export {
 export {
   reinstatePrincipal,
   revokePrincipal,
+  type RevokedBy,
   revokeProviderSessions,
   type RevocationDeps,
   type RevocationHolder,

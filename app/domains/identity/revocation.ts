@@ -253,18 +253,18 @@ function spell({ holder, ended, at }: RevocationEffect): string {
 
 /**
  * Lets a suspended member sign in again; what was ended stays ended. True when it did, false where they were not
- * suspended. Throws `not_found`, and `member_erased` for somebody who was erased by law.
+ * suspended. Throws `not_found`, `member_erased` for somebody who was erased by law, and what `lock` throws.
  */
 export async function reinstatePrincipal(
   deps: RevocationDeps,
   context: TenantContext,
-  { memberId, cause, by }: Pick<Revocation, 'memberId' | 'cause' | 'by'>,
+  { memberId, cause, by, lock }: Pick<Revocation, 'memberId' | 'cause' | 'by' | 'lock'>,
 ): Promise<boolean> {
   const [known] = await notErased(deps.tenant, context, [memberId]);
   if (known === undefined) throw new AppError<IdentityCode>('member_erased', 'an erased person does not come back');
   return deps.tenant.transaction(context, async (tx) => {
-    const row = await lockMember(tx, memberId);
-    if (row.state !== 'suspended') return false;
+    const row = await (lock?.(tx) ?? lockMember(tx, memberId));
+    if (row?.state !== 'suspended') return false;
     await tx.query(queries.setMemberState(context.tenantId, memberId, 'active'));
     await deps.signals.note(tx, { kind: 'reinstated', memberId, cause });
     await deps.recordAudit(tx, {

@@ -3,3 +3,4 @@ export { provisioningConsole, provisioningSubjects } from './console-routes.ts';
 export { provisioningRoutes } from './door.ts';
 export { problems as provisioningProblems } from './errors.ts';
 export { endDirectoryTokenByReview, liveDirectoryTokens } from './tokens.ts';
+export { directoryWord } from './word.ts';

@@ -107,6 +107,25 @@ export const suspendedRows = (
     where r.tenant_id = ${tenantId} and r.connection_id = ${of.connectionId} and r.member_id = ${of.memberId}
       and r.suspended_at is not null order by r.id`;
 
+/** What any connection has put out of a member and not let in again, deleted people included. */
+export const outRows = ({ tenantId }: TenantContext, memberId: Uuid): Statement<ResourceRow> =>
+  sql<ResourceRow>`select ${resource} from identity.scim_resource r
+    where r.tenant_id = ${tenantId} and r.member_id = ${memberId} and r.suspended_at is not null order by r.id`;
+
+/**
+ * A row where a directory that still speaks says that a member has left: its connection is in use, one of its tokens is,
+ * and the member has an account there.
+ */
+export const saysLeft = ({ tenantId }: TenantContext, memberId: Uuid, now: Date): Statement<{ id: Uuid }> =>
+  sql<{ id: Uuid }>`select r.id from identity.scim_resource r
+    join identity.connection c on c.tenant_id = ${tenantId} and c.id = r.connection_id
+    join identity.account a on a.tenant_id = ${tenantId} and a.connection_id = r.connection_id and a.member_id = r.member_id
+    join identity.scim_token t on t.tenant_id = ${tenantId} and t.connection_id = r.connection_id
+    where r.tenant_id = ${tenantId} and r.member_id = ${memberId} and c.state = 'active'
+      and (not r.active or r.suspended_at is not null or r.deleted_at is not null)
+      and t.ended_at is null and t.expires_at > ${now}
+    limit 1`;
+
 /** Whom this connection has put out since then, deleted people included. */
 export const waveRows = (
   { tenantId }: TenantContext,

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { Caller } from '../../platform/http/handler.ts';
 import { createAttemptCounter } from '../../platform/http/attempt-counter.ts';
 import { eraseMember } from '../access/erasing.ts';
-import { suspendMember } from '../access/service.ts';
+import { reinstateMember, suspendMember } from '../access/service.ts';
 import * as connections from '../connections/service.ts';
 import { by, oidc } from '../connections/testing/asking.ts';
 import { recordAttempt } from '../connections/index.ts';
@@ -32,7 +32,7 @@ let deps: ProvisioningDeps;
 let lead: Caller;
 let stranger: Caller;
 let say: ReturnType<typeof directoryOf>;
-type Name = 'entra' | 'okta' | 'groups' | 'wave' | 'foreign';
+type Name = 'entra' | 'okta' | 'groups' | 'wave' | 'back' | 'foreign';
 const ids = {} as Record<Name, Uuid>;
 const tokens = {} as Record<Name, string>;
 
@@ -66,7 +66,7 @@ beforeAll(async () => {
   say = directoryOf(house);
   lead = await house.callerOf((await house.issuer.enrol('harbour', 'lead')).cookie);
   stranger = await house.callerOf((await house.issuer.enrol('lakeside', 'lead')).cookie);
-  for (const name of ['entra', 'okta', 'groups', 'wave'] as const) await setUp(name, lead);
+  for (const name of ['entra', 'okta', 'groups', 'wave', 'back'] as const) await setUp(name, lead);
   await setUp('foreign', stranger);
 });
 afterAll(async () => {
@@ -499,6 +499,61 @@ describe('what administrators see', () => {
     expect(shown.refusals[0]).toMatchObject({ code: 'scim_path', check: 'P9' });
     expect(new Set(shown.people.map(({ state }) => state))).toEqual(new Set(['in', 'out', 'suspended']));
     await expect(readDirectory(deps, stranger.tenant, ids.okta)).rejects.toMatchObject({ code: 'not_found' });
+  });
+});
+
+describe('somebody whom a directory has put out', () => {
+  const reinstate = async (memberId: Uuid) => reinstateMember(house.issuer.deps, by(lead), memberId);
+  const out = async () => {
+    const id = idOf(await added('back'));
+    await ask('back', `PATCH Users/${id}`, patch({ op: 'replace', path: 'active', value: false }));
+    return { id, member: (await memberOf(id))! };
+  };
+  const stateOf = async (memberId: Uuid) => (await memberRows(`id = '${memberId}'`))[0]!.state;
+  const turn = (to: 'active' | 'disabled') => connections.turnConnection(house.deps, by(lead), { id: ids.back, to });
+
+  it('is not let in by a lead while it says so, by a person’s row or by none any more', async () => {
+    const [kept, removed] = [await out(), await out()];
+    await ask('back', `DELETE Users/${removed.id}`);
+    for (const { member } of [kept, removed]) {
+      await expect(reinstate(member.id)).rejects.toMatchObject({ code: 'directory_says_left' });
+      expect(await stateOf(member.id)).toBe('suspended');
+    }
+    await ask('back', `PATCH Users/${kept.id}`, patch({ op: 'replace', path: 'active', value: true }));
+    expect(await stateOf(kept.member.id)).toBe('active');
+  });
+
+  it('is let in by a lead while its connection is off, and out again at its next word', async () => {
+    const { id, member } = await out();
+    await turn('disabled');
+    expect(await reinstate(member.id)).toMatchObject({ state: 'active' });
+    // Whoever is suspended from here on was so by somebody else: no undoing of a wave lets them in.
+    await suspendMember(house.issuer.deps, by(lead), member.id);
+    await undoWave(deps, by(lead), ids.back);
+    expect(await stateOf(member.id)).toBe('suspended');
+    await reinstate(member.id);
+    await turn('active');
+    await ask('back', `PATCH Users/${id}`, patch({ op: 'replace', path: 'active', value: false }));
+    expect(await stateOf(member.id)).toBe('suspended');
+  });
+
+  it('is let in by a lead whose account there is gone, or when no token of it is in use', async () => {
+    const [left, other] = [await out(), await out()];
+    // As after the disconnecting that they did themselves while they were in; its entry is of no matter here.
+    await house.issuer.rows(
+      `begin; set local session_replication_role = replica;
+       delete from identity.account where member_id = '${left.member.id}'; commit`,
+    );
+    expect(await reinstate(left.member.id)).toMatchObject({ state: 'active' });
+    await expect(reinstate(other.member.id)).rejects.toMatchObject({ code: 'directory_says_left' });
+    for (const { id } of await house.issuer.rows<{ id: Uuid }>(
+      'select id from identity.scim_token where connection_id = $1 and ended_at is null',
+      [ids.back],
+    ))
+      await endToken(deps, by(lead), { connectionId: ids.back, id });
+    expect(await reinstate(other.member.id)).toMatchObject({ state: 'active' });
+    const entries = (await house.issuer.audited('directory.person-reinstated')).map(({ leaf }) => leaf['public']);
+    expect(entries).toContainEqual({ connection: ids.back, member: other.member.id });
   });
 });
 

@@ -19,6 +19,7 @@ import { discoverSealedFields } from '../../../platform/db/sealed-fields.ts';
 import { startTestDatabase, type TestDatabase } from '../../../platform/db/testing.ts';
 import { callerFromClaims } from '../../../platform/http/caller.ts';
 import type { Caller, EdgeDoor, Role } from '../../../platform/http/handler.ts';
+import { directoryWord } from '../../provisioning/index.ts';
 import { accessSubjects, loadRoutePolicy, recoverySubjects, type AccessDeps } from '../../access/index.ts';
 import { createSealer, type Sealer } from '../../keys/index.ts';
 import { vaultInProcess, type VaultInProcess } from '../../keys/testing/vault-in-process.ts';
@@ -128,6 +129,7 @@ async function buildIssuer(issuer: Database, clock: Clock): Promise<Parts> {
     erasures: register,
     heldBack: () => false,
     productionOf: productionGrants({ tenant: issuer.tenant, clock }),
+    directories: directoryWord({ recordAudit, clock }),
     policy: loadRoutePolicy(policyFiles),
     subjects: {
       ...accessSubjects({ tenant: issuer.tenant, sealer }),
