@@ -7,6 +7,7 @@ const found = findEntryDecisions(join(import.meta.dirname, '..'));
 const SERVICE = 'written by a process in its own name; no rule was asked';
 const ENTRANCE = 'before there is a session: a passkey, a link or a provider decides, not a rule';
 const DIRECTORY = 'a directory of the organisation says so, by its token; no rule was asked';
+const SIGNAL = 'a provider of the organisation says so, signed; no rule was asked';
 const BY_CALLER = 'goes into whatever the caller hands in, decision included';
 
 /** Types of entries that name no rule, each with the reason. */
@@ -78,6 +79,14 @@ const WITHOUT: Readonly<Record<string, string>> = {
   'session.confirmed': 'of a sign-in that comes back from a provider; the rule was asked when it was begun',
   'session.opened': ENTRANCE,
   'sign-in.refused': ENTRANCE,
+  'signals.alert': SIGNAL,
+  'signals.carried-out': SIGNAL,
+  'signals.forgotten': SIGNAL,
+  'signals.heard-again': SIGNAL,
+  'signals.held': SIGNAL,
+  'signals.received': SIGNAL,
+  'signals.silent': SIGNAL,
+  'signals.suspending': SIGNAL,
   'step-up.refused': 'the issuer refuses a confirmation before any rule is asked',
   'stream.failing': SERVICE,
   'stream.test': 'no entry: an event that is sent to try a connection',

@@ -28,6 +28,8 @@ const HANDED_ON: Readonly<Record<string, readonly string[]>> = {
   ],
   'app/domains/provisioning/directory.ts: facts': ['member', 'people'],
   'app/domains/provisioning/tokens.ts: facts': ['connection', 'member', 'validTo'],
+  'app/domains/signal-receiver/keeping.ts: facts': ['type', 'code', 'count', 'member', 'outcome', 'since'],
+  'app/domains/signal-receiver/setup.ts: facts': ['way', 'state', 'outcome', 'member'],
   'app/domains/tenants/deletion-run.ts: Object.fromEntries( keys .slice(-COMMITMENTS_IN_ENTRY_MAX) .map(({ purpose, version, commitment }) => [`commitment_${purpose}_${version}`, commitment]), )':
     [], // the number of a key and a hash
   'app/domains/tenants/deletion.ts: await inventoryOf(deps, subject, who.requestId)': [

@@ -25,6 +25,7 @@ const CONNECTION = { subject: 'app/domains/connections/subjects.ts' } as const;
 const DIRECTORY = { subject: 'app/domains/provisioning/console-routes.ts' } as const;
 const DELETION = { subject: 'app/domains/tenants/step-up-subjects.ts' } as const;
 const SIGNALS = { subject: 'app/domains/signal-transmitter/view.ts' } as const;
+const STREAM = { subject: 'app/domains/signal-receiver/console-routes.ts' } as const;
 const NEW = { nothing: 'makes something new; what stood before is not touched' } as const;
 const READS = { nothing: 'reads what there is up to a moment, and changes no row' } as const;
 const STREAMS = 'app/domains/siem/siem.db.test.ts';
@@ -99,6 +100,12 @@ const BOUND: Readonly<Record<string, Bound>> = {
     seen: ['on', 'version'],
     test: `${STREAMS} › is switched or removed only as it was approved: the same settings, in the same state`,
   },
+  'signal-receiver.begin': NEW,
+  'signal-receiver.connect': STREAM,
+  'signal-receiver.decide': STREAM,
+  'signal-receiver.renew': STREAM,
+  'signal-receiver.set-up': STREAM,
+  'signal-receiver.turn': STREAM,
   'signals.create': NEW,
   'signals.prepare-key': { nothing: 'makes the next key beside the current one, and none where one is there already' },
   'signals.remove': SIGNALS,

@@ -90,6 +90,14 @@ import {
   transmitterProblems,
   transmitterRoutes,
 } from '../domains/signal-transmitter/index.ts';
+import {
+  createKeysOfStreams,
+  signalConsole,
+  signalReceiverProblems,
+  signalReceiverRoutes,
+  receiverSubjects,
+  tendSignals,
+} from '../domains/signal-receiver/index.ts';
 import { problems as keysProblems } from '../domains/keys/index.ts';
 import {
   deletionSubjects,
@@ -128,6 +136,8 @@ const SWEEP_MS = 60_000;
 const TEND_MS = 300_000;
 /** Events for receivers go out at once; what waits for its next try is looked for this often. */
 const SEND_MS = 1_000;
+/** Streams of signals that are due are looked at this often: a polled one every half minute, sooner while more waits. */
+const RECEIVE_MS = 5_000;
 /** A rotation is ordered in the workspace; the names of people are here, and follow within a few minutes. */
 const RESEAL_ROUND_MS = 300_000;
 /** This process's key and those of its two predecessors, whose private halves died with them. */
@@ -154,6 +164,7 @@ function startSweeping(
   deps: Parameters<typeof sweepIdentity>[0] &
     Parameters<typeof sweepEmployment>[0] &
     Parameters<typeof tendConnections>[0],
+  tendStreams: () => Promise<unknown>,
 ): () => void {
   const sweep = () =>
     Promise.all([
@@ -169,6 +180,7 @@ function startSweeping(
     every(SWEEP_MS, sweep, 'sweep-failed'),
     every(SWEEP_MS, () => sweepEmployment(deps, randomUUID()), 'lapsed-not-ended'),
     every(TEND_MS, tend, 'tending-failed'),
+    every(RECEIVE_MS, tendStreams, 'streams-not-tended'),
   ];
   return () => timers.forEach((timer) => clearInterval(timer));
 }
@@ -186,6 +198,7 @@ const PROBLEMS = [
   connectionsProblems,
   ssoProblems,
   provisioningProblems,
+  signalReceiverProblems,
   authorisationServerProblems,
   tenantsProblems,
   keysProblems,
@@ -221,6 +234,7 @@ function accessRooms(deps: AccessParts, erasures: Parameters<typeof accessRoutes
     ...accessReviewSubjects(deps),
     ...privilegedAccessSubjects(deps),
     ...signalSubjects(deps),
+    ...receiverSubjects(deps),
   };
   const directories = directoryWord(deps);
   const onFailure = (error: unknown) => floor.log.error('review-not-tended', { error });
@@ -281,9 +295,17 @@ function openSignals(given: Omit<Parameters<typeof createSender>[0], 'onFailure'
   return { sender, signals: createAccessSignals({ ...given, sender }), close };
 }
 
-/** Where receivers read, poll and ask, and where administrators set streams up. */
-function signalRooms(deps: Parameters<typeof transmitterRoutes>[0]) {
-  return [transmitterRoutes(deps), signalStreamRoutes(deps)];
+/**
+ * Shared signals both ways: where receivers read, poll and ask, where providers push and what is fetched from them, and
+ * where administrators set streams up.
+ */
+function openSignalRooms(
+  given: Parameters<typeof transmitterRoutes>[0] &
+    Omit<Parameters<typeof tendSignals>[0], 'counter' | 'log' | 'keysOfStreams'>,
+) {
+  const deps = { ...given, counter, log: floor.log, keysOfStreams: createKeysOfStreams(given) };
+  const rooms = [transmitterRoutes(deps), signalStreamRoutes(deps), signalReceiverRoutes(deps), signalConsole(deps)];
+  return { rooms, tend: () => tendSignals(deps, randomUUID()) };
 }
 
 /** What an organisation calls the connection that a session came by. */
@@ -347,7 +369,8 @@ async function start(): Promise<void> {
     fetch: outwardFetch(member.boot.options),
   };
   const erasures = await openErasures(floor, deps);
-  const stopSweeping = startSweeping(deps);
+  const signals = openSignalRooms(deps);
+  const stopSweeping = startSweeping(deps, signals.tend);
   const deletions = openDeletions(floor, deps);
   const places = openPlaces(floor, deps);
   const housekeeping = keepHouse(system, [rotation.tend, erasures.complete, reviewing(deps)]);
@@ -358,7 +381,7 @@ async function start(): Promise<void> {
       drillTokenRoutes({ ...deps, minterAt, recordMint, authorityAt }),
       ...providerRooms(deps),
       ...accessRooms(deps, erasures.register),
-      ...signalRooms(deps),
+      ...signals.rooms,
       tenantsRoutes(deps),
       deletions.routes,
       places.routes,

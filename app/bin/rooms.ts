@@ -25,6 +25,8 @@ import { routes as privilegedAccessContract } from '../domains/privileged-access
 import { canaryRoutes as canaryDirectoryContract } from '../domains/provisioning/canary-contract.ts';
 import { consoleRoutes as directoriesContract } from '../domains/provisioning/console-contract.ts';
 import { routes as provisioningContract } from '../domains/provisioning/contract.ts';
+import { consoleRoutes as signalConsoleContract } from '../domains/signal-receiver/console-contract.ts';
+import { routes as signalReceiverContract } from '../domains/signal-receiver/contract.ts';
 import { routes as rulesContract } from '../domains/rules/contract.ts';
 import { routes as oncallContract } from '../domains/oncall/contract.ts';
 import { materialRoutes, routes as siemContract, tryRoutes } from '../domains/siem/contract.ts';
@@ -61,6 +63,8 @@ export const EDGE_CONTRACTS: readonly Readonly<Record<string, RouteContract>>[] 
   directoriesContract,
   signalsContract,
   receiversContract,
+  signalReceiverContract,
+  signalConsoleContract,
   tenantsContract,
   deletionContract,
   placementContract,

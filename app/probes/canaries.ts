@@ -202,7 +202,7 @@ export async function plantCanary(deps: CanaryDeps, tenant: Tenant): Promise<Can
   if (entries[0] !== undefined) planter.keep('ent', entries[0].id);
   else planter.invent('ent');
   planter.keepRow('mem', personId);
-  for (const kind of ['pge', 'inv', 'str', 'con', 'cer', 'acc', 'stk']) planter.invent(kind);
+  for (const kind of ['pge', 'inv', 'str', 'con', 'cer', 'acc', 'stk', 'sst', 'sev']) planter.invent(kind);
   if (planter.planted().ids['upl'] === undefined) planter.invent('upl');
   return planter.planted();
 }

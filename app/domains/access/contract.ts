@@ -231,6 +231,8 @@ export const routes = defineRoutes({
       'body.input.tokenId': 'stk',
       'body.input.reviewId': 'arv',
       'body.input.grantId': 'pgr',
+      'body.input.receivedStreamId': 'sst',
+      'body.input.receivedEventId': 'sev',
     },
     untagged: { 'body.input.*': 'hashed and signed, never looked up; the route it is for reads its ids again' },
     body: z.strictObject({

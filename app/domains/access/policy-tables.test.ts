@@ -146,6 +146,14 @@ siem
   siem.turn                        LO
   siem.remove                      LO
   siem.test                        LO
+signal-receiver
+  signal-receiver.read             L
+  signal-receiver.begin            L
+  signal-receiver.set-up           L
+  signal-receiver.connect          L
+  signal-receiver.renew            L
+  signal-receiver.turn             L
+  signal-receiver.decide           L
 signal-transmitter
   signals.list                     LO
   signals.create                   LO

@@ -65,6 +65,7 @@ const JUDGED: Readonly<Record<RefusalCode, Judged>> = {
   'edge.session-missing': { severity: 'low', techniques: ['T1595'], timesMin: NOISE_TIMES_MIN },
   'edge.session-dead': { severity: 'low', techniques: ['T1539'], timesMin: NOISE_TIMES_MIN },
   'directory.token-unknown': { severity: 'low', techniques: ['T1110'], timesMin: NOISE_TIMES_MIN },
+  'signals.token-unknown': { severity: 'low', techniques: ['T1110'], timesMin: NOISE_TIMES_MIN },
   'gateway.id-malformed': { severity: 'low', techniques: ['T1595'], timesMin: MALFORMED_TIMES_MIN },
   'gateway.id-forged': { severity: 'high', techniques: ['T1078', 'T1565'] },
   'gateway.id-foreign': { severity: 'high', techniques: ['T1078', 'T1213'] },
@@ -243,6 +244,20 @@ const OTHER_RULES: readonly Rule[] = [
     says: 'An operator asked for all production access at once, or another one has let them in. If no emergency is known to you, end it: every operator can, under Production access.',
     matches: (event) =>
       event.type === 'production-access.glass-asked' || event.type === 'production-access.glass-broken',
+  },
+  {
+    id: 'identity.suspensions-held',
+    severity: 'high',
+    techniques: ['T1531'],
+    says: 'An organisation’s provider asked to suspend more than ten people within an hour: their sessions have ended, the suspensions wait. It may be on purpose, or its key stolen: ask its lead, who decides on the page of the connection.',
+    matches: (event) => event.type === 'signals.held',
+  },
+  {
+    id: 'identity.signals-silent',
+    severity: 'low',
+    techniques: ['T1562'],
+    says: 'A transmitter of shared signals has not answered a sign of life: who is signed out at that provider may still be in here.',
+    matches: (event) => event.type === 'signals.silent',
   },
   {
     id: 'identity.passkey-cloned',

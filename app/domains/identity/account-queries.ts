@@ -77,17 +77,19 @@ export const membersIn = ({ tenantId }: TenantContext): Statement<{ members: str
     members: string | number;
   }>`select count(m.id) as members from identity.member m where m.tenant_id = ${tenantId}`;
 
-/** Open sessions of a connection: of one session there, of one person there, or all. */
+/** Open sessions of a connection: of one session there, of one person there, of one account, or all. */
 export const providerSessions = (
   { tenantId }: TenantContext,
   of: {
     readonly connectionId: Uuid;
     readonly providerSession?: Uint8Array | undefined;
     readonly providerSubject?: Uint8Array | undefined;
+    readonly accountId?: Uuid | undefined;
   },
 ): Statement<{ id: Uuid; member_id: Uuid }> =>
   sql<{ id: Uuid; member_id: Uuid }>`select s.id, s.member_id from identity.session s
     where s.tenant_id = ${tenantId} and s.connection_id = ${of.connectionId} and s.closed_at is null
       and (${of.providerSession ?? null}::bytea is null or s.provider_session = ${of.providerSession ?? null})
       and (${of.providerSubject ?? null}::bytea is null or s.provider_subject = ${of.providerSubject ?? null})
+      and (${of.accountId ?? null}::uuid is null or s.account_id = ${of.accountId ?? null})
     order by s.id`;

@@ -80,10 +80,11 @@ const isManagedOrigin = (origin: AccountOrigin): boolean => origin === 'just-in-
 export async function accountOf(
   tx: ScopedTransaction,
   of: { readonly connectionId: Uuid; readonly subject: string },
-): Promise<{ readonly memberId: Uuid; readonly isManaged: boolean } | undefined> {
+): Promise<{ readonly accountId: Uuid; readonly memberId: Uuid; readonly isManaged: boolean } | undefined> {
   const subjectHash = providerHash('subject', of.subject);
   const [row] = await tx.query(accounts.accountBySubject(tx.context, { connectionId: of.connectionId, subjectHash }));
-  return row === undefined ? undefined : { memberId: row.member_id, isManaged: isManagedOrigin(row.origin) };
+  if (row === undefined) return undefined;
+  return { accountId: row.id, memberId: row.member_id, isManaged: isManagedOrigin(row.origin) };
 }
 
 /** The member of a known account, with the role that the groups give now. */

@@ -46,6 +46,7 @@ export const systemTables: readonly string[] = [
   'identity.sso_request',
   'identity.seen_token',
   'identity.connection_index',
+  'identity.received_index',
   'identity.api_artifact',
   'identity.signal_queue',
 ];

@@ -39,7 +39,9 @@ export {
   revokePrincipal,
   type RevokedBy,
   revokeProviderSessions,
+  revokeSignalledSessions,
   type RevocationDeps,
+  type RevocationEffect,
   type RevocationHolder,
 } from './revocation.ts';
 export { createEvictions, evictionFeedRoutes } from './evictions.ts';

@@ -127,6 +127,34 @@ export async function revokeProviderSessions(
   return [...new Set(open.map(({ member_id }) => member_id))];
 }
 
+/**
+ * Ends sessions that a connection has opened, at a signal of its provider: all of one account, one session there, or with
+ * both that session of the account only. Nobody is suspended, and what else the person holds stays. Returns what ended of
+ * whom; nobody, where nothing of that is open.
+ */
+export async function revokeSignalledSessions(
+  deps: RevocationDeps,
+  context: TenantContext,
+  of: {
+    readonly connectionId: Uuid;
+    readonly accountId?: Uuid | undefined;
+    readonly providerSession?: Uint8Array | undefined;
+    readonly causedAt: Date;
+  },
+): Promise<{ readonly memberId: Uuid; readonly effects: readonly RevocationEffect[] }[]> {
+  // Without either it would be everybody's.
+  if (of.accountId === undefined && of.providerSession === undefined) throw new Error('neither account nor session');
+  const open = await deps.tenant.scoped(context, providerSessions(context, of));
+  const by = { actor: { service: 'issuer' } } as const;
+  const ended: { memberId: Uuid; effects: readonly RevocationEffect[] }[] = [];
+  for (const [memberId, sessions] of Map.groupBy(open, ({ member_id }) => member_id)) {
+    const sessionIds = sessions.map(({ id }) => id);
+    const order = { memberId, cause: 'signal', by, causedAt: of.causedAt, sessionIds } as const;
+    ended.push({ memberId, effects: await carryOut(deps, context, order) });
+  }
+  return ended;
+}
+
 async function carryOut(deps: RevocationDeps, context: TenantContext, order: Order): Promise<RevocationEffect[]> {
   const { memberId, cause, by, sessionIds } = order;
   const now = () => new Date(deps.clock.nowMs());
@@ -163,11 +191,12 @@ async function lockMember(tx: ScopedTransaction, memberId: Uuid): Promise<Member
 }
 
 async function begin(deps: RevocationDeps, tx: ScopedTransaction, order: Order): Promise<Begun | undefined> {
-  const { memberId, cause, by } = order;
+  const { memberId, cause, by, sessionIds } = order;
   const row = await (order.lock?.(tx) ?? lockMember(tx, memberId));
   if (row === undefined) return undefined;
   const counts = await endOwn(deps, tx, order);
-  const isSuspended = HAS_LEFT[cause] && row.state !== 'suspended';
+  // Whose sessions alone are to end has not left.
+  const isSuspended = sessionIds === undefined && HAS_LEFT[cause] && row.state !== 'suspended';
   const [open] = await tx.query(revocations.openRevocationOf(tx.context, memberId));
   const isChanged = isSuspended || Object.values(counts).some((count) => count > 0);
   if (!isChanged) return { id: open?.id, counts };
@@ -209,7 +238,8 @@ async function endOwn(deps: RevocationDeps, tx: ScopedTransaction, order: Order)
   const { memberId, cause, by, sessionIds } = order;
   const { tenantId } = tx.context;
   const now_ms = deps.clock.nowMs();
-  const closing = { reason: REASON[cause], actor: by.actor, decision: by.decision };
+  const reason = sessionIds === undefined ? REASON[cause] : 'provider';
+  const closing = { reason, actor: by.actor, decision: by.decision };
   const sessions =
     sessionIds === undefined
       ? await closeSessionsOf(deps, tx, { memberId, ...closing })

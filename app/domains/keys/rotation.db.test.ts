@@ -158,6 +158,10 @@ describe('rotation moves every sealed value to the new key', () => {
       'identity.member.label',
       'identity.production_grant.reason',
       'identity.production_grant.ticket',
+      'identity.received_event.content',
+      'identity.received_pulse.progress',
+      'identity.received_refusal.report',
+      'identity.received_stream.settings',
       'identity.scim_refusal.report',
       'identity.scim_resource.content',
     ]);

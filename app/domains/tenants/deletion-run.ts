@@ -3,6 +3,7 @@ import type { TenantContext } from '@auditrax/tenancy';
 import { endGrantsOfTenant } from '../authorisation-server/index.ts';
 import { deleteConnectionIndexOf } from '../connections/index.ts';
 import { deleteSignalQueuesOf } from '../signal-transmitter/index.ts';
+import { deleteReceivedIndexOf } from '../signal-receiver/index.ts';
 import { closeSessionsOf, deleteCredentialIndexOf, deleteLinksOf, type IdentityDeps } from '../identity/index.ts';
 import {
   kekRefsOf,
@@ -147,6 +148,7 @@ async function endAccess(deps: DestructionDeps, { subject, context }: Run): Prom
     await tx.query(deleteCredentialIndexOf(subject.id));
     await tx.query(deleteConnectionIndexOf(subject.id));
     await tx.query(deleteSignalQueuesOf(subject.id));
+    await tx.query(deleteReceivedIndexOf(subject.id));
   });
 }
 

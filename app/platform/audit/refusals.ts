@@ -46,6 +46,11 @@ export const REFUSALS = {
     says: 'A directory spoke with a token that is unknown, ended or expired.',
     written: 'counted',
   },
+  'signals.token-unknown': {
+    layer: 'edge',
+    says: 'Somebody pushed events without the authorization of a stream that is there.',
+    written: 'counted',
+  },
   'gateway.id-malformed': {
     layer: 'gateway',
     says: 'Something that is no id stood where one belongs.',

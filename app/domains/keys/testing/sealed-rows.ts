@@ -93,6 +93,17 @@ const PLAIN: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     modified_at: '2026-07-01',
   },
   'identity.scim_refusal': { connection_id: 'uuid', refused_at: '2026-07-01' },
+  'identity.received_stream': { connection_id: 'uuid', delivery: 'poll', created_at: '2026-07-01' },
+  'identity.received_event': {
+    stream_id: 'uuid',
+    token_hash: `\\x${'00'.repeat(32)}`,
+    verdict: 'alert',
+    state: 'held',
+    received_at: '2026-07-01',
+    forget_at: '2026-07-09',
+  },
+  'identity.received_refusal': { stream_id: 'uuid', refused_at: '2026-07-01' },
+  'identity.received_pulse': {},
   'identity.api_client': {
     kind: 'application',
     access: 'read',
