@@ -224,6 +224,13 @@ const OTHER_RULES: readonly Rule[] = [
     matches: (event) => event.type === 'recovery.opened',
   },
   {
+    id: 'identity.last-lead-out',
+    severity: 'critical',
+    techniques: ['T1531'],
+    says: 'The last person who leads an organisation was put out: nobody there can let anybody in, nor undo it. Ask them on another way; their directory can name a lead again.',
+    matches: (event) => event.type === 'tenant.without-lead',
+  },
+  {
     id: 'identity.leavers-wave',
     severity: 'high',
     techniques: ['T1531'],

@@ -264,6 +264,10 @@ export const memberByRole = (tenantId: Uuid, role: Role, older = 0): Statement<M
   sql<MemberRow>`select m.id, m.role, m.state, m.label, m.created_at from identity.member m
     where m.tenant_id = ${tenantId} and m.role = ${role} order by m.created_at, m.id limit 1 offset ${older}`;
 
+export const activeOfRole = (tenantId: Uuid, role: Role): Statement<{ id: Uuid }> =>
+  sql<{ id: Uuid }>`select m.id from identity.member m
+    where m.tenant_id = ${tenantId} and m.role = ${role} and m.state = 'active' limit 1`;
+
 export const setMemberState = (tenantId: Uuid, id: Uuid, state: MemberState): Statement =>
   sql`update identity.member set state = ${state} where tenant_id = ${tenantId} and id = ${id}`;
 

@@ -275,3 +275,25 @@ describe('a session that ends for any reason', () => {
     expect(await ask(cookie)).toBe(token);
   });
 });
+
+describe('the last person who leads an organisation', () => {
+  it('is put out like anybody else, which is told at once; of one before the last nothing is told', async () => {
+    const lead = await house.enrol('lakeside', 'lead');
+    const { tenant } = await house.callerOf(lead.cookie);
+    const second = uuidV4(systemRandom);
+    await house.rows(
+      `begin; set local session_replication_role = replica;
+       insert into identity.member select tenant_id, '${second}', role, state, label, created_at
+         from identity.member where id = '${lead.personId}';
+       commit`,
+    );
+    const out = (memberId: typeof second) =>
+      revocation.revokePrincipal(house.deps, tenant, { memberId, cause: 'scim', by });
+    const told = async () => (await house.audited('tenant.without-lead')).map(({ leaf }) => leaf['public']);
+    await out(second);
+    expect(await told()).toEqual([]);
+    await out(lead.personId);
+    expect(await told()).toEqual([{ cause: 'scim', role: 'lead' }]);
+    await expect(house.callerOf(lead.cookie)).rejects.toEqual(withCode('session_required'));
+  });
+});

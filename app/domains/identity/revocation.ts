@@ -211,6 +211,7 @@ async function begin(deps: RevocationDeps, tx: ScopedTransaction, order: Order):
       public: { cause, sessions: counts.sessions },
       disclosures: changesOf({ state: row.state }, { state: 'suspended' }),
     });
+    await tellLast(deps, tx, { row, order });
   } else {
     const { sessions } = counts;
     await deps.recordAudit(tx, {
@@ -221,6 +222,31 @@ async function begin(deps: RevocationDeps, tx: ScopedTransaction, order: Order):
     });
   }
   return { id: open?.id ?? (await insertRow(deps, tx, order)), counts };
+}
+
+const MANAGES: ReadonlySet<string> = new Set<MemberRow['role']>(['lead', 'operator']);
+
+/**
+ * A directory or a signal may put out whoever is the last to manage a tenant: its word holds, since somebody who left must
+ * not stay in for being the last. But nobody there can let anybody in again, and the operator hears of it at once.
+ */
+async function tellLast(
+  deps: RevocationDeps,
+  tx: ScopedTransaction,
+  { row, order: { cause, by } }: { readonly row: MemberRow; readonly order: Order },
+): Promise<void> {
+  const { tenantId, requestId } = tx.context;
+  if (row.state !== 'active' || !MANAGES.has(row.role)) return;
+  if ((await tx.query(queries.activeOfRole(tenantId, row.role))).length > 0) return;
+  await deps.recordAudit(tx, {
+    ...by,
+    type: 'tenant.without-lead',
+    resource: ['tenant', tenantId],
+    outcome: 'allowed',
+    requestId,
+    decision: by.decision,
+    public: { cause, role: row.role },
+  });
 }
 
 async function insertRow(deps: RevocationDeps, tx: ScopedTransaction, order: Order): Promise<Uuid> {
