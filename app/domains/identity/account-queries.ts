@@ -65,6 +65,11 @@ export const deleteDirectoryRows = ({ tenantId }: TenantContext, memberId: Uuid)
   sql<{ id: Uuid }>`delete from identity.scim_resource r
     where r.tenant_id = ${tenantId} and r.member_id = ${memberId} returning r.id`;
 
+/** What providers have signalled about a member: whom it names goes with their accounts. */
+export const deleteReceivedEvents = ({ tenantId }: TenantContext, memberId: Uuid): Statement<{ stream_id: Uuid }> =>
+  sql<{ stream_id: Uuid }>`delete from identity.received_event e
+    where e.tenant_id = ${tenantId} and e.member_id = ${memberId} returning e.stream_id`;
+
 export const insertNewcomer = ({ tenantId }: TenantContext, row: MemberRow): Statement =>
   sql`insert into identity.member (tenant_id, id, role, state, label, created_at)
     values (${tenantId}, ${row.id}, ${row.role}, ${row.state}, ${row.label}, ${row.created_at})`;

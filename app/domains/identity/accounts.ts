@@ -220,5 +220,16 @@ export async function removeAccountsOf(
       decision: of.decision,
       public: { member: of.memberId },
     });
+  const signalled = await tx.query(accounts.deleteReceivedEvents(tx.context, of.memberId));
+  for (const stream of new Set(signalled.map(({ stream_id }) => stream_id)))
+    await deps.recordAudit(tx, {
+      type: 'signals.person-erased',
+      actor: of.actor,
+      resource: ['received-stream', stream],
+      outcome: 'allowed',
+      requestId: tx.context.requestId,
+      decision: of.decision,
+      public: { member: of.memberId },
+    });
   return rows.length;
 }

@@ -164,6 +164,10 @@ describe('rotation moves every sealed value to the new key', () => {
       'identity.received_stream.settings',
       'identity.scim_refusal.report',
       'identity.scim_resource.content',
+      'identity.signal_event.token',
+      'identity.signal_key.private_key',
+      'identity.signal_name.name',
+      'identity.signal_stream.settings',
     ]);
     await house('issuer').rotation.tend(context);
     expect(await versions(stored)).toEqual(new Set([2]));

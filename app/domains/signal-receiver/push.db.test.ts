@@ -5,6 +5,7 @@ import { UnsecuredJWT } from 'jose';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { Caller } from '../../platform/http/handler.ts';
 import { by } from '../connections/testing/asking.ts';
+import { removeAccountsOf } from '../identity/index.ts';
 import { act, finishEvents, SUSPENSIONS_PER_HOUR_MAX } from './acting.ts';
 import { openEvents, recentRefusals } from './keeping.ts';
 import { decideHeld, renewAuthorization, turnStream } from './setup.ts';
@@ -136,6 +137,19 @@ describe('what a provider says', () => {
       [known.memberId],
     );
     expect(proof?.source).not.toBe('signal');
+  });
+
+  it('of somebody who is erased by law afterwards goes with them', async () => {
+    const known = await hire();
+    await said(person(known), `${RISC}account-disabled`);
+    const kept = () =>
+      world.house.issuer.rows('select id from identity.received_event where member_id = $1', [known.memberId]);
+    expect(await kept()).toHaveLength(1);
+    await world.deps.tenant.transaction(lead.tenant, (tx) =>
+      removeAccountsOf(world.deps, tx, { memberId: known.memberId, actor: { service: 'issuer' } }),
+    );
+    expect(await kept()).toEqual([]);
+    expect((await entries('signals.person-erased')).at(-1)!.leaf).toMatchObject({ public: { member: known.memberId } });
   });
 
   it('of somebody whom nobody knows is kept and shown', async () => {
