@@ -347,7 +347,9 @@ describe('moving an engagement', () => {
       },
     };
     await expect(service.finalise(slow, approved)).rejects.toThrow(stale);
-    expect((await reader.read(lead, id)).state).toBe('review');
+    const { state, revision: changed } = await reader.read(lead, id);
+    expect(state).toBe('review');
+    await service.removeContact(lead, { engagementId: id, personId: client.caller.personId, revision: changed });
   });
 
   test('does not ask for a passkey when the state forbids it anyway, and does nothing when the passkey is refused', async () => {
