@@ -435,7 +435,11 @@ function makeLeaving(base: Base, edge: Awaited<ReturnType<typeof openEdge>>, can
   return { departures: departures.recent, next: loop.next, start: loop.start, stop: loop.stop };
 }
 
-function makePublisher(base: Base, origin: string): Publisher {
+function makePublisher(
+  base: Base,
+  origin: string,
+  { house, probes }: { readonly house: ProbeHouse; readonly probes: readonly Probe[] },
+): Publisher {
   const { clock, random, client, member } = floor;
   const { record, troubled, pageKey, log, options } = base;
   const door = base.database.system;
@@ -457,6 +461,8 @@ function makePublisher(base: Base, origin: string): Publisher {
     registry,
     policy,
     origin,
+    house,
+    probes,
     notes: async () => [
       ...notesOf(options, readDoors(member.boot.options).tryoutPort),
       await base.outside.status().then(witnessNote, () => 'Who co-signs the audit log could not be asked just now.'),
@@ -538,8 +544,9 @@ async function begin(base: Base): Promise<Begun> {
     canaries,
     sessions,
   );
-  const runner = makeRunner(base, house, probesHere(canaries));
-  const publisher = makePublisher(base, edge.origin);
+  const probes = probesHere(canaries);
+  const runner = makeRunner(base, house, probes);
+  const publisher = makePublisher(base, edge.origin, { house, probes });
   await publisher.publish().catch(troubled);
   for (const part of [loop, leaving, runner, publisher]) part.start();
   return {

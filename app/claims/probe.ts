@@ -22,6 +22,11 @@ export interface Probe {
    * until the first time, and turns stale and then red by itself afterwards. Default: always.
    */
   isReady?(house: ProbeHouse): boolean | Promise<boolean>;
+  /**
+   * What has been measured so far, from the records that the verdict is made of, also while there is none yet: the page
+   * shows it beside the claim and grades nothing by it. Default: nothing.
+   */
+  soFar?(house: ProbeHouse): FigureTable;
   /** Throwing counts as red with the code of the error: a probe that cannot look has not seen. */
   run(house: ProbeHouse): Promise<ProbeResult>;
 }
@@ -37,6 +42,20 @@ export interface Measurement {
   readonly limit: number;
   /** One of the units in `Limit.unit` of the claim; another unit never counts. */
   readonly unit: string;
+}
+
+/** Figures of a claim in rows and columns. All of it is public text, and each figure is worked out, with its unit. */
+export interface FigureTable {
+  /** The worst in one or two sentences, and what has not been measured. */
+  readonly summary: string;
+  /** What was measured, over which time, and what stood in for the real thing. */
+  readonly caption: string;
+  readonly columns: readonly string[];
+  readonly rows: readonly {
+    readonly name: string;
+    /** One for each column. */
+    readonly cells: readonly string[];
+  }[];
 }
 
 /** Rehearsals take turns, and each waits until a withdrawal is felt. */

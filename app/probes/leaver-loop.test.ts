@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { AppError, manualClock } from '@auditrax/base';
 import { afterAll, describe, expect, it } from 'vitest';
 import { gradeClaim } from '../claims/grade.ts';
-import { LEAVER_HOLDS, type LeaverHolds, type ProbeHouse } from '../claims/probe.ts';
+import { LEAVER_HOLDS, type Departure, type LeaverHolds, type ProbeHouse } from '../claims/probe.ts';
 import { allClaims } from '../claims/register.ts';
 import { revocationProbe } from '../domains/identity/revocation.probe.ts';
 import type { Observation } from '../platform/audit/index.ts';
@@ -262,6 +262,54 @@ describe('the figure', () => {
     expect(ready(all)).toBe(true);
     const { 'API key': _gone, ...less } = all.find(({ way }) => way === 'silence')!.held;
     expect(ready(all.map((one) => (one.way === 'silence' ? { ...one, held: less } : one)))).toBe(false);
+  });
+
+  it('is told in a table before there is a verdict: the worst of each thing in each way, and what is not measured', async () => {
+    const game = playing({ link: 3_000, 'API key': 40 });
+    const { loop, departures, house } = game.start();
+    const rows = () => Object.fromEntries(revocationProbe.soFar!(house).rows.map(({ name, cells }) => [name, cells]));
+    expect(new Set(Object.values(rows()).flat())).toEqual(new Set(['0', 'not measured']));
+    await loop.next(['scim', 'scim-entra']);
+    expect(revocationProbe.isReady!(house)).toBe(false);
+    const table = revocationProbe.soFar!(house);
+    expect(table.columns).toEqual(['By SCIM', 'In Entra’s words', 'In words of no meaning', 'Without a word']);
+    const worst = (name: string, way: string) =>
+      `${Math.max(...departures.recent(86_400).flatMap((one) => (one.way === way ? one.held[name]! : [])))}`;
+    expect(Number(worst('link', 'scim'))).toBeGreaterThanOrEqual(3_000);
+    const link_s = (Number(worst('link', 'scim')) / 1000).toFixed(1);
+    expect(rows()).toMatchObject({
+      Departures: ['1', '1', '0', '0'],
+      'API key': [
+        `${worst('API key', 'scim')} ms`,
+        `${worst('API key', 'scim-entra')} ms`,
+        'not measured',
+        'not measured',
+      ],
+      Link: [`${link_s} s`, expect.any(String), 'not measured', 'not measured'],
+      'All of it': [`${link_s} s`, expect.any(String), 'not measured', 'not measured'],
+    });
+    expect(table.rows).toHaveLength(LEAVER_HOLDS.length + 2);
+    expect(table.summary).toMatch(/rehearsed: by SCIM 3\.\d s, .*without a word not measured\.$/);
+    await game.pass(loop, 240);
+    expect(rows()['Program refresh token']![3]).toBe('3 h 58 min');
+    expect(revocationProbe.soFar!(house).summary).toMatch(/without a word 3 h 58 min\.$/);
+  });
+
+  it('says in the table what still worked, and leaves out who held less than a person can hold', async () => {
+    const game = playing({ link: FOLLOWED_MS_MAX * 10 });
+    const { loop, departures } = game.start();
+    await loop.next(['scim']);
+    await loop.next(['scim-entra']);
+    const day = departures.recent(86_400).map((one): Departure => {
+      if (one.way === 'scim') return one;
+      const { link: _never, ...held } = one.held;
+      return { ...one, held, alive: [], took_ms: 5 };
+    });
+    const table = revocationProbe.soFar!({ departures: () => day } as unknown as ProbeHouse);
+    const cells = (name: string) => table.rows.find((row) => row.name === name)!.cells.slice(0, 2);
+    expect(cells('Link')).toEqual(['still worked', 'not measured']);
+    expect(cells('All of it')).toEqual(['not all of it ended', 'not measured']);
+    expect(cells('Passkey')).not.toContain('not measured');
   });
 
   const claim = allClaims.find(({ id }) => id === 'people.revocation')!;

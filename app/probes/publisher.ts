@@ -4,6 +4,7 @@ import { isAppError, uuidV4, type Clock, type Random, type Uuid } from '@auditra
 import type { SystemDoor } from '@auditrax/tenancy';
 import type { Observation } from '../claims/grade.ts';
 import type { ClaimId } from '../claims/ids.ts';
+import type { FigureTable, Probe, ProbeHouse } from '../claims/probe.ts';
 import { insertRevision, latestRevision } from '../claims/queries.ts';
 import { allClaims, probedClaims } from '../claims/register.ts';
 import { disclosureFiles, type DisclosurePolicy } from '../domains/disclosure/index.ts';
@@ -40,6 +41,9 @@ export interface PublisherDeps {
   readonly notes: () => Promise<readonly string[]>;
   /** Witnesses of the log that are not our own. */
   readonly witnessesIndependent: () => Promise<number>;
+  /** Asked for each revision what they have measured so far. */
+  readonly probes: readonly Probe[];
+  readonly house: ProbeHouse;
   /** Since when the probes have been due. */
   readonly dueSince_ms: number;
   /** Between two revisions; a revision is valid for fifteen minutes. */
@@ -87,6 +91,24 @@ async function withProofs(deps: PublisherDeps, runs: readonly Observation[]): Pr
   }
 }
 
+/** A probe that cannot tell says nothing; the page still stands. */
+export function tablesOf({
+  probes,
+  house,
+  onFailure,
+}: Pick<PublisherDeps, 'probes' | 'house' | 'onFailure'>): Conditions['tables'] {
+  const tables: Partial<Record<ClaimId, FigureTable>> = {};
+  for (const probe of probes) {
+    try {
+      const table = probe.soFar?.(house);
+      if (table !== undefined) for (const id of probe.claims) tables[id] = table;
+    } catch (error) {
+      onFailure(error);
+    }
+  }
+  return tables;
+}
+
 async function conditionsOf(deps: PublisherDeps): Promise<Conditions> {
   const current = inForce(deps.registry, deps.clock.nowMs()).length;
   const figures: Partial<Record<ClaimId, string>> = { 'vendor.registry': `${current} today` };
@@ -96,6 +118,7 @@ async function conditionsOf(deps: PublisherDeps): Promise<Conditions> {
     witnessesIndependent: await deps.witnessesIndependent(),
     notes: await deps.notes(),
     figures,
+    tables: tablesOf(deps),
     probesDueSince_ms: deps.dueSince_ms,
   };
 }

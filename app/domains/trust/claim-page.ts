@@ -1,5 +1,6 @@
 import type { Observation, StripMark } from '../../claims/grade.ts';
 import { SECTIONS } from '../../claims/model.ts';
+import type { FigureTable } from '../../claims/probe.ts';
 import { framed, instant, utc } from './frame.ts';
 import { html } from './html.ts';
 import type { Html } from './html.ts';
@@ -85,6 +86,32 @@ function enforcement(row: ClaimRow): Html {
       </tbody>
     </table>
   </div>`;
+}
+
+function measuredSoFar({ summary, caption, columns, rows }: FigureTable): Html {
+  return html`<p>${summary}</p>
+    <div class="table-box" tabindex="0" role="region" aria-label="Measured so far">
+      <table class="table">
+        <caption>
+          ${caption}
+        </caption>
+        <thead>
+          <tr>
+            <td></td>
+            ${columns.map((name) => html`<th scope="col">${name}</th>`)}
+          </tr>
+        </thead>
+        <tbody>
+          ${rows.map(
+            ({ name, cells }) =>
+              html`<tr>
+                <th scope="row">${name}</th>
+                ${cells.map((cell) => html`<td>${cell}</td>`)}
+              </tr>`,
+          )}
+        </tbody>
+      </table>
+    </div>`;
 }
 
 function newestRecord(row: ClaimRow): Html {
@@ -214,6 +241,7 @@ export function claimPage(row: ClaimRow, model: PageModel): string {
         ],
       ]),
     )}
+    ${row.table !== undefined && block('Measured so far', measuredSoFar(row.table))}
     ${block('What enforces it', enforcement(row))}
     ${block('What would turn it red', html`<p>${claim.wouldTurnRed}</p>`)} ${block('Last runs', strip(graded.strip))}
     ${block('Newest record', newestRecord(row))} ${block('Its place in the log', logProof(row))}

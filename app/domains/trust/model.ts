@@ -6,6 +6,7 @@ import type { Graded, Observation, Standing } from '../../claims/grade.ts';
 import type { ClaimId } from '../../claims/ids.ts';
 import { SECTIONS } from '../../claims/model.ts';
 import type { Claim, SectionId } from '../../claims/model.ts';
+import type { FigureTable } from '../../claims/probe.ts';
 import type { Organisation } from './organisation.ts';
 
 /** A revision speaks for this long. Past it the gateway, which did not make it, serves it as stale. */
@@ -22,6 +23,8 @@ export interface Conditions {
   readonly notes: readonly string[];
   /** Figures that come from data ("6 today"), by claim. */
   readonly figures: Readonly<Partial<Record<ClaimId, string>>>;
+  /** What has been measured so far, by claim; shown beside the state and never part of it. */
+  readonly tables: Readonly<Partial<Record<ClaimId, FigureTable>>>;
   /** Since when the probes have been due, Unix milliseconds; probes never seen fail against it. */
   readonly probesDueSince_ms: number;
 }
@@ -30,6 +33,7 @@ export interface ClaimRow {
   readonly claim: Claim;
   readonly graded: Graded;
   readonly figure?: string;
+  readonly table?: FigureTable;
 }
 
 /** Everything that HTML, JSON, OSCAL and Atom are rendered from: one model, so that they cannot disagree. */
@@ -98,7 +102,8 @@ function rowOf(claim: Claim, input: BuildInput): ClaimRow {
     ...(targetDate === undefined ? {} : { targetDate }),
   });
   const figure = conditions.figures[claim.id] ?? claim.figure;
-  return { claim, graded, ...(figure === undefined ? {} : { figure }) };
+  const table = conditions.tables[claim.id];
+  return { claim, graded, ...(figure === undefined ? {} : { figure }), ...(table === undefined ? {} : { table }) };
 }
 
 /** Works out the whole page. Pure: the same claims, runs, conditions and instant give the same model. */
@@ -127,6 +132,10 @@ function isoInstant(at_ms: number): string {
   return new Date(at_ms).toISOString();
 }
 
+function tableJson({ summary, caption, columns, rows }: FigureTable): Json {
+  return { summary, caption, columns, rows: rows.map(({ name, cells }) => ({ name, cells })) };
+}
+
 /** A claim as JSON, without its history. */
 export function publicClaim(row: ClaimRow): { readonly [key: string]: Json | undefined } {
   const { claim, graded } = row;
@@ -144,6 +153,7 @@ export function publicClaim(row: ClaimRow): { readonly [key: string]: Json | und
     detail: graded.detail,
     observed_at: graded.newest === undefined ? null : isoInstant(graded.newest.observedAt_ms),
     measured: graded.newest?.measured === undefined ? undefined : { ...graded.newest.measured },
+    measured_so_far: row.table === undefined ? undefined : tableJson(row.table),
     rehearsed_against: graded.newest?.rehearsedAgainst,
     log_entry: graded.newest?.entry?.entryId,
     document: graded.document === undefined ? undefined : { ...graded.document },

@@ -52,7 +52,7 @@ function claimItem(row: ClaimRow): Html {
     ${chip(row)}
     <div class="claim__text">
       <p>${claim.sentence}</p>
-      ${(claim.exceptions ?? []).map((text) => note(`Exception: ${text}`))}${needsReason(row) && note(graded.detail)}
+      ${(claim.exceptions ?? []).map((text) => note(`Exception: ${text}`))}${needsReason(row) && note(graded.detail)}${row.table !== undefined && note(row.table.summary)}
     </div>
     ${graded.newest === undefined ? html`<span class="claim__time">not observed</span>` : instant(graded.newest.observedAt_ms, { clockOnly: true, className: 'claim__time' })}
     <a class="claim__link" href="${`/security/claims/${claim.id}`}"

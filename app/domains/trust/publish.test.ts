@@ -8,6 +8,7 @@ import canonicalize from 'canonicalize';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Observation, Standing } from '../../claims/grade.ts';
+import { visibleText } from '../../claims/published-check.ts';
 import { allClaims, probedClaims } from '../../claims/register.ts';
 import { disclosureFiles, parsePolicy } from '../disclosure/index.ts';
 import policy from '../disclosure/policy.sample.json' with { type: 'json' };
@@ -21,10 +22,10 @@ import { openPublishedPages } from '../../platform/edge/published.ts';
 import { silentLog } from '../../platform/http/request-log.ts';
 import { parseRegistry, vendorFiles } from '../vendors/index.ts';
 import registry from '../vendors/registry.sample.json' with { type: 'json' };
-import { pageRows, STANDING_WORDS, VALIDITY_SECONDS } from './model.ts';
+import { buildPage, pageRows, STANDING_WORDS, VALIDITY_SECONDS } from './model.ts';
 import { MANIFEST_PATH, renderRevision, SIGNATURE_PATH, signPublication, verifyPublished } from './publish.ts';
 import type { Revision } from './publish.ts';
-import { freshRuns, SAMPLE_NOW_MS, sampleModel } from './testing/sample-model.ts';
+import { freshRuns, SAMPLE_NOW_MS, sampleConditions, sampleModel } from './testing/sample-model.ts';
 
 const { privateKey, publicKey } = generateKeyPairSync('ed25519');
 const rooms = [vendorFiles(parseRegistry(registry)), disclosureFiles(parsePolicy(policy))];
@@ -292,6 +293,31 @@ describe('the public pages', () => {
       expect(text(MANIFEST_PATH)).toBe(fileOf(revision, MANIFEST_PATH));
     } finally {
       rmSync(folder, { recursive: true });
+    }
+  });
+
+  it('T15: what has been measured so far stands beside its claim in every form, and changes no state', () => {
+    const id = 'people.revocation';
+    const table = sampleConditions.tables[id]!;
+    for (const runs of [freshRuns(), []]) {
+      const told = revisionOf(runs);
+      const bare = buildPage({
+        claims: allClaims,
+        observations: runs,
+        conditions: { ...sampleConditions, tables: {} },
+        now_ms: SAMPLE_NOW_MS,
+        revision: 42,
+      });
+      const json = JSON.parse(fileOf(told, `/security/claims/${id}.json`));
+      expect(json.measured_so_far).toEqual(table);
+      expect(json.standing).toBe(pageRows(bare).find((row) => row.claim.id === id)!.graded.standing);
+      const all = JSON.parse(fileOf(told, '/security.json')) as { claims: { id: string; measured_so_far?: unknown }[] };
+      expect(all.claims.filter((one) => one.measured_so_far !== undefined).map((one) => one.id)).toEqual([id]);
+      expect(visibleText(fileOf(told, '/security'))).toContain(table.summary);
+      const own = visibleText(fileOf(told, `/security/claims/${id}`));
+      const words = table.rows.flatMap(({ name, cells }) => [name, ...cells]);
+      expect(own).toContain([table.caption, ...table.columns, ...words].join(' '));
+      expect(own).toContain(table.summary);
     }
   });
 

@@ -14,6 +14,17 @@ export const sampleConditions: Conditions = {
   witnessesIndependent: 0,
   notes: ['A listener for trying out is open on this machine’s loopback address.'],
   figures: { 'vendor.registry': '6 today' },
+  tables: {
+    'people.revocation': {
+      summary: 'Longest until nothing worked: by SCIM 1.2 s, without a word not measured.',
+      caption: 'How long each thing still worked.',
+      columns: ['By SCIM', 'Without a word'],
+      rows: [
+        { name: 'Passkey', cells: ['1.2 s', 'not measured'] },
+        { name: 'API key', cells: ['0.9 s', 'not measured'] },
+      ],
+    },
+  },
   probesDueSince_ms: SAMPLE_NOW_MS - 60_000,
 };
 
