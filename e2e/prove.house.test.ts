@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startHouse, type House } from '../app/bin/house.ts';
 import { readSettings } from '../app/bin/settings.ts';
-import { LEAVER_HOLDS } from '../app/claims/probe.ts';
+import { LEAVER_HOLDS, type FigureTable } from '../app/claims/probe.ts';
 import type { AttackReport } from '../app/probes/attack-report.ts';
 import { hasSoftToken } from '@auditrax/seal/soft-token';
 import type { ProveReport } from '../app/probes/prove-report.ts';
@@ -57,6 +57,24 @@ describe('the running house', () => {
       expect(JSON.parse(readFileSync(join(folder, file!), 'utf8'))).toMatchObject({
         departures: ['scim-entra', 'scim-unread'].map((way) => ({ way, alive: [], held, returns_tried: 9 })),
       });
+      // And everybody reads for how long what still worked, and what has not been measured.
+      const served = await fetch(new URL('/security/claims/people.revocation.json', house.tryoutUrl!));
+      const { measured_so_far: table, state } = (await served.json()) as {
+        readonly measured_so_far: FigureTable;
+        readonly state: string;
+      };
+      expect([state, table.rows.map(({ name }) => name.toLowerCase())]).toEqual([
+        'unknown',
+        ['departures', ...LEAVER_HOLDS.map((name) => name.toLowerCase()), 'all of it'],
+      ]);
+      for (const { name, cells } of table.rows.slice(1))
+        expect([name, ...cells]).toEqual([
+          name,
+          'not measured',
+          expect.stringMatching(/^[\d.]+ m?s$/),
+          expect.stringMatching(/^[\d.]+ m?s$/),
+          'not measured',
+        ]);
       const probed = report.claims.filter(
         (claim) => claim.probed && !drilled.has(claim.id) && (canRehearse || !rehearsed.has(claim.id)),
       );
