@@ -90,11 +90,9 @@ function enforcement(row: ClaimRow): Html {
 
 function measuredSoFar({ summary, caption, columns, rows }: FigureTable): Html {
   return html`<p>${summary}</p>
+    <p class="muted">${caption}</p>
     <div class="table-box" tabindex="0" role="region" aria-label="Measured so far">
       <table class="table">
-        <caption>
-          ${caption}
-        </caption>
         <thead>
           <tr>
             <td></td>
