@@ -46,6 +46,8 @@ export const identityAccessClaims: readonly Claim[] = [
       { file: 'app/domains/authorisation-server/store.ts', export: 'storageFor', necessary: true },
       { file: 'app/domains/authorisation-server/proof.ts', export: 'takeProof', necessary: true },
       { file: 'app/domains/authorisation-server/token-exchange.ts', export: 'narrow', necessary: true },
+      { file: 'app/domains/access/step-up-digest.ts', export: 'stepUpDigest', necessary: true },
+      { file: 'app/domains/access/step-up-verifier.ts', export: 'createStepUpVerifier', necessary: true },
     ],
     probe: 'sso.oidc',
     wouldTurnRed:

@@ -12,8 +12,8 @@ import { checks, verdict, type Checks } from '../../claims/verdict.ts';
 /** A quarter has no more days. */
 const AGE_DAYS_MAX = 92;
 const DAY_MS = 86_400_000;
-/** To decide in; what is left undecided lapses at the end of it. */
-const DRILL_SECONDS = 8;
+/** To decide in; what is left undecided lapses at the end of it. On a loaded machine four decisions take ten seconds. */
+const DRILL_SECONDS = 15;
 /** Every gateway has been told within a second; twice that, and a look. */
 const GONE_MS_MAX = 5_000;
 const LOOK_MS = 250;
