@@ -42,7 +42,7 @@ import { answerFollowed, createLogFollower, type LogFollower } from '../probes/l
 import { createLogReader, type LogReader } from '../probes/log-key.ts';
 import { bareReport, proveReport, type ProveReport } from '../probes/prove-report.ts';
 import { createPublisher, type Publisher } from '../probes/publisher.ts';
-import { DRILLED, PLACED, PROBES, REHEARSALS } from '../probes/registry.ts';
+import { DRILLED, LONG_DRILLS, PLACED, PROBES, REHEARSALS } from '../probes/registry.ts';
 import { rehearsals } from '../probes/rehearse.ts';
 import { createRunner, observationsOf, type Runner } from '../probes/runner.ts';
 import { createServiceDoor } from '../probes/service-door.ts';
@@ -400,7 +400,7 @@ function probesHere({ c, d }: Canaries, rehearse = true): readonly Probe[] {
     ...PROBES,
     ...(c === undefined ? [] : PLACED.c),
     ...(d === undefined ? [] : ofDatabase),
-    ...DRILLED,
+    ...DRILLED.filter((probe) => rehearse || !LONG_DRILLS.includes(probe)),
     ...rehearsed,
   ];
 }

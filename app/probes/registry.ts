@@ -63,6 +63,9 @@ export const REHEARSALS: readonly Probe[] = [xksProbe, byokProbe, hsmProbe];
 /** Probes that compute from what takes hours: nothing is seen before the first of it is complete. */
 export const DRILLED: readonly Probe[] = [revocationProbe, accessReviewsProbe];
 
+/** Of these, what takes half a minute each time: nobody waits for it at a start; it follows in the background. */
+export const LONG_DRILLS: readonly Probe[] = [accessReviewsProbe];
+
 /** Probes of a canary with a place of its own, for a house that has one. */
 export const PLACED: Readonly<Record<PlacedCanaryName, readonly Probe[]>> = {
   c: [dedicatedSchemaProbe],

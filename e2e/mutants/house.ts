@@ -7,7 +7,7 @@ import { gradeClaim } from '../../app/claims/grade.ts';
 import type { ClaimId } from '../../app/claims/ids.ts';
 import { observationFrom } from '../../app/claims/queries.ts';
 import { probedClaims } from '../../app/claims/register.ts';
-import { DRILLED, REHEARSALS } from '../../app/probes/registry.ts';
+import { DRILLED, LONG_DRILLS, REHEARSALS } from '../../app/probes/registry.ts';
 import { makeStateFolder, openTestHouse, removeFolder, seedSample, type TestHouse } from '../testing/house.ts';
 import { openAsSuperuser } from '../testing/log-check.ts';
 import { mutatedArguments, replacing } from './hook.ts';
@@ -162,8 +162,10 @@ class Mutations {
  */
 const SAW_NOTHING = /could not be carried out/;
 
-/** Claims that only a rehearsal looks at. */
-export const REHEARSED: ReadonlySet<ClaimId> = new Set(REHEARSALS.flatMap((probe) => probe.claims));
+/** Claims that only a rehearsal looks at, or a drill of half a minute. */
+export const REHEARSED: ReadonlySet<ClaimId> = new Set(
+  [...REHEARSALS, ...LONG_DRILLS].flatMap((probe) => probe.claims),
+);
 
 /** Claims that nobody has looked at before the first drill of hours is over: they can turn red and not green here. */
 const DRILLED_CLAIMS: ReadonlySet<ClaimId> = new Set(DRILLED.flatMap((probe) => probe.claims));
