@@ -11,6 +11,7 @@ import * as programs from './gallery-programs.ts';
 import * as accessReviews from './gallery-reviews.ts';
 import * as rules from './gallery-rules.ts';
 import * as signals from './gallery-signals.ts';
+import * as providerSignals from './gallery-provider-signals.ts';
 
 /** The very headers that the gateway sends, by kind of answer. */
 const headers = securityHeaders({ tls: false, host: 'localhost' });
@@ -131,6 +132,7 @@ function read(url: URL, role: data.MockRole): Answer | null {
   }
   if (path.startsWith('/api/access/members/') && path.endsWith('/erasure'))
     return ok(data.erasureOf(path.split('/')[4]!));
+  if (path.startsWith('/api/connections/') && path.endsWith('/signals')) return ok(providerSignals.active);
   const directory = connections.directoryOf(path);
   if (directory !== undefined) return ok(directory);
   const connection = connections.connectionOf(path.split('/')[3] ?? '');
@@ -191,6 +193,7 @@ function write(path: string, body: Record<string, unknown>): Answer | null {
   if (path === '/api/sso/invitation/offers') return ok(data.invitationOffers);
   if (path === '/api/identity/passkey/sign-in' || path === '/api/identity/link') return ok(data.session('lead'));
   if (path.startsWith('/api/signals/') && path.endsWith('/token')) return ok({ token: `axr_${'k'.repeat(43)}` });
+  if (path === `/api${providerSignals.path}`) return { status: 201, body: providerSignals.begun };
   if (path.startsWith('/api/siem/streams/') && path.endsWith('/test')) return ok(data.triedStream);
   if (path.startsWith('/api/connections/') && path.endsWith('/check')) return connections.checked(body);
   if (path === '/api/changeover/suggestions') return ok(connections.suggested);

@@ -14,6 +14,7 @@ import * as accessReviews from './gallery-reviews.ts';
 import * as keys from './gallery-keys.ts';
 import * as rules from './gallery-rules.ts';
 import * as signals from './gallery-signals.ts';
+import * as providerSignals from './gallery-provider-signals.ts';
 import { sealSmallLog } from './gallery-log.ts';
 import { samplePublicPage } from './gallery-public.ts';
 import { MOCK_PART_BYTES, startMockServer, type MockServer } from './gallery-server.ts';
@@ -557,6 +558,62 @@ const screens: readonly Screen[] = [
     path: `${connectionPath(1)}/people`,
     role: 'lead',
     ready: 'text=First switch the connection on.',
+  },
+  {
+    name: 'provider-signals',
+    path: `/app${providerSignals.path}`,
+    role: 'lead',
+    ready: 'text=2 people are to be suspended',
+  },
+  {
+    name: 'provider-signals-empty',
+    path: `/app${providerSignals.path}`,
+    role: 'lead',
+    ready: 'text=2 people are to be suspended',
+    act: async (page) => {
+      await again(page, `/api${providerSignals.path}`, providerSignals.empty);
+      await page.getByText('Your provider tells us nothing yet').waitFor();
+    },
+  },
+  {
+    name: 'provider-signals-silent',
+    path: `/app${providerSignals.path}`,
+    role: 'lead',
+    ready: 'text=2 people are to be suspended',
+    act: async (page) => {
+      await again(page, `/api${providerSignals.path}`, providerSignals.silent);
+      await page.getByText('The signature of a token does not hold').waitFor();
+    },
+  },
+  {
+    name: 'provider-signals-new',
+    path: `/app${providerSignals.path}`,
+    role: 'lead',
+    ready: 'text=2 people are to be suspended',
+    act: async (page) => {
+      await givePasskey(page);
+      await page.getByRole('button', { name: 'New stream…' }).click();
+      await page.getByRole('button', { name: 'Begin the stream…' }).click();
+      await page.route(`**/api${providerSignals.path}`, (route) =>
+        route.request().method() === 'GET' ? route.fulfill({ json: providerSignals.draft }) : route.fallback(),
+      );
+      await page.getByRole('dialog').getByRole('button', { name: 'Approve with passkey' }).click();
+      await page.getByText('Copy the token now').waitFor();
+      const form = page.getByRole('form', { name: 'Values of Stream 1' });
+      await form.getByText('By hand', { exact: true }).click();
+      await form.getByRole('button', { name: 'Set it up…' }).click();
+      await form.getByText('This is needed.').first().waitFor();
+    },
+  },
+  {
+    name: 'provider-signals-suspend',
+    path: `/app${providerSignals.path}`,
+    role: 'lead',
+    ready: 'text=2 people are to be suspended',
+    act: async (page) => {
+      await page.getByRole('button', { name: 'Suspend…' }).first().click();
+      await page.getByRole('heading', { name: 'What you approve' }).waitFor();
+    },
   },
   {
     name: 'connection-draft',

@@ -156,6 +156,14 @@ const directory = createRoute({
   path: '/connections/$connectionId/people',
   component: lazyRouteComponent(() => import('../domains/provisioning/directory.page.tsx'), 'DirectoryPage'),
 });
+const providerSignals = createRoute({
+  getParentRoute: () => inside,
+  path: '/connections/$connectionId/signals',
+  component: lazyRouteComponent(
+    () => import('../domains/signal-receiver/provider-signals.page.tsx'),
+    'ProviderSignalsPage',
+  ),
+});
 const passkeys = createRoute({
   getParentRoute: () => inside,
   path: '/passkeys',
@@ -278,6 +286,7 @@ const tree = root.addChildren([
     connections,
     connection,
     directory,
+    providerSignals,
     changeover,
     passkeys,
     apiKeys,

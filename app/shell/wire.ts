@@ -13,6 +13,7 @@ import type { consoleContract as keys } from '../domains/keys/contract.ts';
 import type { rotationContract as keyRotation } from '../domains/keys/rotation-contract.ts';
 import type { sourceContract as keySources } from '../domains/keys/source-contract.ts';
 import type { consoleRoutes as directories } from '../domains/provisioning/console-contract.ts';
+import type { consoleRoutes as receivers } from '../domains/signal-receiver/console-contract.ts';
 import type { routes as sso } from '../domains/sso/contract.ts';
 import type { sessionRoutes as ssoSession } from '../domains/sso/session-contract.ts';
 import type { routes as signals } from '../domains/signal-transmitter/contract.ts';
@@ -105,6 +106,12 @@ export type StreamsAnswer = Answer<(typeof siem)['list']>;
 
 export type { ConnectionDetail as Connection, ConnectionSummary } from '../domains/connections/contract.ts';
 export type { Directory } from '../domains/provisioning/console-contract.ts';
+export type {
+  SignalEvent as ProviderEvent,
+  Signals as ProviderSignals,
+  SignalStream as ProviderStream,
+} from '../domains/signal-receiver/console-contract.ts';
+export type BegunStream = output<(typeof receivers)['begin']['replies'][201]>;
 export type IssuedToken = output<(typeof directories)['issueToken']['replies'][201]>;
 export type ChangeAnswer = Answer<(typeof changeover)['readChange']>;
 export type AccountSuggestions = Answer<(typeof changeover)['suggestAccounts']>;

@@ -250,6 +250,9 @@ function Actions({ connection, onDeed }: { connection: Connection; onDeed: (deed
       <Link className={buttonClass()} to="/connections/$connectionId/people" params={{ connectionId: connection.id }}>
         Directory
       </Link>
+      <Link className={buttonClass()} to="/connections/$connectionId/signals" params={{ connectionId: connection.id }}>
+        Provider’s signals
+      </Link>
       <Button
         look={!isOn && connection.tested ? 'primary' : 'plain'}
         disabled={!isOn && !connection.tested}
