@@ -311,6 +311,7 @@ describe.skipIf(browserMissing)('people and their devices', () => {
     await walkTo(typist, /Sign in with a passkey/);
     await page.keyboard.press('Enter');
     await typist.sees('Engagements');
+    await typist.reads('By keyboard');
     await walkTo(typist, /^By keyboard/);
     await page.keyboard.press('Enter');
     await typist.sees('By keyboard');
