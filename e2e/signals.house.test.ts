@@ -133,7 +133,7 @@ test('set up with a passkey, polled at the edge, told and verified, turned, its 
   const renewing = await confirmed(device, 'signals.renew-token', { signalStreamId: stream.id });
   const renewed = (await page(`/api/signals/${stream.id}/token`, {}, renewing))['token']! as string;
   expect((await take()).status).toBe(401);
-  // The last deed of this session: it ends with all of the person's.
+  // Their last deed while signed in: what ends is all of the person’s.
   await page('/api/identity/sign-out-everywhere', null);
   expect((await take(renewed)).events).toEqual(['session-revoked']);
 }, 120_000);

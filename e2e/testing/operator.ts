@@ -14,7 +14,7 @@ function done({ status, body }: Reply, what: string): Body {
 export class Operator {
   readonly #base: string;
   readonly #device: SoftwareAuthenticator;
-  /** Of this session. */
+  /** Of the present sign-in. */
   readonly person: Person;
 
   private constructor(base: string, device: SoftwareAuthenticator) {
