@@ -19,6 +19,7 @@ const ENDED_BECAUSE: Readonly<Record<NonNullable<ShownApiKey['endedBecause']>, s
   revoked: 'its owner’s access ended',
   attempts: 'it tried other organisations’ data',
   review: 'not kept in an access review',
+  'tenant-deleted': 'the organisation was deleted',
 };
 
 export const scopeWords: Readonly<Record<ShownApiKey['scope'], string>> = {

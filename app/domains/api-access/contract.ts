@@ -23,7 +23,7 @@ const shown = z.strictObject({
   lastUsedAt: z.iso.datetime().nullable(),
   state: z.enum(['active', 'expired', 'ended']),
   endedAt: z.iso.datetime().nullable(),
-  endedBecause: z.enum(['owner', 'administrator', 'revoked', 'attempts', 'review']).nullable(),
+  endedBecause: z.enum(['owner', 'administrator', 'revoked', 'attempts', 'review', 'tenant-deleted']).nullable(),
 });
 export type ShownApiKey = z.output<typeof shown>;
 

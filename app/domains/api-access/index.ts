@@ -2,4 +2,4 @@
 export { problems as apiAccessProblems } from './errors.ts';
 export { keyMint } from './mint.ts';
 export { apiAccessRoutes } from './routes.ts';
-export { apiKeysHeld, endApiKeyByReview, openApiKeys } from './service.ts';
+export { apiKeysHeld, endApiKeyByReview, endKeysOfTenant, openApiKeys } from './service.ts';

@@ -3,7 +3,7 @@ import { sql, type Statement, type TenantContext } from '@auditrax/tenancy';
 import type { Caller } from '../../platform/http/handler.ts';
 
 export type ApiKeyScope = 'read' | 'write';
-export type EndedReason = 'owner' | 'administrator' | 'revoked' | 'attempts' | 'review';
+export type EndedReason = 'owner' | 'administrator' | 'revoked' | 'attempts' | 'review' | 'tenant-deleted';
 
 export interface ApiKeyRow {
   readonly id: Uuid;
@@ -56,6 +56,11 @@ export const openKeysIn = ({ tenantId }: TenantContext, now: Date): Statement<Us
   sql<UsedKeyRow>`select ${key}, u.last_used_at from identity.api_key k
     left join identity.api_key_use u on u.tenant_id = ${tenantId} and u.key_id = k.id
     where k.tenant_id = ${tenantId} and k.ended_at is null and k.expires_at > ${now} order by k.id`;
+
+/** Also those whose time is over: nothing of the tenant is left open. */
+export const unendedKeys = ({ tenantId }: TenantContext): Statement<{ id: Uuid }> =>
+  sql<{ id: Uuid }>`select k.id from identity.api_key k where k.tenant_id = ${tenantId} and k.ended_at is null
+    order by k.id`;
 
 export const insertKey = (
   { tenantId }: TenantContext,

@@ -189,6 +189,16 @@ export function endApiKeyByReview(
   return deps.tenant.transaction(context, (tx) => endIn(deps, tx, { id, reason: 'review', by }));
 }
 
+/** Ends every key of a tenant, in the transaction that ends its people's access. */
+export async function endKeysOfTenant(
+  deps: Pick<ApiAccessDeps, 'recordAudit' | 'clock' | 'evictions'>,
+  tx: ScopedTransaction,
+): Promise<void> {
+  const by = { actor: { service: 'issuer' } } as const;
+  for (const { id } of await tx.query(queries.unendedKeys(tx.context)))
+    await endIn(deps, tx, { id, reason: 'tenant-deleted', by });
+}
+
 /**
  * Whoever leaves leaves no key behind. Of whom nobody has heard for too long they are refused until somebody vouches again:
  * a nightly export should not end for good because its owner was on holiday.

@@ -1,5 +1,6 @@
 import { AppError, uuidV4, type Json } from '@auditrax/base';
 import type { TenantContext } from '@auditrax/tenancy';
+import { endKeysOfTenant } from '../api-access/index.ts';
 import { endGrantsOfTenant } from '../authorisation-server/index.ts';
 import { deleteConnectionIndexOf } from '../connections/index.ts';
 import { deleteSignalQueuesOf } from '../signal-transmitter/index.ts';
@@ -133,7 +134,7 @@ async function begin(deps: DestructionDeps, run: Run): Promise<Run> {
   return { ...run, row: changed };
 }
 
-/** Nobody signs in any more: the tenant is closed, sessions, links and what programs hold end, passkeys lead nowhere. */
+/** Nobody signs in any more: the tenant is closed, sessions, links, keys and what programs hold end, passkeys lead nowhere. */
 async function endAccess(deps: DestructionDeps, { subject, context }: Run): Promise<void> {
   // Home is asked who there is; the cell's own row is what its keys and guards look at.
   const close = queries.closeTenant(subject.id, new Date(deps.clock.nowMs()));
@@ -144,6 +145,7 @@ async function endAccess(deps: DestructionDeps, { subject, context }: Run): Prom
       await tx.query(deleteLinksOf(subject.id, id));
       await closeSessionsOf(deps, tx, { memberId: id, reason: 'tenant-deleted', actor: ISSUER });
     }
+    await endKeysOfTenant(deps, tx);
     await endGrantsOfTenant(deps, tx);
     await tx.query(deleteCredentialIndexOf(subject.id));
     await tx.query(deleteConnectionIndexOf(subject.id));

@@ -4,6 +4,7 @@ import { asSuperuser } from '../../platform/audit/testing.ts';
 import { countHoldings } from '../../platform/db/holdings.ts';
 import type { InternalClient } from '../../platform/http/client.ts';
 import type { Caller } from '../../platform/http/handler.ts';
+import { createKey } from '../api-access/service.ts';
 import { keepArtifact } from '../authorisation-server/artifacts.ts';
 import { registerClient } from '../authorisation-server/clients.ts';
 import { giveGrant } from '../authorisation-server/grants.ts';
@@ -102,6 +103,12 @@ async function allowProgram(caller: Caller): Promise<void> {
   const at = { tenantId: context.tenantId, kind: 'refresh', value: 'r'.repeat(43) } as const;
   await keepArtifact(house.deps, at, { payload: { grantId }, seconds: 60 * 86_400, grantId });
   expect(await house.rows('select kind from identity.api_artifact')).toEqual([{ kind: 'refresh' }]);
+}
+
+/** A key of a person's own, good for longer than the deletion waits. */
+async function makeKey(caller: Caller): Promise<void> {
+  const stepUp = { assertionHash: 'A'.repeat(43), credentialId: 'credential' };
+  await createKey(house.deps, { ...asks(caller), stepUp }, { name: 'Nightly export', scope: 'read', days: 90 });
 }
 
 const stateOf = async (slug: string) =>
@@ -223,6 +230,8 @@ describe('T2: the keys are gone, and the certificate says how that is known', ()
        where t.slug = 'harbour'`,
     );
     await allowProgram(await house.callerOf(lead.cookie));
+    await makeKey(await house.callerOf(lead.cookie));
+    await makeKey(await house.callerOf((await house.enrol('lakeside', 'auditor')).cookie));
     const { id } = (await deletion.proposeDeletion(deps, asks(first), 'harbour')).row;
     await deletion.confirmDeletion(deps, asks(second), { id, slug: 'harbour' });
     afterTheDelay();
@@ -267,6 +276,15 @@ describe('T2: the keys are gone, and the certificate says how that is known', ()
     ]);
     expect(await house.rows('select kind from identity.api_artifact')).toEqual([]);
     expect(await house.audited('api-grant.ended')).toHaveLength(1);
+    expect(
+      await house.rows(
+        `select t.slug, k.ended_reason from identity.api_key k join platform.tenant t on t.id = k.tenant_id order by 1`,
+      ),
+    ).toEqual([
+      { slug: 'harbour', ended_reason: 'tenant-deleted' },
+      { slug: 'lakeside', ended_reason: null },
+    ]);
+    expect(await house.audited('api-key.ended')).toHaveLength(1);
   });
 
   it('the old wrapped bytes, put back from a copy, open nothing either', async () => {
