@@ -268,12 +268,7 @@ function handleSession(parts: ApiParts, journey: Journey): void {
   if (typeof header !== 'string' || header === '') return refuseUnconfirmed(parts, journey);
   if (header.length > TOKEN_HEADER_CHARACTERS_MAX || journey.question === undefined)
     return sendProblem(exchange, 'step_up_refused');
-  parts.tokens
-    .stepUp({ ...journey.question, routeClass: 'privileged', stepUp: header })
-    .then((session) =>
-      session === undefined ? sendProblem(exchange, 'session_required') : carry(parts, { ...journey, session }),
-    )
-    .catch((error: unknown) => fail(parts, exchange, error));
+  return carry(parts, journey, { ...journey.question, routeClass: 'privileged', stepUp: header });
 }
 
 /** An id of somebody else in the body is told as such, confirmed or not: otherwise whoever asks unconfirmed tries ids unseen. */
@@ -288,25 +283,37 @@ function refuseUnconfirmed(parts: ApiParts, journey: Journey): void {
   withCheckedBody(parts, journey, refuse);
 }
 
-/** Body, its ids, and off to the service. */
-function carry(parts: ApiParts, journey: Journey): void {
-  const { exchange, match, session, question } = journey;
-  const { contract } = match;
+/**
+ * Body, its ids, and off to the service, with a token that is asked for again once the body is here: whoever is put out
+ * while theirs is on its way must not have it carried out afterwards.
+ */
+function carry(parts: ApiParts, journey: Journey, confirmed?: TokenQuestion & { readonly stepUp: string }): void {
+  const { exchange, match, question } = journey;
   withCheckedBody(parts, journey, (body) => {
-    const header = exchange.request.headers[STEP_UP_HEADER];
-    const stepUp: Record<string, string> =
-      contract.access.kind === 'session' && contract.access.stepUp === true && typeof header === 'string'
-        ? { [STEP_UP_HEADER]: header }
-        : {};
-    const headers = { ...stepUp, [TOKEN_HEADER]: session.token };
-    return send(parts, exchange, {
-      contract,
-      headers,
-      body,
-      cookieHash: question?.cookieHash,
-      personId: session.personId,
-    });
+    const go = (session: SessionToken | undefined) => {
+      if (session === undefined) return sendProblem(exchange, 'session_required');
+      const stepUp: Record<string, string> = confirmed === undefined ? {} : { [STEP_UP_HEADER]: confirmed.stepUp };
+      return send(parts, exchange, {
+        contract: match.contract,
+        headers: { ...stepUp, [TOKEN_HEADER]: session.token },
+        body,
+        cookieHash: question?.cookieHash,
+        personId: session.personId,
+      });
+    };
+    const session = confirmed === undefined ? sessionNow(parts, journey, body) : parts.tokens.stepUp(confirmed);
+    if (session instanceof Promise) session.then(go).catch((error: unknown) => fail(parts, exchange, error));
+    else go(session);
   });
+}
+
+/** The session's token as it is now. A program's proof was for this one request, and is not asked about again. */
+function sessionNow(
+  { tokens }: ApiParts,
+  { question, session }: Journey,
+  body: Upstream['body'],
+): ReturnType<TokenCache['get']> {
+  return question === undefined || !Buffer.isBuffer(body) ? session : tokens.get(question);
 }
 
 /** Gives `use` the body once its ids are those of the session's tenant. */

@@ -767,6 +767,38 @@ describe('sessions', () => {
     expect((await shoot('/api/work')).status).toBe(200);
     expect(mints).toBe(asked);
   });
+  it.each(['assign', 'finalise'] as const)(
+    'E11 refuses a session that ended while the body of %s was still on its way',
+    async (operation) => {
+      const isFinal = operation === 'finalise';
+      const path = `/api/work/${idOf(house, 'eng')}/${isFinal ? 'finalise' : 'contacts'}`;
+      const body = Buffer.from(JSON.stringify(isFinal ? { revision: 1 } : { memberId: idOf(house, 'mem') }));
+      const slow = async (meanwhile: () => void) => {
+        const begun = Promise.withResolvers<void>();
+        const pieces = (async function* halves() {
+          yield body.subarray(0, 5);
+          begun.resolve();
+          // Whoever is about to be put out keeps a request open and ends it afterwards.
+          await new Promise((resolve) => setTimeout(resolve, 50));
+          meanwhile();
+          await new Promise((resolve) => setTimeout(resolve, 150));
+          yield body.subarray(5);
+        })();
+        const headers = {
+          'content-type': 'application/json',
+          'content-length': String(body.length),
+          ...(isFinal ? { 'x-step-up': 'fine' } : {}),
+        };
+        return shoot(path, { method: 'POST', cookie: OTHER, body: Readable.from(pieces), headers });
+      };
+      expect((await slow(() => undefined)).status).toBe(200);
+      const ended = await slow(() => {
+        sessions.delete(OTHER);
+        feed.say({ sessionId: sessionOf(OTHER) });
+      });
+      expect(ended.status).toBe(401);
+    },
+  );
   it('E11 asks the issuer about each request while the feed is silent', async () => {
     expect((await shoot('/api/work')).status).toBe(200);
     feed.hush(true);
