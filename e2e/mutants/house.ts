@@ -42,7 +42,7 @@ const NO_LOOPS = {
 } as const;
 
 /** All probes run here every few seconds and not once an hour: more ceremonies than one client may begin. */
-const NO_CEREMONY_LIMITS = {
+const NO_CEREMONY_LIMIT = {
   issuer: replacing({
     file: 'app/domains/identity/attempt-limit.ts',
     export: 'createAttemptLimit',
@@ -53,6 +53,21 @@ const NO_CEREMONY_LIMITS = {
     export: 'EDGE_LIMITS',
     nothing: '{ ...EDGE_LIMITS, signIn: EDGE_LIMITS.client }',
   }),
+} as const;
+
+/**
+ * On a busy machine a beat comes late, and a gateway that hears none drops what it keeps: the second wall, behind which
+ * nobody sees that the first one, being told, is gone. Longer than any drill looks.
+ */
+const LONG_PATIENCE = replacing({
+  file: 'app/platform/edge/follow-evictions.ts',
+  export: 'FEED_SILENT_MS_MAX',
+  nothing: '30_000',
+});
+
+const REPLACED = {
+  issuer: NO_CEREMONY_LIMIT.issuer,
+  gateway: [...NO_CEREMONY_LIMIT.gateway, ...LONG_PATIENCE],
 } as const;
 
 /** The runtime's arguments of a process as it was started, from the kernel. */
@@ -190,7 +205,7 @@ export async function openMutantHouse(): Promise<MutantHouse> {
   const state = makeStateFolder();
   const test = await openTestHouse(state, {
     options: NO_LOOPS,
-    execArgv: NO_CEREMONY_LIMITS,
+    execArgv: REPLACED,
   });
   const { supervisor } = test.house;
   await seedSample(test.house);
