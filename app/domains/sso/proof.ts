@@ -12,7 +12,7 @@ import { type ProviderName, providerHash } from '../identity/index.ts';
 import type { SsoDeps } from './deps.ts';
 import { found, refuse } from './errors.ts';
 import type { Providers } from './providers.ts';
-import { rememberToken } from './queries.ts';
+import { rememberToken, tokenKnown } from './queries.ts';
 import { fetchOf } from './stand-ins.ts';
 
 /** Somebody whom a provider has vouched for just now. */
@@ -92,17 +92,30 @@ export async function depart(
   return { url: made.departure.url, state: made.request.relayState, request: { ...made.request } };
 }
 
+type TokenKind = 'assertion' | 'logout';
+
+const tokenHashOf = (kind: TokenKind, id: string): Buffer => providerHash('token', `${kind} ${id}`);
+
 /** Remembers an id of this connection until nobody could use it any more; true the first time only. */
 export function once(
   deps: Pick<SsoDeps, 'system'>,
-  of: { readonly tenantId: Uuid; readonly connectionId: Uuid; readonly kind: 'assertion' | 'logout' },
+  of: { readonly tenantId: Uuid; readonly connectionId: Uuid; readonly kind: TokenKind },
 ): (id: string, forget_ms: number) => Promise<boolean> {
   const { tenantId, connectionId, kind } = of;
   return async (id, forget_ms) => {
-    const tokenHash = providerHash('token', `${kind} ${id}`);
+    const tokenHash = tokenHashOf(kind, id);
     const row = { tenantId, connectionId, tokenHash, forgetAt: new Date(forget_ms) };
     return (await deps.system.at(tenantId).system(rememberToken(row))).length === 1;
   };
+}
+
+/** Whether `once` remembers the id. */
+export async function isRemembered(
+  deps: Pick<SsoDeps, 'system'>,
+  of: { readonly tenantId: Uuid; readonly connectionId: Uuid; readonly kind: TokenKind; readonly id: string },
+): Promise<boolean> {
+  const { tenantId, connectionId, kind, id } = of;
+  return (await deps.system.at(tenantId).system(tokenKnown(connectionId, tokenHashOf(kind, id)))).length > 0;
 }
 
 function showable(...texts: readonly (string | undefined)[]): string {

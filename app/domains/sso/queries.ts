@@ -47,4 +47,8 @@ export const rememberToken = (row: {
     values (${row.connectionId}, ${row.tokenHash}, ${row.tenantId}, ${row.forgetAt})
     on conflict (connection_id, token_hash) do nothing returning connection_id`;
 
+export const tokenKnown = (connectionId: Uuid, tokenHash: Uint8Array): Statement<{ connection_id: Uuid }> =>
+  sql<{ connection_id: Uuid }>`select t.connection_id from identity.seen_token t
+    where t.connection_id = ${connectionId} and t.token_hash = ${tokenHash}`;
+
 export const sweepTokens = (now: Date): Statement => sql`delete from identity.seen_token where forget_at < ${now}`;

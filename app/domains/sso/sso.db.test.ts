@@ -1,4 +1,4 @@
-import type { Uuid } from '@auditrax/base';
+import { AppError, type Uuid } from '@auditrax/base';
 import { startLiveProvider, LIVE_CLIENT, type LiveProvider } from '@auditrax/oidc/testing/live-provider';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { Caller } from '../../platform/http/handler.ts';
@@ -12,6 +12,7 @@ import * as connections from '../connections/service.ts';
 import type { JustInTime, OidcValues } from '../connections/settings-contract.ts';
 import { formOf } from '../../../e2e/identity-providers/browser.ts';
 import { disconnect } from './identities.ts';
+import { logOut } from './logout.ts';
 import type { TestBrowser, Seen } from './testing/browser.ts';
 import { askerOf, startSsoHouse, type SsoHouse } from './testing/sso-house.ts';
 
@@ -780,6 +781,30 @@ describe('a provider’s word that somebody has left', () => {
     console.info(`sessions were over ${Math.round(ended_ms)} ms after the sign-out at the provider`);
     const closed = (await house.issuer.audited('session.closed')).at(-1)!;
     expect(closed.leaf).toMatchObject({ public: { reason: 'provider' } });
+  });
+
+  it('is heard when it is said again, where the first time failed on this side', async () => {
+    const { browser } = await signIn('ines');
+    const page = await browser.go(`${live.issuer}/session/end`);
+    const form = formOf(page)!;
+    const failing = vi.spyOn(house.deps.tenant, 'transaction').mockRejectedValueOnce(new Error('the database is away'));
+    await browser.submit({ ...form, fields: { ...form.fields, logout: 'yes' } }, { from: page.url });
+    expect(failing).toHaveBeenCalled();
+    failing.mockRestore();
+    expect((await house.whoIs(browser))['signedIn']).toBe(true);
+    const body = new URLSearchParams({ logout_token: live.logoutForms.at(-1)!.get('logout_token')! }).toString();
+    expect(await house.post(at(ids.open, 'logout'), body)).toBe(200);
+    expect(await house.whoIs(browser)).toEqual({ signedIn: false });
+    expect(await house.post(at(ids.open, 'logout'), body)).toBe(400);
+  });
+
+  it('is not refused for good while the provider’s keys cannot be read', async () => {
+    const away = () => Promise.reject(new AppError('oidc_unreachable', 'no answer'));
+    const deps = { ...house.deps, providers: { reach: away } };
+    const tenant = { context: lead.tenant, kind: 'customer', slug: 'harbour', displayName: '' } as const;
+    await expect(logOut(deps, { tenant, connectionId: ids.open }, 'a.b.c')).rejects.toMatchObject({
+      code: 'sso_provider_unavailable',
+    });
   });
 
   it('counts once, and a forged, foreign or broken one not at all', async () => {

@@ -26,8 +26,8 @@ export interface LogoutOrder {
 export interface LogoutPorts {
   readonly clock: Clock;
   /**
-   * Remembers (this connection, `tokenId`) until `forget_ms` under a unique key and says whether it was new. Called
-   * last, once, and for accepted tokens only.
+   * Says whether (this connection, `tokenId`) is new. Called last, once, and for accepted tokens only. The caller remembers
+   * it until `forget_ms`, at the latest when what it says is done: a word that was lost on the way must be heard again.
    */
   once(tokenId: string, forget_ms: number): Promise<boolean>;
 }
