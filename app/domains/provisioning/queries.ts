@@ -135,6 +135,14 @@ export const waveRows = (
     where r.tenant_id = ${tenantId} and r.connection_id = ${of.connectionId} and r.suspended_at > ${of.since}
     order by r.suspended_at, r.id`;
 
+/** Held as it was read; no row when the directory has said something since. */
+export const holdResource = (
+  { tenantId }: TenantContext,
+  { id, version }: Pick<ResourceRow, 'id' | 'version'>,
+): Statement<{ id: Uuid }> =>
+  sql<{ id: Uuid }>`select r.id from identity.scim_resource r
+    where r.tenant_id = ${tenantId} and r.id = ${id} and r.version = ${version} for update`;
+
 export const standingOf = ({ tenantId }: TenantContext, memberId: Uuid): Statement<{ readonly state: string }> =>
   sql<{
     readonly state: string;

@@ -574,4 +574,25 @@ describe('a wave', () => {
     expect((await readDirectory(deps, lead.tenant, ids.wave)).wave).toBeNull();
     expect((await ask('wave', `GET Users/${made[0]}`)).json['active']).toBe(true);
   });
+
+  it('lets nobody in of whom the directory has spoken again meanwhile, and says how many it let in', async () => {
+    const id = idOf(await added('wave'));
+    const other = idOf(await added('wave'));
+    for (const one of [id, other])
+      await ask('wave', `PATCH Users/${one}`, patch({ op: 'replace', path: 'active', value: false }));
+    const member = (await memberOf(id))!;
+    let messages = 0;
+    const openTexts: typeof deps.sealer.openTexts = async (of) => {
+      const texts = await deps.sealer.openTexts(of);
+      // They are still out by its word; that the message speaks of something else does not change it.
+      const said = patch({ op: 'replace', path: 'title', value: `Former auditor ${(messages += 1)}` });
+      expect((await ask('wave', `PATCH Users/${id}`, said)).status).toBe(200);
+      return texts;
+    };
+    const back = await undoWave({ ...deps, sealer: { ...deps.sealer, openTexts } }, by(lead), ids.wave);
+    expect(await memberRows(`id = '${member.id}'`)).toMatchObject([{ state: 'suspended' }]);
+    expect((await ask('wave', `GET Users/${id}`)).json['active']).toBe(false);
+    expect((await ask('wave', `GET Users/${other}`)).json['active']).toBe(true);
+    expect(back).toBe(1);
+  });
 });
