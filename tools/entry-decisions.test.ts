@@ -69,7 +69,10 @@ const WITHOUT: Readonly<Record<string, string>> = {
   'key.withdrawn': SERVICE,
   'link.used': ENTRANCE,
   'recovery.cancelled': ENTRANCE,
-  'signal-stream.turned': 'by a person with the rule, or by the issuer where a stream that nobody reads is full',
+  'signal-key.forgotten': 'by the clock, when nothing that it signed is believed any more, or with its organisation',
+  'signal-stream.removed': 'as `signal-stream.turned`',
+  'signal-stream.turned':
+    'by a person with the rule, or by the issuer where nobody reads a stream and it is full, or its organisation ends',
   'member.arrived': ENTRANCE,
   'member.created': SERVICE,
   'member.role-mapped': ENTRANCE,

@@ -2,6 +2,7 @@
 import type { Json } from '@auditrax/base';
 import { createKeysClient, createShredder } from '../domains/keys/index.ts';
 import type { IdentityDeps } from '../domains/identity/index.ts';
+import type { SignalSender } from '../domains/signal-transmitter/index.ts';
 import { DELETION_DELAY_MS, deletionRoutes, runDueDeletions } from '../domains/tenants/index.ts';
 import type { RoomRoutes } from '../platform/http/handler.ts';
 import type { Floor } from './floor.ts';
@@ -19,7 +20,10 @@ function delayMs(options: Readonly<Record<string, Json>>): number {
 }
 
 /** What is under way at `close` is finished first; what a crash cuts off goes on in the first round of the next start. */
-export function openDeletions(floor: Floor, deps: IdentityDeps): { routes: RoomRoutes; close(): Promise<void> } {
+export function openDeletions(
+  floor: Floor,
+  deps: IdentityDeps & { readonly sender: SignalSender },
+): { routes: RoomRoutes; close(): Promise<void> } {
   const deletions = {
     ...deps,
     delayMs: delayMs(floor.member.boot.options),

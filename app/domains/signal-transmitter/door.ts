@@ -61,7 +61,7 @@ async function tenantOf(deps: TransmitterDeps, call: Call): Promise<TenantContex
 /** An organisation that tells nobody anything has no transmitter. */
 async function issuerPlace(deps: TransmitterDeps, call: Call): Promise<TenantContext> {
   const context = await tenantOf(deps, call);
-  const streams = context === undefined ? [] : await deps.tenant.scoped(context, queries.liveStreams(context));
+  const streams = context === undefined ? [] : await deps.tenant.scoped(context, queries.streamsOf(context));
   if (context === undefined || streams.length === 0) throw notFound();
   return context;
 }

@@ -40,7 +40,8 @@ async function makeKey(deps: Deps, context: TenantContext): Promise<MadeKey> {
   return { id, sealed, publicKey: pair.publicKey.export({ type: 'spki', format: 'der' }) };
 }
 
-const entry = (context: TenantContext, id: Uuid, of: By & Pick<AuditInput, 'type'>): AuditInput => ({
+/** Of something that happened to one key. */
+export const keyEntry = (context: TenantContext, id: Uuid, of: By & Pick<AuditInput, 'type'>): AuditInput => ({
   ...of,
   resource: ['signal-key', id],
   outcome: 'allowed',
@@ -58,7 +59,7 @@ async function insert(
   const inserted = await tx.query(queries.insertKey(tx.context, { ...row, used_at: state === 'now' ? at : null }));
   // Somebody else has made one at the same moment: that one counts.
   if (inserted.length === 0) return false;
-  await deps.recordAudit(tx, entry(tx.context, made.id, { ...by, type: 'signal-key.made' }));
+  await deps.recordAudit(tx, keyEntry(tx.context, made.id, { ...by, type: 'signal-key.made' }));
   return true;
 }
 
@@ -107,16 +108,17 @@ async function useNext(
   await deps.tenant.transaction(context, async (tx) => {
     const turned = await tx.query(queries.turnKey(context, { id: current.id, from: 'now', to: 'former', at }));
     if (turned.length === 0) return;
-    await deps.recordAudit(tx, entry(context, current.id, { ...BY_ISSUER, type: 'signal-key.replaced' }));
+    await deps.recordAudit(tx, keyEntry(context, current.id, { ...BY_ISSUER, type: 'signal-key.replaced' }));
     await tx.query(queries.turnKey(context, { id: next.id, from: 'next', to: 'now', at }));
-    await deps.recordAudit(tx, entry(context, next.id, { ...BY_ISSUER, type: 'signal-key.used' }));
+    await deps.recordAudit(tx, keyEntry(context, next.id, { ...BY_ISSUER, type: 'signal-key.used' }));
   });
 }
 
 async function forgetKey(deps: Deps, context: TenantContext, id: Uuid): Promise<void> {
   await deps.tenant.transaction(context, async (tx) => {
     const gone = await tx.query(queries.deleteKey(context, id));
-    if (gone.length > 0) await deps.recordAudit(tx, entry(context, id, { ...BY_ISSUER, type: 'signal-key.forgotten' }));
+    if (gone.length > 0)
+      await deps.recordAudit(tx, keyEntry(context, id, { ...BY_ISSUER, type: 'signal-key.forgotten' }));
   });
 }
 

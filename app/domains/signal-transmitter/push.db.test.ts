@@ -7,6 +7,7 @@ import type { Caller } from '../../platform/http/handler.ts';
 import { revokePrincipal } from '../identity/index.ts';
 import { directoryOf } from '../provisioning/testing/directory.ts';
 import { askerOf } from '../sso/testing/sso-house.ts';
+import { announceEndOfTenant, endStreamsOfTenant } from './ending.ts';
 import { createSender } from './sender.ts';
 import { createStream, removeStream, resendLetter, sendTest, turnStream, type NewStream } from './streams.ts';
 import { FORMER_SHOWN_MS, KEY_AGE_MS_MAX, NEXT_SHOWN_MS, tendKeys } from './keys.ts';
@@ -19,6 +20,13 @@ import { listLetters, listStreams } from './view.ts';
 let skew_ms = 0;
 const clock: Clock = { nowMs: () => Date.now() + skew_ms };
 const SESSION_REVOKED = 'https://schemas.openid.net/secevent/caep/event-type/session-revoked';
+const STREAM_UPDATED = 'https://schemas.openid.net/secevent/ssf/event-type/stream-updated';
+const PUSHED: Omit<NewStream, 'push'> = {
+  name: 'Night watch',
+  audience: '',
+  topics: { sessions: true, accounts: true, passkeys: true },
+  subjects: 'own',
+};
 
 let house: TransmitterHouse;
 let lead: Caller;
@@ -47,14 +55,8 @@ interface Opened {
 }
 
 async function open(url = address.url, more: Partial<NewStream> = {}): Promise<Opened> {
-  const { id } = await createStream(house.deps, askerOf(lead), {
-    name: 'Night watch',
-    audience: '',
-    topics: { sessions: true, accounts: true, passkeys: true },
-    subjects: 'own',
-    push: { url, token: 'harbour-secret' },
-    ...more,
-  });
+  const push = { url, token: 'harbour-secret' };
+  const { id } = await createStream(house.deps, askerOf(lead), { ...PUSHED, push, ...more });
   const { issuer, streams } = await listStreams(house.deps, lead.tenant);
   return { id, issuer, audience: streams.find(({ streamId }) => streamId === id)!.audience };
 }
@@ -326,6 +328,68 @@ describe('signing keys', () => {
     skew_ms += FORMER_SHOWN_MS;
     await tend();
     expect((await keysOf(stream)).keys.map(({ kid }) => kid)).toEqual([second]);
+  });
+});
+
+describe('an organisation that is deleted', () => {
+  const TABLES = ['signal_stream', 'signal_queue', 'signal_event', 'signal_key', 'signal_name'];
+  const rowsLeft = async () => {
+    const { tenantId } = lead.tenant;
+    const counts = TABLES.map((table) =>
+      house.sso.issuer.rows<{ n: number }>(`select count(*)::int as n from identity.${table} where tenant_id = $1`, [
+        tenantId,
+      ]),
+    );
+    return (await Promise.all(counts)).map(([row]) => row!.n);
+  };
+  const announce = (within_ms = 10_000) => {
+    const settled = (tenantId: Uuid) => house.sender.settled(tenantId, within_ms);
+    return announceEndOfTenant({ ...house.deps, sender: { wake: house.sender.wake, settled } }, lead.tenant);
+  };
+  const end = () => house.deps.tenant.transaction(lead.tenant, (tx) => endStreamsOfTenant(house.deps, tx));
+
+  it('says so to its receivers after what waited; then nothing is sent or handed out, and everything is erased', async () => {
+    const stream = await open();
+    const off = await open(address.url, { name: 'Switched off before', subjects: 'provider' });
+    await turnStream(house.deps, askerOf(lead), { id: off.id, to: 'disabled' });
+    await until(() => address.came.length === 1);
+    const polled = await createStream(house.deps, askerOf(lead), { ...PUSHED, name: 'Chart room', push: null });
+    const sub = await happens();
+    await announce();
+    const keys = await keysOf(stream);
+    const told = await Promise.all(address.came.slice(1).map(({ token }) => believe(token, { keys, ...stream })));
+    expect(told.map(({ uri, detail, subject }) => [uri, detail['status'], subject['sub']])).toEqual([
+      [SESSION_REVOKED, undefined, sub],
+      [STREAM_UPDATED, 'disabled', undefined],
+    ]);
+    expect(await streamNow(stream.id)).toMatchObject({ status: 'disabled', settled: true });
+    await end();
+    expect(await rowsLeft()).toEqual(TABLES.map(() => 0));
+    await happens();
+    await due();
+    expect(address.came).toHaveLength(3);
+    const say = directoryOf(house.sso);
+    expect((await say('GET', `${stream.issuer}/jwks`)).status).toBe(404);
+    const poll = `${stream.issuer}/streams/${polled.id}/poll`;
+    expect((await say('POST', poll, { token: polled.token, body: {} })).status).toBe(401);
+    const ended = (await house.sso.issuer.audited('signal-stream.removed')).filter(
+      ({ leaf }) => (leaf['public'] as Record<string, unknown>)['reason'] === 'tenant-deleted',
+    );
+    expect(ended.map(({ resource_id }) => resource_id).toSorted()).toEqual([stream.id, off.id, polled.id].toSorted());
+    expect(house.failures).toEqual([]);
+  });
+
+  it('waits for no receiver that hangs, and what that one answers later brings nothing back', async () => {
+    await open();
+    address.react(() => ({ status: 202, wait_ms: 1_000 }));
+    const before = performance.now();
+    await announce(50);
+    await end();
+    expect(performance.now() - before).toBeLessThan(900);
+    await house.sender.idle();
+    expect(address.came).toHaveLength(1);
+    expect(await rowsLeft()).toEqual(TABLES.map(() => 0));
+    expect(house.failures).toEqual([]);
   });
 });
 

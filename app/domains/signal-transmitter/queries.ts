@@ -66,26 +66,26 @@ const event = sql`e.id, e.stream_id, e.rank, e.event, e.member_id, e.session_id,
   e.token_id, e.token, e.issued_at, e.attempts`;
 
 /** In the order in which they were made. */
-export const liveStreams = ({ tenantId }: TenantContext): Statement<StreamRow> =>
+export const streamsOf = ({ tenantId }: TenantContext): Statement<StreamRow> =>
   sql<StreamRow>`select ${stream} from identity.signal_stream s
-    where s.tenant_id = ${tenantId} and s.removed_at is null order by s.created_at, s.id`;
+    where s.tenant_id = ${tenantId} order by s.created_at, s.id`;
 
 export const streamById = ({ tenantId }: TenantContext, id: Uuid): Statement<StreamRow> =>
   sql<StreamRow>`select ${stream} from identity.signal_stream s
-    where s.tenant_id = ${tenantId} and s.id = ${id} and s.removed_at is null`;
+    where s.tenant_id = ${tenantId} and s.id = ${id}`;
 
 export const streamForUpdate = ({ tenantId }: TenantContext, id: Uuid): Statement<StreamRow> =>
   sql<StreamRow>`select ${stream} from identity.signal_stream s
-    where s.tenant_id = ${tenantId} and s.id = ${id} and s.removed_at is null for update`;
+    where s.tenant_id = ${tenantId} and s.id = ${id} for update`;
 
 export const streamByToken = ({ tenantId }: TenantContext, hash: Uint8Array): Statement<StreamRow> =>
   sql<StreamRow>`select ${stream} from identity.signal_stream s
-    where s.tenant_id = ${tenantId} and s.token_hash = ${hash} and s.removed_at is null`;
+    where s.tenant_id = ${tenantId} and s.token_hash = ${hash}`;
 
 /** Streams that are told of a topic. One that is off is told nothing. */
 export const tellingStreams = ({ tenantId }: TenantContext, topic: Topic): Statement<{ id: Uuid }> =>
   sql<{ id: Uuid }>`select s.id from identity.signal_stream s
-    where s.tenant_id = ${tenantId} and s.removed_at is null and s.status <> 'disabled'
+    where s.tenant_id = ${tenantId} and s.status <> 'disabled'
       and case ${topic}::text when 'sessions' then s.tells_sessions when 'accounts' then s.tells_accounts
         else s.tells_passkeys end
     order by s.id`;
@@ -93,7 +93,7 @@ export const tellingStreams = ({ tenantId }: TenantContext, topic: Topic): State
 /** Streams that are to call people as their provider does. */
 export const namingStreams = ({ tenantId }: TenantContext): Statement<{ id: Uuid }> =>
   sql<{ id: Uuid }>`select s.id from identity.signal_stream s
-    where s.tenant_id = ${tenantId} and s.removed_at is null and s.subjects = 'provider' limit 1`;
+    where s.tenant_id = ${tenantId} and s.subjects = 'provider' limit 1`;
 
 export const insertStream = ({ tenantId }: TenantContext, row: Omit<StreamRow, 'status'>): Statement =>
   sql`insert into identity.signal_stream (tenant_id, id, settings, method, subjects, tells_sessions, tells_accounts,
@@ -107,18 +107,14 @@ export const setStreamStatus = ({ tenantId }: TenantContext, id: Uuid, status: S
 export const setToken = ({ tenantId }: TenantContext, id: Uuid, hash: Uint8Array): Statement =>
   sql`update identity.signal_stream set token_hash = ${hash} where tenant_id = ${tenantId} and id = ${id}`;
 
-export const removeStream = ({ tenantId }: TenantContext, id: Uuid, at: Date): Statement =>
-  sql`update identity.signal_stream set removed_at = ${at} where tenant_id = ${tenantId} and id = ${id}`;
+export const deleteStream = ({ tenantId }: TenantContext, id: Uuid): Statement =>
+  sql`delete from identity.signal_stream where tenant_id = ${tenantId} and id = ${id}`;
 
 export const insertQueue = ({ tenantId }: TenantContext, streamId: Uuid, method: Method): Statement =>
   sql`insert into identity.signal_queue (tenant_id, stream_id, method) values (${tenantId}, ${streamId}, ${method})`;
 
 export const deleteQueue = ({ tenantId }: TenantContext, streamId: Uuid): Statement =>
   sql`delete from identity.signal_queue where tenant_id = ${tenantId} and stream_id = ${streamId}`;
-
-/** Of a tenant that is being deleted. */
-export const deleteQueuesOf = (tenantId: Uuid): Statement =>
-  sql`delete from identity.signal_queue where tenant_id = ${tenantId}`;
 
 export const queuesOf = ({ tenantId }: TenantContext): Statement<QueueRow> =>
   sql<QueueRow>`select ${queue} from identity.signal_queue q where q.tenant_id = ${tenantId} order by q.stream_id`;
@@ -337,6 +333,10 @@ export const turnKey = (
 export const deleteKey = ({ tenantId }: TenantContext, id: Uuid): Statement<{ id: Uuid }> =>
   sql<{ id: Uuid }>`delete from identity.signal_key
     where tenant_id = ${tenantId} and id = ${id} and state = 'former' returning id`;
+
+/** Whatever its state is: nobody signs with it any more. */
+export const eraseKey = ({ tenantId }: TenantContext, id: Uuid): Statement =>
+  sql`delete from identity.signal_key where tenant_id = ${tenantId} and id = ${id}`;
 
 export const nameByAccount = (
   { tenantId }: TenantContext,

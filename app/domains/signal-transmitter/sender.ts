@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { isAppError, uuidV4, type Uuid } from '@auditrax/base';
 import { pushOnce, type PushResult } from '@auditrax/signals';
 import type { TenantContext } from '@auditrax/tenancy';
@@ -25,6 +26,8 @@ export interface SignalSender extends Sender {
   sendDue(): Promise<void>;
   /** Every tenant with a stream: what a crash left behind, what is too old, and keys; at the start and every minute. */
   tend(requestId: string): Promise<void>;
+  /** Resolves when what could go out for a tenant has gone out, or after `within_ms` at the latest. */
+  settled(tenantId: Uuid, within_ms: number): Promise<void>;
   /** Resolves when nothing is under way. For tests and for the end. */
   idle(): Promise<void>;
   close(): Promise<void>;
@@ -151,7 +154,7 @@ async function sendTenant(deps: SenderDeps, tenantId: Uuid, by: Uuid): Promise<'
   const tenant = await findTenant(deps, tenantId, uuidV4(deps.random));
   if (tenant === undefined) return undefined;
   const { context } = tenant;
-  const rows = await deps.tenant.scoped(context, queries.liveStreams(context));
+  const rows = await deps.tenant.scoped(context, queries.streamsOf(context));
   const pushed = rows.filter(({ method }) => method === 'push');
   const turns = await Promise.allSettled(pushed.map((row) => sendStream(deps, context, { row, by })));
   for (const turn of turns) if (turn.status === 'rejected') deps.onFailure(turn.reason);
@@ -163,7 +166,7 @@ async function sendTenant(deps: SenderDeps, tenantId: Uuid, by: Uuid): Promise<'
 async function tendTenant(deps: SenderDeps, tenantId: Uuid, requestId: string): Promise<boolean> {
   const tenant = await findTenant(deps, tenantId, requestId);
   if (tenant === undefined) return false;
-  for (const row of await deps.tenant.scoped(tenant.context, queries.liveStreams(tenant.context)))
+  for (const row of await deps.tenant.scoped(tenant.context, queries.streamsOf(tenant.context)))
     await tendStream(deps, tenant.context, row);
   await deps.tenant.scoped(tenant.context, queries.sweepNames(tenant.context));
   await tendKeys(deps, tenant.context);
@@ -194,6 +197,12 @@ export function createSender(deps: SenderDeps): SignalSender {
           onFailure(error);
         }
       }
+    },
+    async settled(tenantId, within_ms) {
+      const timer = new AbortController();
+      const late = sleep(within_ms, undefined, { signal: timer.signal }).catch(() => undefined);
+      await Promise.race([turns.settled(tenantId), late]);
+      timer.abort();
     },
     idle: turns.idle,
     close: turns.close,

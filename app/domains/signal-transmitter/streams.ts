@@ -76,7 +76,7 @@ function checkInput(deps: Deps, context: TenantContext, input: NewStream & { rea
 
 /** Two streams of one audience: what is for the one could be carried to the other. */
 async function requireOwnAudience(deps: Deps, context: TenantContext, audience: string): Promise<void> {
-  const rows = await deps.tenant.scoped(context, queries.liveStreams(context));
+  const rows = await deps.tenant.scoped(context, queries.streamsOf(context));
   if (rows.length >= STREAMS_MAX)
     throw refuse('signal_streams_full', `An organisation has at most ${STREAMS_MAX} streams.`);
   for (const row of rows)
@@ -138,7 +138,7 @@ async function lockStream(tx: ScopedTransaction, id: Uuid): Promise<queries.Stre
 }
 
 async function insertOwn(
-  deps: Deps,
+  deps: Pick<Deps, 'clock' | 'random' | 'sender'>,
   tx: ScopedTransaction,
   of: { readonly streamId: Uuid } & Pick<queries.EventRow, 'event' | 'cause'>,
 ): Promise<Uuid> {
@@ -162,21 +162,30 @@ export async function turnStream(
   { id, to }: { readonly id: Uuid; readonly to: StreamStatus },
 ): Promise<void> {
   await deps.tenant.transaction(who.caller.tenant, async (tx) => {
-    const { context } = tx;
     const row = await lockStream(tx, id);
     const queue = await lockQueue(deps, tx, id);
     if (queue === undefined) throw notFound();
     if (row.status === to) throw refuse('signal_stream_state', 'It is in this state already.');
-    await tx.query(queries.setStreamStatus(context, id, to));
-    const eventId = await announce(deps, tx, { queue, to });
-    if (eventId !== undefined) await tx.query(queries.setPending(context, { streamId: id, status: to, eventId }));
+    await chooseStatus(deps, tx, { queue, to });
     await deps.recordAudit(tx, entry(who, id, { type: 'signal-stream.turned', public: { from: row.status, to } }));
   });
 }
 
+/** Of a stream whose queue is held: from now on only what its receiver has to hear of the change is added to it. */
+export async function chooseStatus(
+  deps: Pick<Deps, 'clock' | 'random' | 'sender'>,
+  tx: ScopedTransaction,
+  { queue, to }: { readonly queue: queries.QueueRow; readonly to: StreamStatus },
+): Promise<void> {
+  const streamId = queue.stream_id;
+  await tx.query(queries.setStreamStatus(tx.context, streamId, to));
+  const eventId = await announce(deps, tx, { queue, to });
+  if (eventId !== undefined) await tx.query(queries.setPending(tx.context, { streamId, status: to, eventId }));
+}
+
 /** The event that has to be settled before a status holds; undefined: it holds at once. */
 async function announce(
-  deps: Deps,
+  deps: Pick<Deps, 'clock' | 'random' | 'sender'>,
   tx: ScopedTransaction,
   { queue, to }: { readonly queue: queries.QueueRow; readonly to: StreamStatus },
 ): Promise<Uuid | undefined> {
@@ -197,20 +206,25 @@ async function announce(
   return insertOwn(deps, tx, event);
 }
 
-/** Ends a stream for good, with all that waits in it: nothing is told any more. Throws `not_found`. */
+/** Ends a stream for good, with its settings and all that waits in it: nothing is told any more. Throws `not_found`. */
 export async function removeStream(deps: Deps, who: Asker, id: Uuid): Promise<void> {
   await deps.tenant.transaction(who.caller.tenant, async (tx) => {
-    const { context } = tx;
     await lockStream(tx, id);
-    await tx.query(queries.queueForUpdate(context, id));
-    const [depth] = await tx.query(queries.depthOf(context, id));
-    await tx.query(queries.deleteEventsOf(context, id));
-    await tx.query(queries.deleteQueue(context, id));
-    await tx.query(queries.removeStream(context, id, new Date(deps.clock.nowMs())));
-    if ((await tx.query(queries.namingStreams(context))).length === 0) await tx.query(queries.forgetAllNames(context));
-    const left = Number(depth?.events ?? 0);
-    await deps.recordAudit(tx, entry(who, id, { type: 'signal-stream.removed', public: { count: left } }));
+    const count = await eraseStream(tx, id);
+    if ((await tx.query(queries.namingStreams(tx.context))).length === 0)
+      await tx.query(queries.forgetAllNames(tx.context));
+    await deps.recordAudit(tx, entry(who, id, { type: 'signal-stream.removed', public: { count } }));
   });
+}
+
+/** Everything of a stream; returns how many events nobody had taken. */
+export async function eraseStream({ query, context }: ScopedTransaction, id: Uuid): Promise<number> {
+  await query(queries.queueForUpdate(context, id));
+  const [depth] = await query(queries.depthOf(context, id));
+  await query(queries.deleteEventsOf(context, id));
+  await query(queries.deleteQueue(context, id));
+  await query(queries.deleteStream(context, id));
+  return Number(depth?.events ?? 0);
 }
 
 /** Gives the receiver a new token; the old one is refused from now on. Throws `not_found`. */

@@ -10,6 +10,8 @@ export interface Turns {
   wake(tenantId: Uuid): void;
   /** Resolves when no turn is under way. */
   idle(): Promise<void>;
+  /** Resolves when the tenant has no turn under way and waits for none. */
+  settled(tenantId: Uuid): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -59,9 +61,14 @@ export function createTurns(options: {
   const idle = async (): Promise<void> => {
     while (underWay.size > 0) await Promise.all(underWay.values());
   };
+  const settled = async (tenantId: Uuid): Promise<void> => {
+    while (waiting.has(tenantId) || underWay.has(tenantId))
+      await (underWay.get(tenantId) ?? Promise.race(underWay.values()));
+  };
   return {
     wake,
     idle,
+    settled,
     async close() {
       isClosed = true;
       waiting.clear();

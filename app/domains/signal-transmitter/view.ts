@@ -47,7 +47,7 @@ const text = (at: Date | null): string | null => at?.toISOString() ?? null;
 /** Every stream as its administrators see it, and the keys that events are signed with. */
 export async function listStreams(deps: Deps, context: TenantContext) {
   const issuer = issuerOf(deps, context.tenantId);
-  const rows = await deps.tenant.scoped(context, queries.liveStreams(context));
+  const rows = await deps.tenant.scoped(context, queries.streamsOf(context));
   const queues = await deps.tenant.scoped(context, queries.queuesOf(context));
   const depths = await deps.tenant.scoped(context, queries.depths(context));
   const depthOf = (id: Uuid, state: 'waiting' | 'dead'): Depth => {

@@ -3,7 +3,7 @@ import type { TenantContext } from '@auditrax/tenancy';
 import { endKeysOfTenant } from '../api-access/index.ts';
 import { endGrantsOfTenant } from '../authorisation-server/index.ts';
 import { deleteConnectionIndexOf } from '../connections/index.ts';
-import { deleteSignalQueuesOf } from '../signal-transmitter/index.ts';
+import { announceEndOfTenant, endStreamsOfTenant, type SignalSender } from '../signal-transmitter/index.ts';
 import { deleteReceivedIndexOf } from '../signal-receiver/index.ts';
 import { closeSessionsOf, deleteCredentialIndexOf, deleteLinksOf, type IdentityDeps } from '../identity/index.ts';
 import {
@@ -33,6 +33,8 @@ const ISSUER = { service: 'issuer' } as const;
 export interface DestructionDeps extends DeletionDeps, Pick<IdentityDeps, 'sealer'> {
   readonly keysClient: Pick<KeysClient, 'unwrap'>;
   readonly shredder: Shredder;
+  /** Sends what receivers of shared signals have to hear before everything ends. */
+  readonly sender: Pick<SignalSender, 'wake' | 'settled'>;
 }
 
 /** What is known so far; kept in the row, so that a destruction goes on where it was cut off. */
@@ -86,6 +88,7 @@ export async function runDueDeletions(deps: DestructionDeps): Promise<number> {
 /** True when the canaries agree that the tenant is gone. */
 async function destroyTenant(deps: DestructionDeps, due: Run): Promise<boolean> {
   const run = await begin(deps, due);
+  await announceEndOfTenant(deps, run.context);
   await endAccess(deps, run);
   const evidence = await destroyKeys(deps, run);
   const openKeys = evidence.keys!.filter(({ unwrapAfterwards }) => unwrapAfterwards === 'opened');
@@ -134,7 +137,7 @@ async function begin(deps: DestructionDeps, run: Run): Promise<Run> {
   return { ...run, row: changed };
 }
 
-/** Nobody signs in any more: the tenant is closed, sessions, links, keys and what programs hold end, passkeys lead nowhere. */
+/** Nobody signs in any more: the tenant is closed; sessions, links, keys, streams and what programs hold end, passkeys lead nowhere. */
 async function endAccess(deps: DestructionDeps, { subject, context }: Run): Promise<void> {
   // Home is asked who there is; the cell's own row is what its keys and guards look at.
   const close = queries.closeTenant(subject.id, new Date(deps.clock.nowMs()));
@@ -149,7 +152,7 @@ async function endAccess(deps: DestructionDeps, { subject, context }: Run): Prom
     await endGrantsOfTenant(deps, tx);
     await tx.query(deleteCredentialIndexOf(subject.id));
     await tx.query(deleteConnectionIndexOf(subject.id));
-    await tx.query(deleteSignalQueuesOf(subject.id));
+    await endStreamsOfTenant(deps, tx);
     await tx.query(deleteReceivedIndexOf(subject.id));
   });
 }

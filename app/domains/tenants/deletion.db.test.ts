@@ -1,16 +1,20 @@
 import { AppError, manualClock, systemRandom, uuidV4, type RouteContract, type Uuid } from '@auditrax/base';
+import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { asSuperuser } from '../../platform/audit/testing.ts';
 import { countHoldings } from '../../platform/db/holdings.ts';
 import type { InternalClient } from '../../platform/http/client.ts';
 import type { Caller } from '../../platform/http/handler.ts';
 import { createKey } from '../api-access/service.ts';
+import type { GuardedFetch } from '../../platform/outward/guarded-fetch.ts';
 import { keepArtifact } from '../authorisation-server/artifacts.ts';
 import { registerClient } from '../authorisation-server/clients.ts';
 import { giveGrant } from '../authorisation-server/grants.ts';
 import { findSession } from '../identity/index.ts';
 import * as identity from '../identity/service.ts';
 import { createShredder, holderRoutes, ringDestroyer, shreddingRoutes } from '../keys/index.ts';
+import { createSender } from '../signal-transmitter/index.ts';
+import { createStream } from '../signal-transmitter/streams.ts';
 import { certificateDigest } from './certificate.ts';
 import * as deletion from './deletion.ts';
 import type { DeletionDeps } from './deletion.ts';
@@ -22,6 +26,7 @@ import { DELETION_EVENTS, DELETION_MACHINE, DELETION_STATES } from './states.ts'
 import { type Enrolled, type SeededIssuer, startSeededIssuer } from './testing/seeded-issuer.ts';
 
 const clock = manualClock(Date.now());
+const STREAM_UPDATED = 'https://schemas.openid.net/secevent/ssf/event-type/stream-updated';
 const withCode = (code: string) => expect.objectContaining({ code });
 let house: SeededIssuer;
 let deps: DestructionDeps;
@@ -29,6 +34,17 @@ let first: Caller;
 let second: Caller;
 /** Set by a test to cut a step off, as a kill would. */
 let cut: ((operation: string) => void) | undefined;
+/** What a receiver of shared signals was handed, and what could not be. */
+const heard: { readonly events: Record<string, unknown>; readonly isClosed: boolean }[] = [];
+const unsent: unknown[] = [];
+const receiver: GuardedFetch = async (_url, init) => {
+  const { events } = decodeJwt(String(init?.body));
+  const [tenant] = await house.rows<{ closed_at: Date | null }>(
+    `select closed_at from platform.tenant where slug = 'harbour'`,
+  );
+  heard.push({ events: events as Record<string, unknown>, isClosed: tenant!.closed_at !== null });
+  return new Response(null, { status: 202 });
+};
 
 beforeAll(async () => {
   house = await startSeededIssuer(clock);
@@ -39,6 +55,7 @@ beforeAll(async () => {
     delayMs: deletion.DELETION_DELAY_MS,
     keysClient: house.vault.keysClient,
     shredder: createShredder(clientTo(house)),
+    sender: createSender({ ...house.deps, fetch: receiver, onFailure: (error) => void unsent.push(error) }),
   };
 });
 afterAll(() => house?.stop());
@@ -109,6 +126,24 @@ async function allowProgram(caller: Caller): Promise<void> {
 async function makeKey(caller: Caller): Promise<void> {
   const stepUp = { assertionHash: 'A'.repeat(43), credentialId: 'credential' };
   await createKey(house.deps, { ...asks(caller), stepUp }, { name: 'Nightly export', scope: 'read', days: 90 });
+}
+
+/** A system of the organisation that is told of its people's access, and somebody's name for it. */
+async function tellReceiver(caller: Caller): Promise<void> {
+  const stepUp = { assertionHash: 'A'.repeat(43), credentialId: 'credential' };
+  const sender = deps.sender;
+  await createStream(
+    { ...house.deps, sender },
+    { ...asks(caller), stepUp },
+    {
+      name: 'Night watch',
+      audience: '',
+      topics: { sessions: true, accounts: true, passkeys: true },
+      subjects: 'own',
+      push: { url: 'https://receiver.example/events', token: 'harbour-secret' },
+    },
+  );
+  expect(await house.rows('select state from identity.signal_key')).toEqual([{ state: 'now' }]);
 }
 
 const stateOf = async (slug: string) =>
@@ -232,6 +267,7 @@ describe('T2: the keys are gone, and the certificate says how that is known', ()
     await allowProgram(await house.callerOf(lead.cookie));
     await makeKey(await house.callerOf(lead.cookie));
     await makeKey(await house.callerOf((await house.enrol('lakeside', 'auditor')).cookie));
+    await tellReceiver(await house.callerOf(lead.cookie));
     const { id } = (await deletion.proposeDeletion(deps, asks(first), 'harbour')).row;
     await deletion.confirmDeletion(deps, asks(second), { id, slug: 'harbour' });
     afterTheDelay();
@@ -285,6 +321,14 @@ describe('T2: the keys are gone, and the certificate says how that is known', ()
       { slug: 'lakeside', ended_reason: null },
     ]);
     expect(await house.audited('api-key.ended')).toHaveLength(1);
+
+    expect(heard).toEqual([
+      { events: { [STREAM_UPDATED]: expect.objectContaining({ status: 'disabled' }) }, isClosed: false },
+    ]);
+    expect(unsent).toEqual([]);
+    for (const table of ['signal_stream', 'signal_queue', 'signal_event', 'signal_key', 'signal_name'])
+      expect(await house.rows(`select 1 from identity.${table}`), table).toEqual([]);
+    expect(await house.audited('signal-key.forgotten')).toHaveLength(1);
   });
 
   it('the old wrapped bytes, put back from a copy, open nothing either', async () => {

@@ -3,6 +3,7 @@ import type { TenantContext } from '@auditrax/tenancy';
 import { arrive, openSession } from '../../identity/index.ts';
 import { knownAtConnection } from '../../identity/testing/known-at.ts';
 import { startSsoHouse, type SsoHouse } from '../../sso/testing/sso-house.ts';
+import type { OtherDatabases } from '../../tenants/testing/seeded-issuer.ts';
 import { routes } from '../contract.ts';
 import type { TransmitterDeps } from '../deps.ts';
 import {
@@ -34,7 +35,8 @@ export interface TransmitterHouse {
   stop(): Promise<void>;
 }
 
-export async function startTransmitterHouse(clock: Clock): Promise<TransmitterHouse> {
+/** `databases`: where there is more than one. */
+export async function startTransmitterHouse(clock: Clock, databases?: OtherDatabases): Promise<TransmitterHouse> {
   const failures: unknown[] = [];
   let people = 0;
   const connections = new Map<Uuid, Uuid>();
@@ -53,6 +55,7 @@ export async function startTransmitterHouse(clock: Clock): Promise<TransmitterHo
   let made: Pick<TransmitterHouse, 'deps' | 'sending' | 'sender'> | undefined;
   const sso = await startSsoHouse(clock, {
     names: ['signal-transmitter'],
+    ...(databases === undefined ? {} : { databases }),
     contracts: [...Object.values(routes), ...Object.values(receiverRoutes)],
     problems: [transmitterProblems],
     rooms: (given) => {
