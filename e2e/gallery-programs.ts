@@ -3,6 +3,7 @@ import { at, id } from './gallery-data.ts';
 
 const DAY = 86_400_000;
 const CLIENT = '7c0e2a54-1d1b-4f0e-9f0a-2b6f4f6a9d11';
+const AGENT = '0d5ef3a1-9a0a-4d0e-8a6a-6a9e4d1c2b3f';
 export const requestPath = `/app/authorise/${CLIENT}/${'r'.repeat(43)}`;
 
 export const clients: ApiClientsAnswer = {
@@ -16,18 +17,20 @@ export const clients: ApiClientsAnswer = {
       kind: 'application',
       access: 'read',
       redirectUris: ['http://127.0.0.1/back'],
-      handsTo: ['Night agent'],
+      handsTo: [{ clientId: AGENT, name: 'Night agent' }],
       registeredAt: at(-40 * DAY),
+      revision: 3,
     },
     {
       id: id('cli', 2),
-      clientId: '0d5ef3a1-9a0a-4d0e-8a6a-6a9e4d1c2b3f',
+      clientId: AGENT,
       name: 'Night agent',
       kind: 'agent',
       access: 'write',
       redirectUris: ['https://agent.harbour.example/back'],
       handsTo: [],
       registeredAt: at(-2 * DAY),
+      revision: 1,
     },
   ],
 };
@@ -56,11 +59,20 @@ export const grants: ApiGrants = {
 export const asked: ApiRequest = {
   client: 'Ledger sync',
   kind: 'application',
-  agents: [{ clientId: '0d5ef3a1-9a0a-4d0e-8a6a-6a9e4d1c2b3f', name: 'Night agent' }],
+  agents: [{ clientId: AGENT, name: 'Night agent' }],
   organisation: 'Harbour Audit Partners',
   access: 'write',
   leadsTo: 'sync.harbour.example',
   days: 90,
+};
+
+/** What the issuer puts beside a change of a program. */
+export const changeSubject = {
+  name: 'Ledger sync',
+  access: 'read',
+  redirectUris: 'http://127.0.0.1/back',
+  handsTo: 'Night agent',
+  permissionsThatEnd: 2,
 };
 
 /** What the issuer puts beside the request's own names, for the person to read. */

@@ -209,6 +209,7 @@ function write(path: string, body: Record<string, unknown>): Answer | null {
           ? { subject: { label: 'Night auditor', role: 'auditor', state: 'active' } }
           : {}),
         ...(body['operation'] === 'authorisation-server.allow' ? { subject: programs.allowSubject } : {}),
+        ...(body['operation'] === 'authorisation-server.change-client' ? { subject: programs.changeSubject } : {}),
         ...(body['operation'] === 'production-access.confirm' ? { subject: production.waitingSubject } : {}),
         ...(body['operation'] === 'production-access.ask' ? { subject: production.askSubject } : {}),
       },

@@ -514,6 +514,30 @@ const screens: readonly Screen[] = [
     },
   },
   {
+    name: 'programs-change',
+    path: '/app/api-clients',
+    role: 'lead',
+    ready: 'text=Night agent',
+    act: async (page) => {
+      await page.getByRole('button', { name: 'Actions for Ledger sync' }).click();
+      await page.getByRole('menuitem', { name: 'Change…' }).click();
+      await page.getByRole('dialog').getByLabel('Addresses that it is answered at').waitFor();
+    },
+  },
+  {
+    name: 'programs-change-approve',
+    path: '/app/api-clients',
+    role: 'lead',
+    ready: 'text=Night agent',
+    act: async (page) => {
+      await page.getByRole('button', { name: 'Actions for Ledger sync' }).click();
+      await page.getByRole('menuitem', { name: 'Change…' }).click();
+      await page.getByRole('dialog').getByLabel('Night agent').uncheck();
+      await page.getByRole('button', { name: 'Go on to approval' }).click();
+      await page.getByText('What people have allowed it beyond this ends at once').waitFor();
+    },
+  },
+  {
     name: 'programs-agent',
     path: '/app/api-clients',
     role: 'lead',

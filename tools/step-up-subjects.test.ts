@@ -48,6 +48,7 @@ const BOUND: Readonly<Record<string, Bound>> = {
   'audit-trail.export': READS,
   'audit-trail.export-lines': READS,
   'authorisation-server.allow': { subject: 'app/domains/authorisation-server/consent.ts' },
+  'authorisation-server.change-client': { subject: 'app/domains/authorisation-server/changing.ts' },
   'authorisation-server.register-client': NEW,
   'connections.approve-accounts': CONNECTION,
   'connections.begin-change': CONNECTION,

@@ -54,7 +54,7 @@ import {
   authorisationServerProblems,
   authorisationServerRoutes,
   canaryProgram,
-  consentSubjects,
+  programSubjects,
   programGrants,
   sweepApiArtifacts,
 } from '../domains/authorisation-server/index.ts';
@@ -230,7 +230,7 @@ function accessRooms(deps: AccessParts, erasures: Parameters<typeof accessRoutes
     ...connectionSubjects(deps),
     ...ssoSubjects(deps),
     ...provisioningSubjects(deps),
-    ...consentSubjects(deps),
+    ...programSubjects(deps),
     ...accessReviewSubjects(deps),
     ...privilegedAccessSubjects(deps),
     ...signalSubjects(deps),

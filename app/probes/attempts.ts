@@ -76,6 +76,13 @@ const CONNECTION = {
 
 /** Bodies that a room accepts, so that a wrong id in the address is the only thing wrong. */
 const BODIES: Readonly<Record<string, object>> = {
+  'authorisation-server.change-client': {
+    name: 'Program',
+    access: 'read',
+    redirectUris: ['https://program.example/back'],
+    handsTo: [],
+    revision: 1,
+  },
   'engagements.record-result': { outcome: 'satisfied', note: '', observedOn: '2026-01-02', revision: 0 },
   'engagements.move': { to: 'review', revision: 1 },
   'engagements.assign-contact': { revision: 1 },

@@ -13,7 +13,7 @@ import {
   apiTokenMintRoutes,
   authorisationServerProblems,
   authorisationServerRoutes,
-  consentSubjects,
+  programSubjects,
   canaryProgram,
   programGrants,
 } from '../domains/authorisation-server/index.ts';
@@ -57,7 +57,7 @@ beforeAll(async () => {
   const held = (deps: SsoHouse['deps']) => ({ ...deps, revocations: [apiKeysHeld(deps), programGrants(deps)] });
   const { list } = engagementsContract;
   house = await startSsoHouse(systemClock, {
-    subjects: consentSubjects,
+    subjects: programSubjects,
     names: ['api-access', 'authorisation-server', 'engagements'],
     contracts: [provisioningContract, apiAccessContract, authorisationContract, apiTokenRoutes, { list }].flatMap(
       (all) => Object.values(all),

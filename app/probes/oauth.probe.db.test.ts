@@ -8,7 +8,7 @@ import {
   authorisationServerProblems,
   authorisationServerRoutes,
   canaryProgram,
-  consentSubjects,
+  programSubjects,
 } from '../domains/authorisation-server/index.ts';
 import { routes as engagementsContract } from '../domains/engagements/contract.ts';
 import { canaryIdentityRoutes } from '../domains/identity/index.ts';
@@ -32,7 +32,7 @@ beforeAll(async () => {
     names: ['authorisation-server', 'engagements'],
     contracts: [authorisationContract, apiTokenRoutes, { list }].flatMap((all): RouteContract[] => Object.values(all)),
     problems: [authorisationServerProblems],
-    subjects: consentSubjects,
+    subjects: programSubjects,
     rooms: (deps) => [authorisationServerRoutes(deps), apiTokenMintRoutes(deps)],
     workspace: [
       bindRoutes(

@@ -146,6 +146,8 @@ export function ChoiceField<T extends string>(props: {
 export function ChecksField(props: {
   label: string;
   help?: string;
+  /** What a form that is sent calls the chosen ones. */
+  name?: string;
   chosen: ReadonlySet<string>;
   choices: readonly Choice<string>[];
   onToggle: (value: string) => void;
@@ -164,6 +166,7 @@ export function ChecksField(props: {
           <label key={value} className="choice">
             <input
               type="checkbox"
+              name={props.name}
               value={value}
               checked={props.chosen.has(value)}
               onChange={() => props.onToggle(value)}

@@ -233,6 +233,7 @@ export const routes = defineRoutes({
       'body.input.grantId': 'pgr',
       'body.input.receivedStreamId': 'sst',
       'body.input.receivedEventId': 'sev',
+      'body.input.apiClientId': 'cli',
     },
     untagged: { 'body.input.*': 'hashed and signed, never looked up; the route it is for reads its ids again' },
     body: z.strictObject({

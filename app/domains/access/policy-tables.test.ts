@@ -52,6 +52,7 @@ audit-trail
 authorisation-server
   authorisation-server.list-clients      L
   authorisation-server.register-client   L
+  authorisation-server.change-client     L
   authorisation-server.remove-client     L
   authorisation-server.read-request      LACO
   authorisation-server.allow             LACO

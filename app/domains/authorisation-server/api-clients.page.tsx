@@ -1,45 +1,25 @@
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState, type FormEvent } from 'react';
-import { Button } from '../../ui/button.tsx';
+import { Button, IconButton } from '../../ui/button.tsx';
 import { CodeBlock, Empty, PageHead } from '../../ui/display.tsx';
-import { ChecksField, ChoiceField, TextArea, TextField } from '../../ui/field.tsx';
-import { Dialog, toast } from '../../ui/overlay.tsx';
+import { ChoiceField, TextArea } from '../../ui/field.tsx';
+import { Dialog, Menu, toast } from '../../ui/overlay.tsx';
 import { DataTable, type Column } from '../../ui/table.tsx';
 import { Ago } from '../../ui/time.tsx';
-import { toggled } from '../../ui/toggled.ts';
 import { request } from '../../shell/api.ts';
 import { Failure } from '../../shell/failure.tsx';
 import { StepUpDialog } from '../../shell/step-up.tsx';
 import type { ApiClient, ApiClientsAnswer } from '../../shell/wire.ts';
+import { ClientChange } from './api-client-change.page.tsx';
+import { ClientWordsFields, readWords, type ClientWords } from './api-client-fields.page.tsx';
 
-const NAME_CHARACTERS_MAX = 80;
 const kindNames = { application: 'Application', agent: 'Agent' } as const;
 const atMost = { read: 'may read', write: 'may read and change' } as const;
-const accessNames = { read: 'Read', write: 'Read and change' } as const;
-
-function textOf(form: FormData, name: string): string {
-  const value = form.get(name);
-  return typeof value === 'string' ? value.trim() : '';
-}
-
-function AccessField(props: { value: ApiClient['access']; onChange: (access: ApiClient['access']) => void }) {
-  return (
-    <ChoiceField
-      label="The most that people may allow it"
-      name="access"
-      {...props}
-      choices={[
-        { value: 'read', label: accessNames.read },
-        { value: 'write', label: accessNames.write },
-      ]}
-    />
-  );
-}
+const NOTHING_YET: ClientWords = { name: '', access: 'read', redirectUris: [], handsTo: [] };
 
 /** A program as it would be registered, and as it is approved. */
-interface Draft extends Pick<ApiClient, 'name' | 'kind' | 'access' | 'redirectUris'> {
+interface Draft extends ClientWords, Pick<ApiClient, 'kind'> {
   readonly publicKey: string | null;
-  readonly handsTo: readonly string[];
 }
 
 function KindField(props: { value: ApiClient['kind']; onChange: (kind: ApiClient['kind']) => void }) {
@@ -62,48 +42,23 @@ function KindField(props: { value: ApiClient['kind']; onChange: (kind: ApiClient
 
 function NewClient({ agents, onRegister }: { agents: readonly ApiClient[]; onRegister: (draft: Draft) => void }) {
   const [kind, setKind] = useState<ApiClient['kind']>('application');
-  const [access, setAccess] = useState<ApiClient['access']>('read');
-  const [handsTo, setHandsTo] = useState<ReadonlySet<string>>(new Set());
   const submit = (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault();
-    const form = new FormData(event.currentTarget);
-    const redirectUris = textOf(form, 'redirects').split(/\s+/).filter(Boolean);
-    const publicKey = kind === 'agent' ? textOf(form, 'publicKey') : null;
-    onRegister({ name: textOf(form, 'name'), kind, access, redirectUris, publicKey, handsTo: [...handsTo] });
+    const key = new FormData(event.currentTarget).get('publicKey');
+    const publicKey = kind === 'agent' ? (typeof key === 'string' ? key.trim() : '') : null;
+    onRegister({ ...readWords(event.currentTarget), kind, publicKey });
   };
   return (
     <form className="form section" onSubmit={submit} aria-label="New program" noValidate>
       <h2>New program</h2>
-      <TextField
-        label="Name"
-        name="name"
-        maxLength={NAME_CHARACTERS_MAX}
-        autoComplete="off"
-        help="People read it when the program asks them."
-      />
       <KindField value={kind} onChange={setKind} />
-      <AccessField value={access} onChange={setAccess} />
-      <TextArea
-        label="Addresses that it is answered at"
-        name="redirects"
-        rows={3}
-        help="One a line, exactly as the program sends it: https, or http to 127.0.0.1 with any port."
-      />
+      <ClientWordsFields words={NOTHING_YET} agents={agents} />
       {kind === 'agent' && (
         <TextArea
           label="Its public key"
           name="publicKey"
           rows={3}
           help="A JWK with P-256 or Ed25519. The private half stays with the agent."
-        />
-      )}
-      {agents.length > 0 && (
-        <ChecksField
-          label="People may let it hand work on to"
-          help="Each person decides once more. An agent never gets more than the program was allowed."
-          chosen={handsTo}
-          onToggle={(id) => setHandsTo(toggled(handsTo, id))}
-          choices={agents.map(({ clientId, name }) => ({ value: clientId, label: name }))}
         />
       )}
       <div className="form__actions">
@@ -142,7 +97,12 @@ function Removal({ client, onClose }: { client: ApiClient; onClose: () => void }
   );
 }
 
-function columnsFor(onRemove: (client: ApiClient) => void): readonly Column<ApiClient>[] {
+interface Acts {
+  readonly onChange: (client: ApiClient) => void;
+  readonly onRemove: (client: ApiClient) => void;
+}
+
+function columnsFor({ onChange, onRemove }: Acts): readonly Column<ApiClient>[] {
   return [
     {
       key: 'name',
@@ -171,17 +131,23 @@ function columnsFor(onRemove: (client: ApiClient) => void): readonly Column<ApiC
       key: 'agents',
       header: 'May hand on to',
       priority: 3,
-      cell: ({ handsTo }) => (handsTo.length === 0 ? <span className="muted">nobody</span> : handsTo.join(', ')),
+      cell: ({ handsTo }) =>
+        handsTo.length === 0 ? <span className="muted">nobody</span> : handsTo.map(({ name }) => name).join(', '),
     },
     { key: 'since', header: 'Since', fit: true, priority: 3, cell: ({ registeredAt }) => <Ago at={registeredAt} /> },
     {
-      key: 'remove',
-      header: 'Remove it',
+      key: 'actions',
+      header: 'Actions',
+      quiet: true,
       fit: true,
       cell: (client) => (
-        <Button aria-label={`Remove ${client.name}`} onClick={() => onRemove(client)}>
-          Remove…
-        </Button>
+        <Menu
+          trigger={<IconButton icon="more" label={`Actions for ${client.name}`} small />}
+          entries={[
+            { label: 'Change…', icon: 'list', onSelect: () => onChange(client) },
+            { label: 'Remove…', icon: 'cross', onSelect: () => onRemove(client) },
+          ]}
+        />
       ),
     },
   ];
@@ -192,10 +158,12 @@ export function ApiClientsPage() {
   const queries = useQueryClient();
   const [draft, setDraft] = useState<Draft | null>(null);
   const [leaving, setLeaving] = useState<ApiClient | null>(null);
+  const [changing, setChanging] = useState<ApiClient | null>(null);
   const list = useQuery({
     queryKey: ['api-clients'],
     queryFn: ({ signal }) => request<ApiClientsAnswer>('/api/authorisation-server/clients', { signal }),
   });
+  const agents = list.data?.clients.filter(({ kind }) => kind === 'agent') ?? [];
   const isFull = list.data !== undefined && list.data.clients.length >= list.data.clientsMax;
   const done = (clientId: string) => {
     setDraft(null);
@@ -212,7 +180,7 @@ export function ApiClientsPage() {
       {!list.error && (
         <DataTable
           label="Programs"
-          columns={columnsFor(setLeaving)}
+          columns={columnsFor({ onChange: setChanging, onRemove: setLeaving })}
           rows={list.data?.clients}
           rowKey={({ id }) => id}
           empty={
@@ -228,13 +196,7 @@ export function ApiClientsPage() {
           <CodeBlock label="Address of your authorisation server" code={list.data.issuer} wrap />
         </section>
       )}
-      {list.data && !isFull && (
-        <NewClient
-          key={list.data.clients.length}
-          agents={list.data.clients.filter(({ kind }) => kind === 'agent')}
-          onRegister={setDraft}
-        />
-      )}
+      {list.data && !isFull && <NewClient key={list.data.clients.length} agents={agents} onRegister={setDraft} />}
       {isFull && <p className="muted">An organisation has at most {list.data.clientsMax} programs.</p>}
       {draft && (
         <StepUpDialog
@@ -252,6 +214,13 @@ export function ApiClientsPage() {
         />
       )}
       {leaving && <Removal client={leaving} onClose={() => setLeaving(null)} />}
+      {changing && (
+        <ClientChange
+          client={changing}
+          agents={agents.filter(({ id }) => id !== changing.id)}
+          onClose={() => setChanging(null)}
+        />
+      )}
     </>
   );
 }

@@ -3,7 +3,7 @@ import { Button } from '../../ui/button.tsx';
 import { Empty, PageHead } from '../../ui/display.tsx';
 import { toast } from '../../ui/overlay.tsx';
 import { DataTable, type Column } from '../../ui/table.tsx';
-import { Ago, Instant } from '../../ui/time.tsx';
+import { Ago } from '../../ui/time.tsx';
 import { request } from '../../shell/api.ts';
 import { Failure } from '../../shell/failure.tsx';
 import type { ApiGrant, ApiGrants } from '../../shell/wire.ts';
@@ -50,13 +50,19 @@ function columnsFor(
     },
     { key: 'agents', header: 'Agents it may use', cell: (grant) => <Agents of={grant} /> },
     { key: 'given', header: 'Since', fit: true, priority: 2, cell: (grant) => <Ago at={grant.givenAt} /> },
-    { key: 'until', header: 'Until', fit: true, priority: 3, cell: (grant) => <Instant at={grant.expiresAt} /> },
+    { key: 'until', header: 'Until', fit: true, priority: 3, cell: (grant) => <Ago at={grant.expiresAt} /> },
     {
       key: 'end',
-      header: 'End it',
+      header: 'End',
+      quiet: true,
       fit: true,
       cell: (grant) => (
-        <Button aria-label={`End what ${grant.client} may do`} busy={isEnding(grant)} onClick={() => onEnd(grant)}>
+        <Button
+          small
+          aria-label={`End what ${grant.client} may do`}
+          busy={isEnding(grant)}
+          onClick={() => onEnd(grant)}
+        >
           End
         </Button>
       ),

@@ -2,7 +2,7 @@ import { createHmac, randomUUID } from 'node:crypto';
 import { systemClock, type Uuid } from '@auditrax/base';
 import { calculateJwkThumbprint, exportJWK, SignJWT } from 'jose';
 import * as oauth from 'openid-client';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { auditFromCall } from '../../platform/audit/index.ts';
 import { attemptsContract } from '../../platform/http/attempts-contract.ts';
 import { bindRoutes, type Caller } from '../../platform/http/handler.ts';
@@ -15,11 +15,12 @@ import { askerOf, startSsoHouse, type SsoHouse } from '../sso/testing/sso-house.
 import type { TestBrowser } from '../sso/testing/browser.ts';
 import type { SoftwareAuthenticator } from '../../probes/software-authenticator.ts';
 import { routes } from './contract.ts';
+import { giveGrant } from './grants.ts';
 import {
   apiTokenMintRoutes,
   authorisationServerProblems,
   authorisationServerRoutes,
-  consentSubjects,
+  programSubjects,
   programGrants,
 } from './index.ts';
 import { isFreshNonce, nextNonce } from './nonces.ts';
@@ -138,7 +139,7 @@ beforeAll(async () => {
     names: ['authorisation-server', 'engagements'],
     contracts: [routes, apiTokenRoutes, { list, create, finalise }].flatMap((table) => Object.values(table)),
     problems: [authorisationServerProblems],
-    subjects: consentSubjects,
+    subjects: programSubjects,
     rooms: (deps) => [authorisationServerRoutes(deps), apiTokenMintRoutes({ ...deps, heldBack: () => isHeldBack })],
     workspace,
   });
@@ -406,6 +407,177 @@ describe('what a passkey approves', () => {
     expect(JSON.parse(begun.text)).toMatchObject({ code: 'no_passkey_for_step_up' });
     expect((await ask(people.helper.browser, ALLOW, body)).status).toBe(403);
     expect((await decide(pending, true, { who: 'helper' })).status).toBe(200);
+  });
+});
+
+describe('the registration of a program is changed', () => {
+  const CHANGE = 'authorisation-server.change-client';
+  interface Listed {
+    id: string;
+    clientId: string;
+    name: string;
+    access: string;
+    redirectUris: string[];
+    handsTo: { clientId: string }[];
+    revision: number;
+  }
+  const listed = async (clientId: string) => {
+    const { body } = await ask(people.lead.browser, '/api/authorisation-server/clients');
+    return (body['clients'] as unknown as Listed[]).find((one) => one.clientId === clientId)!;
+  };
+  /** Changes it as the page does: what is not named stays. */
+  async function change(clientId: string, to: object, who = people.lead) {
+    const { id, name, access, redirectUris, handsTo, revision } = await listed(clientId);
+    const now = { name, access, redirectUris, handsTo: handsTo.map((agent) => agent.clientId), revision };
+    const body = { ...now, ...to };
+    const path = `/api/authorisation-server/clients/${id}/change`;
+    const stepUp = await confirmation(who, CHANGE, { apiClientId: id, ...body });
+    if (typeof stepUp === 'number') return { status: stepUp, body: {} as Record<string, never> };
+    return approved(who.browser, path, { body, stepUp });
+  }
+  let before: readonly [typeof ids, typeof agentKeys];
+  beforeEach(() => {
+    before = [{ ...ids }, { ...agentKeys }];
+  });
+  afterEach(() => {
+    Object.assign(ids, before[0]);
+    Object.assign(agentKeys, before[1]);
+  });
+
+  const OTHER = 'https://program.example/other';
+  /** A program of this test alone, with permissions of two people. */
+  async function own(input: Partial<Parameters<typeof register>[1]> = {}) {
+    ids.hander = await registered({ name: 'Own', redirectUris: [BACK, OTHER], ...input });
+    const wide = await allowed('hander', input.access, { agents: input.handsTo?.slice(0, 1) ?? [] });
+    const narrow = await allowed('hander', 'read', { who: 'helper' });
+    const clientId = ids.hander;
+    const works = async () => [
+      await call(wide.one, wide.tokens.access_token),
+      await call(narrow.one, narrow.tokens.access_token),
+    ];
+    expect(await works()).toEqual([200, 200]);
+    return { clientId, wide, narrow, works };
+  }
+
+  it('by a lead, over exactly this and what it is now, once; the entry holds old and new', async () => {
+    const clientId = await registered({ name: 'Before' });
+    const { id } = await listed(clientId);
+    const path = `/api/authorisation-server/clients/${id}/change`;
+    const body = { name: 'After', access: 'write', redirectUris: [BACK, OTHER], handsTo: [ids.agent], revision: 1 };
+    expect((await ask(people.lead.browser, path, body)).status).toBe(403);
+    expect(await confirmation(people.auditor, CHANGE, { apiClientId: id, ...body })).toBe(403);
+    const begun = await ask(people.lead.browser, '/api/access/step-up', {
+      operation: CHANGE,
+      input: { apiClientId: id, ...body },
+    });
+    expect((begun.body['action'] as unknown as { subject: object }).subject).toEqual({
+      name: 'Before',
+      access: 'write',
+      redirectUris: BACK,
+      handsTo: 'nobody',
+      permissionsThatEnd: 0,
+    });
+    const stepUp = String(await confirmation(people.lead, CHANGE, { apiClientId: id, ...body }));
+    expect((await approved(people.lead.browser, path, { body: { ...body, name: 'Else' }, stepUp })).status).toBe(403);
+    expect((await change(clientId, { name: 'After', redirectUris: [BACK, OTHER], handsTo: [ids.agent] })).status).toBe(
+      200,
+    );
+    expect(await listed(clientId)).toMatchObject({ name: 'After', redirectUris: [BACK, OTHER], revision: 2 });
+    const entry = (await house.issuer.audited('api-client.changed')).at(-1)!;
+    expect(entry.leaf['stepUp']).toMatch(/^[A-Za-z0-9_-]{43}$/);
+    expect(entry.leaf['public']).toMatchObject({ kind: 'application', scope: 'write', revision: 2 });
+    // Somebody who has read the first one, and a program that is not there.
+    expect((await change(clientId, { name: 'Again', revision: 1 })).status).toBe(409);
+    expect((await change(clientId, {})).status).toBe(422);
+    const foreign = {
+      apiClientId: house.deps.formatId('cli', people.lead.caller.tenant, randomUUID() as Uuid),
+      ...body,
+    };
+    expect(await confirmation(people.lead, CHANGE, foreign)).toBe(404);
+  });
+
+  it('to nothing odd: addresses, names and agents are looked at as at the first time', async () => {
+    const clientId = await registered({ name: 'Plain' });
+    for (const odd of [
+      { redirectUris: ['http://program.example/back'] },
+      { redirectUris: [] },
+      { name: 'Turned\u202Earound' },
+      { handsTo: [ids.reader] },
+      { handsTo: [ids.elsewhere] },
+    ])
+      expect([odd, (await change(clientId, odd)).status]).toEqual([odd, 422]);
+    await registerAgent('fourth');
+    expect((await change(ids.fourth, { handsTo: [ids.fourth] })).status).toBe(422);
+  });
+
+  it('wider: what people have allowed goes on, and becomes no wider', async () => {
+    const { clientId, narrow, works } = await own({ access: 'read' });
+    expect((await change(clientId, { access: 'write', redirectUris: [BACK, OTHER, `${OTHER}/2`] })).body).toEqual({
+      ended: 0,
+    });
+    expect(await works()).toEqual([200, 200]);
+    expect(await call(narrow.one, narrow.tokens.access_token, [LIST, 'POST'])).toBe(403);
+  });
+
+  it('to reading alone: a permission to change ends, with codes and tokens; one to read goes on', async () => {
+    const { clientId, wide, works } = await own();
+    expect((await change(clientId, { access: 'read' })).body).toEqual({ ended: 1 });
+    expect(await works()).toEqual([401, 200]);
+    expect(await reasonOfLastEnd()).toBe('client-narrowed');
+    const renewal = oauth.refreshTokenGrant(wide.one.config, wide.tokens.refresh_token!, undefined, {
+      DPoP: wide.one.dpop,
+    });
+    expect(await refusal(renewal)).toBe('invalid_grant');
+    // And does not come back with the wider registration.
+    expect((await change(clientId, { access: 'write' })).body).toEqual({ ended: 0 });
+    expect(await works()).toEqual([401, 200]);
+  });
+
+  it('without an address that it had: every permission ends, since any may have come through it', async () => {
+    const { clientId, works } = await own();
+    expect((await change(clientId, { redirectUris: [BACK] })).body).toEqual({ ended: 2 });
+    expect(await works()).toEqual([401, 401]);
+  });
+
+  it('without an agent: permissions that name it end; an agent that was removed before ends none', async () => {
+    for (const name of ['second', 'third'] as const) await registerAgent(name);
+    const { clientId, works } = await own({ handsTo: [ids.second, ids.third] });
+    const third = await listed(ids.third);
+    await ask(people.lead.browser, `/api/authorisation-server/clients/${third.id}/remove`, {});
+    expect((await change(clientId, { name: 'Renamed', handsTo: [ids.second] })).body).toEqual({ ended: 0 });
+    expect(await works()).toEqual([200, 200]);
+    expect((await change(clientId, { handsTo: [] })).body).toEqual({ ended: 1 });
+    expect(await works()).toEqual([401, 200]);
+  });
+
+  it('while somebody is asked: nothing is sent to an address that is gone, and no more is allowed than there is now', async () => {
+    const clientId = await registered({ name: 'Moving', redirectUris: [BACK, OTHER] });
+    const one = await startProgram(house, { issuer: issuers.harbour, clientId });
+    const toOther = await askFor(one, { redirectUri: OTHER });
+    const toChange = await askFor(one, { redirectUri: BACK });
+    const read = await askFor(one, { redirectUri: BACK, scope: 'read' });
+    expect((await change(clientId, { access: 'read', redirectUris: [BACK] })).status).toBe(200);
+    for (const pending of [toOther, toChange]) {
+      expect((await decide(pending, false)).status).toBe(409);
+      expect((await decide(pending, true)).status).toBe(409);
+    }
+    const { status, body } = await decide(read);
+    expect([status, (await redeem(one, body['url']!, read)).scope]).toEqual([200, 'read']);
+  });
+
+  it('at the same moment as somebody allows it: what they have read is what holds, or nothing', async () => {
+    const clientId = (await registered({ name: 'Raced' })) as Uuid;
+    expect((await change(clientId, { redirectUris: [OTHER] })).status).toBe(200);
+    const { tenant: context, personId: memberId } = people.lead.caller;
+    const by = { actor: { service: 'issuer' } } as const;
+    const given = giveGrant(house.deps, context, {
+      client: { id: clientId, revision: 1 },
+      memberId,
+      access: 'write',
+      agents: [],
+      by,
+    });
+    await expect(given).rejects.toMatchObject({ code: 'api_request_unusable' });
   });
 });
 

@@ -54,7 +54,7 @@ export interface ClientInput {
   readonly handsTo: readonly Uuid[];
 }
 
-type Deps = Pick<AuthorisationDeps, 'tenant' | 'system' | 'sealer' | 'recordAudit' | 'clock' | 'random'>;
+export type ClientDeps = Pick<AuthorisationDeps, 'tenant' | 'system' | 'sealer' | 'recordAudit' | 'clock' | 'random'>;
 
 function readKey(kind: queries.ClientKind, text: string | null): ClientContent['key'] {
   if ((kind === 'agent') !== (text !== null))
@@ -72,9 +72,11 @@ function readKey(kind: queries.ClientKind, text: string | null): ClientContent['
   return parsed.data;
 }
 
-/** What would be stored. Throws `api_client_invalid` with the field. */
-function checkInput(input: ClientInput): ClientContent {
-  const { name, redirectUris } = input;
+/** What people read of a program, and where it is answered. Throws `api_client_invalid` with the field. */
+export function checkWords({
+  name,
+  redirectUris,
+}: Pick<ClientInput, 'name' | 'redirectUris'>): Pick<ClientContent, 'name' | 'redirectUris'> {
   // Shown where people decide: nothing in it may hide or turn around what stands beside it.
   if (name === '' || name !== name.trim() || name.length > NAME_CHARACTERS_MAX || /[\p{Cc}\p{Cf}\p{Cs}]/u.test(name))
     throw refuse('api_client_invalid', `1 to ${NAME_CHARACTERS_MAX} plain characters.`, 'name');
@@ -86,12 +88,16 @@ function checkInput(input: ClientInput): ClientContent {
     if (redirectUris.indexOf(uri) !== index)
       throw refuse('api_client_invalid', 'This address is there twice.', `redirectUris.${index}`);
   }
-  const handsTo = [...new Set(input.handsTo)];
-  return { name, redirectUris: [...redirectUris], key: readKey(input.kind, input.publicKey), handsTo };
+  return { name, redirectUris: [...redirectUris] };
+}
+
+/** What would be stored. Throws `api_client_invalid` with the field. */
+function checkInput(input: ClientInput): ClientContent {
+  return { ...checkWords(input), key: readKey(input.kind, input.publicKey), handsTo: [...new Set(input.handsTo)] };
 }
 
 /** Work is handed on to agents of this organisation alone, which prove themselves by a key. Throws `api_client_invalid`. */
-async function requireAgents(
+export async function requireAgents(
   deps: Pick<AuthorisationDeps, 'tenant' | 'sealer'>,
   context: TenantContext,
   handsTo: readonly Uuid[],
@@ -102,7 +108,7 @@ async function requireAgents(
 
 /** What is stored of a program. */
 export function sealClient(
-  deps: Pick<Deps, 'sealer'>,
+  deps: Pick<ClientDeps, 'sealer'>,
   context: TenantContext,
   { id, content }: { readonly id: Uuid; readonly content: ClientContent },
 ): Promise<Buffer> {
@@ -110,7 +116,7 @@ export function sealClient(
 }
 
 /** Registers a program, which can do nothing until a person allows it. Throws `api_client_invalid`, `api_clients_full`. */
-export async function registerClient(deps: Deps, who: Approver, input: ClientInput): Promise<Uuid> {
+export async function registerClient(deps: ClientDeps, who: Approver, input: ClientInput): Promise<Uuid> {
   const context = who.caller.tenant;
   const content = checkInput(input);
   await requireAgents(deps, context, content.handsTo);
@@ -141,7 +147,7 @@ export async function registerClient(deps: Deps, who: Approver, input: ClientInp
 }
 
 /** Removes a program and ends whatever people have allowed it. Throws `not_found`. */
-export async function removeClient(deps: Deps, who: Asker, id: Uuid): Promise<void> {
+export async function removeClient(deps: ClientDeps, who: Asker, id: Uuid): Promise<void> {
   const context = who.caller.tenant;
   await deps.tenant.transaction(context, async (tx) => {
     const removed = await tx.query(queries.removeClient(context, id, new Date(deps.clock.nowMs())));

@@ -10,6 +10,7 @@ import { issuerOf, type AuthorisationDeps } from './deps.ts';
 import { refuse } from './errors.ts';
 import { endGrants, giveGrant } from './grants.ts';
 import { GRANT_SECONDS } from './lifetimes.ts';
+import { isRegistered } from './redirects.ts';
 import { answerConsent } from './server.ts';
 import { readPushed, type PushedRequest } from './store.ts';
 
@@ -34,6 +35,9 @@ async function open(
   const client = pushed?.clientId === asked.clientId ? await findClient(deps, context, asked.clientId) : undefined;
   if (pushed === undefined || client === undefined)
     throw refuse('api_request_unusable', 'Go back to the program and start again.');
+  // Pushed before the registration was changed: nothing goes where the program is not answered any more.
+  if (!isRegistered(client.redirectUris, pushed.redirectUri) || (pushed.access === 'write' && client.access === 'read'))
+    throw refuse('api_request_unusable', 'The program was changed meanwhile. Go back to it and start again.');
   return { pushed, client };
 }
 
@@ -107,7 +111,7 @@ export async function allowRequest(
   if (agents.length < new Set(asked.agents).size)
     throw refuse('api_request_unusable', 'An agent that you chose is not registered any more.');
   const by = { ...auditFromCall(who), stepUpHash: who.stepUp.assertionHash };
-  const grantId = await giveGrant(deps, context, { clientId: client.id, memberId, access, agents, by });
+  const grantId = await giveGrant(deps, context, { client, memberId, access, agents, by });
   const consent = { memberId, grantId, clientId: client.id, scope: SCOPES[access] };
   const answer = await answerConsent(deps, context, { consent, requestUri: `${REQUEST_URN}${asked.request}` });
   const location = answer.location;

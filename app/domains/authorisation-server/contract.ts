@@ -35,6 +35,15 @@ const addressed = {
 const client = { client_id: word, client_assertion: word.optional(), client_assertion_type: word.optional() };
 const told = { 200: 'stream', 201: 'stream', 400: 'stream', 401: 'stream' } as const;
 
+const AGENTS = 'public, and looked up among the caller’s own organisation’s agents alone';
+/** What a lead says of a program, and may say anew. */
+const registration = {
+  name: z.string().max(200),
+  access,
+  redirectUris: z.array(z.string().max(1024)).max(20),
+  handsTo: z.array(z.uuid()).max(AGENTS_NAMED_MAX),
+} as const;
+
 /** A pushed request: 126 random bits, as the library writes them. */
 const pushed = z.string().regex(/^[A-Za-z0-9_-]{21,64}$/);
 const question = { clientId: z.uuid(), request: pushed } as const;
@@ -181,9 +190,11 @@ export const routes = defineRoutes({
             kind,
             access,
             redirectUris: z.array(z.string()),
-            /** Names of the agents that people may let it hand work on to. */
-            handsTo: z.array(z.string()),
+            /** The agents that people may let it hand work on to. */
+            handsTo: z.array(z.strictObject({ clientId: z.uuid(), name: z.string() })),
             registeredAt: z.iso.datetime(),
+            /** Of this registration; a change names the one that it was made from. */
+            revision: z.number().int().positive(),
           }),
         ),
         clientsMax: z.number().int(),
@@ -197,17 +208,23 @@ export const routes = defineRoutes({
     path: '/api/authorisation-server/clients',
     access: { kind: 'session', class: 'privileged', stepUp: true },
     ids: {},
-    untagged: { 'body.handsTo.*': 'public, and looked up among the caller’s own organisation’s agents alone' },
-    body: z.strictObject({
-      name: z.string().max(200),
-      kind,
-      access,
-      redirectUris: z.array(z.string().max(1024)).max(20),
-      publicKey: z.string().max(1024).nullable(),
-      handsTo: z.array(z.uuid()).max(AGENTS_NAMED_MAX),
-    }),
+    untagged: { 'body.handsTo.*': AGENTS },
+    body: z.strictObject({ ...registration, kind, publicKey: z.string().max(1024).nullable() }),
     bodyBytesMax: 32 * 1024,
     replies: { 201: z.strictObject({ id: clientId, clientId: z.uuid() }) },
+  },
+  changeClient: {
+    operation: 'authorisation-server.change-client',
+    service: 'issuer',
+    method: 'POST',
+    path: '/api/authorisation-server/clients/:apiClientId/change',
+    access: { kind: 'session', class: 'privileged', stepUp: true },
+    ids: { 'params.apiClientId': 'cli' },
+    untagged: { 'body.handsTo.*': AGENTS },
+    params: z.strictObject({ apiClientId: clientId }),
+    body: z.strictObject({ ...registration, revision: z.number().int().positive() }),
+    bodyBytesMax: 32 * 1024,
+    replies: { 200: z.strictObject({ ended: z.number().int().nonnegative() }) },
   },
   removeClient: {
     operation: 'authorisation-server.remove-client',

@@ -1,6 +1,7 @@
 import { AppError } from '@auditrax/base';
 
 export type AuthorisationServerCode =
+  | 'api_client_changed'
   | 'api_client_invalid'
   | 'api_clients_full'
   | 'api_consent_refused'
@@ -9,6 +10,7 @@ export type AuthorisationServerCode =
 
 /** Status of each code (RFC 9457); merged into the house's table by the composition root. */
 export const problems: Readonly<Record<AuthorisationServerCode, { status: number; title: string }>> = {
+  api_client_changed: { status: 409, title: 'Somebody has changed this program meanwhile' },
   api_client_invalid: { status: 422, title: 'A setting of the program is not valid' },
   api_clients_full: { status: 422, title: 'There are too many programs' },
   api_consent_refused: { status: 403, title: 'Sign in with a passkey or your organisation to allow this' },

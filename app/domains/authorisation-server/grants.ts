@@ -4,6 +4,7 @@ import type { AuditInput } from '../../platform/audit/index.ts';
 import type { ApiAccess } from './access-words.ts';
 import type { RevocationHolder } from '../identity/index.ts';
 import type { AuthorisationDeps } from './deps.ts';
+import { refuse } from './errors.ts';
 import { GRANT_SECONDS } from './lifetimes.ts';
 import * as queries from './queries.ts';
 
@@ -15,12 +16,15 @@ export type By = Pick<AuditInput, 'actor' | 'decision' | 'tokenHash'>;
 /** The issuer itself, at the word of a client or of its own rules. */
 export const BY_SERVICE: By = { actor: { service: 'issuer' } };
 
-/** Writes down what a person has allowed a client. Returns the grant's id. */
+/**
+ * Writes down what a person has allowed a client, as it was registered when they read it. Returns the grant's id. Throws
+ * `api_request_unusable` when it was changed or removed meanwhile.
+ */
 export async function giveGrant(
   deps: Deps,
   context: TenantContext,
   of: {
-    readonly clientId: Uuid;
+    readonly client: Pick<queries.ClientRow, 'id' | 'revision'>;
     readonly memberId: Uuid;
     readonly access: ApiAccess;
     readonly agents: readonly Uuid[];
@@ -29,10 +33,12 @@ export async function giveGrant(
 ): Promise<Uuid> {
   const id = uuidV7(deps.clock, deps.random);
   const given_at = new Date(deps.clock.nowMs());
-  const { clientId, memberId, access, agents } = of;
+  const { client, memberId, access, agents } = of;
   await deps.tenant.transaction(context, async (tx) => {
+    if ((await tx.query(queries.holdClient(context, client))).length === 0)
+      throw refuse('api_request_unusable', 'The program was changed meanwhile. Go back to it and start again.');
     const expires_at = new Date(given_at.getTime() + GRANT_SECONDS * 1000);
-    const row = { id, client_id: clientId, member_id: memberId, access, agents, given_at, expires_at };
+    const row = { id, client_id: client.id, member_id: memberId, access, agents, given_at, expires_at };
     await tx.query(queries.insertGrant(context, row));
     await deps.recordAudit(tx, {
       ...of.by,
@@ -40,7 +46,7 @@ export async function giveGrant(
       resource: ['api-grant', id],
       outcome: 'allowed',
       requestId: context.requestId,
-      public: { program: clientId, member: memberId, scope: access },
+      public: { program: client.id, member: memberId, scope: access },
       ...(agents.length === 0 ? {} : { disclosures: { agents: agents.join('\n') } }),
     });
   });
@@ -85,6 +91,26 @@ async function endOne(
   return true;
 }
 
+/** Ends grants in the caller's transaction, each with its entry. Returns how many were still open. */
+export async function endGrantsIn(
+  deps: Pick<AuthorisationDeps, 'recordAudit' | 'clock'>,
+  tx: ScopedTransaction,
+  of: { readonly ids: readonly Uuid[]; readonly reason: queries.EndReason; readonly by: By },
+): Promise<number> {
+  let count = 0;
+  for (const id of of.ids) if (await endOne(deps, tx, { id, reason: of.reason, by: of.by })) count += 1;
+  return count;
+}
+
+/** Codes and tokens of grants that have ended, which no longer work: every use asks for the grant. */
+export async function forgetTokens(
+  deps: Pick<Deps, 'system'>,
+  { tenantId }: TenantContext,
+  grantIds: readonly Uuid[],
+): Promise<void> {
+  for (const id of grantIds) await deps.system.at(tenantId).system(queries.deleteArtifactsOfGrant(tenantId, id));
+}
+
 /**
  * Ends grants, each with its entry, in one transaction; then forgets their codes and tokens, which no longer work from
  * the commit on: every use asks for the grant. Returns how many were still open.
@@ -94,13 +120,8 @@ export async function endGrants(
   context: TenantContext,
   of: { readonly ids: readonly Uuid[]; readonly reason: queries.EndReason; readonly by: By },
 ): Promise<number> {
-  let count = 0;
-  await deps.tenant.transaction(context, async (tx) => {
-    count = 0;
-    for (const id of of.ids) if (await endOne(deps, tx, { id, reason: of.reason, by: of.by })) count += 1;
-  });
-  for (const id of of.ids)
-    await deps.system.at(context.tenantId).system(queries.deleteArtifactsOfGrant(context.tenantId, id));
+  const count = await deps.tenant.transaction(context, (tx) => endGrantsIn(deps, tx, of));
+  await forgetTokens(deps, context, of.ids);
   return count;
 }
 
@@ -126,8 +147,8 @@ export async function endGrantsOfTenant(
   deps: Pick<AuthorisationDeps, 'recordAudit' | 'clock'>,
   tx: ScopedTransaction,
 ): Promise<void> {
-  for (const { id } of await tx.query(queries.openGrantsOfTenant(tx.context)))
-    await endOne(deps, tx, { id, reason: 'tenant-deleted', by: BY_SERVICE });
+  const ids = (await tx.query(queries.openGrantsOfTenant(tx.context))).map(({ id }) => id);
+  await endGrantsIn(deps, tx, { ids, reason: 'tenant-deleted', by: BY_SERVICE });
   await tx.query(queries.deleteArtifactsOf(tx.context.tenantId));
 }
 

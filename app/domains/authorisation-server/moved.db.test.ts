@@ -15,7 +15,7 @@ import {
   apiTokenMintRoutes,
   authorisationServerProblems,
   authorisationServerRoutes,
-  consentSubjects,
+  programSubjects,
 } from './index.ts';
 import { askFor, questionOf, startProgram, type Program } from './testing/program.ts';
 
@@ -37,7 +37,7 @@ beforeAll(async () => {
     names: ['authorisation-server', 'engagements'],
     contracts: [routes, apiTokenRoutes, { list }].flatMap((table): RouteContract[] => Object.values(table)),
     problems: [authorisationServerProblems],
-    subjects: consentSubjects,
+    subjects: programSubjects,
     rooms: (deps) => [authorisationServerRoutes(deps), apiTokenMintRoutes(deps)],
     databases: places.databases,
     workspace: [

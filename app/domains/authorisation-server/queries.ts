@@ -8,6 +8,7 @@ export type EndReason =
   | 'person'
   | 'client'
   | 'client-removed'
+  | 'client-narrowed'
   | 'reused'
   | 'attempts'
   | 'left'
@@ -23,6 +24,8 @@ export interface ClientRow {
   readonly registered_by: Uuid;
   readonly registered_at: Date;
   readonly removed_at: Date | null;
+  /** Of the registration, which can be changed. */
+  readonly revision: number;
 }
 
 export interface GrantRow {
@@ -53,7 +56,7 @@ export interface ArtifactRow {
   readonly expires_at: Date;
 }
 
-const client = sql`c.id, c.kind, c.access, c.content, c.registered_by, c.registered_at, c.removed_at`;
+const client = sql`c.id, c.kind, c.access, c.content, c.registered_by, c.registered_at, c.removed_at, c.revision`;
 const given = sql`g.id, g.client_id, g.member_id, g.access, g.agents, g.given_at, g.expires_at, g.ended_at`;
 const artifact = sql`a.value_hash, a.tenant_id, a.kind, a.grant_id, a.payload, a.consumed_at, a.expires_at`;
 
@@ -65,9 +68,25 @@ export const liveClients = ({ tenantId }: TenantContext): Statement<ClientRow> =
 export const clientById = ({ tenantId }: TenantContext, id: Uuid): Statement<ClientRow> =>
   sql<ClientRow>`select ${client} from identity.api_client c where c.tenant_id = ${tenantId} and c.id = ${id}`;
 
-export const insertClient = ({ tenantId }: TenantContext, row: Omit<ClientRow, 'removed_at'>): Statement =>
+export const insertClient = ({ tenantId }: TenantContext, row: Omit<ClientRow, 'removed_at' | 'revision'>): Statement =>
   sql`insert into identity.api_client (tenant_id, id, kind, access, content, registered_by, registered_at)
     values (${tenantId}, ${row.id}, ${row.kind}, ${row.access}, ${row.content}, ${row.registered_by}, ${row.registered_at})`;
+
+/** No row when it was changed meanwhile, or removed. */
+export const changeClient = (
+  { tenantId }: TenantContext,
+  { id, revision, access, content }: Pick<ClientRow, 'id' | 'revision' | 'access' | 'content'>,
+): Statement<{ id: Uuid }> =>
+  sql<{ id: Uuid }>`update identity.api_client set access = ${access}, content = ${content}, revision = ${revision + 1}
+    where tenant_id = ${tenantId} and id = ${id} and revision = ${revision} and removed_at is null returning id`;
+
+/** Stays as it is until the transaction ends. No row when it was changed meanwhile, or removed. */
+export const holdClient = (
+  { tenantId }: TenantContext,
+  { id, revision }: Pick<ClientRow, 'id' | 'revision'>,
+): Statement<{ id: Uuid }> =>
+  sql<{ id: Uuid }>`select c.id from identity.api_client c
+    where c.tenant_id = ${tenantId} and c.id = ${id} and c.revision = ${revision} and c.removed_at is null for share`;
 
 /** No row when it was removed before. */
 export const removeClient = ({ tenantId }: TenantContext, id: Uuid, at: Date): Statement<{ id: Uuid }> =>

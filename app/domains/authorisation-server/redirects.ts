@@ -20,6 +20,18 @@ export function redirectFault(text: string): string | undefined {
   return undefined;
 }
 
+/** Whether a registration holds this address: exactly, or on the person's own machine but for the port. */
+export function isRegistered(redirectUris: readonly string[], asked: string): boolean {
+  const withoutPort = (text: string) => {
+    const url = new URL(text);
+    url.port = '';
+    return url.href;
+  };
+  return redirectUris.some(
+    (uri) => uri === asked || (isLoopback(uri) && isLoopback(asked) && withoutPort(uri) === withoutPort(asked)),
+  );
+}
+
 /** Whether it leads to the person's own machine; there the port is the program's choice at each start (RFC 8252 7.3). */
 export function isLoopback(text: string): boolean {
   const url = URL.parse(text);

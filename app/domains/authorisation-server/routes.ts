@@ -4,13 +4,15 @@ import { bindRoutes, type RoomRoutes } from '../../platform/http/handler.ts';
 import { CLIENT_HEADER, DOOR_HEADER, NONCE_HEADER, PROOF_HEADER } from '../../platform/http/headers.ts';
 import { confirmer } from '../access/index.ts';
 import { createAttemptLimit, findTenant, type KnownTenant } from '../identity/index.ts';
+import { changeClient } from './changing.ts';
 import { CLIENTS_MAX, listClients, registerClient, removeClient, type Asker } from './clients.ts';
-import { allowRequest, consentSubjects, describeRequest, refuseRequest } from './consent.ts';
+import { allowRequest, describeRequest, refuseRequest } from './consent.ts';
 import { routes } from './contract.ts';
 import { issuerOf, type AuthorisationDeps } from './deps.ts';
 import { notFound } from './errors.ts';
 import { endGrants } from './grants.ts';
 import * as queries from './queries.ts';
+import { programSubjects } from './subjects.ts';
 import { answerClient, serverMetadata, type Answer, type Endpoint } from './server.ts';
 
 const JSON_TYPE = 'application/json';
@@ -107,15 +109,18 @@ async function grantsOf(deps: AuthorisationDeps, { caller }: Asker) {
 async function clientsOf(deps: AuthorisationDeps, { caller }: Asker) {
   const { tenant: context } = caller;
   const clients = await listClients(deps, context);
-  return clients.map(({ id, name, kind, access, redirectUris, handsTo, registered_at }) => ({
+  return clients.map(({ id, name, kind, access, redirectUris, handsTo, registered_at, revision }) => ({
     id: deps.formatId('cli', context, id),
     clientId: id,
     name,
     kind,
     access,
     redirectUris,
-    handsTo: clients.filter((agent) => handsTo.includes(agent.id)).map((agent) => agent.name),
+    handsTo: clients
+      .filter((agent) => handsTo.includes(agent.id))
+      .map((agent) => ({ clientId: agent.id, name: agent.name })),
     registeredAt: registered_at.toISOString(),
+    revision,
   }));
 }
 
@@ -163,7 +168,7 @@ export function authorisationServerRoutes(deps: AuthorisationDeps): RoomRoutes {
     if (id === undefined) throw notFound();
     return { clientId: id, request };
   };
-  const confirm = confirmer({ subjects: consentSubjects(deps) });
+  const confirm = confirmer({ subjects: programSubjects(deps) });
   return bindRoutes(routes, {
     ...serverRoutes(deps),
     async readRequest(call) {
@@ -188,6 +193,13 @@ export function authorisationServerRoutes(deps: AuthorisationDeps): RoomRoutes {
       const who = await confirm(call, 'authorisation-server.register-client', { input: call.body });
       const id = await registerClient(deps, who, { ...call.body, handsTo: uuids(call.body.handsTo) });
       return { status: 201 as const, body: { id: deps.formatId('cli', call.caller.tenant, id), clientId: id } };
+    },
+    async changeClient(call) {
+      const id = call.ids['params.apiClientId'];
+      const asked = { input: { ...call.params, ...call.body }, ids: { apiClientId: id } };
+      const who = await confirm(call, 'authorisation-server.change-client', asked);
+      const ended = await changeClient(deps, who, { ...call.body, id, handsTo: uuids(call.body.handsTo) });
+      return { status: 200 as const, body: { ended } };
     },
     async removeClient(call) {
       await removeClient(deps, call, call.ids['params.apiClientId']);

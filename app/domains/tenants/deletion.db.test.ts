@@ -111,7 +111,7 @@ async function allowProgram(caller: Caller): Promise<void> {
   );
   const by = { actor: { service: 'issuer' } } as const;
   const grantId = await giveGrant(house.deps, context, {
-    clientId,
+    client: { id: clientId, revision: 1 },
     memberId: caller.personId,
     access: 'read',
     agents: [],
