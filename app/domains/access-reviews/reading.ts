@@ -1,8 +1,8 @@
 import type { Uuid } from '@auditrax/base';
 import type { Caller } from '../../platform/http/handler.ts';
-import { lockManagers } from '../access/index.ts';
 import { listClients } from '../authorisation-server/index.ts';
 import { connectionName } from '../connections/index.ts';
+import { lockManagers } from '../identity/index.ts';
 import type { ReviewItem, ReviewSummary } from './contract.ts';
 import { compare, isOwn, tenantOf, type Compared } from './deciding.ts';
 import type { AccessReviewDeps } from './deps.ts';

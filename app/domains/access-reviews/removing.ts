@@ -1,9 +1,9 @@
 import type { Uuid } from '@auditrax/base';
 import type { ScopedTransaction } from '@auditrax/tenancy';
-import { lockManagers, setRoleIn, type Asker } from '../access/index.ts';
+import { setRoleIn, type Asker } from '../access/index.ts';
 import { endApiKeyByReview } from '../api-access/index.ts';
 import { endProgramGrantByReview } from '../authorisation-server/index.ts';
-import { memberForUpdate, revokePrincipal } from '../identity/index.ts';
+import { lockManagers, memberForUpdate, revokePrincipal } from '../identity/index.ts';
 import { markReviewed } from '../privileged-access/index.ts';
 import { endDirectoryTokenByReview } from '../provisioning/index.ts';
 import type { ItemKind } from './contract.ts';

@@ -1,8 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { isAppError, type Uuid } from '@auditrax/base';
 import type { ScopedTransaction, TenantContext } from '@auditrax/tenancy';
-import { lockManagers } from '../access/index.ts';
-import { findTenant } from '../identity/index.ts';
+import { findTenant, lockManagers } from '../identity/index.ts';
 import { compare, type Compared } from './deciding.ts';
 import type { AccessReviewDeps, ReviewedTenant } from './deps.ts';
 import type { AccessReviewCode } from './errors.ts';

@@ -5,7 +5,6 @@ export { recoverySubjects } from './recovery.ts';
 export { accessRoutes } from './routes.ts';
 export { confirmer } from './step-up-confirm.ts';
 export { type AccessDeps, type Asker, type DirectoryWord, requireManager, roleExistsIn, setRoleIn } from './service.ts';
-export { lockManagers } from './queries.ts';
 export { stepUpAction } from './step-up-action.ts';
 export { PRIVILEGED_PASSKEYS_MIN } from './second-passkey.ts';
 export { accessSubjects, CHANGED_SINCE, type StepUpSubjects, type SubjectFacts } from './step-up-subject.ts';

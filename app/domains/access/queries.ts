@@ -22,11 +22,6 @@ export const memberById = (tenantId: Uuid, id: Uuid): Statement<MemberRow> =>
   sql<MemberRow>`select m.id, m.role, m.state, m.label, m.created_at from identity.member m
     where m.tenant_id = ${tenantId} and m.id = ${id}`;
 
-/** Locks the people who can manage this tenant, so that two of them cannot remove each other at once. */
-export const lockManagers = (tenantId: Uuid): Statement<{ id: Uuid }> =>
-  sql<{ id: Uuid }>`select m.id from identity.member m
-    where m.tenant_id = ${tenantId} and m.state = 'active' and m.role in ('lead', 'operator') order by m.id for update`;
-
 export const countMembers = (tenantId: Uuid): Statement<{ members: string | number }> =>
   sql<{ members: string | number }>`select count(*) as members from identity.member m where m.tenant_id = ${tenantId}`;
 

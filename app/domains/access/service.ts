@@ -9,6 +9,7 @@ import {
   type IdentityDeps,
   issueChallenge,
   issueLink,
+  lockManagers,
   mayStepUp,
   type MemberRow,
   memberForUpdate,
@@ -196,7 +197,7 @@ export async function invite(
  * that two of them changing each other wait instead of both going through. Throws `operation_refused`.
  */
 export async function requireManager(tx: ScopedTransaction, caller: Caller): Promise<void> {
-  const managers = await tx.query(queries.lockManagers(caller.tenant.tenantId));
+  const managers = await tx.query(lockManagers(caller.tenant.tenantId));
   if (managers.some(({ id }) => id === caller.personId)) return;
   throw new AppError<'operation_refused'>('operation_refused', 'the caller manages this tenant no more');
 }

@@ -227,7 +227,7 @@ const OTHER_RULES: readonly Rule[] = [
     id: 'identity.last-lead-out',
     severity: 'critical',
     techniques: ['T1531'],
-    says: 'The last person who leads an organisation was put out: nobody there can let anybody in, nor undo it. Ask them on another way; their directory can name a lead again.',
+    says: 'The last person who leads an organisation was put out, or lost that role: nobody there can let anybody in, nor undo it. Ask them on another way; their directory can name a lead again.',
     matches: (event) => event.type === 'tenant.without-lead',
   },
   {

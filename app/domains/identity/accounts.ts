@@ -6,6 +6,7 @@ import type { Caller, Role } from '../../platform/http/handler.ts';
 import type { AccountOrigin, AccountRow } from './account-queries.ts';
 import * as accounts from './account-queries.ts';
 import type { IdentityDeps } from './deps.ts';
+import { MANAGES, tellWithoutManager } from './last-manager.ts';
 import type { MemberRow } from './queries.ts';
 import * as queries from './queries.ts';
 
@@ -93,11 +94,13 @@ async function returning({ deps, tx, newcomer }: Step, account: AccountRow): Pro
   const { is, role, tenantKind } = newcomer;
   if (is !== undefined && is.memberId !== account.member_id)
     throw refuse('account_taken', 'This identity belongs to another member of the organisation.');
+  // Whom an administrator let in keeps the role that the administrator gave.
+  const isManaged = isManagedOrigin(account.origin);
+  // Before the member, as everywhere: this may take away the last one.
+  if (isManaged && role != null && !MANAGES.has(role)) await tx.query(queries.lockManagers(context.tenantId));
   const [member] = await tx.query(queries.memberForUpdate(context.tenantId, account.member_id));
   if (member?.state !== 'active')
     throw refuse('account_member_inactive', `The member is ${member?.state ?? 'gone'} here.`);
-  // Whom an administrator let in keeps the role that the administrator gave.
-  const isManaged = isManagedOrigin(account.origin);
   if (isManaged && role === null)
     throw refuse('account_role_missing', 'The provider names groups, and none of them gives a role here any more.');
   if (isManaged && role != null && role !== member.role && roleFits(tenantKind, role))
@@ -120,6 +123,7 @@ async function changeRole(
     public: { from: member.role, to: role, connection: connectionId },
     disclosures: changesOf({ role: member.role }, { role }),
   });
+  await tellWithoutManager(deps, tx, { role: member.role, cause: 'groups', by: { actor: { personId: member.id } } });
 }
 
 /** The member whom an invitation or a session names. */

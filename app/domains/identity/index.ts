@@ -17,6 +17,7 @@ export { deletePasskeysOf, passkeysOfMember, removePasskeysOf } from './passkeys
 export {
   deleteCredentialIndexOf,
   deleteLinksOf,
+  lockManagers,
   memberById,
   memberByRole,
   memberForUpdate,

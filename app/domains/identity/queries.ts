@@ -249,6 +249,14 @@ export const memberForUpdate = (tenantId: Uuid, id: Uuid): Statement<MemberRow> 
   sql<MemberRow>`select m.id, m.role, m.state, m.label, m.created_at from identity.member m
     where m.tenant_id = ${tenantId} and m.id = ${id} for update`;
 
+/**
+ * Locks the people who can manage this tenant, so that of two who leave, or put each other out, at once each knows of the
+ * other. Before any other member is locked: everybody takes them in this one order.
+ */
+export const lockManagers = (tenantId: Uuid): Statement<{ id: Uuid }> =>
+  sql<{ id: Uuid }>`select m.id from identity.member m
+    where m.tenant_id = ${tenantId} and m.state = 'active' and m.role in ('lead', 'operator') order by m.id for update`;
+
 /** A recovery of somebody who has just answered with a passkey has no ground any more. */
 export const endRecoveryOf = (tenantId: Uuid, memberId: Uuid, now: Date): Statement<{ id: Uuid }> =>
   sql<{ id: Uuid }>`update identity.recovery set ended_at = ${now}, ended_by = ${memberId}, outcome = 'signed-in'

@@ -1,10 +1,14 @@
 import { AppError, manualClock, systemRandom, uuidV4, type Uuid } from '@auditrax/base';
-import type { TenantContext } from '@auditrax/tenancy';
+import type { ScopedTransaction, TenantContext } from '@auditrax/tenancy';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { eraseAgain } from '../access/erasing.ts';
+import { suspendMember } from '../access/service.ts';
+import { carryOut } from '../access-reviews/removing.ts';
+import { by as approved } from '../connections/testing/asking.ts';
 import { type Enrolled, type SeededIssuer, startSeededIssuer } from '../tenants/testing/seeded-issuer.ts';
 import { followEvictions, type EvictionFollower } from '../../platform/edge/follow-evictions.ts';
 import { createTokenCache, type TokenCache } from '../../platform/edge/token-cache.ts';
+import type { Caller } from '../../platform/http/handler.ts';
 import type { InternalClient } from '../../platform/http/client.ts';
 import { silentLog } from '../../platform/http/request-log.ts';
 import { issueChallenge } from './challenges.ts';
@@ -277,23 +281,109 @@ describe('a session that ends for any reason', () => {
 });
 
 describe('the last person who leads an organisation', () => {
-  it('is put out like anybody else, which is told at once; of one before the last nothing is told', async () => {
+  let first: Caller;
+  let second: Caller;
+  beforeAll(async () => {
     const lead = await house.enrol('lakeside', 'lead');
-    const { tenant } = await house.callerOf(lead.cookie);
-    const second = uuidV4(systemRandom);
+    first = await house.callerOf(lead.cookie);
+    second = { ...first, personId: uuidV4(systemRandom) };
+    const { tenantId } = first.tenant;
+    const label = { field: 'identity.member.label', rowId: second.personId, value: 'Second lead' } as const;
+    const sealed = Buffer.from(await house.deps.sealer.seal({ context: first.tenant, ...label }));
     await house.rows(
       `begin; set local session_replication_role = replica;
-       insert into identity.member select tenant_id, '${second}', role, state, label, created_at
-         from identity.member where id = '${lead.personId}';
+       insert into identity.member select '${tenantId}', '${second.personId}', role, state, '\\x${sealed.toString('hex')}', created_at
+         from identity.member where id = '${first.personId}';
        commit`,
     );
-    const out = (memberId: typeof second) =>
-      revocation.revokePrincipal(house.deps, tenant, { memberId, cause: 'scim', by });
-    const told = async () => (await house.audited('tenant.without-lead')).map(({ leaf }) => leaf['public']);
+  });
+  const told = async () => (await house.audited('tenant.without-lead')).map(({ leaf }) => leaf['public']);
+  let before: number;
+  beforeEach(async () => {
+    await house.rows(
+      `begin; set local session_replication_role = replica;
+       update identity.member set state = 'active', role = 'lead'
+         where id in ('${first.personId}', '${second.personId}');
+       commit`,
+    );
+    before = (await told()).length;
+  });
+  const toldNow = async () => (await told()).slice(before);
+  const isIn = async ({ personId }: Caller) =>
+    (await house.rows("select 1 from identity.member where id = $1 and state = 'active'", [personId])).length === 1;
+  const out = ({ tenant, personId }: Caller, deps: revocation.RevocationDeps = house.deps) =>
+    revocation.revokePrincipal(deps, tenant, { memberId: personId, cause: 'scim', by });
+
+  it('is put out like anybody else, which is told at once; of one before the last nothing is told', async () => {
     await out(second);
-    expect(await told()).toEqual([]);
-    await out(lead.personId);
-    expect(await told()).toEqual([{ cause: 'scim', role: 'lead' }]);
-    await expect(house.callerOf(lead.cookie)).rejects.toEqual(withCode('session_required'));
+    expect(await toldNow()).toEqual([]);
+    await out(first);
+    expect(await toldNow()).toEqual([{ cause: 'scim', role: 'lead' }]);
+    expect(await Promise.all([first, second].map(isIn))).toEqual([false, false]);
+  });
+
+  /** As the issuer, but whoever has put somebody out commits when the other has done so as well, or waits for a lock. */
+  function meeting() {
+    let arrived = 0;
+    const suspending = new WeakSet<ScopedTransaction>();
+    const waiting = "select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+    const isMet = async () => arrived > 1 || (await house.rows(waiting)).length > 0;
+    const recordAudit: typeof house.deps.recordAudit = (tx, entry) => {
+      if (entry.type === 'member.suspended') suspending.add(tx);
+      return house.deps.recordAudit(tx, entry);
+    };
+    const transaction: typeof house.deps.tenant.transaction = (asked, work) =>
+      house.deps.tenant.transaction(asked, async (tx) => {
+        const done = await work(tx);
+        if (!suspending.has(tx)) return done;
+        arrived += 1;
+        await expect.poll(isMet, { timeout: 5000, interval: 10 }).toBe(true);
+        return done;
+      });
+    return { ...house.deps, recordAudit, tenant: { ...house.deps.tenant, transaction } };
+  }
+
+  it('is known as that when two directories’ messages put both out at the same instant', async () => {
+    const deps = meeting();
+    await Promise.all([out(first, deps), out(second, deps)]);
+    expect(await toldNow()).toEqual([{ cause: 'scim', role: 'lead' }]);
+  });
+
+  it('stays when two leads put each other out at the same instant', async () => {
+    const deps = meeting();
+    const settled = await Promise.allSettled([
+      suspendMember(deps, approved(first), second.personId),
+      suspendMember(deps, approved(second), first.personId),
+    ]);
+    expect(settled.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
+    expect(settled.find(({ status }) => status === 'rejected')).toMatchObject({
+      reason: { code: 'operation_refused' },
+    });
+    expect((await Promise.all([first, second].map(isIn))).sort()).toEqual([false, true]);
+    expect(await toldNow()).toEqual([]);
+  });
+
+  it('is told when a lead puts out the other at the instant at which a directory puts out that lead', async () => {
+    const deps = meeting();
+    const [removed] = await Promise.allSettled([
+      suspendMember(deps, approved(first), second.personId),
+      out(first, deps),
+    ]);
+    // Whichever was first: the lead was none any more, or the directory put out the last one.
+    expect(await isIn(first)).toBe(false);
+    expect(await isIn(second)).toBe(removed.status === 'rejected');
+    expect(await toldNow()).toEqual(removed.status === 'rejected' ? [] : [{ cause: 'scim', role: 'lead' }]);
+  });
+
+  it('stays through a review at the instant at which a directory puts out the other, or is told', async () => {
+    const deps = meeting();
+    const { tenant: context, tenantKind: kind } = second;
+    const item = { id: uuidV4(systemRandom), kind: 'member', target_id: second.personId, decided_by: null };
+    const review = carryOut(deps as never, { context, kind } as never, item as never);
+    const [reviewed] = await Promise.allSettled([review, out(first, deps)]);
+    expect(await isIn(first)).toBe(false);
+    expect(await isIn(second)).toBe(reviewed.status === 'rejected');
+    if (reviewed.status === 'rejected') expect(reviewed.reason).toEqual(withCode('access_review_last_manager'));
+    expect(await toldNow()).toEqual(reviewed.status === 'rejected' ? [] : [{ cause: 'scim', role: 'lead' }]);
   });
 });

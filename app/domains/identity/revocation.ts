@@ -4,6 +4,7 @@ import { changesOf, notErased, type AuditInput } from '../../platform/audit/inde
 import { providerSessions } from './account-queries.ts';
 import type { IdentityDeps } from './deps.ts';
 import type { IdentityCode } from './errors.ts';
+import { tellWithoutManager } from './last-manager.ts';
 import type { ClosedReason, MemberRow } from './queries.ts';
 import * as queries from './queries.ts';
 import type { RevocationCause } from './revocation-queries.ts';
@@ -192,11 +193,14 @@ async function lockMember(tx: ScopedTransaction, memberId: Uuid): Promise<Member
 
 async function begin(deps: RevocationDeps, tx: ScopedTransaction, order: Order): Promise<Begun | undefined> {
   const { memberId, cause, by, sessionIds } = order;
+  // Whose sessions alone are to end has not left.
+  const isLeaving = sessionIds === undefined && HAS_LEFT[cause];
+  // Of the last two who are put out at once each would take the other for one who stays.
+  if (isLeaving) await tx.query(queries.lockManagers(tx.context.tenantId));
   const row = await (order.lock?.(tx) ?? lockMember(tx, memberId));
   if (row === undefined) return undefined;
   const counts = await endOwn(deps, tx, order);
-  // Whose sessions alone are to end has not left.
-  const isSuspended = sessionIds === undefined && HAS_LEFT[cause] && row.state !== 'suspended';
+  const isSuspended = isLeaving && row.state !== 'suspended';
   const [open] = await tx.query(revocations.openRevocationOf(tx.context, memberId));
   const isChanged = isSuspended || Object.values(counts).some((count) => count > 0);
   if (!isChanged) return { id: open?.id, counts };
@@ -211,7 +215,7 @@ async function begin(deps: RevocationDeps, tx: ScopedTransaction, order: Order):
       public: { cause, sessions: counts.sessions },
       disclosures: changesOf({ state: row.state }, { state: 'suspended' }),
     });
-    await tellLast(deps, tx, { row, order });
+    if (row.state === 'active') await tellWithoutManager(deps, tx, { role: row.role, cause, by });
   } else {
     const { sessions } = counts;
     await deps.recordAudit(tx, {
@@ -222,31 +226,6 @@ async function begin(deps: RevocationDeps, tx: ScopedTransaction, order: Order):
     });
   }
   return { id: open?.id ?? (await insertRow(deps, tx, order)), counts };
-}
-
-const MANAGES: ReadonlySet<string> = new Set<MemberRow['role']>(['lead', 'operator']);
-
-/**
- * A directory or a signal may put out whoever is the last to manage a tenant: its word holds, since somebody who left must
- * not stay in for being the last. But nobody there can let anybody in again, and the operator hears of it at once.
- */
-async function tellLast(
-  deps: RevocationDeps,
-  tx: ScopedTransaction,
-  { row, order: { cause, by } }: { readonly row: MemberRow; readonly order: Order },
-): Promise<void> {
-  const { tenantId, requestId } = tx.context;
-  if (row.state !== 'active' || !MANAGES.has(row.role)) return;
-  if ((await tx.query(queries.activeOfRole(tenantId, row.role))).length > 0) return;
-  await deps.recordAudit(tx, {
-    ...by,
-    type: 'tenant.without-lead',
-    resource: ['tenant', tenantId],
-    outcome: 'allowed',
-    requestId,
-    decision: by.decision,
-    public: { cause, role: row.role },
-  });
 }
 
 async function insertRow(deps: RevocationDeps, tx: ScopedTransaction, order: Order): Promise<Uuid> {

@@ -1,16 +1,18 @@
 import { isAppError, type Uuid } from '@auditrax/base';
 import { entraTenant } from '@auditrax/oidc/profiles';
 import type { ScimResource } from '@auditrax/scim';
-import type { ScopedTransaction } from '@auditrax/tenancy';
+import type { ScopedTransaction, TenantContext } from '@auditrax/tenancy';
 import type { Role } from '../../platform/http/handler.ts';
 import { roleOfGroups, type LoadedConnection } from '../connections/index.ts';
 import {
   accountOf,
   arrive,
+  memberForUpdate,
   proveEmployment,
   reinstatePrincipal,
   revokePrincipal,
   type Newcomer,
+  type RevokedBy,
 } from '../identity/index.ts';
 import type { Place, ProvisioningDeps } from './deps.ts';
 import { entryOf, findResource, groupKey, membersOf, noteRefusal, readGroups, type Kept } from './directory.ts';
@@ -71,7 +73,7 @@ function newcomerOf({ connection, tenantKind }: Place, resource: ScimResource, g
 /** Puts a member out, and remembers that this connection did. Returns the version that is stored then. */
 async function putOut(deps: ProvisioningDeps, place: Place, row: ResourceRow): Promise<number> {
   const { context, connection } = place;
-  await leave(deps, place, row.member_id);
+  await stayOut(deps, place, row.member_id!);
   // Whom somebody else had suspended before is not this connection's to let in again.
   if (row.suspended_at !== null || place.out.get(row.member_id!) !== true) return row.version;
   const now_ms = deps.clock.nowMs();
@@ -96,16 +98,63 @@ async function putOut(deps: ProvisioningDeps, place: Place, row: ResourceRow): P
  * that does not answer holds up nothing here; the directory is told to come again.
  */
 export async function leave(deps: ProvisioningDeps, place: Place, memberId: Uuid | null): Promise<void> {
-  if (memberId === null || place.out.has(memberId)) return;
-  const { context } = place;
-  const [before] = await deps.tenant.scoped(context, queries.standingOf(context, memberId));
+  if (memberId !== null && !place.out.has(memberId)) await putOutNow(deps, place, memberId);
+}
+
+async function putOutNow(deps: ProvisioningDeps, place: Place, memberId: Uuid): Promise<void> {
+  const { context, out } = place;
+  let wasIn = out.get(memberId) === true;
+  // In the transaction that ends it: whom somebody else suspends a moment before is not this connection's to let in again.
+  const lock = async (tx: ScopedTransaction) => {
+    const [row] = await tx.query(memberForUpdate(context.tenantId, memberId));
+    wasIn ||= row !== undefined && row.state !== 'suspended';
+    return row;
+  };
   try {
-    await revokePrincipal(deps, context, { memberId, cause: 'scim', by: BY });
+    await revokePrincipal(deps, context, { memberId, cause: 'scim', by: BY, lock });
   } catch (error) {
     if (!isAppError(error, 'revocation_incomplete')) throw error;
     place.unended.push(error);
   }
-  place.out.set(memberId, before?.state !== 'suspended');
+  out.set(memberId, wasIn);
+}
+
+/**
+ * Puts a member out of whom it is stored by now that they have left. Where this message has done so before it was stored,
+ * an administrator may have let them in in between, since nothing here said otherwise: the lock waits for one who is about
+ * to, and whoever comes later reads what is stored.
+ */
+async function stayOut(deps: ProvisioningDeps, place: Place, memberId: Uuid): Promise<void> {
+  const { context } = place;
+  const isOut =
+    place.out.has(memberId) &&
+    (await deps.tenant.transaction(context, async (tx) => {
+      const [row] = await tx.query(memberForUpdate(context.tenantId, memberId));
+      return row === undefined || row.state === 'suspended';
+    }));
+  if (!isOut) await putOutNow(deps, place, memberId);
+}
+
+/**
+ * Lets the member of a resource in, as `reinstatePrincipal`; false where the directory has said something newer of them
+ * than `row`, which counts. What it says after that waits for the member here, and puts them out again.
+ */
+export async function reinstateUnlessChanged(
+  deps: ProvisioningDeps,
+  context: TenantContext,
+  { row, by }: { readonly row: ResourceRow; readonly by: RevokedBy },
+): Promise<boolean> {
+  const memberId = row.member_id!;
+  let isSame = false;
+  const lock = async (tx: ScopedTransaction) => {
+    const [member] = await tx.query(memberForUpdate(context.tenantId, memberId));
+    // Not held: messages take the resource first and the person afterwards.
+    const [now] = await tx.query(queries.versionOf(context, row.id));
+    isSame = now?.version === row.version;
+    return isSame ? member : undefined;
+  };
+  await reinstatePrincipal(deps, context, { memberId, cause: 'scim', by, lock });
+  return isSame;
 }
 
 /**
@@ -120,7 +169,7 @@ async function letIn(deps: ProvisioningDeps, place: Place, of: Kept & { readonly
     context,
     queries.suspendedRows(context, { connectionId: connection.id, memberId }),
   );
-  if (out.length > 0) await reinstatePrincipal(deps, context, { memberId, cause: 'scim', by: BY });
+  if (out.length > 0 && !(await reinstateUnlessChanged(deps, context, { row, by: BY }))) return -1;
   const newcomer = newcomerOf(place, resource, given);
   return deps.tenant.transaction(context, async (tx) => {
     let version = row.version;
@@ -137,7 +186,8 @@ async function letIn(deps: ProvisioningDeps, place: Place, of: Kept & { readonly
       });
     }
     if (newcomer !== undefined) await arriveIfActive(deps, tx, newcomer);
-    return version;
+    // Whom it has let in is looked at once more: in its groups, too, the directory may have said otherwise meanwhile.
+    return out.length > 0 ? -1 : version;
   });
 }
 

@@ -135,18 +135,10 @@ export const waveRows = (
     where r.tenant_id = ${tenantId} and r.connection_id = ${of.connectionId} and r.suspended_at > ${of.since}
     order by r.suspended_at, r.id`;
 
-/** Held as it was read; no row when the directory has said something since. */
-export const holdResource = (
-  { tenantId }: TenantContext,
-  { id, version }: Pick<ResourceRow, 'id' | 'version'>,
-): Statement<{ id: Uuid }> =>
-  sql<{ id: Uuid }>`select r.id from identity.scim_resource r
-    where r.tenant_id = ${tenantId} and r.id = ${id} and r.version = ${version} for update`;
-
-export const standingOf = ({ tenantId }: TenantContext, memberId: Uuid): Statement<{ readonly state: string }> =>
-  sql<{
-    readonly state: string;
-  }>`select m.state from identity.member m where m.tenant_id = ${tenantId} and m.id = ${memberId}`;
+/** Of any resource, deleted people included. */
+export const versionOf = ({ tenantId }: TenantContext, id: Uuid): Statement<Pick<ResourceRow, 'version'>> =>
+  sql<Pick<ResourceRow, 'version'>>`select r.version from identity.scim_resource r
+    where r.tenant_id = ${tenantId} and r.id = ${id}`;
 
 /** Members of the tenant as they stand. */
 export const standings = ({

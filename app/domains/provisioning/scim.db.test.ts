@@ -1,5 +1,6 @@
 import { performance } from 'node:perf_hooks';
 import { systemClock, type Uuid } from '@auditrax/base';
+import { sql, type Statement } from '@auditrax/tenancy';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { Caller } from '../../platform/http/handler.ts';
 import { createAttemptCounter } from '../../platform/http/attempt-counter.ts';
@@ -8,7 +9,7 @@ import { reinstateMember, suspendMember } from '../access/service.ts';
 import * as connections from '../connections/service.ts';
 import { by, oidc } from '../connections/testing/asking.ts';
 import { recordAttempt } from '../connections/index.ts';
-import { arrive } from '../identity/index.ts';
+import { arrive, memberForUpdate } from '../identity/index.ts';
 import { startSsoHouse, type SsoHouse } from '../sso/testing/sso-house.ts';
 import { routes } from './contract.ts';
 import type { ProvisioningDeps } from './deps.ts';
@@ -89,6 +90,25 @@ const memberRows = (where = 'true') =>
 async function memberOf(person: string) {
   const [row] = await memberRows(`id = (select member_id from identity.scim_resource where id = '${person}')`);
   return row;
+}
+/** Locks a row of harbour from another connection until it is called. */
+async function holding(statement: Statement): Promise<() => void> {
+  const [isHeld, isOver] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const held = house.deps.tenant.transaction(lead.tenant, async (tx) => {
+    await tx.query(statement);
+    isHeld.resolve();
+    await isOver.promise;
+  });
+  await Promise.race([isHeld.promise, held]);
+  return isOver.resolve;
+}
+const resourceForUpdate = (id: string): Statement =>
+  sql`select r.id from identity.scim_resource r where r.tenant_id = ${lead.tenant.tenantId} and r.id = ${id} for update`;
+async function somebodyWaits(people = 1): Promise<void> {
+  const waiting = "select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+  await expect
+    .poll(async () => (await house.issuer.rows(waiting)).length, { timeout: 5000, interval: 10 })
+    .toBe(people);
 }
 let people = 0;
 /** As Okta sends a new person. */
@@ -339,6 +359,31 @@ describe('groups', () => {
     expect(await memberOf(id)).toMatchObject({ state: 'suspended' });
   });
 
+  it('may take the role of the last lead, which is told at once', async () => {
+    const setRole = (role: string) =>
+      house.issuer.rows(
+        `begin; set local session_replication_role = replica;
+         update identity.member set role = '${role}' where id = '${stranger.personId}'; commit`,
+      );
+    const mapped = [{ group: 'Audit leads', name: null, role: 'lead' }] as const;
+    await connections.mapGroups(house.deps, by(stranger), { id: ids.foreign, groups: mapped });
+    const id = idOf(await added('foreign'));
+    const body = { schemas: [GROUP], displayName: 'Audit leads', members: [{ value: id }] };
+    const group = idOf(await ask('foreign', 'POST Groups', { body }));
+    expect(await memberOf(id)).toMatchObject({ state: 'active', role: 'lead' });
+    const empty = (members: object[]) => ask('foreign', `PUT Groups/${group}`, { body: { ...body, members } });
+    const told = async () => (await house.issuer.audited('tenant.without-lead')).map(({ leaf }) => leaf['public']);
+    await empty([]);
+    expect(await memberOf(id)).toMatchObject({ state: 'active', role: 'auditor' });
+    expect(await told()).toEqual([]);
+    await empty([{ value: id }]);
+    await setRole('auditor');
+    await empty([]);
+    expect(await told()).toEqual([{ cause: 'groups', role: 'lead' }]);
+    await setRole('lead');
+    await connections.mapGroups(house.deps, by(stranger), { id: ids.foreign, groups: [] });
+  });
+
   it('have people of their own connection as members, and nobody else', async () => {
     const made = await ask('groups', 'POST Groups', { body: { schemas: [GROUP], displayName: 'Odd' } });
     const [foreign] = (await ask('foreign', 'GET Users')).json['Resources'] as { id: string }[];
@@ -534,6 +579,51 @@ describe('somebody whom a directory has put out', () => {
     await reinstate(member.id);
     await turn('active');
     await ask('back', `PATCH Users/${id}`, patch({ op: 'replace', path: 'active', value: false }));
+    expect(await stateOf(member.id)).toBe('suspended');
+  });
+
+  it('is out when a lead lets them in after its word has come and before it is stored', async () => {
+    const id = idOf(await added('back'));
+    const member = (await memberOf(id))!;
+    await suspendMember(house.issuer.deps, by(lead), member.id);
+    const release = await holding(resourceForUpdate(id));
+    const word = ask('back', `PATCH Users/${id}`, patch({ op: 'replace', path: 'active', value: false }));
+    await somebodyWaits();
+    // Nothing that is stored says otherwise.
+    expect(await reinstate(member.id)).toMatchObject({ state: 'active' });
+    release();
+    expect((await word).status).toBe(200);
+    expect(await stateOf(member.id)).toBe('suspended');
+    // By this directory, whose word lets them in again.
+    await ask('back', `PATCH Users/${id}`, patch({ op: 'replace', path: 'active', value: true }));
+    expect(await stateOf(member.id)).toBe('active');
+  });
+
+  it('is out when its word comes while a lead is about to let them in', async () => {
+    const id = idOf(await added('back'));
+    const member = (await memberOf(id))!;
+    await suspendMember(house.issuer.deps, by(lead), member.id);
+    const release = await holding(memberForUpdate(lead.tenant.tenantId, member.id));
+    const letIn = reinstate(member.id);
+    await somebodyWaits();
+    const word = ask('back', `PATCH Users/${id}`, patch({ op: 'replace', path: 'active', value: false }));
+    await somebodyWaits(2);
+    release();
+    await Promise.all([letIn, word]);
+    expect(await stateOf(member.id)).toBe('suspended');
+  });
+
+  it('is let in again by nobody’s suspension but its own, also where a lead comes a moment before', async () => {
+    const id = idOf(await added('back'));
+    const member = (await memberOf(id))!;
+    const release = await holding(memberForUpdate(lead.tenant.tenantId, member.id));
+    const suspended = suspendMember(house.issuer.deps, by(lead), member.id);
+    await somebodyWaits();
+    const word = ask('back', `PATCH Users/${id}`, patch({ op: 'replace', path: 'active', value: false }));
+    await somebodyWaits(2);
+    release();
+    await Promise.all([suspended, word]);
+    await ask('back', `PATCH Users/${id}`, patch({ op: 'replace', path: 'active', value: true }));
     expect(await stateOf(member.id)).toBe('suspended');
   });
 

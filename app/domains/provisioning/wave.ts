@@ -1,12 +1,11 @@
 import type { Clock, Uuid } from '@auditrax/base';
 import { withEntry } from '@auditrax/scim';
-import type { ScopedTransaction } from '@auditrax/tenancy';
 import { auditFromCall } from '../../platform/audit/index.ts';
 import { loadConnection } from '../connections/index.ts';
-import { memberForUpdate, reinstatePrincipal } from '../identity/index.ts';
 import type { ProvisioningDeps } from './deps.ts';
 import { openResources, sealContent, type Kept } from './directory.ts';
 import { notFound } from './errors.ts';
+import { reinstateUnlessChanged } from './membership.ts';
 import * as queries from './queries.ts';
 import { auditOf, type Asker } from './tokens.ts';
 
@@ -35,14 +34,7 @@ async function letBack(deps: ProvisioningDeps, who: Asker, { row, resource }: Ke
   const { tenant: context } = who.caller;
   const memberId = row.member_id!;
   const by = { ...auditFromCall(who), stepUpHash: who.stepUp.assertionHash };
-  let isAsRead = false;
-  const lock = async (tx: ScopedTransaction) => {
-    isAsRead = (await tx.query(queries.holdResource(context, row))).length > 0;
-    // Whoever is let in against a newer word would stay in: a directory says that somebody has left once.
-    return isAsRead ? (await tx.query(memberForUpdate(context.tenantId, memberId)))[0] : undefined;
-  };
-  await reinstatePrincipal(deps, context, { memberId, cause: 'scim', by, lock });
-  if (!isAsRead) return false;
+  if (!(await reinstateUnlessChanged(deps, context, { row, by }))) return false;
   await deps.tenant.transaction(context, async (tx) => {
     const entry = auditOf(who, ['scim-resource', row.id], { connection: row.connection_id, member: memberId });
     if (row.deleted_at !== null) {
