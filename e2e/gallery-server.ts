@@ -200,6 +200,7 @@ function write(path: string, body: Record<string, unknown>): Answer | null {
   if (path === '/api/access/step-up')
     return ok({
       ...ceremony,
+      hidden: [],
       action: {
         operation: body['operation'],
         tenant: '5b1c0f62-3a77-4c65-8f0f-3a4c0e6b9d21',

@@ -28,7 +28,7 @@ export interface Erasures {
  */
 export async function openErasures(
   floor: Floor,
-  deps: Omit<AccessDeps, 'erasures' | 'subjects' | 'directories'>,
+  deps: Omit<AccessDeps, 'erasures' | 'subjects' | 'directories' | 'secretsOf'>,
 ): Promise<Erasures> {
   const register = openErasureRegister(join(floor.member.boot.stateDirectory, ERASURE_REGISTER_FILE));
   const onFailure = (error: unknown): void => floor.log.warn('erasures-not-repeated', { error });

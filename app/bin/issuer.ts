@@ -123,7 +123,7 @@ import { openPlacer, openPlaces } from './places.ts';
 import { openIdKeys, type IdKeyHouse } from './id-keys.ts';
 import { openRecordedDatabase, recordAttemptWith } from './refusals.ts';
 import { startHousekeeping, type Chore } from './housekeeping.ts';
-import { EDGE_ROUTES, readHousePolicy } from './rooms.ts';
+import { EDGE_ROUTES, readHousePolicy, secretsOfEdge } from './rooms.ts';
 import { backupRetention, openSealing, readSealedRegistry } from './sealing.ts';
 import { serve } from './serve.ts';
 import { watchCells } from './watched-cells.ts';
@@ -210,7 +210,7 @@ const PROBLEMS = [
   transmitterProblems,
 ];
 
-type AccessParts = Omit<Parameters<typeof accessRoutes>[0], 'subjects' | 'erasures' | 'directories'> &
+type AccessParts = Omit<Parameters<typeof accessRoutes>[0], 'subjects' | 'erasures' | 'directories' | 'secretsOf'> &
   Parameters<typeof moveSubjects>[0] &
   Parameters<typeof accessReviewSubjects>[0] &
   Parameters<typeof connectionSubjects>[0];
@@ -239,7 +239,14 @@ function accessRooms(deps: AccessParts, erasures: Parameters<typeof accessRoutes
   const directories = directoryWord(deps);
   const onFailure = (error: unknown) => floor.log.error('review-not-tended', { error });
   return [
-    accessRoutes({ ...deps, directories, subjects, erasures, ...backupRetention(floor.member.boot.options) }),
+    accessRoutes({
+      ...deps,
+      directories,
+      subjects,
+      secretsOf: secretsOfEdge,
+      erasures,
+      ...backupRetention(floor.member.boot.options),
+    }),
     accessReviewRoutes({ ...deps, onFailure }),
     accessReviewCanary(deps),
   ];

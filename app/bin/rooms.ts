@@ -1,6 +1,7 @@
 import { globSync } from 'node:fs';
 import { join } from 'node:path';
 import type { RouteContract } from '@auditrax/base';
+import { secretsOf } from '@auditrax/base/secret';
 import { loadRoutePolicy } from '../domains/access/index.ts';
 import { routes as apiAccessContract } from '../domains/api-access/contract.ts';
 import { canaryRoutes as accessReviewsCanaryContract } from '../domains/access-reviews/canary-contract.ts';
@@ -83,6 +84,9 @@ export const EDGE_CONTRACTS: readonly Readonly<Record<string, RouteContract>>[] 
 
 /** Every route that the edge may forward. */
 export const EDGE_ROUTES: readonly RouteContract[] = EDGE_CONTRACTS.flatMap((contract) => Object.values(contract));
+
+/** Where what a passkey approves holds secrets. */
+export const secretsOfEdge = secretsOf(EDGE_ROUTES);
 
 const INNER_CONTRACTS: readonly Readonly<Record<string, RouteContract>>[] = [
   canaryRoutes,

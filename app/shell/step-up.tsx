@@ -31,7 +31,8 @@ function flat(value: unknown, path = ''): readonly (readonly [string, string])[]
 }
 
 /** The action as the server wrote it down: this, and nothing else, is what the passkey signs. */
-export function ActionCard({ action, title = 'What you approve' }: { action: unknown; title?: string }) {
+export function ActionCard(props: { action: unknown; hidden?: readonly string[]; title?: string }) {
+  const { action, hidden = [], title = 'What you approve' } = props;
   return (
     <section className="card" aria-label={title}>
       <h3>{title}</h3>
@@ -43,8 +44,11 @@ export function ActionCard({ action, title = 'What you approve' }: { action: unk
           </div>
         ))}
       </dl>
+      {hidden.length > 0 && (
+        <p className="muted">What is hidden is not shown again. Your passkey approves exactly what was entered.</p>
+      )}
       <details>
-        <summary>Exactly as it is signed</summary>
+        <summary>{hidden.length > 0 ? 'As it is signed, but for what is hidden' : 'Exactly as it is signed'}</summary>
         <CodeBlock label="action" code={JSON.stringify(action, null, 2)} wrap />
       </details>
     </section>
@@ -155,7 +159,7 @@ export function StepUpDialog<T>(props: StepUpProps<T>) {
     >
       {isOne ? <SecondPasskey /> : !able && <CannotApprove method={session.method} />}
       {able && challenge.isPending && <output className="muted">Preparing what you will approve…</output>}
-      {challenge.data && <ActionCard action={challenge.data.action} />}
+      {challenge.data && <ActionCard action={challenge.data.action} hidden={challenge.data.hidden} />}
       <Failure error={error ?? challenge.error} />
       {able && (
         <p className="muted">It will be kept in the audit trail, so that an auditor can verify what you approved.</p>

@@ -208,6 +208,33 @@ describe('step-up', () => {
     });
   });
 
+  it('shows no secret of the action and binds it all the same: with another one of the same length it is refused', async () => {
+    const signed = await signIn(lead);
+    const deps = { ...mechanism(), secretsOf: () => [['push', 'token']] };
+    const ofReceiver = (token: string) => ({ name: 'Night watch', push: { url: 'https://receiver.example', token } });
+    const begin = async (token: string) => {
+      const asked = { operation: 'access.invite', input: ofReceiver(token) };
+      const begun = await access.beginStepUp(deps, { ...signed.caller }, asked);
+      const assertion = lead.device.authenticate(begun.options);
+      return { ...begun, header: encode({ challengeId: begun.challengeId, assertion }) };
+    };
+    const { shown, header, opened } = await begin('canary-of-harbour');
+    expect(JSON.stringify(shown)).not.toContain('canary');
+    expect(shown.hidden).toEqual(['push.token']);
+    expect(shown.action).toEqual(
+      stepUpAction(signed.caller, 'access.invite', { ...ofReceiver('hidden, 17 characters') }),
+    );
+    const claims = await house.claimsOf((await mintWith(opened!.token, header, 'access.invite')).token);
+    const verify = (token: string) =>
+      createStepUpVerifier({ doors, clock })(claims, {
+        header,
+        action: stepUpAction(signed.caller, 'access.invite', ofReceiver(token)),
+      });
+    await expect(verify('canary-of-harboux')).rejects.toEqual(withCode('step_up_refused'));
+    await expect(verify('hidden, 17 characters')).rejects.toEqual(withCode('step_up_refused'));
+    expect((await verify('canary-of-harbour')).assertionHash).toMatch(/^[A-Za-z0-9_-]{43}$/);
+  });
+
   it('an entry that names an approval nobody verified here is refused by the recorder of the services', async () => {
     const strict = createRecorder({ needsApprovals: true });
     const entry = { type: 'thing.done', actor: { service: 'issuer' }, resource: ['thing', lead.personId] } as const;

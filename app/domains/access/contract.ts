@@ -259,6 +259,8 @@ export const routes = defineRoutes({
           /** What the database says now about what will change; it must say so still when it is done. */
           subject: z.record(z.string(), z.json()).optional(),
         }),
+        /** Places in the input whose value is signed and not shown. */
+        hidden: z.array(z.string()),
       }),
     },
   },

@@ -198,14 +198,14 @@ export function accessRoutes(deps: AccessDeps): RoomRoutes {
       return { status: 200 as const, body: { member: person(call, member) } };
     },
     async stepUp(call) {
-      const { challengeId, options, action, opened } = await service.beginStepUp(deps, call.caller, {
+      const { challengeId, options, shown, opened } = await service.beginStepUp(deps, call.caller, {
         ...call.body,
         ids: idsOf(call.ids),
       });
       const headers = opened === undefined ? {} : setSession(opened.token, opened.maxAgeSeconds);
       return {
         status: 200 as const,
-        body: { challengeId, options: { ...options }, action: action },
+        body: { challengeId, options: { ...options }, ...shown },
         headers,
       };
     },

@@ -1,4 +1,5 @@
 import { AppError, uuidV7, type Json, type Uuid } from '@auditrax/base';
+import { hideSecrets, type Place } from '@auditrax/base/secret';
 import type { ScopedTransaction } from '@auditrax/tenancy';
 import { auditFromCall, changesOf, type AuditInput, type ErasureRegister } from '../../platform/audit/index.ts';
 import type { Caller, Role, StepUp } from '../../platform/http/handler.ts';
@@ -48,6 +49,8 @@ export interface AccessDeps extends IdentityDeps {
   readonly erasures: Pick<ErasureRegister, 'add'>;
   /** What is read from the database and shown before something is confirmed, by operation: this room's and others'. */
   readonly subjects: StepUpSubjects;
+  /** Where the input of an operation, of any room, holds what must not be shown. */
+  readonly secretsOf: (operation: string) => readonly Place[];
 }
 
 /** Who asks, and the confirmation that this service has verified. */
@@ -311,7 +314,8 @@ export async function reinstateMember(deps: AccessDeps, who: Asker, memberId: Uu
 
 /**
  * Starts the confirmation of one action: options whose challenge is the digest of the action, stored for one use by
- * this session, and a new cookie for the session. Throws `step_up_not_offered`, `no_passkey_for_step_up`,
+ * this session, and a new cookie for the session. `shown` is the action without its secrets: what a person at a screen, or a
+ * picture of it, may see; the digest is of exactly what was sent. Throws `step_up_not_offered`, `no_passkey_for_step_up`,
  * `second_passkey_needed`.
  */
 export async function beginStepUp<Input extends Readonly<Record<string, Json | undefined>>>(
@@ -349,5 +353,7 @@ export async function beginStepUp<Input extends Readonly<Record<string, Json | u
     operation: input.operation,
   });
   const options = await assertionOptions({ door: deps.doors[caller.door], challenge, allowed });
-  return { challengeId: id, options, action, opened: await rotateSession(deps, caller) };
+  const { value, hidden } = hideSecrets(input.input, deps.secretsOf(input.operation));
+  const shown = { action: { ...action, input: value }, hidden };
+  return { challengeId: id, options, action, shown, opened: await rotateSession(deps, caller) };
 }

@@ -1,4 +1,5 @@
 import { defineRoutes } from '@auditrax/base/route';
+import { secret } from '@auditrax/base/secret';
 import { idPattern } from '@auditrax/tenancy/id-pattern';
 import { z } from 'zod';
 import { GROUP_ROLES, justInTime, PROFILES } from './settings-contract.ts';
@@ -60,7 +61,7 @@ const samlValues = z.strictObject({
 export const canaryConnection = z.strictObject({
   name: z.string().min(1).max(80),
   profile,
-  values: z.discriminatedUnion('kind', [z.strictObject({ ...oidcValues, secret: text }), samlValues]),
+  values: z.discriminatedUnion('kind', [z.strictObject({ ...oidcValues, secret: secret(text) }), samlValues]),
   /** PEM, SAML only. */
   certificate: z.string().max(CERTIFICATE_CHARS_MAX).nullable(),
 });
@@ -68,7 +69,7 @@ export type CanaryConnection = z.output<typeof canaryConnection>;
 
 /** The secret is never told again: null keeps it. */
 const writtenValues = z.discriminatedUnion('kind', [
-  z.strictObject({ ...oidcValues, secret: text.nullable() }),
+  z.strictObject({ ...oidcValues, secret: secret(text).nullable() }),
   samlValues,
 ]);
 const shownValues = z.discriminatedUnion('kind', [z.strictObject(oidcValues), samlValues]);

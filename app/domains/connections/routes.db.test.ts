@@ -1,8 +1,9 @@
 import { manualClock, systemRandom, uuidV4, type Json, type Uuid } from '@auditrax/base';
+import { hideSecrets, secretsOfRoute } from '@auditrax/base/secret';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ApprovalKeeping, Caller, Handler, StepUp } from '../../platform/http/handler.ts';
 import { type SeededIssuer, startSeededIssuer } from '../tenants/testing/seeded-issuer.ts';
-import type { ConnectionDetail } from './contract.ts';
+import { routes, type ConnectionDetail } from './contract.ts';
 import { connectionsRoutes } from './index.ts';
 import { NOBODY, oidc } from './testing/asking.ts';
 
@@ -58,13 +59,15 @@ describe('routes of connections', () => {
     await call('remove', { ...at, body: {} });
   });
 
-  it('keep an approval that holds the secret by its hash alone, and show what the database says in the others', async () => {
+  it('say where the secret stands in what is approved, and show what the database says', async () => {
     const { at } = await begun();
     confirmed.length = 0;
     await call('change', { ...at, body: settings });
     await call('mapGroups', { ...at, body: { groups: [] } });
     await call('remove', { ...at, body: {} });
-    expect(confirmed.map(({ keeping }) => keeping?.hashOnly)).toEqual([true, false, false]);
+    const places = secretsOfRoute(routes.change);
+    const hidden = confirmed.map(({ action }) => hideSecrets((action as { input: Json }).input, places).hidden);
+    expect(hidden).toEqual([['values.secret'], [], []]);
     expect(confirmed[0]!.action).toMatchObject({
       operation: 'connections.change',
       input: { ...at.params, version: 1 },

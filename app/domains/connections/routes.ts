@@ -28,10 +28,10 @@ interface ConfirmedCall extends Pick<Call, 'caller' | 'requestId' | 'stepUp'> {
 /** Verifies the confirmation of exactly this operation with exactly this input, before anything is looked at. */
 function confirming(deps: RefreshDeps) {
   const confirm = confirmer({ subjects: connectionSubjects(deps) });
-  return async (call: ConfirmedCall, operation: string, isSecret = false): Promise<Asker> => {
+  return async (call: ConfirmedCall, operation: string): Promise<Asker> => {
     const input = { ...call.params, ...call.body } as Readonly<Record<string, Json>>;
     const ids = Object.fromEntries(Object.entries(call.ids).map(([place, id]) => [place.replace('params.', ''), id]));
-    return confirm(call, operation, { input, ids, hashOnly: isSecret });
+    return confirm(call, operation, { input, ids });
   };
 }
 
@@ -53,7 +53,7 @@ export function connectionsRoutes(deps: RefreshDeps): RoomRoutes {
     },
     async change(call) {
       // The action holds the client secret, which is in nobody's copy of the log.
-      const who = await confirmed(call, 'connections.change', true);
+      const who = await confirmed(call, 'connections.change');
       await changeSettings(deps, who, { ...call.body, id: call.ids['params.connectionId'] });
       return { status: 200 as const, body: { id: call.params.connectionId } };
     },

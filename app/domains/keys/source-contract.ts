@@ -1,4 +1,5 @@
 import { defineRoutes } from '@auditrax/base/route';
+import { secret } from '@auditrax/base/secret';
 import { z } from 'zod';
 
 /** A certificate chain or a private key in PEM; longer chains than this are a mistake. */
@@ -39,7 +40,7 @@ const awsKms = z.strictObject({
   roleArn: arn(/^arn:aws[a-z-]*:iam::\d{12}:role\/[\w+=,.@/-]{1,512}$/).optional(),
   externalId: text(1_224).optional(),
   accessKeyId: text(128).optional(),
-  secretAccessKey: text(128).optional(),
+  secretAccessKey: secret(text(128)).optional(),
 });
 const pkcs11 = z.strictObject({
   kind: z.literal('pkcs11'),
@@ -54,10 +55,10 @@ const xks = z.strictObject({
     .regex(/^(\/[A-Za-z0-9_-]+)*$/, 'empty, or parts that begin with a slash'),
   keyId: z.string().regex(/^(?!\.{1,2}$)[A-Za-z0-9_.-]{1,128}$/),
   accessKeyId: z.string().regex(/^[A-Z2-7]{20,30}$/, '20 to 30 characters A-Z and 2-7'),
-  secretAccessKey: z.string().regex(/^[A-Za-z0-9+/=]{43,64}$/, '43 to 64 characters'),
+  secretAccessKey: secret(z.string().regex(/^[A-Za-z0-9+/=]{43,64}$/, '43 to 64 characters')),
   caCertificate: pem.optional(),
   clientCertificate: pem.optional(),
-  clientKey: pem.optional(),
+  clientKey: secret(pem).optional(),
 });
 
 /** A source that a tenant may bring: everything but the installation's own. */

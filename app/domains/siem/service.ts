@@ -147,9 +147,6 @@ function told(target: Target, salt: string, before?: Target): Pick<AuditInput, '
   };
 }
 
-/** The action holds the destination's token, which is in nobody's copy of the log. */
-const HOLDS_TOKEN = { hashOnly: true } as const;
-
 /** Adds a destination, switched off. Throws `streams_full` and what the step-up throws. */
 export async function createStream(
   deps: SiemDeps,
@@ -159,7 +156,6 @@ export async function createStream(
   const context = who.caller.tenant;
   const { assertionHash } = await who.stepUp(
     stepUpAction(who.caller, 'siem.create', input as unknown as Record<string, Json>),
-    HOLDS_TOKEN,
   );
   const id = uuidV7(deps.clock, deps.random);
   const config = await sealTarget(deps, context, { id, target: input.target });
@@ -189,7 +185,7 @@ export async function changeStream(
   input: { id: Uuid; asked: Record<string, Json>; target: Target; version: number },
 ): Promise<void> {
   const context = who.caller.tenant;
-  const { assertionHash } = await who.stepUp(stepUpAction(who.caller, 'siem.change', input.asked), HOLDS_TOKEN);
+  const { assertionHash } = await who.stepUp(stepUpAction(who.caller, 'siem.change', input.asked));
   const config = await sealTarget(deps, context, input);
   await deps.door.transaction(context, async (tx) => {
     const [row] = await tx.query(queries.streamById(context, input.id));

@@ -1,3 +1,4 @@
+import { secret } from '@auditrax/base/secret';
 import { z } from 'zod';
 
 /** A chain of authorities, pasted. */
@@ -26,11 +27,13 @@ const hec = z.strictObject({
     .regex(/^\/[A-Za-z0-9/_.-]*$/)
     .default('/services/collector/event'),
   // Visible ASCII: it becomes a header.
-  token: z
-    .string()
-    .min(8)
-    .max(TOKEN_CHARS_MAX)
-    .regex(/^[\x21-\x7e]+$/),
+  token: secret(
+    z
+      .string()
+      .min(8)
+      .max(TOKEN_CHARS_MAX)
+      .regex(/^[\x21-\x7e]+$/),
+  ),
   ca,
 });
 

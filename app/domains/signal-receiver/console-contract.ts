@@ -1,4 +1,5 @@
 import { defineRoutes } from '@auditrax/base/route';
+import { secret } from '@auditrax/base/secret';
 import { idPattern } from '@auditrax/tenancy/id-pattern';
 import { z } from 'zod';
 
@@ -90,8 +91,8 @@ const ofStream = {
 const at = '/api/connections/:connectionId/signals';
 const address = z.string().min(1).max(2_048);
 const algorithm = z.enum(['RS256', 'PS256', 'ES256']);
-/** The whole header; secret. */
-const authorization = z.string().min(1).max(4_096);
+/** The whole header. */
+const authorization = secret(z.string().min(1).max(4_096));
 const done = z.strictObject({ id: receivedStreamId });
 
 /** The administrator's side of signals. */

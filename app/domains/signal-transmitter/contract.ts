@@ -1,4 +1,5 @@
 import { defineRoutes } from '@auditrax/base/route';
+import { secret } from '@auditrax/base/secret';
 import { idPattern } from '@auditrax/tenancy/id-pattern';
 import { z } from 'zod';
 
@@ -106,7 +107,7 @@ export const routes = defineRoutes({
       topics,
       subjects,
       /** Null: the receiver polls. */
-      push: z.strictObject({ url: z.string().max(2048), token: z.string().max(4000) }).nullable(),
+      push: z.strictObject({ url: z.string().max(2048), token: secret(z.string().max(4000)) }).nullable(),
     }),
     bodyBytesMax: BODY_BYTES_MAX,
     /** The only time that anybody sees `token`. */

@@ -13,8 +13,7 @@ export function signalStreamRoutes(deps: TransmitterDeps): RoomRoutes {
       return { status: 200 as const, body: await listStreams(deps, caller.tenant) };
     },
     async create(call) {
-      // The action holds the receiver's token, which is in nobody's copy of the log.
-      const who = await confirm(call, 'signals.create', { input: call.body, hashOnly: true });
+      const who = await confirm(call, 'signals.create', { input: call.body });
       const { id, token } = await createStream(deps, who, call.body);
       return { status: 201 as const, body: { id: deps.formatId('sgs', call.caller.tenant, id), token } };
     },

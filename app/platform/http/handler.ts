@@ -28,7 +28,7 @@ export interface StepUp {
 export interface ApprovalKeeping {
   /** The person, other than the caller, whom the action names: their erasure destroys the approval. */
   readonly about?: Uuid | undefined;
-  /** The action holds a secret, or what is being erased: only its hash is kept. */
+  /** The action holds what is being erased: only its hash is kept, as of one that holds a secret by the route's contract. */
   readonly hashOnly?: boolean | undefined;
 }
 

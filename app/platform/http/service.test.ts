@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream';
 import { AppError, defineRoutes, systemClock, systemRandom, uuidV4, type ServiceName } from '@auditrax/base';
+import { secret } from '@auditrax/base/secret';
 import { idPattern } from '@auditrax/tenancy/id-pattern';
 import { startIdentity } from '@auditrax/workload';
 import type { Dispatcher } from 'undici';
@@ -54,7 +55,7 @@ const things = defineRoutes({
     path: '/api/things/confirm',
     access: { kind: 'session', class: 'privileged', stepUp: true },
     ids: {},
-    body: z.strictObject({ skip: z.boolean() }),
+    body: z.strictObject({ skip: z.boolean(), token: secret(z.string()).nullable().optional() }),
     replies: { 200: z.strictObject({ hash: z.string() }) },
   },
   leak: {
@@ -141,7 +142,11 @@ const room: RoomRoutes = bindRoutes(things, {
   write: async (call) => ({ status: 201, body: { title: call.body.title } }),
   confirm: async (call) => ({
     status: 200,
-    body: { hash: call.body.skip ? 'none' : (await call.stepUp({ what: 'thing' })).assertionHash },
+    body: {
+      hash: call.body.skip
+        ? 'none'
+        : (await call.stepUp(call.body.token === undefined ? { what: 'thing' } : { input: call.body })).assertionHash,
+    },
   }),
   leak: async (call) => misbehave(call.query.how),
   operate: async () => ({ status: 200, body: {} }),
@@ -163,6 +168,7 @@ let house: TestHouse;
 let service: RunningService;
 let options: ServiceOptions;
 const attempts: AttemptEvent[] = [];
+const kept: boolean[] = [];
 let recordFails = false;
 const pools = new Map<string, Dispatcher>();
 
@@ -184,7 +190,8 @@ beforeAll(async () => {
       attempts.push(event);
     },
     counter: createAttemptCounter(),
-    stepUp: async (_claims, { header, action }) => {
+    stepUp: async (_claims, { header, action, keeping }) => {
+      kept.push(keeping?.hashOnly ?? false);
       if (header !== 'good') throw new AppError('step_up_refused', 'no');
       return { assertionHash: JSON.stringify(action), credentialId: 'c' };
     },
@@ -317,6 +324,15 @@ describe('who may call', () => {
         headers: { [STEP_UP_HEADER]: 'good' },
       }),
     ).toMatchObject({ status: 401 });
+  });
+});
+
+describe('an approval', () => {
+  it('H4 over an action that holds a secret is kept by its hash alone', async () => {
+    kept.length = 0;
+    for (const token of ['of-the-receiver', null])
+      await shoot('/api/things/confirm', { json: { skip: false, token }, headers: { [STEP_UP_HEADER]: 'good' } });
+    expect(kept).toEqual([true, false]);
   });
 });
 

@@ -12,6 +12,7 @@ import {
   type Json,
   type ServiceName,
 } from '@auditrax/base';
+import { hideSecrets, secretsOfRoute } from '@auditrax/base/secret';
 import type { IdKeys } from '@auditrax/tenancy/ids';
 import {
   capConnectionAge,
@@ -519,11 +520,21 @@ async function confirmation(
   if (typeof header !== 'string')
     throw await recorded(floor, { ...event, reason: 'missing' }, refuse('step_up_required', 'no step-up assertion'));
   try {
-    return await floor.stepUp(claims, { ...asked, header });
+    return await floor.stepUp(claims, { ...asked, keeping: keepingOf(contract, asked), header });
   } catch (error) {
     if (!isAppError<CoreCode>(error, 'step_up_refused')) throw error;
     throw await recorded(floor, { ...event, reason: 'does-not-fit' }, error);
   }
+}
+
+/** An action that holds a secret is in nobody's copy of the log. */
+function keepingOf(
+  contract: ServedRoute['contract'],
+  { action, keeping }: Omit<Confirmation, 'header'>,
+): ApprovalKeeping | undefined {
+  const { input = null } = action as { readonly input?: Json };
+  const { hidden } = hideSecrets(input, secretsOfRoute(contract));
+  return hidden.length === 0 ? keeping : { ...keeping, hashOnly: true };
 }
 
 function streamBody(contract: ServedRoute['contract'], request: FastifyRequest): Readable {

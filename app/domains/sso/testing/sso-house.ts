@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock, systemRandom, uuidV4, type Clock, type RouteContract, type Uuid } from '@auditrax/base';
+import { secretsOf } from '@auditrax/base/secret';
 import { formatId } from '@auditrax/tenancy/ids';
 import { createTokenMinter, createTokenVerifier, issueEdgeCertificate } from '@auditrax/workload';
 import { createAttemptCounter } from '../../../platform/http/attempt-counter.ts';
@@ -134,7 +135,7 @@ export async function startSsoHouse(
       tokenMintRoutes({ ...deps, ...(more?.mintForKey === undefined ? {} : { mintForKey: more.mintForKey(deps) }) }),
       evictionFeedRoutes(deps),
       ...ssoRoutes(deps),
-      accessRoutes({ ...deps, policy, subjects }),
+      accessRoutes({ ...deps, policy, subjects, secretsOf: secretsOf(more?.contracts ?? []) }),
       ...(more?.rooms(deps) ?? []),
     ],
   });

@@ -130,6 +130,7 @@ async function buildIssuer(issuer: Database, clock: Clock): Promise<Parts> {
     heldBack: () => false,
     productionOf: productionGrants({ tenant: issuer.tenant, clock }),
     directories: directoryWord({ recordAudit, clock }),
+    secretsOf: () => [],
     policy: loadRoutePolicy(policyFiles),
     subjects: {
       ...accessSubjects({ tenant: issuer.tenant, sealer }),
