@@ -1,6 +1,7 @@
 import { crc32 } from 'node:zlib';
 import { AppError, manualClock, systemRandom, uuidV4, type Uuid } from '@auditrax/base';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ATTEMPT_REFUSED, WALL_ATTEMPTS_PER_SESSION_MAX } from '../../platform/audit/index.ts';
 import type { Caller, Handler } from '../../platform/http/handler.ts';
 import { proveEmployment, revokePrincipal, sweepEmployment, type MintDeps } from '../identity/index.ts';
 import { PROOF_MS_MAX } from '../identity/employment.ts';
@@ -172,6 +173,29 @@ describe('an API key', () => {
     expect(await house.rows(ended, [id])).toEqual([{ ended_at: null }]);
     await prove();
     expect((await mint(key)).sessionId).toBe(id);
+  });
+
+  it('A3 ends when it has used up its attempts on other tenants, and its owner’s other key goes on', async () => {
+    const [trying, other] = [await made(lead), await made(lead)];
+    const attempt = () =>
+      house.deps.attempts.record(lead.tenant, {
+        type: ATTEMPT_REFUSED,
+        actor: { personId: lead.personId, sessionId: trying.id },
+        resource: ['tenant', lead.tenant.tenantId],
+        outcome: 'denied',
+        requestId: 'r',
+        public: { code: 'gateway.id-foreign' },
+      });
+    for (let count = 1; count < WALL_ATTEMPTS_PER_SESSION_MAX; count += 1) await attempt();
+    await expect(mint(trying.key)).resolves.toBeDefined();
+    await attempt();
+    await expect(mint(trying.key)).rejects.toMatchObject(REFUSED);
+    const { keys } = await call<{ keys: ShownApiKey[] }>('list', lead);
+    const shown = keys.find((one) => one.id === house.deps.formatId('axk', lead.tenant, trying.id));
+    expect(shown).toMatchObject({ state: 'ended', endedBecause: 'attempts' });
+    const told = (await house.audited('api-key.ended')).filter(({ resource_id }) => resource_id === trying.id);
+    expect(told).toMatchObject([{ leaf: { public: { reason: 'attempts' } } }]);
+    await expect(mint(other.key)).resolves.toBeDefined();
   });
 
   it('A1 is one of few: a person has no more than ten that live', async () => {
