@@ -65,9 +65,20 @@ const LONG_PATIENCE = replacing({
   nothing: '30_000',
 });
 
+/**
+ * Whoever is let in stays in: there is less to wait for than in a house in earnest, where the first word may be late.
+ * A gateway keeps a token for 27 seconds, so that nothing ends by itself before.
+ */
+const FOLLOWED_SHORTLY = replacing({
+  file: 'app/probes/leaver-loop.ts',
+  export: 'FOLLOWED_MS_MAX',
+  nothing: '6_000',
+});
+
 const REPLACED = {
   issuer: NO_CEREMONY_LIMIT.issuer,
   gateway: [...NO_CEREMONY_LIMIT.gateway, ...LONG_PATIENCE],
+  sentinel: FOLLOWED_SHORTLY,
 } as const;
 
 /** The runtime's arguments of a process as it was started, from the kernel. */
