@@ -5,6 +5,11 @@ import { z } from 'zod';
 /** Longer names exist, but not on a list of colleagues. */
 const LABEL_CHARACTERS_MAX = 120;
 const label = z.string().trim().min(1).max(LABEL_CHARACTERS_MAX);
+/** Read by whoever approves something about the person: nothing in it hides, or turns around what stands beside it. */
+const newLabel = label.regex(
+  /^(?:[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}]|(?<=[\p{L}\p{M}])[\u200C\u200D](?=\p{L}))*$/u,
+  'must be one line without control characters',
+);
 const role = z.enum(['lead', 'auditor', 'client', 'operator']);
 const memberId = z.string().regex(idPattern('mem'));
 const member = z.strictObject({
@@ -95,7 +100,7 @@ export const routes = defineRoutes({
     path: '/api/access/invitations',
     access: privileged,
     ids: {},
-    body: z.strictObject({ label, role, name: label.optional() }),
+    body: z.strictObject({ label: newLabel, role, name: newLabel.optional() }),
     /** `enrolmentUrl` is a path with the secret in its fragment; it is shown this once. */
     replies: { 201: z.strictObject({ invitation, enrolmentUrl: z.string() }) },
   },

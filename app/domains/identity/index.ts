@@ -35,6 +35,7 @@ export {
   rotateSession,
   type OpenedSession,
 } from './sessions.ts';
+export { shownName } from './shown-name.ts';
 export {
   reinstatePrincipal,
   revokePrincipal,

@@ -56,9 +56,12 @@ const writing = { kind: 'session', class: 'write', operatorOnly: asking } as con
 const approving = { kind: 'session', class: 'privileged', stepUp: true, operatorOnly: asking } as const;
 const BODY_BYTES_MAX = 8_192;
 const reply = z.strictObject({ grant });
+/** Whoever confirms reads these beside what is confirmed: nothing in them turns that around or looks like more of it. */
+const SEEN = /^[^\p{Cc}\p{Zl}\p{Zp}\u061C\u200B\u200E\u200F\u202A-\u202E\u2060-\u206F\uFEFF]*$/u;
+const LINES = /^(?:[^\p{Cc}\p{Zl}\p{Zp}\u061C\u200B\u200E\u200F\u202A-\u202E\u2060-\u206F\uFEFF]|[\n\r\t])*$/u;
 const why = {
-  reason: z.string().max(REASON_CHARACTERS_MAX).regex(/\S/),
-  ticket: z.string().max(TICKET_CHARACTERS_MAX).regex(/\S/).nullable(),
+  reason: z.string().max(REASON_CHARACTERS_MAX).regex(/\S/).regex(LINES),
+  ticket: z.string().max(TICKET_CHARACTERS_MAX).regex(/\S/).regex(SEEN).nullable(),
 };
 
 /** Production access: asked for, confirmed, used for a time, seen by every operator. */

@@ -11,6 +11,7 @@ import {
   proveEmployment,
   reinstatePrincipal,
   revokePrincipal,
+  shownName,
   type Newcomer,
   type RevokedBy,
 } from '../identity/index.ts';
@@ -60,7 +61,8 @@ function givenBy({ groups, justInTime }: LoadedConnection, named: readonly strin
 }
 
 function shownOf(resource: ScimResource): string {
-  return (resource['displayName'] ?? resource['userName']) as string;
+  // A user name has nothing that is not seen: the engine refuses it.
+  return shownName((resource['displayName'] ?? '') as string) || (resource['userName'] as string);
 }
 
 function newcomerOf({ connection, tenantKind }: Place, resource: ScimResource, given: Given): Newcomer | undefined {

@@ -8,7 +8,7 @@ import {
   type StoredRequest,
 } from '@auditrax/saml';
 import type { LoadedConnection, OidcSettings, SamlSettings } from '../connections/index.ts';
-import { type ProviderName, providerHash } from '../identity/index.ts';
+import { type ProviderName, providerHash, shownName } from '../identity/index.ts';
 import type { SsoDeps } from './deps.ts';
 import { found, refuse } from './errors.ts';
 import type { Providers } from './providers.ts';
@@ -50,7 +50,6 @@ export type Answer =
   | { readonly kind: 'oidc'; readonly query: string }
   | { readonly kind: 'saml'; readonly response: string; readonly relayState: string | undefined };
 
-const SHOWN_CHARACTERS_MAX = 120;
 const TRANSIENT = 'urn:oasis:names:tc:SAML:2.0:nameid-format:transient';
 
 function parseOidc(deps: SsoDeps, { input }: OidcSettings) {
@@ -119,12 +118,7 @@ export async function isRemembered(
 }
 
 function showable(...texts: readonly (string | undefined)[]): string {
-  const text = texts.find((one) => one !== undefined && one.trim() !== '')?.toWellFormed() ?? 'Unnamed person';
-  return text
-    .replaceAll(/\p{Cc}/gu, ' ')
-    .trim()
-    .slice(0, SHOWN_CHARACTERS_MAX)
-    .toWellFormed();
+  return texts.map((one) => shownName(one ?? '')).find((one) => one !== '') ?? 'Unnamed person';
 }
 
 async function proveOidc(

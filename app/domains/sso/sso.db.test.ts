@@ -761,6 +761,21 @@ describe('an invitation', () => {
   });
 });
 
+describe('what a provider calls somebody', () => {
+  it('holds nothing that hides or turns around what stands beside it where people decide', async () => {
+    const { label } = await calledBy('xenia', 'Xenia \u202Edael\u2066 \u200Bof\u2028all\u061C');
+    expect(label).toBe('Xenia dael of all');
+    // Joiners are letters' own in several scripts, and in a family.
+    expect((await calledBy('nima', 'نمی\u200Cدانم 👩\u200D👧')).label).toBe('نمی\u200Cدانم 👩\u200D👧');
+    expect((await calledBy('unseen', '\u202E\u200B')).label).toBe('unseen@acme.test');
+  });
+  async function calledBy(id: string, name: string) {
+    said.set(id, { email: `${id}@acme.test`, name });
+    const { browser } = await signIn(id);
+    return (await house.whoIs(browser))['person'] as { readonly label: string };
+  }
+});
+
 describe('a provider’s word that somebody has left', () => {
   it('ends the sessions of that provider’s session at once, and no others', async () => {
     const { browser } = await signIn('jan');
