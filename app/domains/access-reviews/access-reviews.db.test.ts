@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { globSync } from 'node:fs';
 import { join } from 'node:path';
 import { manualClock, systemRandom, uuidV4, type Uuid } from '@auditrax/base';
+import type { Statement } from '@auditrax/tenancy';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { EDGE_ROUTES } from '../../bin/rooms.ts';
 import type { Caller, Handler, Role } from '../../platform/http/handler.ts';
@@ -9,6 +10,8 @@ import { loadRoutePolicy } from '../access/index.ts';
 import { apiAccessRoutes, apiKeysHeld } from '../api-access/index.ts';
 import { programGrants } from '../authorisation-server/index.ts';
 import { insertMember } from '../access/index.ts';
+import { openSession } from '../identity/index.ts';
+import { mintToken } from '../identity/token-mint.ts';
 import { type SeededIssuer, startSeededIssuer } from '../tenants/testing/seeded-issuer.ts';
 import { REVIEW_DAYS, type GivenDecision, type ReviewItem } from './contract.ts';
 import type { AccessReviewDeps } from './deps.ts';
@@ -335,7 +338,9 @@ describe('the deadline', () => {
     const [proven] = (await house.audited('access-review.removal-proven'))
       .map(({ leaf }) => (leaf as { public: { item: number; detail: string } }).public)
       .filter((facts) => facts.item === item.n);
-    expect(proven!.detail).toBe('membership suspended, sessions 0, links 0, keys 0, programs 0, grants 0');
+    expect(proven!.detail).toBe(
+      'membership suspended, sign-in refused, links 0, tokens for sessions 0 of 0, keys 0 of 1, programs 0 of 0, production none',
+    );
     const revoked = (await house.audited('member.revoked')).filter(
       ({ resource_id }) => resource_id === auditor.personId,
     );
@@ -415,6 +420,72 @@ describe('the deadline', () => {
     clock.advance(6_000);
     await tend();
     expect(await stateOf(auditor)).toBe('suspended');
+    expect(itemOf(await read(lead, id), auditor)).toMatchObject({ proof: 'gone' });
+  });
+});
+
+describe('the proof of a removal', () => {
+  /** As if the rows that are counted were right again, while what decides about tokens and sign-ins reads others. */
+  const withRowsThatLie = (): AccessReviewDeps => ({
+    ...deps,
+    tenant: {
+      ...deps.tenant,
+      scoped: async <Row>(context: Caller['tenant'], statement: Statement<Row>) =>
+        /^select m\.role, m\.state from identity\.member/.test(statement.sql)
+          ? ([{ role: 'auditor', state: 'suspended' }] as Row[])
+          : deps.tenant.scoped(context, statement),
+    },
+  });
+  async function signedIn(): Promise<{ readonly auditor: Caller; readonly cookie: string }> {
+    const auditor = await person('auditor');
+    await keyOf(auditor);
+    const opened = await deps.tenant.transaction(auditor.tenant, (tx) =>
+      openSession(house.deps, tx, { memberId: auditor.personId, door: 'edge', method: 'passkey' }),
+    );
+    await expect(house.callerOf(opened.token)).resolves.toMatchObject({ personId: auditor.personId });
+    return { auditor, cookie: opened.token };
+  }
+  const proofs = async (type: string, id: Uuid) =>
+    (await house.audited(type))
+      .filter(({ resource_id }) => resource_id === id)
+      .map(({ leaf }) => (leaf as { public: { detail: string } }).public.detail);
+
+  it('R4 asks the mint for every session and key of theirs, and a sign-in, and is refused', async () => {
+    const { auditor, cookie } = await signedIn();
+    const id = await opened();
+    await learn(id);
+    await decided(lead, id, [[itemOf(await read(lead, id), auditor), remove]]);
+    const asked = { cookie, door: 'edge', destination: 'workspace', routeClass: 'read', operation: 'engagements.list' };
+    const minted = mintToken(house.deps, asked as never, 'proof');
+    await expect(minted, 'what the proof says is what the mint does').rejects.toMatchObject({
+      code: 'session_required',
+    });
+    clock.advance(6_000);
+    await tend();
+    expect(await proofs('access-review.removal-proven', id)).toEqual([
+      'membership suspended, sign-in refused, links 0, tokens for sessions 0 of 1, keys 0 of 1, programs 0 of 0, production none',
+    ]);
+  });
+
+  it('R4 is not taken from rows: a mint or a sign-in that would let them in is no proof, whatever the rows say', async () => {
+    const { auditor } = await signedIn();
+    const id = await opened();
+    await learn(id);
+    await decided(lead, id, [[itemOf(await read(lead, id), auditor), remove]]);
+    await house.rows(`set session_replication_role = replica;
+      update identity.member set state = 'active' where id = '${auditor.personId}';
+      update identity.session set closed_at = null, closed_reason = null where member_id = '${auditor.personId}';
+      update identity.api_key set ended_at = null, ended_reason = null where member_id = '${auditor.personId}'`);
+    clock.advance(6_000);
+    const before = await house.audited('session.opened');
+    await tendAccessReviews(withRowsThatLie(), { ...lead.tenant, requestId: 'tend' });
+    expect(await proofs('access-review.removal-unproven', id)).toEqual([
+      'membership suspended, sign-in open, links 0, tokens for sessions 1 of 1, keys 1 of 1, programs 0 of 0, production none',
+    ]);
+    expect(await house.audited('session.opened'), 'the sign-in that was tried is taken back').toEqual(before);
+    await tend();
+    clock.advance(6_000);
+    await tend();
     expect(itemOf(await read(lead, id), auditor)).toMatchObject({ proof: 'gone' });
   });
 });

@@ -1,9 +1,9 @@
 import type { Uuid } from '@auditrax/base';
-import { openApiKeys } from '../api-access/index.ts';
-import { openProgramGrants } from '../authorisation-server/index.ts';
-import { remainsOf } from '../identity/index.ts';
-import { listGrants, unreviewedBreakGlass } from '../privileged-access/index.ts';
-import { liveDirectoryTokens } from '../provisioning/index.ts';
+import { isKeyLetIn, keysLetIn } from '../api-access/index.ts';
+import { isProgramLetIn, programsLetIn } from '../authorisation-server/index.ts';
+import { letInAgain, remainsOf } from '../identity/index.ts';
+import { productionGrants, unreviewedBreakGlass } from '../privileged-access/index.ts';
+import { isDirectoryLetIn } from '../provisioning/index.ts';
 import type { AccessReviewDeps, ReviewedTenant } from './deps.ts';
 import { operationsOfPerson } from './effective.ts';
 import * as queries from './queries.ts';
@@ -21,19 +21,23 @@ interface Look {
   readonly read: string;
 }
 
-type GrantRow = Awaited<ReturnType<typeof listGrants>>[number];
-
-async function lookAtPerson(deps: AccessReviewDeps, { context, kind }: ReviewedTenant, id: Uuid): Promise<Look> {
-  const { state, sessions, links } = await remainsOf(deps, context, id);
-  const keys = (await openApiKeys(deps, context)).filter(({ member_id }) => member_id === id).length;
-  const programs = (await openProgramGrants(deps, context)).filter(({ member_id }) => member_id === id).length;
-  const now = new Date(deps.clock.nowMs());
-  const isLive = ({ member_id, ended_at, ends_at }: GrantRow) =>
-    member_id === id && ended_at === null && ends_at !== null && ends_at > now;
-  const grants = kind === 'operator' ? (await listGrants(deps, context)).filter(isLive).length : 0;
+/**
+ * What is left of somebody in the rows, and what they would be given who came with all that was ever theirs: every question
+ * goes to what decides it in earnest, which refuses. A count of rows alone says nothing of that.
+ */
+async function lookAtPerson(deps: AccessReviewDeps, tenant: ReviewedTenant, id: Uuid): Promise<Look> {
+  const { context, kind } = tenant;
+  const { state, links } = await remainsOf(deps, context, id);
+  const { signsIn, sessions, minted } = await letInAgain(deps, tenant, id);
+  const keys = await keysLetIn(deps, context, id);
+  const programs = await programsLetIn(deps, context, id);
+  const production = kind === 'operator' ? await productionGrants(deps)(context, id) : undefined;
+  const given = minted + keys.minted + programs.minted;
+  const isOut = !signsIn && production === undefined && given + links === 0;
+  const of = (got: number, all: number) => `${got} of ${all}`;
   return {
-    isGone: (state === 'suspended' || state === 'none') && sessions + links + keys + programs + grants === 0,
-    read: `membership ${state}, sessions ${sessions}, links ${links}, keys ${keys}, programs ${programs}, grants ${grants}`,
+    isGone: (state === 'suspended' || state === 'none') && isOut,
+    read: `membership ${state}, sign-in ${signsIn ? 'open' : 'refused'}, links ${links}, tokens for sessions ${of(minted, sessions)}, keys ${of(keys.minted, keys.keys)}, programs ${of(programs.minted, programs.programs)}, production ${production === undefined ? 'none' : 'open'}`,
   };
 }
 
@@ -50,14 +54,9 @@ async function lookAtThing(deps: AccessReviewDeps, { context }: ReviewedTenant, 
     const isOpen = (await unreviewedBreakGlass(deps, context)).some(({ id }) => id === row.target_id);
     return { isGone: !isOpen, read: isOpen ? 'nobody has judged the use' : 'the use was judged' };
   }
-  const open =
-    row.kind === 'api-key'
-      ? await openApiKeys(deps, context)
-      : row.kind === 'program'
-        ? await openProgramGrants(deps, context)
-        : await liveDirectoryTokens(deps, context);
-  const isThere = open.some(({ id }) => id === row.target_id);
-  return { isGone: !isThere, read: `${row.kind} ${isThere ? 'works' : 'ended'}` };
+  const isLetIn = row.kind === 'api-key' ? isKeyLetIn : row.kind === 'program' ? isProgramLetIn : isDirectoryLetIn;
+  const isThere = await isLetIn(deps, context, row.target_id);
+  return { isGone: !isThere, read: `${row.kind} ${isThere ? 'is let in' : 'is refused'}` };
 }
 
 function lookAt(deps: AccessReviewDeps, tenant: ReviewedTenant, row: ItemRow): Promise<Look> {

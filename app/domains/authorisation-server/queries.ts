@@ -107,6 +107,18 @@ export const openGrantsOfMember = ({ tenantId }: TenantContext, memberId: Uuid, 
     where g.tenant_id = ${tenantId} and g.member_id = ${memberId} and g.ended_at is null and g.expires_at > ${now}
     order by g.id`;
 
+/** Of somebody whose permissions are asked for again; nobody gives more. */
+const ASKED_MAX = 200;
+
+/** Whatever somebody has ever allowed, the newest first: also what has ended. */
+export const grantsEverOf = ({ tenantId }: TenantContext, memberId: Uuid): Statement<GrantRow> =>
+  sql<GrantRow>`select ${given} from identity.api_grant g
+    where g.tenant_id = ${tenantId} and g.member_id = ${memberId} order by g.given_at desc, g.id limit ${ASKED_MAX}`;
+
+/** Also one that has ended. */
+export const grantEver = ({ tenantId }: TenantContext, id: Uuid): Statement<GrantRow> =>
+  sql<GrantRow>`select ${given} from identity.api_grant g where g.tenant_id = ${tenantId} and g.id = ${id}`;
+
 /** Every permission of the tenant that is open. */
 export const openGrantsIn = ({ tenantId }: TenantContext, now: Date): Statement<GrantRow> =>
   sql<GrantRow>`select ${given} from identity.api_grant g

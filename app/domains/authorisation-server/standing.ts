@@ -1,8 +1,8 @@
-import { parseUuid, type Json, type Uuid } from '@auditrax/base';
+import { isAppError, parseUuid, type Json, type Uuid } from '@auditrax/base';
 import type { TenantContext } from '@auditrax/tenancy';
 import type { CallerFacts } from '../../platform/http/caller.ts';
 import { isVouched, memberById } from '../identity/index.ts';
-import { accessOf, least, type ApiAccess } from './access-words.ts';
+import { accessOf, least, SCOPES, type ApiAccess } from './access-words.ts';
 import { agentsIn } from './agent-chain.ts';
 import { textIn } from './artifacts.ts';
 import { findClient, type Client } from './clients.ts';
@@ -68,4 +68,33 @@ export async function standingOf(
   if (asked === undefined) throw tokenRefused('without scope');
   const access = [grant, client, ...agents].reduce((sum, one) => least(sum, one.access), asked);
   return { grant, client, agents: agents.map(({ id }) => id), role: member.role, access };
+}
+
+async function isStanding(deps: Deps, context: TenantContext, grant: queries.GrantRow): Promise<boolean> {
+  const payload = { grantId: grant.id, clientId: grant.client_id, scope: SCOPES.read };
+  try {
+    await standingOf(deps, context, payload);
+    return true;
+  } catch (error) {
+    if (isAppError(error, 'api_token_refused')) return false;
+    throw error;
+  }
+}
+
+/** Whether a program that came now with a token of this permission would be let in; asked of what each call asks. */
+export async function isProgramLetIn(deps: Deps, context: TenantContext, id: Uuid): Promise<boolean> {
+  const [grant] = await deps.tenant.scoped(context, queries.grantEver(context, id));
+  return grant !== undefined && isStanding(deps, context, grant);
+}
+
+/** Of all that somebody ever allowed programs, how much there is and by how much of it a program would be let in now. */
+export async function programsLetIn(
+  deps: Deps,
+  context: TenantContext,
+  memberId: Uuid,
+): Promise<{ readonly programs: number; readonly minted: number }> {
+  const grants = await deps.tenant.scoped(context, queries.grantsEverOf(context, memberId));
+  let minted = 0;
+  for (const grant of grants) minted += (await isStanding(deps, context, grant)) ? 1 : 0;
+  return { programs: grants.length, minted };
 }

@@ -47,6 +47,7 @@ export const memberState = ({ tenantId }: TenantContext, id: Uuid): Statement<Pi
   sql<Pick<MemberRow, 'role' | 'state'>>`select m.role, m.state from identity.member m
     where m.tenant_id = ${tenantId} and m.id = ${id}`;
 
-export const openSessionCount = ({ tenantId }: TenantContext, id: Uuid): Statement<{ count: string | number }> =>
-  sql<{ count: string | number }>`select count(s.id) as count from identity.session s
-    where s.tenant_id = ${tenantId} and s.member_id = ${id} and s.closed_at is null`;
+/** The newest sessions of somebody, also those that are over: what a later look asks again. */
+export const newestSessions = ({ tenantId }: TenantContext, of: { readonly memberId: Uuid; readonly limit: number }) =>
+  sql<{ id: Uuid; expires_at: Date }>`select s.id, s.expires_at from identity.session s
+    where s.tenant_id = ${tenantId} and s.member_id = ${of.memberId} order by s.auth_time desc, s.id limit ${of.limit}`;

@@ -53,11 +53,10 @@ export async function holdingsOf(
 export interface Remains {
   readonly state: MemberRow['state'] | 'none';
   readonly role: MemberRow['role'] | undefined;
-  readonly sessions: number;
   readonly links: number;
 }
 
-/** What of this room somebody still holds, whoever they are: read after their access was taken away. */
+/** What the rows of this room say of somebody, whoever they are: read after their access was taken away. */
 export async function remainsOf(
   deps: Pick<IdentityDeps, 'tenant' | 'clock'>,
   context: TenantContext,
@@ -65,12 +64,10 @@ export async function remainsOf(
 ): Promise<Remains> {
   const now = new Date(deps.clock.nowMs());
   const [member] = await deps.tenant.scoped(context, queries.memberState(context, memberId));
-  const [sessions] = await deps.tenant.scoped(context, queries.openSessionCount(context, memberId));
   const links = await deps.tenant.scoped(context, queries.linksByMember(context, now));
   return {
     state: member?.state ?? 'none',
     role: member?.role,
-    sessions: Number(sessions?.count ?? 0),
     links: Number(links.find(({ member_id }) => member_id === memberId)?.count ?? 0),
   };
 }

@@ -7,6 +7,7 @@ export { countStandIns, isVouched, lastProof, proveBySignIn, proveEmployment } f
 export { sweepEmployment } from './lapsed.ts';
 export { problems } from './errors.ts';
 export { holdingsOf, remainsOf, type Holding } from './holding.ts';
+export { letInAgain } from './let-in-again.ts';
 export { ENROL_LINK_SECONDS_MAX, issueLink } from './links.ts';
 export { issueChallenge } from './challenges.ts';
 export { findBySecret, sweepEverywhere } from './everywhere.ts';

@@ -76,8 +76,8 @@ async function logRefusal(
 }
 
 /** Opens a session for an active member, holding their row, so that a suspension under way wins or waits. */
-async function openForActive(
-  deps: IdentityDeps,
+export async function openForActive(
+  deps: Pick<IdentityDeps, 'recordAudit' | 'clock' | 'random' | 'evictions' | 'signals'>,
   tx: ScopedTransaction,
   input: { readonly memberId: Uuid; readonly door: EdgeDoor; readonly method: SignInMethod },
 ): Promise<OpenedSession | undefined> {
@@ -89,7 +89,11 @@ async function openForActive(
 }
 
 /** Whoever signs in with a passkey has not lost them all: a recovery that somebody opened ends here. */
-async function endRecovery(deps: IdentityDeps, tx: ScopedTransaction, memberId: Uuid): Promise<void> {
+async function endRecovery(
+  deps: Pick<IdentityDeps, 'clock' | 'recordAudit'>,
+  tx: ScopedTransaction,
+  memberId: Uuid,
+): Promise<void> {
   const { tenantId, requestId } = tx.context;
   for (const { id } of await tx.query(queries.endRecoveryOf(tenantId, memberId, new Date(deps.clock.nowMs())))) {
     await deps.recordAudit(tx, {

@@ -83,7 +83,7 @@ export interface SessionOpening {
  * before sign-in (session fixation) is worth nothing afterwards.
  */
 export async function openSession(
-  deps: IdentityDeps,
+  deps: ClosingDeps & Pick<IdentityDeps, 'random'>,
   tx: ScopedTransaction,
   input: SessionOpening,
 ): Promise<OpenedSession> {
@@ -270,6 +270,43 @@ export function proofOfSession(row: SessionWithMemberRow) {
   return { memberId: row.member_id, provedAt: row.proved_at ?? (byProvider ? row.auth_time : null), byProvider };
 }
 
+/** Of somebody's sessions these are asked for again after a removal: twice what one person can have open. */
+export const SESSIONS_ASKED_MAX = 2 * SESSIONS_PER_MEMBER_MAX;
+
+/** The session that a cookie leads to, and what its index says of it. */
+export interface LedTo {
+  readonly sessionId: Uuid;
+  readonly expiresAt: Date;
+  readonly lastSeenAt: Date;
+  /** Undefined: whichever it was opened at. */
+  readonly door: EdgeDoor | undefined;
+}
+
+/**
+ * The row of a session, where it is one that may be used now: every mint asks this of the session behind a cookie, and the
+ * later look at a removed person asks it of theirs.
+ */
+export async function liveRow(
+  deps: Pick<IdentityDeps, 'tenant' | 'clock'>,
+  { context, kind }: Pick<KnownTenant, 'context' | 'kind'>,
+  led: LedTo,
+): Promise<SessionWithMemberRow | undefined> {
+  const [row] = await deps.tenant.scoped(context, queries.sessionWithMember(context.tenantId, led.sessionId));
+  if (row === undefined) return undefined;
+  const now_ms = deps.clock.nowMs();
+  const facts = {
+    door: row.door,
+    expiresAtMs: Math.min(row.expires_at.getTime(), led.expiresAt.getTime()),
+    lastSeenAtMs: led.lastSeenAt.getTime(),
+    closed: row.closed_at !== null,
+    memberState: row.state,
+  };
+  if (judgeSession(facts, led.door ?? row.door, now_ms) !== 'live') return undefined;
+  if (!doorAdmits(row.door, row.method, kind)) return undefined;
+  const ask = <Row>(statement: Statement<Row>) => deps.tenant.scoped(context, statement);
+  return (await isLapsed(ask, context, { ...proofOfSession(row), now_ms })) ? undefined : row;
+}
+
 /**
  * The live session behind a cookie at `door`, or undefined: unknown, closed, expired, idle, of the other door, of a
  * member who is not active or was not vouched for lately, or of a tenant that this door does not admit. All of them look
@@ -286,23 +323,11 @@ export async function findSession(
   if (index === undefined) return undefined;
   const tenant = await findTenant(deps, index.tenant_id, at.requestId);
   if (tenant === undefined) return undefined;
-  const row = (
-    await deps.tenant.scoped(tenant.context, queries.sessionWithMember(index.tenant_id, index.session_id))
-  )[0];
+  const led = { sessionId: index.session_id, expiresAt: index.expires_at, lastSeenAt: index.last_seen_at };
+  const row = await liveRow(deps, tenant, { ...led, door: at.door });
   if (row === undefined) return undefined;
   const now = deps.clock.nowMs();
-  const expiresAtMs = Math.min(row.expires_at.getTime(), index.expires_at.getTime());
-  const facts = {
-    door: row.door,
-    expiresAtMs,
-    lastSeenAtMs: index.last_seen_at.getTime(),
-    closed: row.closed_at !== null,
-    memberState: row.state,
-  };
-  if (judgeSession(facts, at.door, now) !== 'live' || !doorAdmits(row.door, row.method, tenant.kind)) return undefined;
-  const ask = <Row>(statement: Statement<Row>) => deps.tenant.scoped(tenant.context, statement);
-  if (await isLapsed(ask, tenant.context, { ...proofOfSession(row), now_ms: now })) return undefined;
-  if (now - facts.lastSeenAtMs >= SESSION_TOUCH_SECONDS_MIN * 1000) {
+  if (now - index.last_seen_at.getTime() >= SESSION_TOUCH_SECONDS_MIN * 1000) {
     await deps.system.at(index.tenant_id).system(queries.touchSession(hash, new Date(now)));
   }
   return {
@@ -314,7 +339,7 @@ export async function findSession(
     method: row.method,
     connectionId: row.connection_id ?? undefined,
     authTimeMs: row.auth_time.getTime(),
-    expiresAtMs,
+    expiresAtMs: Math.min(row.expires_at.getTime(), index.expires_at.getTime()),
     label: row.label,
     superseded: index.superseded,
   };

@@ -37,6 +37,10 @@ export const tokenByHash = (
   sql<TokenRow>`select ${token} from identity.scim_token t
     where t.tenant_id = ${tenantId} and t.connection_id = ${of.connectionId} and t.token_hash = ${of.hash}`;
 
+/** Also one that has ended. */
+export const tokenById = ({ tenantId }: TenantContext, id: Uuid): Statement<TokenRow> =>
+  sql<TokenRow>`select ${token} from identity.scim_token t where t.tenant_id = ${tenantId} and t.id = ${id}`;
+
 /** Newest first. */
 export const tokensOf = ({ tenantId }: TenantContext, connectionId: Uuid): Statement<TokenRow> =>
   sql<TokenRow>`select ${token} from identity.scim_token t

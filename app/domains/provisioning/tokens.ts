@@ -87,6 +87,16 @@ export function liveDirectoryTokens(
   return deps.tenant.scoped(context, queries.liveTokensIn(context, new Date(deps.clock.nowMs())));
 }
 
+/** Whether a directory that came now with this token would be recognised; asked of what each message asks. */
+export async function isDirectoryLetIn(
+  deps: Pick<EndingDeps, 'tenant' | 'clock'>,
+  context: TenantContext,
+  id: Uuid,
+): Promise<boolean> {
+  const [row] = await deps.tenant.scoped(context, queries.tokenById(context, id));
+  return row !== undefined && isLive(row, deps.clock.nowMs());
+}
+
 /** Ends a token that an access review has not kept. False: it had ended already. */
 export async function endDirectoryTokenByReview(
   deps: EndingDeps,
