@@ -79,6 +79,7 @@ const WITHOUT: Readonly<Record<string, string>> = {
   'page.published': SERVICE,
   'passkey.clone-suspected': ENTRANCE,
   'passkey.removed': SERVICE,
+  'production-access.glass-unjudged': SERVICE,
   'session.confirmed': 'of a sign-in that comes back from a provider; the rule was asked when it was begun',
   'session.opened': ENTRANCE,
   'sign-in.refused': ENTRANCE,

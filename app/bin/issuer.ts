@@ -81,6 +81,7 @@ import {
   privilegedAccessSubjects,
   productionGrants,
   productionGrantsHeld,
+  tendBrokenGlass,
 } from '../domains/privileged-access/index.ts';
 import {
   createAccessSignals,
@@ -337,9 +338,9 @@ function identityRooms(given: IdentityRooms) {
   ];
 }
 
-/** Reviews of a tenant's access, as they fall due. */
-function reviewing(deps: Parameters<typeof tendAccessReviews>[0]): Chore {
-  return (context) => tendAccessReviews(deps, context);
+/** Reviews of a tenant's access, as they fall due, and emergencies that nobody has judged. */
+function reviewing(deps: Parameters<typeof tendAccessReviews>[0]): readonly Chore[] {
+  return [(context) => tendAccessReviews(deps, context), (context) => tendBrokenGlass(deps, context)];
 }
 
 function keepHouse(system: Parameters<typeof startHousekeeping>[1], chores: readonly Chore[]) {
@@ -380,7 +381,7 @@ async function start(): Promise<void> {
   const stopSweeping = startSweeping(deps, signals.tend);
   const deletions = openDeletions(floor, deps);
   const places = openPlaces(floor, deps);
-  const housekeeping = keepHouse(system, [rotation.tend, erasures.complete, reviewing(deps)]);
+  const housekeeping = keepHouse(system, [rotation.tend, erasures.complete, ...reviewing(deps)]);
   member.onAsk('seed', () => seed(deps));
   await serve(floor, 'issuer', {
     rooms: [

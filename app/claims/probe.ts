@@ -335,12 +335,14 @@ export interface ReviewStanding {
   readonly isOverdue: boolean;
   /** Removals that were seen not to have held. */
   readonly stillThere: number;
+  /** Emergencies that nobody has judged in time. */
+  readonly unjudged: number;
 }
 
 /** A review of access that is carried out in seconds, in the first canary, on people made for it. */
 export interface ReviewDrill {
-  /** The three, newly enrolled and signed in. */
-  people(): Promise<Readonly<Record<'reviewer' | 'undecided' | 'removed', PasskeyPerson>>>;
+  /** The four, newly enrolled and signed in. */
+  people(): Promise<Readonly<Record<'reviewer' | 'second' | 'undecided' | 'removed', PasskeyPerson>>>;
   /** Freezes their access; gives the tagged id of the review. */
   open(seconds: number): Promise<string>;
   /** What the house does of itself every few minutes. */

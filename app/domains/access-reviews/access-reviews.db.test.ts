@@ -498,13 +498,20 @@ describe('the drill of the sentinel', () => {
       }>
     ).then((reply) => reply.body);
 
+  const leftIn = async (ids: readonly Uuid[]): Promise<Uuid[]> =>
+    (
+      await house.rows<{ id: Uuid }>(`select id from identity.member where id = any($1) and state <> 'suspended'`, [
+        ids,
+      ])
+    ).map(({ id }) => id);
+
   it('R6 goes through people made for it in a canary alone, and leaves none of them in', async () => {
     await expect(drill('people', { tenant: 'harbour' })).rejects.toMatchObject({ code: 'canary_tenant_required' });
     await expect(drill('open', { tenant: 'harbour', seconds: 5 })).rejects.toMatchObject({
       code: 'canary_tenant_required',
     });
-    for (let round = 0; round < 2; round += 1) {
-      const { people } = await drill<{ people: { personId: Uuid }[] }>('people', { tenant: 'canary-a' });
+    for (const kept of [undefined, 'reviewer']) {
+      const { people } = await drill<{ people: { name: string; personId: Uuid }[] }>('people', { tenant: 'canary-a' });
       const ids = people.map(({ personId }) => personId);
       const { reviewId } = await drill<{ reviewId: Uuid }>('open', { tenant: 'canary-a', seconds: 5 });
       const targets = await house.rows<{ target_id: Uuid }>(
@@ -512,13 +519,17 @@ describe('the drill of the sentinel', () => {
         [reviewId],
       );
       expect(targets.map(({ target_id }) => target_id).toSorted()).toEqual(ids.toSorted());
+      const [keeper, whom] = ['second', kept].map((name) => people.find((one) => one.name === name)?.personId);
+      await house.rows(`set session_replication_role = replica;
+        update identity.access_review_item set decision = 'keep', decided_because = 'person', decided_by = '${keeper}',
+          decided_at = now(), grown_hash = sha256('[]') where review_id = '${reviewId}' and target_id = '${whom ?? reviewId}'`);
       clock.advance(5_000);
       await drill('tend', { tenant: 'canary-a' });
+      if (kept !== undefined) expect(await leftIn(ids)).toEqual([whom]);
       clock.advance(6_000);
       await drill('tend', { tenant: 'canary-a' });
       expect(await reviewState(reviewId)).toBe('closed');
-      const states = await house.rows<{ state: string }>('select state from identity.member where id = any($1)', [ids]);
-      expect(states.map(({ state }) => state)).toEqual(['suspended', 'suspended', 'suspended']);
+      expect(await leftIn(ids)).toEqual([]);
     }
   });
 
@@ -533,7 +544,7 @@ describe('the drill of the sentinel', () => {
     await drill('tend', { tenant: 'canary-a' });
     const ids = people.map(({ personId }) => personId);
     const states = await house.rows<{ state: string }>('select state from identity.member where id = any($1)', [ids]);
-    expect(states.map(({ state }) => state)).toEqual(['active', 'active', 'active']);
+    expect(states.map(({ state }) => state)).toEqual(['active', 'active', 'active', 'active']);
   });
 
   it('R6 is told how the operator’s own stand: none closed, then late', async () => {
@@ -617,7 +628,22 @@ describe('glass that was broken', () => {
       expect(await glass(who)).toMatchObject({ isOwn: true });
       await expect(judge(who)).rejects.toMatchObject({ code: 'access_review_own' });
     }
+    // An issuer that dies between the two leaves neither: no use counts as gone through that nobody has judged.
+    const dying = {
+      ...deps,
+      recordAudit: (async (tx, input) => {
+        if (input.type === 'production-access.reviewed') throw new Error('died here');
+        return deps.recordAudit(tx, input);
+      }) as typeof deps.recordAudit,
+    };
+    handlers = accessReviewRoutes({ ...dying, onFailure: (error) => failures.push(error) }).handlers;
+    await expect(judge(third)).rejects.toThrow('died here');
+    handlers = accessReviewRoutes({ ...deps, onFailure: (error) => failures.push(error) }).handlers;
+    expect(await glass(third)).toMatchObject({ decision: null });
+    const judged = await house.rows('select id from identity.production_grant where reviewed_at is not null');
+    expect(judged).toEqual([]);
     await judge(third);
+    expect(await glass(third)).toMatchObject({ decision: 'keep' });
     const [row] = await house.rows<{ review: string; reviewed_by: Uuid }>(
       'select review, reviewed_by from identity.production_grant where id = $1',
       [use],

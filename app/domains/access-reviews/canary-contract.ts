@@ -13,8 +13,8 @@ const inner = {
   ids: {},
 } as const;
 
-/** `reviewer` leads; the others are gone through. */
-const drillPerson = z.enum(['reviewer', 'undecided', 'removed']);
+/** `reviewer` leads, and so does `second`, who keeps them; the others are gone through. */
+const drillPerson = z.enum(['reviewer', 'second', 'undecided', 'removed']);
 export type DrillPerson = z.output<typeof drillPerson>;
 
 /** A review of people made for it, in a canary tenant, and how the operator's own stand. */
@@ -60,6 +60,8 @@ export const canaryRoutes = defineRoutes({
         dueAt: z.iso.datetime().nullable(),
         isOverdue: z.boolean(),
         stillThere: z.number().int().min(0),
+        /** Emergencies that nobody has judged in time. */
+        unjudged: z.number().int().min(0),
       }),
     },
   },

@@ -10,8 +10,10 @@ import {
   memberById,
   reinstatePrincipal,
   removePasskeysOf,
+  revokePrincipal,
   type IdentityDeps,
 } from '../identity/index.ts';
+import { longUnjudged } from '../privileged-access/index.ts';
 import { canaryRoutes, type DrillPerson } from './canary-contract.ts';
 import type { AccessReviewDeps, ReviewedTenant } from './deps.ts';
 import { openReview } from './opening.ts';
@@ -30,10 +32,10 @@ async function canaryTenant(deps: Deps, slug: string, requestId: string): Promis
   throw new AppError<'canary_tenant_required'>('canary_tenant_required', `${slug} is no canary tenant`);
 }
 
-const ROLES = { reviewer: 'lead', undecided: 'auditor', removed: 'auditor' } as const;
+const ROLES = { reviewer: 'lead', second: 'lead', undecided: 'auditor', removed: 'auditor' } as const;
 const NAMES = Object.keys(ROLES) as readonly DrillPerson[];
 
-/** The same three each time, so that drills leave no pile of people (RFC 9562, version 8). */
+/** The same four each time, so that drills leave no pile of people (RFC 9562, version 8). */
 function idOf({ tenantId }: TenantContext, name: DrillPerson): Uuid {
   const hex = createHash('sha256').update(`access-review drill ${tenantId} ${name}`).digest('hex');
   return [hex.slice(0, 8), hex.slice(8, 12), `8${hex.slice(13, 16)}`, `a${hex.slice(17, 20)}`, hex.slice(20, 32)].join(
@@ -102,10 +104,20 @@ async function abandonDrills(deps: Deps, { context }: ReviewedTenant): Promise<v
   }
 }
 
+/** Whoever was kept in a drill has no more business there than those who were not. */
+async function letGo(deps: Deps, { context }: ReviewedTenant): Promise<void> {
+  for (const name of NAMES)
+    await revokePrincipal(deps, context, { memberId: idOf(context, name), cause: 'review', by: SENTINEL });
+}
+
 async function tendDrills(deps: Deps, tenant: ReviewedTenant): Promise<number> {
   const rows = await deps.tenant.scoped(tenant.context, queries.unclosedReviews(tenant.context));
   const drills = rows.filter(({ is_drill }) => is_drill);
-  for (const row of drills) await tendReview(deps, tenant, row);
+  for (const row of drills) {
+    await tendReview(deps, tenant, row);
+    const [after] = await deps.tenant.scoped(tenant.context, queries.reviewById(tenant.context, row.id));
+    if (after?.state === 'closed') await letGo(deps, tenant);
+  }
   return drills.length;
 }
 
@@ -124,6 +136,7 @@ async function standingOf(deps: Deps, requestId: string) {
     dueAt: open?.due_at.toISOString() ?? null,
     isOverdue: open?.state === 'overdue' || isPast,
     stillThere: progress.reduce((sum, row) => sum + Number(row.still_there), 0),
+    unjudged: (await longUnjudged(deps, context)).length,
   };
 }
 

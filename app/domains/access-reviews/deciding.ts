@@ -3,6 +3,7 @@ import type { ScopedTransaction } from '@auditrax/tenancy';
 import { auditFromCall } from '../../platform/audit/index.ts';
 import type { Caller } from '../../platform/http/handler.ts';
 import { requireManager, roleExistsIn, type Asker, type StepUpSubjects } from '../access/index.ts';
+import { judgeIn } from '../privileged-access/index.ts';
 import type { GivenDecision } from './contract.ts';
 import type { AccessReviewDeps, ReviewedTenant } from './deps.ts';
 import { refuse } from './errors.ts';
@@ -111,6 +112,54 @@ async function sealReason(
   return deps.sealer.seal({ context, field, rowId: row.id, value: reason });
 }
 
+/** One of them, with its entry. Throws `access_review_decided`, and what `judgeIn` throws of broken glass. */
+async function decideOne(
+  deps: AccessReviewDeps,
+  tx: ScopedTransaction,
+  of: ReturnType<typeof fitting>[number] & {
+    readonly who: Asker;
+    readonly at: Date;
+    readonly snapshot: string;
+    readonly sealed: Uint8Array | null;
+  },
+): Promise<void> {
+  const { given, row: item, growth, who } = of;
+  const { decision } = given;
+  const decided = await tx.query(
+    queries.decideItem(tx.context, {
+      id: item.id,
+      decision,
+      because: 'person',
+      by: who.caller.personId,
+      at: of.at,
+      role: given.role ?? null,
+      reason: of.sealed,
+      grown: growthHash(growth),
+    }),
+  );
+  if (decided.length === 0) throw refuse('access_review_decided', `item ${given.item} is decided`);
+  await deps.recordAudit(tx, {
+    ...auditFromCall(who),
+    type: 'access-review.decided',
+    resource: ['access-review', item.review_id],
+    outcome: 'allowed',
+    stepUpHash: who.stepUp.assertionHash,
+    public: {
+      item: given.item,
+      kind: item.kind,
+      verdict: decision,
+      snapshot: of.snapshot,
+      ...(item.holder_id === null ? {} : { member: item.holder_id }),
+      ...(given.role === undefined ? {} : { role: given.role }),
+    },
+  });
+  // Here and not afterwards: an issuer that dies in between would leave a use that counts as gone through and is not judged.
+  if (item.kind === 'break-glass') {
+    const outcome = decision === 'keep' ? 'justified' : 'not-justified';
+    await judgeIn(deps, tx, { who, id: item.target_id, outcome });
+  }
+}
+
 /**
  * Decides about others, all or none, in the name of who has confirmed exactly these. Returns how many are undecided still.
  * Throws `access_review_own` for what is the caller's, `access_review_decided` where somebody was faster,
@@ -135,37 +184,8 @@ export async function decide(
   return deps.tenant.transaction(context, async (tx) => {
     const row = await holdOpen(deps, tx, of.review);
     await requireManager(tx, caller);
-    for (const [index, { given, row: item, growth }] of found.entries()) {
-      const { decision } = given;
-      const decided = await tx.query(
-        queries.decideItem(context, {
-          id: item.id,
-          decision,
-          because: 'person',
-          by: caller.personId,
-          at,
-          role: given.role ?? null,
-          reason: sealed[index]!,
-          grown: growthHash(growth),
-        }),
-      );
-      if (decided.length === 0) throw refuse('access_review_decided', `item ${given.item} is decided`);
-      await deps.recordAudit(tx, {
-        ...auditFromCall(who),
-        type: 'access-review.decided',
-        resource: ['access-review', row.id],
-        outcome: 'allowed',
-        stepUpHash: who.stepUp.assertionHash,
-        public: {
-          item: given.item,
-          kind: item.kind,
-          verdict: decision,
-          snapshot,
-          ...(item.holder_id === null ? {} : { member: item.holder_id }),
-          ...(given.role === undefined ? {} : { role: given.role }),
-        },
-      });
-    }
+    for (const [index, one] of found.entries())
+      await decideOne(deps, tx, { ...one, who, at, snapshot, sealed: sealed[index]! });
     const items = await tx.query(queries.itemsOf(context, row.id));
     const undecided = items.filter(({ decision }) => decision === null).length;
     await moveReview(deps, tx, { row, event: undecided === 0 ? 'decide-last' : 'decide' });

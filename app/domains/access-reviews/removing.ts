@@ -1,10 +1,9 @@
 import type { Uuid } from '@auditrax/base';
 import type { ScopedTransaction } from '@auditrax/tenancy';
-import { setRoleIn, type Asker } from '../access/index.ts';
+import { setRoleIn } from '../access/index.ts';
 import { endApiKeyByReview } from '../api-access/index.ts';
 import { endProgramGrantByReview } from '../authorisation-server/index.ts';
 import { lockManagers, memberForUpdate, revokePrincipal } from '../identity/index.ts';
-import { markReviewed } from '../privileged-access/index.ts';
 import { endDirectoryTokenByReview } from '../provisioning/index.ts';
 import type { ItemKind } from './contract.ts';
 import type { AccessReviewDeps, ReviewedTenant } from './deps.ts';
@@ -47,7 +46,7 @@ const REMOVE: Readonly<Record<ItemKind, Remove>> = {
   'api-key': (deps, { context }, of) => endApiKeyByReview(deps, context, of),
   program: (deps, { context }, of) => endProgramGrantByReview(deps, context, of),
   'directory-token': (deps, { context }, of) => endDirectoryTokenByReview(deps, context, of),
-  // A use is over: whoever decides judges it (`judgeUses`), and while nobody has, the later look says so.
+  // A use is over: whoever decides judges it in the same transaction, and while nobody has, the later look says so.
   'break-glass': () => Promise.resolve(),
 };
 
@@ -90,20 +89,4 @@ export async function carryOut(deps: AccessReviewDeps, tenant: ReviewedTenant, r
       },
     });
   });
-}
-
-/**
- * Broken glass is judged in the name of who decides about it, in the room that let them in. Throws what `markReviewed` throws.
- */
-export async function judgeUses(
-  deps: AccessReviewDeps,
-  who: Asker,
-  of: { readonly review: Uuid; readonly numbers: ReadonlySet<number> },
-): Promise<void> {
-  const { tenant: context } = who.caller;
-  for (const row of await deps.tenant.scoped(context, queries.itemsOf(context, of.review))) {
-    if (row.kind !== 'break-glass' || !of.numbers.has(row.position)) continue;
-    const outcome = row.decision === 'keep' ? 'justified' : 'not-justified';
-    await markReviewed(deps, who, { id: row.target_id, outcome });
-  }
 }

@@ -9,7 +9,6 @@ import { refuse } from './errors.ts';
 import { DAY_MS, openReview, setEachQuarter } from './opening.ts';
 import * as queries from './queries.ts';
 import { listReviews, readReview } from './reading.ts';
-import { judgeUses } from './removing.ts';
 import { snapshotText } from './snapshot.ts';
 import { tendReview } from './tend.ts';
 
@@ -53,8 +52,6 @@ export function accessReviewRoutes(
       const input = { ...call.params, snapshot, decisions: decisions.map((one) => ({ ...one })) };
       const who = await confirm(call, 'access-reviews.decide', { input, ids: { reviewId: review } });
       const undecided = await decide(deps, who, { review, snapshot, decisions });
-      const numbers = new Set(decisions.map(({ item }) => item));
-      await judgeUses(deps, who, { review, numbers }).catch(deps.onFailure);
       // What is to go goes now; what cannot is tried again by the chore, and nobody's decision is lost for it.
       const { tenant: context } = call.caller;
       const [row] = await deps.tenant.scoped(context, queries.reviewById(context, review));

@@ -281,6 +281,13 @@ const OTHER_RULES: readonly Rule[] = [
     matches: (event) => event.type === 'access.decision-differed',
   },
   {
+    id: 'access.glass-unjudged',
+    severity: 'high',
+    techniques: ['T1078'],
+    says: 'An operator broke the glass a week ago, and nobody who was not part of it has said whether that was justified. Neither of the two can break it again until somebody does.',
+    matches: (event) => event.type === 'production-access.glass-unjudged',
+  },
+  {
     id: 'access-review.reminder',
     severity: 'low',
     techniques: ['T1078'],

@@ -118,7 +118,7 @@ function AskForm({ kind, scopes, vouching, onClose, onDraft }: AskProps & { onDr
       description={
         <p>
           {isGlass
-            ? 'Everything, for an hour at most, in an emergency. Another operator has to let you in within 15 minutes, whoever is on call is told at once, and a third person judges it afterwards.'
+            ? 'Everything, for an hour at most, in an emergency. Another operator has to let you in within 15 minutes, whoever is on call is told at once, and a third person judges it within a week: until somebody has, neither of you breaks it again after that.'
             : `If you go on: ${vouchingHelp[vouching]}`}
         </p>
       }

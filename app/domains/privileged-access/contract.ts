@@ -10,6 +10,8 @@ export const GRANT_MINUTES_MAX = 240;
 export const GLASS_MINUTES_MAX = 60;
 /** Whoever confirms later does not confirm what is needed now. */
 export const CONFIRM_MINUTES_MAX = 15;
+/** Whoever judges an emergency was not part of it and may be away; a week later nobody remembers what it was like. */
+export const JUDGED_WITHIN_DAYS = 7;
 const REASON_CHARACTERS_MAX = 1_000;
 const TICKET_CHARACTERS_MAX = 100;
 export const GRANTS_SHOWN_MAX = 500;
@@ -44,6 +46,8 @@ const grant = z.strictObject({
   endedBy: z.string().nullable(),
   /** Of a broken glass: what a third person said of it. */
   review: z.strictObject({ at: instant, by: z.string(), outcome: z.enum(['justified', 'not-justified']) }).nullable(),
+  /** Of a broken glass that nobody has judged yet: until when somebody has to. After it neither of the two breaks another. */
+  judgeBy: instant.nullable(),
   mayConfirm: z.boolean(),
   mayReview: z.boolean(),
 });

@@ -1,12 +1,14 @@
 import { isAppError, manualClock, systemRandom, uuidV4, type Uuid } from '@auditrax/base';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Caller } from '../../platform/http/handler.ts';
+import { insertMember } from '../access/index.ts';
 import { proveEmployment, revokePrincipal, sweepEmployment, type MintDeps } from '../identity/index.ts';
 import { knownAtConnection } from '../identity/testing/known-at.ts';
 import { mintToken } from '../identity/token-mint.ts';
 import { type Enrolled, type SeededIssuer, startSeededIssuer } from '../tenants/testing/seeded-issuer.ts';
 import type { ShownGrant } from './contract.ts';
-import { listGrants, markReviewed, productionGrantsHeld, unreviewedBreakGlass } from './index.ts';
+import { listGrants, productionGrantsHeld, tendBrokenGlass, unreviewedBreakGlass } from './index.ts';
+import { markReviewed } from './judging.ts';
 import { privilegedAccessRoutes } from './routes.ts';
 import { askAccess } from './service.ts';
 
@@ -334,6 +336,81 @@ describe('production access of somebody whom a provider knows', () => {
     const rows = await listGrants(house.deps, known.tenant, { limit: 2 });
     expect(rows).toHaveLength(2);
     expect(rows[0]!.asked_at.getTime()).toBeGreaterThanOrEqual(rows[1]!.asked_at.getTime());
+  });
+});
+
+describe('glass that nobody has judged', () => {
+  const DAY_MS = 24 * HOUR_MS;
+  let third: Caller;
+  const judge = (who: Caller, id: Uuid, outcome: 'justified' | 'not-justified' = 'justified') =>
+    markReviewed(house.deps, { caller: who, requestId: 'judge' }, { id, outcome });
+  const told = (id: Uuid) =>
+    house
+      .audited('production-access.glass-unjudged')
+      .then((all) => all.filter(({ resource_id }) => resource_id === id));
+
+  beforeAll(async () => {
+    third = { ...first, personId: await anotherOperator() };
+    // Of earlier tests.
+    for (const { id } of await unreviewedBreakGlass(house.deps, first.tenant)) await judge(third, id);
+  });
+
+  /** As if they had enrolled: a row is all that is asked of whoever judges. */
+  async function anotherOperator(): Promise<Uuid> {
+    const id = uuidV4(systemRandom);
+    const { tenant: context } = first;
+    const label = await house.deps.sealer.seal({ context, field: 'identity.member.label', rowId: id, value: 'Third' });
+    await house.deps.tenant.transaction(context, async (tx) => {
+      const row = { id, role: 'operator', state: 'active', label, created_at: new Date(clock.nowMs()) } as const;
+      await tx.query(insertMember(context.tenantId, row));
+      const entry = { type: 'member.created', actor: { service: 'issuer' }, outcome: 'allowed' } as const;
+      await house.deps.recordAudit(tx, {
+        ...entry,
+        resource: ['member', id],
+        requestId: 'r',
+        public: { role: row.role },
+      });
+    });
+    return id;
+  }
+
+  it('P8 pages once when a week is over, and neither of the two breaks the glass again until somebody judges', async () => {
+    const begun = await confirm(second, await breakGlass(first));
+    expect(begun.judgeBy).toBe(iso(Date.parse(begun.startsAt!) + 7 * DAY_MS));
+    const id = await rowIdOf(begun.id);
+    const { tenant } = first;
+    clock.advance(7 * DAY_MS - 1000);
+    await tendBrokenGlass(house.deps, tenant);
+    expect(await told(id)).toEqual([]);
+    // To the second: until then both may.
+    await end(second, await breakGlass(second));
+    const waiting = await breakGlass(third);
+    clock.advance(1000);
+    await Promise.all([tendBrokenGlass(house.deps, tenant), tendBrokenGlass(house.deps, tenant)]);
+    await tendBrokenGlass(house.deps, tenant);
+    const entries = await told(id);
+    expect(entries).toMatchObject([{ outcome: 'failed', leaf: { public: { member: first.personId } } }]);
+    for (const who of [first, second]) {
+      expect(await codeOf(breakGlass(who)), 'asks').toBe('production_glass_unjudged');
+      expect(await codeOf(confirm(who, waiting)), 'lets in').toBe('production_glass_unjudged');
+    }
+    expect(await grantOf(third)).toBeUndefined();
+    // The work goes on: what is not an emergency is asked for as ever.
+    expect(await codeOf(ask(third).then((asked) => confirm(second, asked)))).toBe('done');
+    for (const who of [first, second]) expect(await codeOf(judge(who, id))).toBe('production_review_refused');
+    await judge(third, id, 'not-justified');
+    const again = await breakGlass(first);
+    expect((await confirm(second, again)).state).toBe('live');
+    await judge(third, await rowIdOf(again.id));
+  });
+
+  it('P8 is told of by no issuer that comes when it is judged already', async () => {
+    const begun = await confirm(second, await breakGlass(first));
+    const id = await rowIdOf(begun.id);
+    await judge(third, id);
+    clock.advance(8 * DAY_MS);
+    await tendBrokenGlass(house.deps, first.tenant);
+    expect(await told(id)).toEqual([]);
   });
 });
 

@@ -97,6 +97,36 @@ function Waiting({ grant, end, onConfirm }: { grant: ShownGrant; end: End; onCon
   );
 }
 
+/** An emergency that nobody has judged: who may, and what it means for the two while nobody does. */
+function Unjudged({ grant, now_ms, onOpen }: { grant: ShownGrant; now_ms: number; onOpen: (id: string) => void }) {
+  const isLate = now_ms >= Date.parse(grant.judgeBy!);
+  if (!isLate && !grant.mayReview) return null;
+  return (
+    <Notice
+      kind={isLate ? 'failing' : 'stale'}
+      title={isLate ? 'Nobody has judged an emergency in time' : 'An emergency waits for your judgement'}
+    >
+      <p>
+        {grant.person} broke the glass <Ago at={grant.startsAt!} />, and {grant.confirmedBy ?? 'somebody'} let them in.{' '}
+        {isLate ? (
+          'Neither of them can break it again until somebody who was not part of it says whether it was justified.'
+        ) : (
+          <>
+            Say before <Instant at={grant.judgeBy!} /> whether it was justified.
+          </>
+        )}
+      </p>
+      {grant.mayReview ? (
+        <p>
+          <Button onClick={() => onOpen(grant.id)}>Look at it…</Button>
+        </p>
+      ) : (
+        <p className="muted">You were part of it. Where there is no third operator, invite one.</p>
+      )}
+    </Notice>
+  );
+}
+
 function Confirm({ grant, onClose }: { grant: ShownGrant; onClose: () => void }) {
   const client = useQueryClient();
   return (
@@ -121,9 +151,9 @@ function Confirm({ grant, onClose }: { grant: ShownGrant; onClose: () => void })
   );
 }
 
-function reviewText({ kind, startsAt, review }: ShownGrant): string | null {
+function reviewText({ kind, startsAt, review, judgeBy }: ShownGrant): string | null {
   if (kind !== 'break-glass' || startsAt === null) return null;
-  if (review === null) return 'not yet';
+  if (review === null) return judgeBy === null ? 'not yet' : `not yet, due ${judgeBy.slice(0, 10)}`;
   return `${review.outcome === 'justified' ? 'justified' : 'not justified'}, says ${review.by}`;
 }
 
@@ -323,6 +353,11 @@ export function ProductionAccessPage() {
         .filter((grant) => grant.mayConfirm)
         .map((grant) => (
           <Waiting key={grant.id} grant={grant} end={end} onConfirm={() => setConfirming(grant)} />
+        ))}
+      {grants
+        .filter(({ judgeBy }) => judgeBy !== null)
+        .map((grant) => (
+          <Unjudged key={grant.id} grant={grant} now_ms={Date.parse(data!.now)} onOpen={setOpened} />
         ))}
       {data && <p className="muted prose">If you ask now: {vouchingHelp[data.vouching]}</p>}
       {!error && <Tables access={data} onOpen={setOpened} />}

@@ -57,6 +57,31 @@ export const unreviewed = ({ tenantId }: TenantContext, limit: number): Statemen
     where g.tenant_id = ${tenantId} and g.kind = 'break-glass' and g.starts_at is not null and g.reviewed_at is null
     order by g.asked_at, g.id limit ${limit}`;
 
+export interface UnjudgedFilter {
+  /** Broken at this instant or before. */
+  readonly before: Date;
+  /** Asked by this person or let in by them. */
+  readonly of?: Uuid;
+  /** Only what nobody was told of yet. */
+  readonly isUntold?: boolean;
+}
+
+/** Glass that was broken so long ago and that nobody has judged. */
+export const unjudgedSince = (
+  { tenantId }: TenantContext,
+  { before, of, isUntold = false }: UnjudgedFilter,
+): Statement<GrantRow> =>
+  sql<GrantRow>`select ${columns} from identity.production_grant g
+    where g.tenant_id = ${tenantId} and g.kind = 'break-glass' and g.starts_at <= ${before} and g.reviewed_at is null
+      and (${of ?? null}::uuid is null or ${of ?? null}::uuid in (g.member_id, g.confirmed_by))
+      and (not ${isUntold}::boolean or g.unjudged_told_at is null)
+    order by g.starts_at, g.id`;
+
+/** No row when somebody has told of it, or judged it, meanwhile. */
+export const setUnjudgedTold = ({ tenantId }: TenantContext, id: Uuid, at: Date): Statement<{ id: Uuid }> =>
+  sql<{ id: Uuid }>`update identity.production_grant set unjudged_told_at = ${at}
+    where tenant_id = ${tenantId} and id = ${id} and unjudged_told_at is null and reviewed_at is null returning id`;
+
 export const insertGrant = (
   { tenantId }: TenantContext,
   row: Pick<GrantRow, 'id' | 'kind' | 'member_id' | 'scopes' | 'minutes' | 'reason' | 'ticket' | 'asked_at'>,

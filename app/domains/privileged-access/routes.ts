@@ -1,16 +1,9 @@
 import { bindRoutes, type Call, type RoomRoutes } from '../../platform/http/handler.ts';
 import { confirmer } from '../access/index.ts';
 import { routes } from './contract.ts';
+import { markReviewed } from './judging.ts';
 import type { GrantRow } from './queries.ts';
-import {
-  askAccess,
-  confirmAccess,
-  endAccess,
-  GLASS,
-  markReviewed,
-  type PrivilegedAccessDeps,
-  vouchingOf,
-} from './service.ts';
+import { askAccess, confirmAccess, endAccess, GLASS, type PrivilegedAccessDeps, vouchingOf } from './service.ts';
 import { listGrants, privilegedAccessSubjects, showGrants } from './showing.ts';
 
 /** Routes of the issuer. */

@@ -5,9 +5,10 @@ import type { Caller, ProductionGrant, StepUp } from '../../platform/http/handle
 import { CHANGED_SINCE, PRIVILEGED_PASSKEYS_MIN, requireManager, type SubjectFacts } from '../access/index.ts';
 import { isVouched, lastProof, type IdentityDeps, type RevocationHolder } from '../identity/index.ts';
 import { GLASS_MINUTES_MAX } from './contract.ts';
-import type { PrivilegedAccessCode } from './errors.ts';
+import { notFound, refuse } from './errors.ts';
+import { requireJudged } from './judging.ts';
 import { endOf, grantNow, overAt, stateOf } from './grant-rules.ts';
-import type { EndedReason, GrantRow, ReviewOutcome, Vouching } from './queries.ts';
+import type { EndedReason, GrantRow, Vouching } from './queries.ts';
 import * as queries from './queries.ts';
 
 export type PrivilegedAccessDeps = Pick<
@@ -41,12 +42,6 @@ const VOUCHING_WORDS: Readonly<Record<Vouching, string>> = {
   operator: 'another operator, who has to confirm it',
   nobody: 'nobody else: there is no other operator here who could',
 };
-
-function refuse(code: PrivilegedAccessCode, message: string): AppError<PrivilegedAccessCode> {
-  return new AppError<PrivilegedAccessCode>(code, message, { publicDetail: message });
-}
-
-const notFound = () => new AppError<'not_found'>('not_found', 'no such grant');
 
 type Ask = Parameters<typeof lastProof>[0];
 
@@ -197,13 +192,14 @@ async function vouchedAsApproved(tx: ScopedTransaction, who: Approver, { kind }:
  * Asks for production access. In force at once where a provider has vouched for the caller, to its end or four hours after
  * that word at the latest; else it waits for another operator. Where there is none, the caller's fresh passkey is all there
  * is, and the grant says that nobody else vouched. A broken glass always waits for a second person. Throws
- * `production_proof_old`, `step_up_refused`, `operation_refused`.
+ * `production_proof_old`, `production_glass_unjudged`, `step_up_refused`, `operation_refused`.
  */
 export async function askAccess(deps: PrivilegedAccessDeps, who: Approver, wanted: Wanted): Promise<GrantRow> {
   const { tenant: context, personId: memberId } = who.caller;
   return deps.tenant.transaction(context, async (tx) => {
     // Their rows are held: requests, confirmations and ends of operators follow each other.
     await requireManager(tx, who.caller);
+    if (wanted.kind === 'break-glass') await requireJudged(deps, tx, [memberId]);
     const { requestId: _same, ...by } = auditFromCall(who);
     await replaceOpen(deps, tx, { memberId, which: ({ starts_at }) => starts_at === null, by });
     const { by: vouched, provedAt } = await vouchedAsApproved(tx, who, wanted);
@@ -224,7 +220,7 @@ async function lockGrant(tx: ScopedTransaction, id: Uuid): Promise<GrantRow> {
 /**
  * Confirms what another operator has asked for, and vouches for them by it: the access begins now. Throws `not_found`,
  * `production_same_person` (whichever passkey), `production_request_settled` (too late, withdrawn, or confirmed already),
- * `operation_refused` (either of the two operates no more).
+ * `operation_refused` (either of the two operates no more), `production_glass_unjudged` (an earlier emergency of either).
  */
 export async function confirmAccess(deps: PrivilegedAccessDeps, who: Approver, id: Uuid): Promise<GrantRow> {
   const { tenant: context, personId } = who.caller;
@@ -236,6 +232,7 @@ export async function confirmAccess(deps: PrivilegedAccessDeps, who: Approver, i
     const now_ms = deps.clock.nowMs();
     if (stateOf(row, now_ms) !== 'waiting')
       throw refuse('production_request_settled', 'It is confirmed or withdrawn already, or it waited too long.');
+    if (row.kind === 'break-glass') await requireJudged(deps, tx, [row.member_id, personId]);
     const ask: Ask = (statement) => tx.query(statement);
     const [asker] = await tx.query(queries.isOperator(context, row.member_id));
     if (asker === undefined || !(await isVouched(deps, ask, { context, memberId: row.member_id })))
@@ -258,42 +255,6 @@ export async function endAccess(deps: PrivilegedAccessDeps, who: Asker, id: Uuid
     if (state !== 'waiting' && state !== 'live') throw refuse('production_request_settled', 'It is over already.');
     const reason = row.member_id === personId ? 'person' : 'operator';
     await endIn(deps, tx, { row, at: new Date(now_ms), reason, by });
-    return (await tx.query(queries.grantById(context, id)))[0]!;
-  });
-}
-
-/** Why `personId` may not judge this; undefined when they may. */
-export function reviewRefusal(row: GrantRow, personId: Uuid): AppError<PrivilegedAccessCode> | undefined {
-  const refused = (why: string) => refuse('production_review_refused', why);
-  if (row.kind !== 'break-glass' || row.starts_at === null) return refused('Only a broken glass is reviewed.');
-  if (row.reviewed_at !== null) return refused('It is reviewed already.');
-  if (row.member_id === personId || row.confirmed_by === personId)
-    return refused('Whoever asked for it or let them in cannot judge it.');
-  return undefined;
-}
-
-/**
- * Keeps what a third person says of a broken glass. Throws `not_found`, `production_review_refused`, `operation_refused`.
- */
-export async function markReviewed(
-  deps: Pick<PrivilegedAccessDeps, 'tenant' | 'recordAudit' | 'clock'>,
-  who: Asker,
-  { id, outcome }: { readonly id: Uuid; readonly outcome: ReviewOutcome },
-): Promise<GrantRow> {
-  const { tenant: context, personId } = who.caller;
-  return deps.tenant.transaction(context, async (tx) => {
-    await requireManager(tx, who.caller);
-    const row = await lockGrant(tx, id);
-    const refused = reviewRefusal(row, personId);
-    if (refused !== undefined) throw refused;
-    await tx.query(queries.reviewGrant(context, id, { at: new Date(deps.clock.nowMs()), by: personId, outcome }));
-    await deps.recordAudit(tx, {
-      ...auditFromCall(who),
-      type: 'production-access.reviewed',
-      resource: ['production-grant', id],
-      outcome: 'allowed',
-      public: { kind: row.kind, state: outcome, member: row.member_id },
-    });
     return (await tx.query(queries.grantById(context, id)))[0]!;
   });
 }

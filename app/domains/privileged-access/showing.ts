@@ -4,9 +4,10 @@ import type { Caller } from '../../platform/http/handler.ts';
 import type { StepUpSubjects } from '../access/index.ts';
 import { GRANTS_SHOWN_MAX, type ShownGrant } from './contract.ts';
 import { confirmBy, stateOf } from './grant-rules.ts';
+import { judgeBy, reviewRefusal } from './judging.ts';
 import type { GrantRow } from './queries.ts';
 import * as queries from './queries.ts';
-import { askFacts, reviewRefusal, type PrivilegedAccessDeps } from './service.ts';
+import { askFacts, type PrivilegedAccessDeps } from './service.ts';
 
 type ShowingDeps = Pick<PrivilegedAccessDeps, 'tenant' | 'sealer' | 'clock' | 'formatId'>;
 
@@ -85,6 +86,7 @@ export async function showGrants(
       endedBy: nameOf(row.ended_by),
       review:
         reviewed_at === null ? null : { at: reviewed_at.toISOString(), by: nameOf(reviewed_by)!, outcome: review! },
+      judgeBy: iso(judgeBy(row)),
       mayConfirm: state === 'waiting' && row.member_id !== personId,
       mayReview: reviewRefusal(row, personId) === undefined,
     };
