@@ -431,7 +431,7 @@ describe('the proof of a removal', () => {
     tenant: {
       ...deps.tenant,
       scoped: async <Row>(context: Caller['tenant'], statement: Statement<Row>) =>
-        /^select m\.role, m\.state from identity\.member/.test(statement.sql)
+        statement.sql.startsWith('select m.role, m.state from identity.member')
           ? ([{ role: 'auditor', state: 'suspended' }] as Row[])
           : deps.tenant.scoped(context, statement),
     },

@@ -1,4 +1,4 @@
-import { AppError, isAppError, type Uuid } from '@auditrax/base';
+import { isAppError, type Uuid } from '@auditrax/base';
 import type { IdentityDeps } from './deps.ts';
 import type { IdentityCode } from './errors.ts';
 import * as queries from './holding-queries.ts';
