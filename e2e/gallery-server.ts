@@ -10,6 +10,9 @@ import * as production from './gallery-production.ts';
 import * as programs from './gallery-programs.ts';
 import * as accessReviews from './gallery-reviews.ts';
 import * as rules from './gallery-rules.ts';
+import type { Json } from '@auditrax/base';
+import { hideSecrets } from '@auditrax/base/secret';
+import { secretsOfEdge } from '../app/bin/rooms.ts';
 import * as signals from './gallery-signals.ts';
 import * as providerSignals from './gallery-provider-signals.ts';
 
@@ -197,15 +200,17 @@ function write(path: string, body: Record<string, unknown>): Answer | null {
   if (path.startsWith('/api/siem/streams/') && path.endsWith('/test')) return ok(data.triedStream);
   if (path.startsWith('/api/connections/') && path.endsWith('/check')) return connections.checked(body);
   if (path === '/api/changeover/suggestions') return ok(connections.suggested);
-  if (path === '/api/access/step-up')
+  if (path === '/api/access/step-up') {
+    const operation = String(body['operation']);
+    const { value, hidden } = hideSecrets(body['input'] as Json, secretsOfEdge(operation));
     return ok({
       ...ceremony,
-      hidden: [],
+      hidden,
       action: {
-        operation: body['operation'],
+        operation,
         tenant: '5b1c0f62-3a77-4c65-8f0f-3a4c0e6b9d21',
         person: '0d5ef3a1-9a0a-4d0e-8a6a-6a9e4d1c2b3f',
-        input: body['input'],
+        input: value,
         ...(/-(member|role|recovery)$/.test(String(body['operation']))
           ? { subject: { label: 'Night auditor', role: 'auditor', state: 'active' } }
           : {}),
@@ -215,6 +220,7 @@ function write(path: string, body: Record<string, unknown>): Answer | null {
         ...(body['operation'] === 'production-access.ask' ? { subject: production.askSubject } : {}),
       },
     });
+  }
   if (path === '/api/keys/source/check')
     return ok((body['source'] as { region?: string }).region === 'xx-none-1' ? keys.refusedSource : keys.checkedSource);
   if (path === '/api/rules/effect') return ok(rules.effectOf(String(body['memberId'])));

@@ -1,4 +1,4 @@
-import { useState, type FormEvent } from 'react';
+import { useEffect, useRef, useState, type FormEvent } from 'react';
 import { Button } from '../../ui/button.tsx';
 import { ChecksField, ChoiceField, TextField } from '../../ui/field.tsx';
 import { toggled } from '../../ui/toggled.ts';
@@ -80,30 +80,34 @@ function Told({ topics, onToggle }: { topics: ReadonlySet<string>; onToggle: (va
 }
 
 /** Everything that makes a new stream. */
-export function NewStream({ onCreate }: { onCreate: (draft: StreamDraft) => void }) {
+export function NewStream(props: { onCreate: (draft: StreamDraft) => void; onCancel: () => void }) {
+  const { onCreate, onCancel } = props;
+  const form = useRef<HTMLFormElement>(null);
+  // Whoever has asked for it goes on by keyboard where it begins.
+  useEffect(() => form.current?.querySelector('input')?.focus(), []);
   const [method, setMethod] = useState<SignalStream['method']>('push');
   const [subjects, setSubjects] = useState<SignalStream['subjects']>('provider');
   const [topics, setTopics] = useState<ReadonlySet<string>>(new Set(['sessions', 'accounts']));
   const [errors, setErrors] = useState<Errors>({});
   const submit = (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault();
-    const form = event.currentTarget;
+    const fields = event.currentTarget;
     const draft: StreamDraft = {
-      name: typed(form, 'name'),
-      audience: typed(form, 'audience'),
+      name: typed(fields, 'name'),
+      audience: typed(fields, 'audience'),
       topics: { sessions: topics.has('sessions'), accounts: topics.has('accounts'), passkeys: topics.has('passkeys') },
       subjects,
-      push: method === 'push' ? { url: typed(form, 'url'), token: typed(form, 'token') } : null,
+      push: method === 'push' ? { url: typed(fields, 'url'), token: typed(fields, 'token') } : null,
     };
     const faults = faultsOf(draft);
     setErrors(faults);
     const [first] = Object.keys(faults);
-    const field = form.elements.namedItem(first ?? '');
+    const field = fields.elements.namedItem(first ?? '');
     if (field instanceof HTMLElement) field.focus();
     if (first === undefined && topics.size > 0) onCreate(draft);
   };
   return (
-    <form className="form section" onSubmit={submit} aria-label="New stream" noValidate>
+    <form ref={form} className="form section" onSubmit={submit} aria-label="New stream" noValidate>
       <h2>New stream</h2>
       <TextField
         label="Name"
@@ -136,6 +140,7 @@ export function NewStream({ onCreate }: { onCreate: (draft: StreamDraft) => void
         <Button look="primary" type="submit" icon="plus">
           Make the stream…
         </Button>
+        <Button onClick={onCancel}>Cancel</Button>
       </div>
     </form>
   );

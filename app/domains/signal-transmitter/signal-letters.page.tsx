@@ -39,6 +39,7 @@ function columnsFor(onAgain: (letter: SignalLetter) => void, isOff: boolean): re
     {
       key: 'again',
       header: 'Send it again',
+      quiet: true,
       fit: true,
       cell: (letter) => (
         <Button small disabled={isOff} onClick={() => onAgain(letter)}>

@@ -103,45 +103,41 @@ function Trouble({ stream }: { stream: SignalStream }) {
 function StreamActions(props: { stream: SignalStream; onDeed: (deed: Deed) => void; onRenew: () => void }) {
   const { stream, onDeed, onRenew } = props;
   return (
-    <div className="form__actions">
+    <>
       {stream.status !== 'enabled' && (
-        <Button look="primary" onClick={() => onDeed(turnOf(stream, 'enabled'))}>
+        <Button small onClick={() => onDeed(turnOf(stream, 'enabled'))}>
           Switch on…
         </Button>
       )}
-      {stream.status === 'enabled' && <Button onClick={() => onDeed(turnOf(stream, 'paused'))}>Pause…</Button>}
-      {stream.status !== 'disabled' && <Button onClick={() => onDeed(turnOf(stream, 'disabled'))}>Switch off…</Button>}
-      <Button onClick={onRenew}>New token…</Button>
-      <Button look="danger" onClick={() => onDeed(removalOf(stream))}>
+      {stream.status === 'enabled' && (
+        <Button small onClick={() => onDeed(turnOf(stream, 'paused'))}>
+          Pause…
+        </Button>
+      )}
+      {stream.status !== 'disabled' && (
+        <Button small onClick={() => onDeed(turnOf(stream, 'disabled'))}>
+          Switch off…
+        </Button>
+      )}
+      <Button small onClick={onRenew}>
+        New token…
+      </Button>
+      <Button small look="danger" onClick={() => onDeed(removalOf(stream))}>
         Remove…
       </Button>
-    </div>
+    </>
   );
 }
 
-function TestButton({ stream }: { stream: SignalStream }) {
+function useTest(stream: SignalStream) {
   const client = useQueryClient();
-  const test = useMutation({
+  return useMutation({
     mutationFn: () => request(`/api/signals/${stream.id}/test`, { body: {} }),
     onSuccess: async () => {
       toast('Test event sent', stream.method === 'push' ? 'It goes out now.' : 'It waits for the next poll.');
       await client.invalidateQueries({ queryKey: signalsKey });
     },
   });
-  return (
-    <>
-      <Button
-        small
-        icon="play"
-        busy={test.isPending}
-        disabled={stream.status === 'disabled'}
-        onClick={() => test.mutate()}
-      >
-        Send a test event
-      </Button>
-      <Failure error={test.error} />
-    </>
-  );
 }
 
 function StreamCard(props: {
@@ -151,6 +147,7 @@ function StreamCard(props: {
 }) {
   const { stream, onDeed, onRenew } = props;
   const [isOpen, setOpen] = useState(false);
+  const test = useTest(stream);
   return (
     <section className="card" aria-label={stream.name}>
       <div className="row row--between">
@@ -160,13 +157,24 @@ function StreamCard(props: {
       <Trouble stream={stream} />
       <StreamFacts stream={stream} />
       <div className="row">
-        <TestButton stream={stream} />
-        <Button small aria-expanded={isOpen} onClick={() => setOpen(!isOpen)}>
-          {stream.dead === 0 ? 'Undelivered' : `Undelivered: ${stream.dead}`}
+        <Button
+          small
+          icon="play"
+          busy={test.isPending}
+          disabled={stream.status === 'disabled'}
+          onClick={() => test.mutate()}
+        >
+          Send a test event
         </Button>
+        {(stream.dead > 0 || isOpen) && (
+          <Button small aria-expanded={isOpen} onClick={() => setOpen(!isOpen)}>
+            Undelivered: {stream.dead}
+          </Button>
+        )}
+        <StreamActions stream={stream} onDeed={onDeed} onRenew={() => onRenew(stream)} />
       </div>
+      <Failure error={test.error} />
       {isOpen && <Letters stream={stream} />}
-      <StreamActions stream={stream} onDeed={onDeed} onRenew={() => onRenew(stream)} />
     </section>
   );
 }
@@ -311,7 +319,9 @@ export function SignalsPage() {
       </PageHead>
       <Failure error={list.error} />
       {token !== null && <TokenOnce key={token} token={token} onClose={() => setToken(null)} />}
-      {isAdding && !isFull && <NewStream onCreate={(draft) => setAsking({ kind: 'create', draft })} />}
+      {isAdding && !isFull && (
+        <NewStream onCreate={(draft) => setAsking({ kind: 'create', draft })} onCancel={() => setAdding(false)} />
+      )}
       {list.data && streams.length === 0 && !isAdding && (
         <Empty title="Nobody is told">
           <p>Make a stream for your SIEM, your identity provider or another service of yours.</p>
