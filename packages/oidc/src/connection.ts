@@ -1,3 +1,5 @@
+import { RSA_BITS_MIN } from '@auditrax/base/key-set';
+import { isSecureAddress } from '@auditrax/base/remote';
 import { createPrivateKey, type KeyObject } from 'node:crypto';
 import { refusal } from './errors.ts';
 import {
@@ -7,7 +9,6 @@ import {
   CLIENT_ID_CHARACTERS_MAX,
   ISSUER_CHARACTERS_MAX,
   KEY_ID_CHARACTERS_MAX,
-  RSA_BITS_MIN,
   SECRET_CHARACTERS_MAX,
   URL_CHARACTERS_MAX,
 } from './limits.ts';
@@ -66,12 +67,6 @@ export interface ConnectionOptions {
 }
 
 const invalid = (field: string, detail: string) => refusal('oidc_setting_invalid', `${field}: ${detail}`, { field });
-
-/** True for https, and in a rehearsal for http to 127.0.0.1. */
-export function isSecureAddress(url: URL, isRehearsal: boolean): boolean {
-  if (url.username !== '' || url.password !== '') return false;
-  return url.protocol === 'https:' || (isRehearsal && url.protocol === 'http:' && url.hostname === '127.0.0.1');
-}
 
 function isOneOf<T extends string>(list: readonly T[], text: string): text is T {
   return (list as readonly string[]).includes(text);

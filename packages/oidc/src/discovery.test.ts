@@ -1,4 +1,12 @@
 import { isAppError, manualClock } from '@auditrax/base';
+import {
+  isUsable,
+  KEYS_AGE_MS_MAX,
+  KEYS_BYTES_MAX,
+  KEYS_MAX,
+  KEYS_RELOAD_MS_MIN,
+  KEYS_RETRY_MS_MIN,
+} from '@auditrax/base/key-set';
 import { beforeAll, describe, expect, it } from 'vitest';
 import {
   createKeySource,
@@ -8,15 +16,8 @@ import {
   type OidcFetch,
 } from './index.ts';
 import { discoveryAddress } from './discovery.ts';
-import { isUsable, parseKeys } from './keys.ts';
-import {
-  KEYS_AGE_MS_MAX,
-  KEYS_BYTES_MAX,
-  KEYS_MAX,
-  KEYS_RELOAD_MS_MIN,
-  KEYS_RETRY_MS_MIN,
-  METADATA_BYTES_MAX,
-} from './limits.ts';
+import { parseKeys } from './keys.ts';
+import { METADATA_BYTES_MAX } from './limits.ts';
 import {
   INPUT,
   ISSUER,

@@ -1,5 +1,6 @@
+import { isSecureAddress } from '@auditrax/base/remote';
 import type { Clock } from '@auditrax/base';
-import { isSecureAddress, type OidcConnection } from './connection.ts';
+import type { OidcConnection } from './connection.ts';
 import { quoted, refusal } from './errors.ts';
 import { askJson, type ReachPorts } from './http.ts';
 import { METADATA_BYTES_MAX, URL_CHARACTERS_MAX } from './limits.ts';

@@ -8,7 +8,7 @@ export {
 } from './connection.ts';
 export { discoverProvider, type OidcProvider } from './discovery.ts';
 export { OIDC_CHECKS, type OidcCode } from './errors.ts';
-export type { OidcFetch, OidcRequestInit, ReachPorts } from './http.ts';
+export type { OidcFetch, ReachPorts } from './http.ts';
 export { createKeySource, type KeySource } from './keys.ts';
 export { endSessionUrl, verifyLogoutToken, type LogoutOrder, type LogoutPorts } from './logout.ts';
 export { PROFILES, type ProfileRules, type ProviderProfile } from './profiles.ts';

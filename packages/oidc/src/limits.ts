@@ -1,25 +1,10 @@
 /** Of a discovery document. Entra's and Okta's are below 8 KiB. */
 export const METADATA_BYTES_MAX = 128 * 1024;
-/** Of a key set. Entra publishes about 20 KiB, certificates included. */
-export const KEYS_BYTES_MAX = 256 * 1024;
 /** Of a token endpoint's answer: an ID token with 200 groups beside an access token of the same size. */
 export const TOKEN_ANSWER_BYTES_MAX = 256 * 1024;
 /** Of one JWT; JSON of this size is parsed in a millisecond. */
 export const TOKEN_CHARACTERS_MAX = 64 * 1024;
-/** For one answer of a provider, body included. Somebody waits at the browser. */
-export const ANSWER_MS_MAX = 10_000;
-/** Keys of one set; no provider publishes more than about ten. */
-export const KEYS_MAX = 64;
-/** How long a withdrawn key may still be believed. */
-export const KEYS_AGE_MS_MAX = 3_600_000;
-/** Between two readings of the key set because of unknown key ids, which anybody can invent. */
-export const KEYS_RELOAD_MS_MIN = 60_000;
-/** Between two readings of a key set that failed: short, because people wait for the provider to be back. */
-export const KEYS_RETRY_MS_MIN = 5_000;
 export const KEY_ID_CHARACTERS_MAX = 256;
-export const RSA_BITS_MIN = 2048;
-/** Verification time grows with the key; nobody needs more. */
-export const RSA_BITS_MAX = 8192;
 /** Clocks of two well-kept machines; NTP keeps them within a second. */
 export const CLOCK_SKEW_MS = 60_000;
 /** From leaving for the provider until coming back, second factor and forgotten password included. */

@@ -1,11 +1,6 @@
+import { isSecureAddress } from '@auditrax/base/remote';
 import { refusal } from './errors.ts';
 import { ISSUER_CHARACTERS_MAX, URL_CHARACTERS_MAX } from './limits.ts';
-
-/** True for https, and in a rehearsal for http to 127.0.0.1. */
-export function isSecureAddress(url: URL, isRehearsal: boolean): boolean {
-  if (url.username !== '' || url.password !== '') return false;
-  return url.protocol === 'https:' || (isRehearsal && url.protocol === 'http:' && url.hostname === '127.0.0.1');
-}
 
 const invalid = (field: string, detail: string) => refusal('signals_setting_invalid', `${field}: ${detail}`, { field });
 

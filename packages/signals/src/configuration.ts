@@ -1,5 +1,5 @@
+import { isSecureAddress } from '@auditrax/base/remote';
 import type { Clock } from '@auditrax/base';
-import { isSecureAddress } from './address.ts';
 import { quoted, refusal } from './errors.ts';
 import { readDocument, type ReachPorts } from './http.ts';
 import { isPlainText, memberOf, type JsonObject } from './json.ts';

@@ -1,7 +1,7 @@
 export { SET_ALGORITHMS, type SetAlgorithm } from './algorithms.ts';
 export { isPassing, SIGNALS_CHECKS, type SignalsCode } from './errors.ts';
 export { EVENT_RULES, strongest, VERDICTS, type EventName, type ReceivedEvent, type Verdict } from './events.ts';
-export type { ReachPorts, SignalsFetch, SignalsRequestInit } from './http.ts';
+export type { ReachPorts, SignalsFetch } from './http.ts';
 export type { JsonObject } from './json.ts';
 export { createKeySource, type KeySource } from './keys.ts';
 export {

@@ -1,9 +1,16 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { manualClock } from '@auditrax/base';
+import {
+  isUsable,
+  KEYS_AGE_MS_MAX,
+  KEYS_BYTES_MAX,
+  KEYS_MAX,
+  KEYS_RELOAD_MS_MIN,
+  KEYS_RETRY_MS_MIN,
+} from '@auditrax/base/key-set';
 import { createKeySource, parseReceiverStream, type SignalsFetch } from './index.ts';
 import { ask } from './http.ts';
-import { isUsable, parseKeys } from './keys.ts';
-import { KEYS_AGE_MS_MAX, KEYS_BYTES_MAX, KEYS_MAX, KEYS_RELOAD_MS_MIN, KEYS_RETRY_MS_MIN } from './limits.ts';
+import { parseKeys } from './keys.ts';
 import {
   AUDIENCE,
   codeOf,

@@ -2,8 +2,6 @@
 export const TOKEN_CHARACTERS_MAX = 64 * 1024;
 /** Of a transmitter's configuration document. */
 export const METADATA_BYTES_MAX = 128 * 1024;
-/** Of a key set. */
-export const KEYS_BYTES_MAX = 256 * 1024;
 /** Of an answer about a stream: its lists of events are the longest part. */
 export const STREAM_BYTES_MAX = 128 * 1024;
 /** Of an answer to a poll: {@link POLL_SETS_MAX} tokens of usual size many times over. */
@@ -12,22 +10,9 @@ export const POLL_BYTES_MAX = 2 * 1024 * 1024;
 export const PUSH_ANSWER_BYTES_MAX = 16 * 1024;
 /** Of what a receiver asks a transmitter: {@link POLL_ACKS_MAX} ids and errors. */
 export const REQUEST_CHARACTERS_MAX = 256 * 1024;
-/** For one answer, body included. Nobody asks for long polling here. */
-export const ANSWER_MS_MAX = 10_000;
 /** Nesting of JSON. A complex subject with aliases has five levels. */
 export const JSON_DEPTH_MAX = 16;
-/** Keys of one set; nobody publishes more than about ten. */
-export const KEYS_MAX = 64;
-/** How long a withdrawn key may still be believed. */
-export const KEYS_AGE_MS_MAX = 3_600_000;
-/** Between two readings of the key set because of unknown key ids, which anybody can invent. */
-export const KEYS_RELOAD_MS_MIN = 60_000;
-/** Between two readings of a key set that failed. */
-export const KEYS_RETRY_MS_MIN = 5_000;
 export const KEY_ID_CHARACTERS_MAX = 256;
-export const RSA_BITS_MIN = 2048;
-/** Verification time grows with the key; nobody needs more. */
-export const RSA_BITS_MAX = 8192;
 /** Clocks of two well-kept machines; NTP keeps them within a second. */
 export const CLOCK_SKEW_MS = 60_000;
 /** How late an event may come. Longer than a transmitter of ours retries, so that none is refused for our slowness. */

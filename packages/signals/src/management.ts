@@ -1,4 +1,4 @@
-import { isSecureAddress } from './address.ts';
+import { isSecureAddress } from '@auditrax/base/remote';
 import { DELIVERY_METHODS, type DeliveryMethod, type TransmitterConfiguration } from './configuration.ts';
 import { quoted, refusal } from './errors.ts';
 import { EVENT_RULES, type EventName } from './events.ts';

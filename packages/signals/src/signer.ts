@@ -1,6 +1,7 @@
+import { fitsAlgorithm, publicPart } from '@auditrax/base/key-set';
 import { createPublicKey, type KeyObject } from 'node:crypto';
 import { CompactSign, type JWK } from 'jose';
-import { fitsAlgorithm, publicPart, type SetAlgorithm } from './algorithms.ts';
+import type { SetAlgorithm } from './algorithms.ts';
 import { refusal } from './errors.ts';
 import { isPlainText, type JsonObject } from './json.ts';
 import { KEY_ID_CHARACTERS_MAX } from './limits.ts';
