@@ -8,6 +8,8 @@ import { LEAVER_HOLDS, type FigureTable } from '../app/claims/probe.ts';
 import type { AttackReport } from '../app/probes/attack-report.ts';
 import { hasSoftToken } from '@auditrax/seal/soft-token';
 import type { ProveReport } from '../app/probes/prove-report.ts';
+import { RETURNS_TRIED } from '../app/probes/leaver-return.ts';
+import { SIGNALS_TRIED } from '../app/probes/leaver-signals.ts';
 import { DRILLED, REHEARSALS } from '../app/probes/registry.ts';
 import { seedSample } from './testing/house.ts';
 import { injectControl, injectEverywhere } from './testing/injection.ts';
@@ -55,7 +57,10 @@ describe('the running house', () => {
       const held = Object.fromEntries(LEAVER_HOLDS.map((name) => [name, expect.any(Number)]));
       const [file] = globSync('**/departures', { cwd: folder });
       expect(JSON.parse(readFileSync(join(folder, file!), 'utf8'))).toMatchObject({
-        departures: ['scim-entra', 'scim-unread'].map((way) => ({ way, alive: [], held, returns_tried: 9 })),
+        departures: [
+          ...['scim-entra', 'scim-unread'].map((way) => ({ way, alive: [], held, attacks_tried: RETURNS_TRIED })),
+          { way: 'signal', alive: [], held, attacks_tried: SIGNALS_TRIED },
+        ],
       });
       // And everybody reads for how long what still worked, and what has not been measured.
       const served = await fetch(new URL('/security/claims/people.revocation.json', house.tryoutUrl!));
@@ -71,6 +76,7 @@ describe('the running house', () => {
         expect([name, ...cells]).toEqual([
           name,
           'not measured',
+          expect.stringMatching(/^[\d.]+ m?s$/),
           expect.stringMatching(/^[\d.]+ m?s$/),
           expect.stringMatching(/^[\d.]+ m?s$/),
           'not measured',

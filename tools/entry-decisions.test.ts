@@ -84,6 +84,7 @@ const WITHOUT: Readonly<Record<string, string>> = {
   'session.opened': ENTRANCE,
   'sign-in.refused': ENTRANCE,
   'signals.alert': SIGNAL,
+  'signals.canary-set': SERVICE,
   'signals.carried-out': SIGNAL,
   'signals.forgotten': SIGNAL,
   'signals.heard-again': SIGNAL,

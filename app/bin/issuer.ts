@@ -93,6 +93,7 @@ import {
 } from '../domains/signal-transmitter/index.ts';
 import {
   createKeysOfStreams,
+  canarySignals,
   signalConsole,
   signalReceiverProblems,
   signalReceiverRoutes,
@@ -311,8 +312,11 @@ function openSignalRooms(
   given: Parameters<typeof transmitterRoutes>[0] &
     Omit<Parameters<typeof tendSignals>[0], 'counter' | 'log' | 'keysOfStreams'>,
 ) {
-  const deps = { ...given, counter, log: floor.log, keysOfStreams: createKeysOfStreams(given) };
-  const rooms = [transmitterRoutes(deps), signalStreamRoutes(deps), signalReceiverRoutes(deps), signalConsole(deps)];
+  const standIns = createStandIns(floor.clock);
+  const keysOfStreams = createKeysOfStreams({ ...given, standIns });
+  const deps = { ...given, counter, log: floor.log, keysOfStreams };
+  const received = [signalReceiverRoutes(deps), signalConsole(deps), canarySignals({ ...deps, standIns })];
+  const rooms = [transmitterRoutes(deps), signalStreamRoutes(deps), ...received];
   return { rooms, tend: () => tendSignals(deps, randomUUID()) };
 }
 

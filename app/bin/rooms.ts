@@ -24,6 +24,7 @@ import { suiteContract, vaultSuiteContract } from '../domains/keys/suite-contrac
 import { attemptsRoutes as attemptsContract } from '../domains/oncall/attempts-contract.ts';
 import { routes as privilegedAccessContract } from '../domains/privileged-access/contract.ts';
 import { canaryRoutes as canaryDirectoryContract } from '../domains/provisioning/canary-contract.ts';
+import { canaryRoutes as canarySignalsContract } from '../domains/signal-receiver/canary-contract.ts';
 import { consoleRoutes as directoriesContract } from '../domains/provisioning/console-contract.ts';
 import { routes as provisioningContract } from '../domains/provisioning/contract.ts';
 import { consoleRoutes as signalConsoleContract } from '../domains/signal-receiver/console-contract.ts';
@@ -94,6 +95,7 @@ const INNER_CONTRACTS: readonly Readonly<Record<string, RouteContract>>[] = [
   ssoCanaryContract,
   canaryDirectoryContract,
   canaryProgramContract,
+  canarySignalsContract,
   drillContract,
   drillIssuerContract,
   vaultContract,

@@ -100,7 +100,7 @@ const organisation = parseOrganisation(readSample('app/domains/trust/organisatio
 const registry = parseRegistry(readSample('app/domains/vendors/registry.sample.json'));
 const policy = parsePolicy(readSample('app/domains/disclosure/policy.sample.json'));
 // Loaded now, though used later, for the same reason.
-const { startRehearsal } = await import('../rehearsal/index.ts');
+const { startRehearsal, startRehearsedTransmitter } = await import('../rehearsal/index.ts');
 const floor = await openFloor('sentinel');
 
 interface Options {
@@ -186,8 +186,8 @@ interface Begun {
   readonly corpus: CorpusDeps;
   /** Canary sessions are opened anew from here on. */
   renewSessions(): void;
-  /** Somebody leaves a canary now, in the words of one directory. */
-  leave(): Promise<void>;
+  /** Somebody leaves a canary now, in the words of one directory, and by a provider's signal where it is rehearsed. */
+  leave(isRehearsed: boolean): Promise<void>;
   readonly attempts: readonly Attempt[];
   stop(): Promise<void>;
 }
@@ -422,8 +422,15 @@ function makeLeaving(base: Base, edge: Awaited<ReturnType<typeof openEdge>>, can
   const { clock, client, member } = floor;
   const { record, troubled, options } = base;
   const departures = openDepartures({ clock, record, file: join(member.boot.stateDirectory, 'departures') });
+  const ports = new Set<number>();
+  const transmitter = async () => {
+    const played = await startRehearsedTransmitter({ clock });
+    ports.add(played.port);
+    const close = () => played.close().finally(() => ports.delete(played.port));
+    return { ...played, close };
+  };
   const loop = createLeaverLoop({
-    people: createLeaverPeople({ client, edge, tenant: canaries.a.slug, neighbour: canaries.b.slug }),
+    people: createLeaverPeople({ client, edge, tenant: canaries.a.slug, neighbour: canaries.b.slug, transmitter }),
     departures,
     clock,
     monotonic_ms: () => performance.now(),
@@ -432,7 +439,8 @@ function makeLeaving(base: Base, edge: Awaited<ReturnType<typeof openEdge>>, can
     look_ms: SILENT_LOOK_MS,
     onFailure: troubled,
   });
-  return { departures: departures.recent, next: loop.next, start: loop.start, stop: loop.stop };
+  const playedPorts = () => [...ports];
+  return { departures: departures.recent, playedPorts, next: loop.next, start: loop.start, stop: loop.stop };
 }
 
 function makePublisher(
@@ -534,6 +542,7 @@ async function begin(base: Base): Promise<Begun> {
       attempt: fresh.next,
       recentAttempts: loop.recent,
       departures: leaving.departures,
+      playedPorts: leaving.playedPorts,
       pageKey: rawPublic(base.pageKey),
       rehearse: openRehearsals(),
       whereabouts: createWhereabouts({
@@ -555,7 +564,7 @@ async function begin(base: Base): Promise<Begun> {
     canaries,
     corpus,
     renewSessions: sessions.renew,
-    leave: () => leaving.next(['scim-entra', 'scim-unread']),
+    leave: (isRehearsed) => leaving.next(['scim-entra', 'scim-unread', ...(isRehearsed ? (['signal'] as const) : [])]),
     attempts: [...atEdge, ...below],
     stop: async () => {
       await Promise.all([loop.stop(), leaving.stop(), runner.stop(), publisher.stop()]);
@@ -574,7 +583,7 @@ async function prove(
   const probes = probesHere(begun.canaries, order.rehearse);
   const wanted = probes.filter((probe) => claimIds.length === 0 || probe.claims.some((id) => claimIds.includes(id)));
   begun.renewSessions();
-  if (DRILLED.some((probe) => wanted.includes(probe))) await begun.leave();
+  if (DRILLED.some((probe) => wanted.includes(probe))) await begun.leave(order.rehearse);
   await begun.runner.run(wanted);
   const newest = new Map(
     (

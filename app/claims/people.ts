@@ -73,11 +73,15 @@ export const peopleClaims: readonly Claim[] = [
       { file: 'app/domains/provisioning/tokens.ts', export: 'recognise', necessary: true },
       { file: 'packages/scim/src/write.ts', export: 'patchResource', necessary: true },
       { file: 'packages/scim/src/standing.ts', export: 'speaksOfLeaving', necessary: true },
+      { file: 'app/domains/signal-receiver/acting.ts', export: 'act', necessary: true },
+      { file: 'app/domains/signal-receiver/keeping.ts', export: 'storeOf', necessary: true },
+      { file: 'packages/signals/src/set.ts', export: 'verifySet', necessary: true },
+      { file: 'packages/signals/src/subject.ts', export: 'findSubject', necessary: true },
     ],
     probe: 'identity.revocation',
     assertedBecause:
       'Nobody of whom nothing more was said has been followed to the end in this installation yet: each time takes four hours.',
     wouldTurnRed:
-      'A session, passkey, link, key or program of a person who left works after four hours, or after seconds where their directory said so, or somebody else brings them back.',
+      'A session, passkey, link, key or program of a person who left works after four hours, or after seconds where their directory or a signal of their provider said so; or somebody else brings them back; or a signal that is forged, repeated or another’s ends anything.',
   },
 ];

@@ -293,8 +293,11 @@ export interface DetectionTimes {
   readonly max_ms: number;
 }
 
-/** `scim`: the directory says so; `scim-entra`: in the words of Entra; `silence`: nobody says anything. */
-export type LeavingWay = 'scim' | 'scim-entra' | 'scim-unread' | 'silence';
+/**
+ * `scim`: the directory says so; `scim-entra`: in the words of Entra; `signal`: the provider pushes it, signed; `silence`:
+ * nobody says anything.
+ */
+export type LeavingWay = 'scim' | 'scim-entra' | 'scim-unread' | 'signal' | 'silence';
 
 /** Everything that opens something for a person; whoever leaves a canary holds each of them. */
 export const LEAVER_HOLDS = [
@@ -321,8 +324,11 @@ export interface Departure {
   readonly held: Readonly<Record<string, number>>;
   /** What still worked, and in which ways they came back. */
   readonly alive: readonly string[];
-  /** In how many ways they were to be brought back by somebody who must not; of whom nobody speaks, in none. */
-  readonly returns_tried: number;
+  /**
+   * In how many ways they were to be brought back by somebody who must not, or put out by signals that must not count; of
+   * whom nobody speaks, in none.
+   */
+  readonly attacks_tried: number;
 }
 
 /** How the reviews of the operator's own access stand. */

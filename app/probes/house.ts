@@ -63,6 +63,8 @@ export interface HouseParts {
   readonly attempt: ProbeHouse['attempt'];
   readonly recentAttempts: ProbeHouse['recentAttempts'];
   readonly departures: ProbeHouse['departures'];
+  /** Where the transmitter of somebody who leaves is played just now. */
+  readonly playedPorts: () => readonly number[];
   readonly pageKey: string;
   readonly rehearse: ReturnType<typeof rehearsals>;
   readonly whereabouts: (tenantId: Uuid) => Promise<Whereabouts>;
@@ -249,7 +251,7 @@ function identityProviders(parts: HouseParts, tenant: string): PlayedPorts {
 
 /** What the house listens at, and knocking there. `own`: ports of listeners of the prober's own, as they are now. */
 function doorsOf(parts: HouseParts, own: () => readonly number[]) {
-  const played = (): number[] => [...own(), ...parts.rehearse.ports()];
+  const played = (): number[] => [...own(), ...parts.playedPorts(), ...parts.rehearse.ports()];
   /** What was played when the question was asked, and what is when the answer is here. */
   const look = async (): Promise<[HouseInventory, Declarations]> => {
     const before = played();

@@ -158,7 +158,7 @@ export async function takeHold(edge: EdgeClient, { provider, links, program }: G
   };
 }
 
-async function lookAtCookie(edge: EdgeClient, cookie: string): Promise<Look> {
+export async function lookAtCookie(edge: EdgeClient, cookie: string): Promise<Look> {
   return lookOf(await sender(edge)(SESSION_PATH, { cookie }));
 }
 

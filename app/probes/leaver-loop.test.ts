@@ -45,16 +45,24 @@ function playing(ends_ms: Times = { 'provider session': 40 }, lapses_ms: Times =
       state.left_ms = undefined;
       return Promise.resolve();
     },
-    prepareLeaving: (_subject, way) =>
-      Promise.resolve(() => {
-        said.push(way);
-        state.left_ms = clock.nowMs();
-        return Promise.resolve();
+    prepareLeaving: ({ way }) =>
+      Promise.resolve({
+        leave: () => {
+          said.push(way);
+          state.left_ms = clock.nowMs();
+          return Promise.resolve();
+        },
+        attack: () => {
+          said.push('return');
+          return Promise.resolve(rules.returns);
+        },
+        taken: [],
+        attacks: 9,
+        close: () => {
+          said.push('close');
+          return Promise.resolve();
+        },
       }),
-    tryToReturn: () => {
-      said.push('return');
-      return Promise.resolve(rules.returns);
-    },
     hold: (subject) => Promise.resolve({ subject, since_ms: clock.nowMs() } as unknown as Holding),
     looksAt: (holding) => {
       const { subject, since_ms } = holding as unknown as { subject: string; since_ms: number };
@@ -103,25 +111,27 @@ function playing(ends_ms: Times = { 'provider session': 40 }, lapses_ms: Times =
 }
 
 describe('somebody who leaves by a word of the directory', () => {
-  it('is announced, followed until nothing works, and timed from the message, in both dialects', async () => {
+  it('is announced, followed until nothing works, and timed from the message, in both dialects and by a signal', async () => {
     const game = playing();
     const { loop, departures } = game.start();
     await loop.next();
     expect(game.said).toEqual(
-      ['scim', 'scim-entra', 'scim-unread'].flatMap((way) => ['hire canary-leaver', way, 'return']),
+      (
+        [
+          ['scim', 'canary-leaver'],
+          ['scim-entra', 'canary-leaver'],
+          ['scim-unread', 'canary-leaver'],
+          ['signal', 'canary-signalled-leaver'],
+        ] as const
+      ).flatMap(([way, who]) => [`hire ${who}`, way, 'return', 'close']),
     );
-    expect(game.told.map(({ type }) => type)).toEqual([
-      'canary.departure.announced',
-      'canary.departure.checked',
-      'canary.departure.announced',
-      'canary.departure.checked',
-      'canary.departure.announced',
-      'canary.departure.checked',
-    ]);
+    const each = ['canary.departure.announced', 'canary.departure.checked'];
+    expect(game.told.map(({ type }) => type)).toEqual([...each, ...each, ...each, ...each]);
     expect(departures.recent(86_400)).toMatchObject([
       { way: 'scim', alive: [], held: { 'provider session': 100 }, took_ms: 100 },
       { way: 'scim-entra', alive: [], took_ms: 100 },
-      { way: 'scim-unread', alive: [], took_ms: 100, returns_tried: 9 },
+      { way: 'scim-unread', alive: [], took_ms: 100, attacks_tried: 9 },
+      { way: 'signal', alive: [], took_ms: 100, attacks_tried: 9 },
     ]);
     expect(game.checked()[0]).toMatchObject(['allowed', { ran: true, took_ms: 100, alive: '' }]);
   });
@@ -143,9 +153,10 @@ describe('somebody who leaves by a word of the directory', () => {
     const { loop, departures, house } = game.start();
     await loop.next();
     expect(departures.recent(86_400)).toEqual([]);
-    expect(game.failures).toHaveLength(3);
+    expect(game.failures).toHaveLength(4);
     expect(game.checked()).toMatchObject([
       ['failed', { ran: false, code: 'leaver_drill_failed' }],
+      ['failed', { ran: false }],
       ['failed', { ran: false }],
       ['failed', { ran: false }],
     ]);
@@ -272,26 +283,33 @@ describe('the figure', () => {
     await loop.next(['scim', 'scim-entra']);
     expect(revocationProbe.isReady!(house)).toBe(false);
     const table = revocationProbe.soFar!(house);
-    expect(table.columns).toEqual(['By SCIM', 'In Entra’s words', 'In words of no meaning', 'Without a word']);
+    expect(table.columns).toEqual([
+      'By SCIM',
+      'In Entra’s words',
+      'In words of no meaning',
+      'By signal',
+      'Without a word',
+    ]);
     const worst = (name: string, way: string) =>
       `${Math.max(...departures.recent(86_400).flatMap((one) => (one.way === way ? one.held[name]! : [])))}`;
     expect(Number(worst('link', 'scim'))).toBeGreaterThanOrEqual(3_000);
     const link_s = (Number(worst('link', 'scim')) / 1000).toFixed(1);
     expect(rows()).toMatchObject({
-      Departures: ['1', '1', '0', '0'],
+      Departures: ['1', '1', '0', '0', '0'],
       'API key': [
         `${worst('API key', 'scim')} ms`,
         `${worst('API key', 'scim-entra')} ms`,
         'not measured',
         'not measured',
+        'not measured',
       ],
-      Link: [`${link_s} s`, expect.any(String), 'not measured', 'not measured'],
-      'All of it': [`${link_s} s`, expect.any(String), 'not measured', 'not measured'],
+      Link: [`${link_s} s`, expect.any(String), 'not measured', 'not measured', 'not measured'],
+      'All of it': [`${link_s} s`, expect.any(String), 'not measured', 'not measured', 'not measured'],
     });
     expect(table.rows).toHaveLength(LEAVER_HOLDS.length + 2);
     expect(table.summary).toMatch(/rehearsed: by SCIM 3\.\d s, .*without a word not measured\.$/);
     await game.pass(loop, 240);
-    expect(rows()['Program refresh token']![3]).toBe('3 h 58 min');
+    expect(rows()['Program refresh token']![4]).toBe('3 h 58 min');
     expect(revocationProbe.soFar!(house).summary).toMatch(/without a word 3 h 58 min\.$/);
   });
 
@@ -314,7 +332,7 @@ describe('the figure', () => {
 
   const claim = allClaims.find(({ id }) => id === 'people.revocation')!;
 
-  it('is the worst of the three ways, rehearsed, and grows old when nobody leaves any more', async () => {
+  it('is the worst of all ways, rehearsed, and grows old when nobody leaves any more', async () => {
     const game = playing();
     const { loop, house } = game.start();
     await loop.next();

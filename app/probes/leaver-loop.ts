@@ -1,9 +1,8 @@
 import { AppError, isAppError, type Clock } from '@auditrax/base';
-import type { Departure } from '../claims/probe.ts';
+import type { Departure, LeavingWay } from '../claims/probe.ts';
 import type { Departures, SilentLeaver } from './departures.ts';
 import type { Held, Holding, Look } from './leaver-holding.ts';
-import type { LeaverPeople, SpokenWay } from './leaver-people.ts';
-import { RETURNS_TRIED } from './leaver-return.ts';
+import type { LeaverPeople, Leaving, SpokenWay } from './leaver-people.ts';
 
 /** Nobody's access may outlive what they were by more than this, whoever forgets to say so. */
 const LIMIT_MS = 4 * 3_600_000;
@@ -23,10 +22,12 @@ const NEAR_MS = 30 * 60_000;
 const FIRST_LOOK_MS = 100;
 /** A passkey opens a session at each look, and a person's oldest is closed when there are too many. */
 const NEXT_LOOK_MS_MAX = 5_000;
-/** The same two people each time: nothing piles up. */
+/** The same people each time: nothing piles up. */
 const LEAVER = 'canary-leaver';
+/** Somebody else: whom a signal has put out no directory lets in again. */
+const SIGNALLED = 'canary-signalled-leaver';
 const SILENT = 'canary-silent-leaver';
-const SPOKEN_WAYS: readonly SpokenWay[] = ['scim', 'scim-entra', 'scim-unread'];
+const SPOKEN_WAYS: readonly SpokenWay[] = ['scim', 'scim-entra', 'scim-unread', 'signal'];
 /** Whoever starts the house has other things to see first. */
 const FIRST_MS = 5 * 60_000;
 
@@ -45,7 +46,7 @@ export interface LeaverLoopDeps {
 }
 
 export interface LeaverLoop {
-  /** Somebody leaves now, in each of these ways; in each in which a directory says so, unless told. */
+  /** Somebody leaves now, in each of these ways; in each in which a directory or a provider says so, unless told. */
   next(ways?: readonly SpokenWay[]): Promise<void>;
   /** One look at the person of whom nobody speaks; begins with one where there is none. */
   lookAtSilent(): Promise<void>;
@@ -54,15 +55,14 @@ export interface LeaverLoop {
 }
 
 /**
- * Times until everything was refused, and what was not. `before` is done before the last
- * look, of somebody who has nothing any more, and gives what it has opened.
- * Throws when that could not be seen.
+ * Times until everything was refused, and what was not. They are to be brought back before the last look, when they have
+ * nothing any more. Throws when that could not be seen.
  */
 async function follow(
   deps: Pick<LeaverLoopDeps, 'monotonic_ms' | 'sleep'>,
   held: readonly Held[],
-  { since_ms, before }: { readonly since_ms: number; readonly before: () => Promise<readonly string[]> },
-): Promise<Pick<Departure, 'held' | 'alive' | 'returns_tried'>> {
+  { since_ms, leaving }: { readonly since_ms: number; readonly leaving: Leaving },
+): Promise<Pick<Departure, 'held' | 'alive' | 'attacks_tried'>> {
   const until = async (one: Held): Promise<number | undefined> => {
     for (let wait_ms = FIRST_LOOK_MS; ; wait_ms = Math.min(2 * wait_ms, NEXT_LOOK_MS_MAX)) {
       const look = await one.look();
@@ -77,24 +77,24 @@ async function follow(
   };
   const times = await Promise.all(held.map(async (one) => [one.name, await until(one)] as const));
   const isOut = times.every(([, took_ms]) => took_ms !== undefined);
-  const returned = isOut ? await before() : [];
+  const taken = isOut ? await leaving.attack() : leaving.taken;
   // Once more: what was refused by one that had heard of it may be let in by one that had not, or who has come back.
   const again = await Promise.all(held.map(async (one) => ((await one.look()) === 'works' ? [one.name] : [])));
   const alive = new Set([
     ...times.flatMap(([name, took_ms]) => (took_ms === undefined ? [name] : [])),
     ...again.flat(),
-    ...returned,
+    ...taken,
   ]);
   return {
     held: Object.fromEntries(times.flatMap(([name, took_ms]) => (took_ms === undefined ? [] : [[name, took_ms]]))),
     alive: [...alive],
-    returns_tried: isOut ? RETURNS_TRIED : 0,
+    attacks_tried: isOut ? leaving.attacks : 0,
   };
 }
 
 /** Somebody comes, is given all that a person can hold, and sees it work. */
-async function begin({ people }: Pick<LeaverLoopDeps, 'people'>, subject: string): Promise<Holding> {
-  await people.hire(subject);
+async function begin({ people }: Pick<LeaverLoopDeps, 'people'>, subject: string, way: LeavingWay): Promise<Holding> {
+  await people.hire(subject, way);
   const holding = await people.hold(subject);
   for (const one of people.looksAt(holding))
     if ((await one.look()) !== 'works')
@@ -104,19 +104,24 @@ async function begin({ people }: Pick<LeaverLoopDeps, 'people'>, subject: string
 
 async function leaveBy(deps: LeaverLoopDeps, way: SpokenWay): Promise<Departure> {
   const { people, clock } = deps;
-  const holds = people.looksAt(await begin(deps, LEAVER));
-  const leave = await people.prepareLeaving(LEAVER, way);
-  const left_ms = clock.nowMs();
-  const since_ms = deps.monotonic_ms();
-  const leaving = leave();
-  leaving.catch(() => undefined); // told below, when nobody looks any more
-  const before = async () => {
-    await leaving;
-    return people.tryToReturn(LEAVER);
-  };
-  const seen = await follow(deps, holds, { since_ms, before });
-  const took = seen.alive.length === 0 ? { took_ms: Math.max(...Object.values(seen.held)) } : {};
-  return { way, left_ms, checked_ms: clock.nowMs(), ...took, ...seen };
+  const subject = way === 'signal' ? SIGNALLED : LEAVER;
+  const holds = people.looksAt(await begin(deps, subject, way));
+  const leaving = await people.prepareLeaving({ subject, way, holds });
+  try {
+    const left_ms = clock.nowMs();
+    const since_ms = deps.monotonic_ms();
+    const sent = leaving.leave();
+    sent.catch(() => undefined); // told below, when nobody looks any more
+    const attack = async () => {
+      await sent;
+      return leaving.attack();
+    };
+    const seen = await follow(deps, holds, { since_ms, leaving: { ...leaving, attack } });
+    const took = seen.alive.length === 0 ? { took_ms: Math.max(...Object.values(seen.held)) } : {};
+    return { way, left_ms, checked_ms: clock.nowMs(), ...took, ...seen };
+  } finally {
+    await leaving.close();
+  }
 }
 
 /** No answer is neither a yes nor a no; a look that may itself have ended something is the end of the drill. */
@@ -131,7 +136,7 @@ async function lookOnce(one: Held): Promise<Look> {
 async function beginSilence(deps: LeaverLoopDeps): Promise<void> {
   const { departures, clock } = deps;
   const left_ms = clock.nowMs();
-  const holding = await begin(deps, SILENT);
+  const holding = await begin(deps, SILENT, 'silence');
   // Now that there is somebody: a house that cannot make one would announce them at every look.
   const nonce = await departures.announce('silence');
   const names = deps.people.looksAt(holding).map(({ name }) => name);
@@ -160,7 +165,7 @@ async function endOf({ people, clock }: LeaverLoopDeps, silent: SilentLeaver): P
   const { left_ms, ended_ms, alive_ms } = silent;
   const holds = people.looksAt(silent.holding);
   const checked_ms = clock.nowMs();
-  const ended = { way: 'silence', left_ms, checked_ms, held: ended_ms, returns_tried: 0 } as const;
+  const ended = { way: 'silence', left_ms, checked_ms, held: ended_ms, attacks_tried: 0 } as const;
   if (holds.every(({ name }) => ended_ms[name] !== undefined)) {
     // Once more: what was refused by one that had heard of it may be let in by one that had not.
     const again = await Promise.all(holds.map(async (one) => ((await lookOnce(one)) === 'works' ? [one.name] : [])));

@@ -24,8 +24,21 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { routes as provisioningContract } from '../domains/provisioning/contract.ts';
 import { canaryDirectory, provisioningProblems, provisioningRoutes } from '../domains/provisioning/index.ts';
 import { canaryRoutes } from '../domains/provisioning/canary-contract.ts';
+import { canaryRoutes as signalCanary } from '../domains/signal-receiver/canary-contract.ts';
+import { routes as signalContract } from '../domains/signal-receiver/contract.ts';
+import {
+  canarySignals,
+  createKeysOfStreams,
+  signalReceiverProblems,
+  signalReceiverRoutes,
+} from '../domains/signal-receiver/index.ts';
+import { createStandIns, type StandIns } from '../domains/sso/index.ts';
+import { silentLog } from '../platform/http/request-log.ts';
+import { startRehearsedTransmitter } from '../rehearsal/index.ts';
 import { sweepEmployment } from '../domains/identity/index.ts';
 import { startSsoHouse, type SsoHouse } from '../domains/sso/testing/sso-house.ts';
+import { createAddressGuard } from '../platform/outward/address-guard.ts';
+import { createGuardedFetch } from '../platform/outward/guarded-fetch.ts';
 import { createAttemptCounter } from '../platform/http/attempt-counter.ts';
 import type { InternalClient } from '../platform/http/client.ts';
 import type { RoomRoutes } from '../platform/http/handler.ts';
@@ -38,7 +51,7 @@ import { createLeaverPeople, type LeaverPeople } from './leaver-people.ts';
 
 let house: SsoHouse;
 let canary: RoomRoutes['handlers'];
-const doors = { ...canaryRoutes, program: programContract.client };
+const doors = { ...canaryRoutes, program: programContract.client, ...signalCanary };
 let edge: EdgeClient;
 let people: LeaverPeople;
 let folder: string;
@@ -54,20 +67,30 @@ const client = {
 beforeAll(async () => {
   for (const method of ['info', 'warn'] as const) vi.spyOn(console, method).mockImplementation(() => undefined);
   const counter = createAttemptCounter();
+  const standIns: StandIns = createStandIns(systemClock);
+  // The house's own way out does not lead to this machine; the stand-in's does.
+  const guarded = createGuardedFetch({ guard: createAddressGuard({ allowed: [] }) });
+  const keysWith = (deps: SsoHouse['deps']) => createKeysOfStreams({ ...deps, fetch: guarded, standIns });
   const held = (deps: SsoHouse['deps']) => ({ ...deps, revocations: [apiKeysHeld(deps), programGrants(deps)] });
   const { list } = engagementsContract;
   house = await startSsoHouse(systemClock, {
     subjects: programSubjects,
     names: ['api-access', 'authorisation-server', 'engagements'],
-    contracts: [provisioningContract, apiAccessContract, authorisationContract, apiTokenRoutes, { list }].flatMap(
-      (all) => Object.values(all),
-    ),
-    problems: [provisioningProblems, apiAccessProblems, authorisationServerProblems],
+    contracts: [
+      provisioningContract,
+      apiAccessContract,
+      authorisationContract,
+      apiTokenRoutes,
+      signalContract,
+      { list },
+    ].flatMap((all) => Object.values(all)),
+    problems: [provisioningProblems, apiAccessProblems, authorisationServerProblems, signalReceiverProblems],
     rooms: (deps) => [
       provisioningRoutes({ ...held(deps), counter }),
       apiAccessRoutes(deps),
       authorisationServerRoutes(deps),
       apiTokenMintRoutes(deps),
+      signalReceiverRoutes({ ...held(deps), counter, log: silentLog, keysOfStreams: keysWith(deps) }),
     ],
     mintForKey: keyMint,
     // Stands for the workspace: whoever comes so far has come in.
@@ -79,7 +102,11 @@ beforeAll(async () => {
     ],
   });
   const program = canaryProgram(house.deps).handlers['client']!;
-  canary = { ...canaryDirectory(house.deps).handlers, program };
+  canary = {
+    ...canaryDirectory(house.deps).handlers,
+    program,
+    ...canarySignals({ ...house.deps, standIns }).handlers,
+  };
   const dialled = createEdgeClient({
     host: 'localhost',
     port: house.edgePort,
@@ -98,7 +125,8 @@ beforeAll(async () => {
       }),
     close: dialled.close,
   };
-  people = createLeaverPeople({ client, edge, tenant: 'canary-a', neighbour: 'canary-b' });
+  const transmitter = () => startRehearsedTransmitter({ clock: systemClock });
+  people = createLeaverPeople({ client, edge, tenant: 'canary-a', neighbour: 'canary-b', transmitter });
   folder = mkdtempSync(join(tmpdir(), 'ax-leaver-'));
 });
 afterAll(async () => {
@@ -124,15 +152,24 @@ function leaving(who: LeaverPeople, monotonic_ms: () => number = () => performan
   });
   return { loop, departures, failures };
 }
-const WAYS = ['scim', 'scim-entra', 'scim-unread'];
+const WAYS = ['scim', 'scim-entra', 'scim-unread', 'signal'];
 const counted = async (table: string) =>
   Number((await house.issuer.rows<{ n: string }>(`select count(*) as n from identity.${table}`))[0]!.n);
 
 /** `api_key` and `api_grant` keep what has ended; `api_client` has the one program. */
-const TABLES = ['member', 'scim_resource', 'connection', 'credential_index', 'account', 'api_client'];
+const TABLES = [
+  'member',
+  'scim_resource',
+  'connection',
+  'received_stream',
+  'received_index',
+  'credential_index',
+  'account',
+  'api_client',
+];
 
 describe('a canary’s leaver at a real gateway and issuer', () => {
-  it('loses everything within seconds, in both dialects, as often as they leave, and nobody piles up', async () => {
+  it('loses everything within seconds, in both dialects and by a signal, as often as they leave, and nobody piles up', async () => {
     const { loop, departures, failures } = leaving(people);
     await loop.next();
     const before = await Promise.all(TABLES.map(counted));
@@ -154,8 +191,7 @@ describe('a canary’s leaver at a real gateway and issuer', () => {
     let minutes = 0;
     const unheard: LeaverPeople = {
       ...people,
-      prepareLeaving: () => Promise.resolve(() => Promise.resolve()),
-      tryToReturn: () => Promise.resolve([]),
+      prepareLeaving: async (of) => ({ ...(await people.prepareLeaving(of)), leave: () => Promise.resolve() }),
     };
     const { loop, departures } = leaving(unheard, () => (minutes += 1) * 60_000);
     await loop.next();
@@ -179,9 +215,10 @@ describe('a canary’s leaver at a real gateway and issuer', () => {
   }, 60_000);
 
   it('comes back without the keys and programs of the round before', async () => {
-    await people.hire('canary-silent-leaver');
+    await people.hire('canary-silent-leaver', 'silence');
     await people.hold('canary-silent-leaver');
-    for (const one of ['canary-silent-leaver', 'canary-leaver']) await people.hire(one);
+    for (const one of ['canary-silent-leaver', 'canary-leaver', 'canary-signalled-leaver'])
+      await people.hire(one, one === 'canary-signalled-leaver' ? 'signal' : 'scim');
     const open =
       'select 1 from identity.api_key where ended_at is null union all select 1 from identity.api_grant where ended_at is null';
     expect(await house.issuer.rows(open)).toEqual([]);
@@ -190,7 +227,8 @@ describe('a canary’s leaver at a real gateway and issuer', () => {
 
 describe('the issuer’s doors for the drill', () => {
   it.each(Object.keys(doors))('%s is refused for every tenant but a canary', async (name) => {
-    const body = { tenant: 'harbour', subject: 'canary-leaver', isFirst: true };
+    const standIn = { origin: 'https://127.0.0.1:1', authority: '' };
+    const body = { tenant: 'harbour', subject: 'canary-leaver', isFirst: true, standIn };
     const call = Promise.resolve(canary[name]!({ body, requestId: randomUUID() } as never));
     await expect(call).rejects.toMatchObject({ code: 'canary_tenant_required' });
     await expect(
@@ -198,7 +236,7 @@ describe('the issuer’s doors for the drill', () => {
     ).rejects.toMatchObject({ code: 'canary_tenant_required' });
   });
 
-  it.each(['session', 'link'])('%s is refused for somebody whom the directory has not made', async (name) => {
+  it.each(['session', 'link', 'letIn'])('%s is refused for somebody whom the directory has not made', async (name) => {
     const body = { tenant: 'canary-a', subject: 'lead', isFirst: true };
     const call = Promise.resolve(canary[name]!({ body, requestId: randomUUID() } as never));
     await expect(call).rejects.toMatchObject({ code: 'canary_tenant_required' });

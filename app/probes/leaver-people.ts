@@ -7,21 +7,42 @@ import type { InternalClient } from '../platform/http/client.ts';
 import type { EdgeClient } from './edge-client.ts';
 import { looksAt, sender, takeHold, type Held, type Holding } from './leaver-holding.ts';
 import { failed } from './leaver-program.ts';
-import { messageOf, tryToReturn, type Directory, type Say } from './leaver-return.ts';
+import { messageOf, RETURNS_TRIED, tryToReturn, type Directory, type Say } from './leaver-return.ts';
+import { createLeaverSignals, type TransmitterPlay } from './leaver-signals.ts';
 
+/** Of whom a signal is sent twice. */
+const BYSTANDER = 'canary-bystander';
 const USER = 'urn:ietf:params:scim:schemas:core:2.0:User';
 const PATCH = 'urn:ietf:params:scim:api:messages:2.0:PatchOp';
-/** Ways in which a directory says that somebody has left. */
+/** Ways in which a directory or a provider says that somebody has left. */
 export type SpokenWay = Exclude<LeavingWay, 'silence'>;
+
+/** Somebody who is about to leave. */
+export interface Leaving {
+  /** Says that they have left, and comes back with the answer. */
+  leave(): Promise<void>;
+  /**
+   * Tries what nobody may when they have nothing any more, and gives the names of what was taken: ways in which they were
+   * brought back, and signals that ended something before. None, it is hoped.
+   */
+  attack(): Promise<readonly string[]>;
+  /** What of it was taken before they left. */
+  readonly taken: readonly string[];
+  /** How much is tried, before and afterwards. */
+  readonly attacks: number;
+  close(): Promise<void>;
+}
 
 /** People of a canary tenant as their directory, their provider and they themselves act, all through the edge. */
 export interface LeaverPeople {
   /** The directory names the person as active; the same one each time, with nothing left of what they held before. */
-  hire(subject: string): Promise<void>;
-  /** Gets ready to say that they have left: one message, sent by what this gives, which comes back with its answer. */
-  prepareLeaving(subject: string, way: SpokenWay): Promise<() => Promise<void>>;
-  /** Names of the ways in which somebody who has left was brought back by somebody who must not; none, it is hoped. */
-  tryToReturn(subject: string): Promise<readonly string[]>;
+  hire(subject: string, way: LeavingWay): Promise<void>;
+  /** Gets ready to say that they have left: nothing of theirs has ended when this is back. */
+  prepareLeaving(of: {
+    readonly subject: string;
+    readonly way: SpokenWay;
+    readonly holds: readonly Held[];
+  }): Promise<Leaving>;
   /** Everything that a person can hold, newly given. */
   hold(subject: string): Promise<Holding>;
   /** Ways to look at all of it, also after a restart. */
@@ -35,6 +56,8 @@ export interface LeaverPeopleDeps {
   readonly tenant: string;
   /** Slug of another one. */
   readonly neighbour: string;
+  /** Stands in for the transmitter of a provider; each is open for one departure. */
+  readonly transmitter: TransmitterPlay;
 }
 
 interface Found {
@@ -75,7 +98,7 @@ function createDirectory({ client, edge }: Pick<LeaverPeopleDeps, 'client' | 'ed
 
 const set = (active: boolean) => ({ op: 'replace', path: 'active', value: active });
 /** What says that they have left, and with what status it is answered. */
-const LEAVING: Readonly<Record<SpokenWay, readonly [operation: object, status: number]>> = {
+const LEAVING: Readonly<Record<Exclude<SpokenWay, 'signal'>, readonly [operation: object, status: number]>> = {
   scim: [set(false), 200],
   // Entra capitalises what it asks for and says texts where truth values belong.
   'scim-entra': [{ op: 'Replace', path: 'active', value: 'False' }, 200],
@@ -101,10 +124,29 @@ export function createLeaverPeople(deps: LeaverPeopleDeps): LeaverPeople {
     const body = { tenant, subject, isFirst };
     return (await client.call(canaryRoutes.link, { requestId: randomUUID(), body })).body.token;
   };
-  return {
-    async hire(subject) {
+  const signals = createLeaverSignals(deps);
+  /** A word of the directory, and afterwards words that others would put into its mouth. */
+  const byDirectory = async (subject: string, way: keyof typeof LEAVING): Promise<Leaving> => {
+    const { id } = await named(subject);
+    return {
+      leave: () => directory.change(id, ...LEAVING[way]),
+      async attack() {
+        const { token: withdrawn } = await directory.current();
+        const [own, other] = [await directory.renew(), await neighbour.current()];
+        if ((await named(subject)).active) throw new AppError('leaver_drill_failed', 'they have not left');
+        const isOut = async () => !(await named(subject)).active;
+        return tryToReturn({ say: directory.sayAs, own, withdrawn, other, id, subject }, isOut);
+      },
+      taken: [],
+      attacks: RETURNS_TRIED,
+      close: () => Promise.resolve(),
+    };
+  };
+  const people: LeaverPeople = {
+    async hire(subject, way) {
       const known = await directory.find(subject);
       if (known !== undefined) {
+        if (way === 'signal') await signals.letIn(subject);
         // Keys and programs of a round before would be one more each time.
         if (known.active) await directory.change(known.id, set(false));
         return directory.change(known.id, set(true));
@@ -113,17 +155,14 @@ export function createLeaverPeople(deps: LeaverPeopleDeps): LeaverPeople {
       const reply = await directory.say({ path: 'Users', method: 'POST', json: person });
       if (reply.status !== 201) throw failed('making the person', reply);
     },
-    async prepareLeaving(subject, way) {
-      const { id } = await named(subject);
-      return () => directory.change(id, ...LEAVING[way]);
-    },
-    async tryToReturn(subject) {
-      const { token: withdrawn } = await directory.current();
-      const [own, other] = [await directory.renew(), await neighbour.current()];
-      const { id, active } = await named(subject);
-      if (active) throw new AppError('leaver_drill_failed', 'they have not left');
-      const isOut = async () => !(await named(subject)).active;
-      return tryToReturn({ say: directory.sayAs, own, withdrawn, other, id, subject }, isOut);
+    async prepareLeaving({ subject, way, holds }) {
+      if (way !== 'signal') return byDirectory(subject, way);
+      await people.hire(BYSTANDER, way);
+      return signals.prepare({
+        subject,
+        holds,
+        bystander: { subject: BYSTANDER, signIn: () => providerSession(BYSTANDER) },
+      });
     },
     async hold(subject) {
       const provider = await providerSession(subject);
@@ -133,4 +172,5 @@ export function createLeaverPeople(deps: LeaverPeopleDeps): LeaverPeople {
     },
     looksAt: (holding) => looksAt(edge, holding),
   };
+  return people;
 }

@@ -372,6 +372,44 @@ const PEOPLE: readonly Mutant[] = [
     leavesLeavers: true,
   },
   {
+    ...at('app/domains/signal-receiver/acting.ts', 'act'),
+    left: 'a provider’s signal is kept and answered, and nothing is done',
+    nothing: 'async () => {}',
+    processes: ['issuer'],
+    leavesLeavers: true,
+  },
+  {
+    ...at('app/domains/signal-receiver/keeping.ts', 'storeOf'),
+    left: 'a signal counts as often as it comes',
+    nothing: `((make) => (deps, place, kept) => ({
+      keep: (set, forget_ms) =>
+        make(deps, place, kept).keep({ ...set, tokenId: uuidV7(deps.clock, deps.random) }, forget_ms),
+    }))(storeOf)`,
+    processes: ['issuer'],
+    leavesLeavers: true,
+  },
+  {
+    ...at('packages/signals/src/set.ts', 'verifySet'),
+    left: 'every signal is believed, whoever made it, for whomever and whenever',
+    nothing: `async ({ token, stream }) => {
+      const claims = JSON.parse(Buffer.from(token.split('.')[1], 'base64url').toString('utf8'));
+      const events = parseEvents(claims.events);
+      const subject = parseSubject(claims.sub_id);
+      const said = { tokenId: claims.jti, issuedAt_ms: claims.iat * 1000, transactionId: undefined, subject, token };
+      return { ...said, events, ...judge(events, findSubject(subject, stream)) };
+    }`,
+    processes: ['issuer'],
+    leavesLeavers: true,
+  },
+  {
+    ...at('packages/signals/src/subject.ts', 'findSubject'),
+    left: 'a provider speaks of the people of every other',
+    nothing: `((find) => (subject, stream) =>
+      find(subject, { ...stream, subjectIssuers: { includes: () => true } }))(findSubject)`,
+    processes: ['issuer'],
+    leavesLeavers: true,
+  },
+  {
     ...at('app/domains/identity/passkey.ts', 'verifyAssertion'),
     left: 'every answer of a known passkey is taken',
     nothing: `async ({ response }) => ({

@@ -65,7 +65,7 @@ export function describeMutants(part: MutantPart): void {
 
   const proveAfter = async (mutant: Mutant | undefined): ReturnType<MutantHouse['prove']> => {
     await house.apply(mutant);
-    return house.prove(mutant === undefined ? [] : rehearsedBy(mutant));
+    return house.prove(mutant === undefined ? [] : rehearsedBy(mutant), mutant);
   };
 
   test('the house is green before, rehearsals and all', async () => {

@@ -20,6 +20,7 @@ const AGE_MS_MAX: Readonly<Record<LeavingWay, number>> = {
   scim: 70 * 60_000,
   'scim-entra': 70 * 60_000,
   'scim-unread': 70 * 60_000,
+  signal: 70 * 60_000,
   silence: 9 * HOUR_MS,
 };
 const WAYS = Object.keys(AGE_MS_MAX) as readonly LeavingWay[];
@@ -27,6 +28,7 @@ const WORDS: Readonly<Record<LeavingWay, string>> = {
   scim: 'by SCIM',
   'scim-entra': 'in Entra’s words',
   'scim-unread': 'in words of no meaning',
+  signal: 'by signal',
   silence: 'without a word',
 };
 
@@ -66,7 +68,7 @@ function spoken(ms: number): string {
 }
 
 const NOT_MEASURED = 'not measured';
-const STAND_INS = 'a directory and an identity provider that the prober plays';
+const STAND_INS = 'a directory, an identity provider and its transmitter of signals that the prober plays';
 
 /** How long it took until everything was refused, or that it was not. */
 function wholeOf({ departures }: Seen): string {
@@ -124,7 +126,7 @@ export const revocationProbe: Probe = {
     done.expect(value <= LIMIT_HOURS, `The longest took ${spoken(worst_ms)}.`);
     const told = seen.map(({ way, departures, worst_ms: ms }) => `${WORDS[way]} ${spoken(ms)} (${departures.length})`);
     const result = verdict(done, {
-      green: `Longest until none of ${LEAVER_HOLDS.length} kinds of access of a leaver worked, in a day: ${told.join(', ')}. Nobody came back. Directory and provider are the house’s own; when a customer’s say so is not in it.`,
+      green: `Longest until none of ${LEAVER_HOLDS.length} kinds of access of a leaver worked, in a day: ${told.join(', ')}. Nobody came back. All are played; when a customer’s say so is not in it.`,
       measured: { value, limit: LIMIT_HOURS, unit: 'hours' },
       evidence: Object.fromEntries(
         seen.map(({ way, departures, worst_ms: ms, holds_ms }) => [

@@ -1,3 +1,4 @@
+export { canarySignals } from './canary.ts';
 export { signalConsole, receiverSubjects } from './console-routes.ts';
 export { signalReceiverRoutes } from './door.ts';
 export { problems as signalReceiverProblems } from './errors.ts';

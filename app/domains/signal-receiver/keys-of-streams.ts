@@ -1,5 +1,7 @@
 import type { Clock, Uuid } from '@auditrax/base';
 import { createKeySource, type KeySource, type SignalsFetch } from '@auditrax/signals';
+import type { GuardedFetch } from '../../platform/outward/guarded-fetch.ts';
+import type { StandIns } from '../sso/index.ts';
 import type { ConnectedStream } from './settings.ts';
 
 /** Streams whose keys are at hand; beyond it the one used longest ago is read again. */
@@ -12,8 +14,10 @@ export interface KeysOfStreams {
 
 export function createKeysOfStreams(deps: {
   readonly clock: Clock;
-  readonly fetch: SignalsFetch;
+  readonly fetch: GuardedFetch & SignalsFetch;
   readonly isRehearsal?: boolean;
+  /** Ways out of canaries' streams to the sentinel's stand-in. */
+  readonly standIns?: Pick<StandIns, 'find'>;
 }): KeysOfStreams {
   const known = new Map<Uuid, { readonly version: number; readonly keys: KeySource }>();
   return {
@@ -22,7 +26,10 @@ export function createKeysOfStreams(deps: {
       known.delete(id);
       const oldest = known.size >= KNOWN_MAX ? known.keys().next() : undefined;
       if (oldest?.done === false) known.delete(oldest.value);
-      const keys = found?.version === version ? found.keys : createKeySource(receiver, settings.jwksUri, deps);
+      const fetch: GuardedFetch & SignalsFetch = (url: string, init: Parameters<GuardedFetch>[1]) =>
+        (deps.standIns?.find(id) ?? deps.fetch)(url, init);
+      const source = () => createKeySource(receiver, settings.jwksUri, { ...deps, fetch });
+      const keys = found?.version === version ? found.keys : source();
       known.set(id, { version, keys });
       return keys;
     },

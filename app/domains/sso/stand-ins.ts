@@ -18,30 +18,30 @@ export interface StandIn {
 }
 
 /**
- * The one exception from the guard against private addresses, for connections of canaries: by the connection's id, which
- * is made here for a canary and is never one that a tenant has set up, whatever address the tenant writes.
+ * The one exception from the guard against private addresses, for connections of canaries and their streams of signals: by
+ * an id that is made here for a canary and is never one that a tenant has set up, whatever address the tenant writes.
  */
 export interface StandIns {
-  /** The caller has made the connection, in a canary. */
-  let(connectionId: Uuid, standIn: StandIn): void;
-  find(connectionId: Uuid): GuardedFetch | undefined;
+  /** The caller has made the connection or stream, in a canary. */
+  let(id: Uuid, standIn: StandIn): void;
+  find(id: Uuid): GuardedFetch | undefined;
 }
 
 export function createStandIns(clock: Clock): StandIns {
   const known = new Map<Uuid, { readonly fetch: GuardedFetch; readonly until_ms: number }>();
   return {
-    let(connectionId, { origin, authority }) {
+    let(id, { origin, authority }) {
       const guard = createAddressGuard({ allowed: [new URL(origin).host] });
       const guarded = createGuardedFetch({ guard, authorities: [authority] });
       // Whatever place a replayed provider names, it is asked of the stand-in: nothing else is dialled for a canary.
       const fetch: GuardedFetch = (url, init) =>
         guarded(url.startsWith(`${origin}/`) ? url : `${origin}${AT}${encodeURIComponent(url)}`, init);
-      known.set(connectionId, { fetch, until_ms: clock.nowMs() + STAND_IN_MS_MAX });
+      known.set(id, { fetch, until_ms: clock.nowMs() + STAND_IN_MS_MAX });
     },
-    find(connectionId) {
-      const found = known.get(connectionId);
+    find(id) {
+      const found = known.get(id);
       if (found === undefined || found.until_ms > clock.nowMs()) return found?.fetch;
-      known.delete(connectionId);
+      known.delete(id);
       return undefined;
     },
   };
