@@ -141,10 +141,11 @@ async function attackBefore(ground: Ground, holds: readonly Held[]): Promise<str
     if (reply.status !== 202 && !isRefused(reply)) throw failed(name, reply);
     if (reply.status === 202 && isBelieved !== true) taken.push(name);
   }
-  for (const { name, look } of holds)
-    if ((await look()) !== 'works')
-      taken.push(`one of ${ATTACKS.length} signals that mean nothing (it ended the ${name})`);
-  return taken;
+  const looks = await Promise.all(holds.map(async ({ name, look }) => [name, await look()] as const));
+  const unsure = looks.find(([, look]) => look === 'unknown');
+  if (unsure !== undefined) throw unseen(`no answer about the ${unsure[0]}`);
+  const ended = looks.filter(([, look]) => look !== 'works').map(([name]) => name);
+  return ended.length === 0 ? taken : [...taken, `a signal that must end nothing (${ended.join(' and ')} ended)`];
 }
 
 /** Somebody who stays. */
