@@ -1,4 +1,4 @@
-import type { BegunStream, ProviderEvent, ProviderSignals, ProviderStream } from '../app/shell/wire.ts';
+import type { AskedForLife, BegunStream, ProviderEvent, ProviderSignals, ProviderStream } from '../app/shell/wire.ts';
 import { connections } from './gallery-connections.ts';
 import { at, id } from './gallery-data.ts';
 
@@ -217,6 +217,13 @@ export const draft: ProviderSignals = {
       recent: [],
     },
   ],
+};
+
+/** What “Verify now” is answered; `answered` is how the page reads afterwards. */
+export const asked: AskedForLife = { id: id('sst', 1), askedAt: at(-4 * SECOND) };
+export const answered: ProviderSignals = {
+  ...active,
+  streams: [{ ...stream, askedAt: asked.askedAt, answeredAt: at(-2 * SECOND), heardAt: at(-2 * SECOND) }],
 };
 
 export const begun: BegunStream = { id: id('sst', 1), address: PUSH, authorization: `Bearer ${'k'.repeat(43)}` };

@@ -196,6 +196,7 @@ function write(path: string, body: Record<string, unknown>): Answer | null {
   if (path === '/api/sso/invitation/offers') return ok(data.invitationOffers);
   if (path === '/api/identity/passkey/sign-in' || path === '/api/identity/link') return ok(data.session('lead'));
   if (path.startsWith('/api/signals/') && path.endsWith('/token')) return ok({ token: `axr_${'k'.repeat(43)}` });
+  if (path.startsWith(`/api${providerSignals.path}/`) && path.endsWith('/verify')) return ok(providerSignals.asked);
   if (path === `/api${providerSignals.path}`) return { status: 201, body: providerSignals.begun };
   if (path.startsWith('/api/siem/streams/') && path.endsWith('/test')) return ok(data.triedStream);
   if (path.startsWith('/api/connections/') && path.endsWith('/check')) return connections.checked(body);

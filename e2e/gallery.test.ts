@@ -610,6 +610,18 @@ const screens: readonly Screen[] = [
     },
   },
   {
+    name: 'provider-signals-verified',
+    path: `/app${providerSignals.path}`,
+    role: 'lead',
+    ready: 'text=2 people are to be suspended',
+    act: async (page) => {
+      await page.getByRole('button', { name: 'Verify now' }).click();
+      await page.getByText('Asked; waiting for the provider’s answer').waitFor();
+      await again(page, `/api${providerSignals.path}`, providerSignals.answered);
+      await page.getByText(/The provider answered after/).waitFor();
+    },
+  },
+  {
     name: 'provider-signals-new',
     path: `/app${providerSignals.path}`,
     role: 'lead',

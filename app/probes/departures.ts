@@ -7,6 +7,10 @@ import type { Holding } from './leaver-holding.ts';
 
 /** A day at one an hour in each way, and again as many. */
 const KEPT_MAX = 200;
+/** What a fact of an entry can hold. */
+const ALIVE_CHARS_MAX = 400;
+/** `, and 99 more`, and some. */
+const REST_CHARS = 20;
 
 /** Somebody of whom nobody says anything any more, while they are followed. */
 export interface SilentLeaver {
@@ -47,6 +51,21 @@ function spell(held: Departure['held']): string {
   return Object.entries(held)
     .map(([name, ms]) => `${name} ${ms}`)
     .join(', ');
+}
+
+/** As many as an entry can hold: a departure that went very badly must not be the one that nobody can write down. */
+function spellAlive(alive: Departure['alive']): string {
+  const whole = alive.join(', ');
+  if (whole.length <= ALIVE_CHARS_MAX) return whole;
+  let count = 0;
+  let told = '';
+  for (const name of alive) {
+    const more = count === 0 ? name : `${told}, ${name}`;
+    if (more.length > ALIVE_CHARS_MAX - REST_CHARS) break;
+    told = more;
+    count += 1;
+  }
+  return `${told}, and ${alive.length - count} more`;
 }
 
 /** What an earlier version has kept of somebody who held less is let go: they are followed no further. */
@@ -90,7 +109,7 @@ export function openDepartures({ clock, file, record }: DeparturesDeps): Departu
         ...entryOf(nonce),
         type: 'canary.departure.checked',
         outcome: took_ms === undefined ? 'failed' : 'allowed',
-        public: { nonce, way, ran: true, took_ms: took_ms ?? -1, held: spell(held), alive: alive.join(', ') },
+        public: { nonce, way, ran: true, took_ms: took_ms ?? -1, held: spell(held), alive: spellAlive(alive) },
       });
       keep({ ...kept, departures: [...kept.departures, departure].slice(-KEPT_MAX) });
     },

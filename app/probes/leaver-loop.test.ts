@@ -173,6 +173,19 @@ describe('somebody who leaves by a word of the directory', () => {
   });
 });
 
+describe('a departure that goes very badly', () => {
+  it('is written down all the same, in what an entry can hold', async () => {
+    const game = playing();
+    game.rules.returns = Array.from({ length: 17 }, (_, n) => `a signal with another organisation’s token, No ${n}`);
+    const { loop, departures } = game.start();
+    await loop.next(['signal']);
+    const [[outcome, facts]] = game.checked() as [[string, { alive: string }]];
+    expect([outcome, facts.alive.length <= 400]).toEqual(['failed', true]);
+    expect(facts.alive).toMatch(/^a signal with another organisation’s token, No 0, .*, and 1\d more$/);
+    expect(departures.recent(86_400)[0]!.alive).toHaveLength(17);
+  });
+});
+
 describe('somebody of whom nobody says anything', () => {
   it('is followed over a restart until their session is refused, and the next one begins', async () => {
     const game = playing();
@@ -197,7 +210,7 @@ describe('somebody of whom nobody says anything', () => {
     expect(revocationProbe.isReady!(house)).toBe(true);
     const seen = await revocationProbe.run(house);
     expect(seen.state).toBe('red');
-    expect(seen.detail).toContain('without a word, and this still worked afterwards: program refresh token.');
+    expect(seen.detail).toContain('with no message, and this still worked afterwards: program refresh token.');
   });
 
   it('is followed in each thing that they hold, until the last of them is refused', async () => {
@@ -285,10 +298,10 @@ describe('the figure', () => {
     const table = revocationProbe.soFar!(house);
     expect(table.columns).toEqual([
       'By SCIM',
-      'In Entra’s words',
-      'In words of no meaning',
-      'By signal',
-      'Without a word',
+      'By SCIM, as Entra sends it',
+      'By an unreadable message',
+      'By a signal',
+      'With no message',
     ]);
     const worst = (name: string, way: string) =>
       `${Math.max(...departures.recent(86_400).flatMap((one) => (one.way === way ? one.held[name]! : [])))}`;
@@ -307,10 +320,10 @@ describe('the figure', () => {
       'All of it': [`${link_s} s`, expect.any(String), 'not measured', 'not measured', 'not measured'],
     });
     expect(table.rows).toHaveLength(LEAVER_HOLDS.length + 2);
-    expect(table.summary).toMatch(/rehearsed: by SCIM 3\.\d s, .*without a word not measured\.$/);
+    expect(table.summary).toMatch(/rehearsed: by SCIM 3\.\d s, .*with no message not measured\.$/);
     await game.pass(loop, 240);
     expect(rows()['Program refresh token']![4]).toBe('3 h 58 min');
-    expect(revocationProbe.soFar!(house).summary).toMatch(/without a word 3 h 58 min\.$/);
+    expect(revocationProbe.soFar!(house).summary).toMatch(/with no message 3 h 58 min\.$/);
   });
 
   it('says in the table what still worked, and leaves out who held less than a person can hold', async () => {

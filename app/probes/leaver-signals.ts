@@ -18,7 +18,7 @@ const ENABLED = `${BASE}risc/event-type/account-enabled`;
 const OLD_SECONDS = 8 * 86_400;
 const AHEAD_SECONDS = 3_600;
 /** A session that was revoked is refused within so many looks; a gateway that nobody tells keeps it for half a minute. */
-const LOOKS_MAX = 60;
+const LOOKS_MAX = 25;
 const LOOK_MS = 200;
 
 /** Opens a stand-in for one departure. */

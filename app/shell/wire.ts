@@ -111,6 +111,7 @@ export type {
   Signals as ProviderSignals,
   SignalStream as ProviderStream,
 } from '../domains/signal-receiver/console-contract.ts';
+export type AskedForLife = output<(typeof receivers)['verify']['replies'][200]>;
 export type BegunStream = output<(typeof receivers)['begin']['replies'][201]>;
 export type IssuedToken = output<(typeof directories)['issueToken']['replies'][201]>;
 export type ChangeAnswer = Answer<(typeof changeover)['readChange']>;

@@ -154,6 +154,7 @@ signal-receiver
   signal-receiver.connect          L
   signal-receiver.renew            L
   signal-receiver.turn             L
+  signal-receiver.verify           L
   signal-receiver.decide           L
 signal-transmitter
   signals.list                     LO

@@ -26,10 +26,10 @@ const AGE_MS_MAX: Readonly<Record<LeavingWay, number>> = {
 const WAYS = Object.keys(AGE_MS_MAX) as readonly LeavingWay[];
 const WORDS: Readonly<Record<LeavingWay, string>> = {
   scim: 'by SCIM',
-  'scim-entra': 'in Entra’s words',
-  'scim-unread': 'in words of no meaning',
-  signal: 'by signal',
-  silence: 'without a word',
+  'scim-entra': 'by SCIM, as Entra sends it',
+  'scim-unread': 'by an unreadable message',
+  signal: 'by a signal',
+  silence: 'with no message',
 };
 
 const hasFailed = ({ took_ms }: Departure): boolean => took_ms === undefined;

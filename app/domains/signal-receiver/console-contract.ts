@@ -171,6 +171,18 @@ export const consoleRoutes = defineRoutes({
     bodyBytesMax: BODY_BYTES_MAX,
     replies: { 200: done },
   },
+  verify: {
+    operation: 'signal-receiver.verify',
+    service: 'issuer',
+    method: 'POST',
+    path: `${at}/:receivedStreamId/verify`,
+    access: { kind: 'session', class: 'write' },
+    ...ofStream,
+    body: z.strictObject({}),
+    bodyBytesMax: BODY_BYTES_MAX,
+    /** When the transmitter was asked; its answer comes over the stream. */
+    replies: { 200: done.extend({ askedAt: time }) },
+  },
   decide: {
     operation: 'signal-receiver.decide',
     service: 'issuer',

@@ -16,6 +16,7 @@ import {
   turnStream,
   type Asker,
 } from './setup.ts';
+import { createVerifyNow } from './verifying.ts';
 import { readSignals } from './view.ts';
 
 interface ConfirmedCall extends Pick<Call, 'caller' | 'requestId' | 'stepUp'> {
@@ -88,6 +89,7 @@ const which = ({ ids }: { readonly ids: { 'params.connectionId': Uuid; 'params.r
 /** The administrator's side of signals, as routes of the issuer. */
 export function signalConsole(deps: SignalReceiverDeps): RoomRoutes {
   const confirmed = confirming(deps);
+  const verifyNow = createVerifyNow(deps);
   return bindRoutes(consoleRoutes, {
     async read({ caller, ids }) {
       return { status: 200 as const, body: await readSignals(deps, { caller }, ids['params.connectionId']) };
@@ -122,6 +124,10 @@ export function signalConsole(deps: SignalReceiverDeps): RoomRoutes {
       const who = await confirmed(call, 'signal-receiver.turn');
       await turnStream(deps, who, { ...which(call), to: call.body.to });
       return { status: 200 as const, body: { id: call.params.receivedStreamId } };
+    },
+    async verify(call) {
+      const askedAt = await verifyNow({ caller: call.caller, requestId: call.requestId }, which(call));
+      return { status: 200 as const, body: { id: call.params.receivedStreamId, askedAt: askedAt.toISOString() } };
     },
     async decide(call) {
       const who = await confirmed(call, 'signal-receiver.decide');

@@ -6,6 +6,7 @@ export type SignalReceiverCode =
   | 'provider_streams_full'
   | 'provider_stream_state'
   | 'provider_stream_invalid'
+  | 'provider_stream_asked'
   | 'transmitter_refused';
 
 /** Status of each code (RFC 9457); merged into the house's table by the composition root. */
@@ -13,6 +14,7 @@ export const problems: Readonly<Record<SignalReceiverCode, { status: number; tit
   provider_streams_full: { status: 409, title: 'Two streams are in use already; end one first' },
   provider_stream_state: { status: 409, title: 'The stream is not in a state for that' },
   provider_stream_invalid: { status: 422, title: 'A setting of the stream is not valid' },
+  provider_stream_asked: { status: 429, title: 'A sign of life was asked for less than a minute ago' },
   transmitter_refused: { status: 422, title: 'The provider’s transmitter did not answer as it must' },
 };
 

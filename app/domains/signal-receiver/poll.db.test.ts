@@ -11,6 +11,7 @@ import { LEASE_MS, LOOK_MS, tendSignals } from './tending.ts';
 import { MANAGEMENT, ManagedSide } from './testing/managed.ts';
 import { startSignalHouse, type SignalHouse } from './testing/signal-house.ts';
 import { CAEP, makeKey, pusherOf, RISC, SSF } from './testing/transmitter.ts';
+import { createVerifyNow } from './verifying.ts';
 import { readSignals } from './view.ts';
 
 // A transmitter on this machine whose answers to polls are made by packages/signals, and whose tokens by it or by `jose`.
@@ -227,6 +228,48 @@ describe('SIG-17: a transmitter that holds events back', () => {
     expect((await pusherOf(world.house)(url, token, { authorization })).status).toBe(202);
     expect((await shown(stream)).silentSince).toBeNull();
     expect(await entries('signals.heard-again', stream)).toHaveLength(1);
+  });
+});
+
+describe('Verify now', () => {
+  it('asked again and again it is silent since the first time', async () => {
+    const stream = await open('push');
+    const verify = createVerifyNow(world.deps);
+    const ask = () => verify({ caller: lead, requestId: randomUUID() }, stream);
+    await ask();
+    const from = clock.nowMs();
+    await expect(ask()).rejects.toMatchObject({ code: 'provider_stream_asked' });
+    while (clock.nowMs() - from < ANSWER_MS_MAX) {
+      clock.advance(LOOK_MS * 2 + 1000);
+      await ask();
+      await look();
+    }
+    expect(stream.side.verifications.length).toBeGreaterThan(10);
+    clock.advance(LOOK_MS + 1);
+    await look();
+    expect((await shown(stream)).silentSince).not.toBeNull();
+    expect(await entries('signals.silent', stream)).toHaveLength(1);
+    // The answer to the last question is the one that counts.
+    const { state } = stream.side.verifications.at(-1)!;
+    const [{ url, authorization }] = stream.side.orders as unknown as [{ url: string; authorization: string }];
+    const events = { [`${SSF}verification`]: { state } };
+    const subject = { format: 'opaque', id: stream.side.streamId };
+    const token = await world.transmitter.sign({ audience: stream.side.audience, subject, events });
+    expect((await pusherOf(world.house)(url, token, { authorization })).status).toBe(202);
+    expect(await shown(stream)).toMatchObject({ silentSince: null, answeredAt: expect.any(String) as string });
+  });
+
+  it('a polled stream is fetched at once', async () => {
+    const stream = await open('poll');
+    await look();
+    const before = stream.side.polled.length;
+    clock.advance(6_000);
+    expect(await look()).toBe(0);
+    await createVerifyNow(world.deps)({ caller: lead, requestId: randomUUID() }, stream);
+    expect(await look()).toBe(1);
+    clock.advance(LOOK_MS);
+    await look();
+    expect(stream.side.polled.length).toBeGreaterThan(before);
   });
 });
 

@@ -18,9 +18,9 @@ function Said({ event }: { event: ProviderEvent }) {
 function Became({ event }: { event: ProviderEvent }) {
   const ended = endedText(event);
   return (
-    <span>
+    <span className="sub">
       {outcomeText(event)}
-      {ended !== null && <span className="sub">{ended}</span>}
+      {ended !== null && ` (${ended})`}
     </span>
   );
 }
@@ -28,10 +28,20 @@ function Became({ event }: { event: ProviderEvent }) {
 const personOf = ({ person }: ProviderEvent) => person?.label ?? <span className="muted">nobody known here</span>;
 
 const columns: readonly Column<ProviderEvent>[] = [
-  { key: 'event', header: 'The provider said', main: true, cell: (event) => <Said event={event} /> },
-  { key: 'person', header: 'Of', priority: 2, cell: personOf },
+  // Together, so that a phone shows both.
+  {
+    key: 'event',
+    header: 'The provider said, and what happened',
+    main: true,
+    cell: (event) => (
+      <>
+        <Said event={event} />
+        <Became event={event} />
+      </>
+    ),
+  },
+  { key: 'person', header: 'Of', cell: personOf },
   { key: 'verdict', header: 'Verdict', priority: 3, cell: ({ verdict }) => verdictWords[verdict] },
-  { key: 'became', header: 'What happened', cell: (event) => <Became event={event} /> },
   { key: 'when', header: 'Came', fit: true, priority: 2, cell: ({ at }) => <Ago at={at} /> },
 ];
 

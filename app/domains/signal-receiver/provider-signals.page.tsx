@@ -26,9 +26,9 @@ function SecretOnce({ secret, onClose }: { secret: Secret; onClose: () => void }
   return (
     <div ref={place} tabIndex={-1}>
       <Notice kind="stale" title="Copy the token now: it is not shown again">
-        <h2>Push address</h2>
+        <p className="field__label">Push address</p>
         <CodeBlock label="Address of the new stream" code={secret.address} wrap />
-        <h2>Token (the whole Authorization header)</h2>
+        <p className="field__label">Token (the whole Authorization header)</p>
         <CodeBlock label="Token of the stream" code={secret.authorization} wrap />
         <p>
           Paste both at the provider if you set the stream up there by hand. Where the provider makes the stream at our

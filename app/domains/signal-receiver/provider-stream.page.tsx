@@ -6,6 +6,7 @@ import type { Deed } from '../../shell/deed.tsx';
 import type { ProviderEvent, ProviderStream } from '../../shell/wire.ts';
 import { HeldEvents, RecentEvents, RefusedEvents } from './provider-events.page.tsx';
 import { ProviderStreamForm, type SetUp } from './provider-stream-form.page.tsx';
+import { VerifyNow } from './provider-verify.page.tsx';
 import { deliveryWords, eventText, StreamChip, subjectWords } from './provider-words.page.tsx';
 
 interface Place {
@@ -72,11 +73,11 @@ const when = (at: string | null, words: string): ReactNode => (at === null ? not
 /** Whether it would be noticed that the provider has gone quiet. */
 function lifeOf({ settings, askedAt, answeredAt }: ProviderStream): ReactNode {
   if (settings === null || !settings.mayVerify) return nothing('cannot be asked for at this provider');
-  if (answeredAt !== null) return <Ago at={answeredAt} />;
+  if (answeredAt !== null && (askedAt === null || askedAt <= answeredAt)) return <Ago at={answeredAt} />;
   if (askedAt === null) return nothing('not asked for yet');
   return (
     <span>
-      none yet; asked <Ago at={askedAt} />
+      {answeredAt === null ? 'none yet' : <Ago at={answeredAt} />}; asked <Ago at={askedAt} />
     </span>
   );
 }
@@ -210,6 +211,7 @@ export function ProviderStreamCard(props: Place & Actions & { suspensionsPerHour
         onDecide={(event, to) => onDeed(decisionOf(props, event, to))}
       />
       <StreamFacts stream={stream} />
+      <VerifyNow connectionId={props.connectionId} stream={stream} />
       <PushAddress stream={stream} title={title} />
       {isOpen && (state === 'draft' || isEditing) && (
         <ProviderStreamForm stream={stream} title={title} onSetUp={(setUp) => onDeed(setUpOf(props, setUp))} />

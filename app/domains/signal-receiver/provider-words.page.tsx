@@ -108,11 +108,20 @@ function took(ms: number): string {
   return ms < 2 * MINUTE_MS ? `${(ms / 1000).toFixed(1)} s` : `${Math.round(ms / MINUTE_MS)} min`;
 }
 
+const holderWords: Readonly<Record<string, string>> = {
+  sessions: 'Sessions',
+  links: 'Links',
+  approvals: 'Approvals',
+  'api-keys': 'API keys',
+};
+
 /** What ended, and how soon; null when nothing was open. */
 export function endedText({ effects }: ProviderEvent): string | null {
   const ended = effects.filter(({ holder, ended: count }) => count > 0 && holder !== 'gateways');
   if (ended.length === 0) return null;
-  const what = ended.map(({ holder, ended: count }) => `${holder.replaceAll('-', ' ')}: ${count}`).join(', ');
+  const what = ended
+    .map(({ holder, ended: count }) => `${holderWords[holder] ?? holder.replaceAll('-', ' ')}: ${count}`)
+    .join(', ');
   return `${what}; after ${took(Math.max(...ended.map(({ after_ms }) => after_ms)))}`;
 }
 

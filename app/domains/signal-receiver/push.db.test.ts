@@ -6,10 +6,14 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { Caller } from '../../platform/http/handler.ts';
 import { by } from '../connections/testing/asking.ts';
 import { removeAccountsOf } from '../identity/index.ts';
+import type { Enrolled } from '../tenants/testing/seeded-issuer.ts';
 import { act, finishEvents, SUSPENSIONS_PER_HOUR_MAX } from './acting.ts';
 import { openEvents, recentRefusals } from './keeping.ts';
 import { decideHeld, renewAuthorization, turnStream } from './setup.ts';
+import type { Signals } from './console-contract.ts';
 import { loadPlace } from './settings.ts';
+import { ConsoleVisitor } from './testing/console-visitor.ts';
+import { MANAGEMENT, ManagedSide } from './testing/managed.ts';
 import { startSignalHouse, type Known, type OpenedStream, type SignalHouse } from './testing/signal-house.ts';
 import { CAEP, makeKey, pusherOf, RISC, SSF, type SetWishes, type Told } from './testing/transmitter.ts';
 
@@ -21,6 +25,8 @@ const EVERYWHERE_MS_MAX = 1000;
 
 let world: SignalHouse;
 let push: ReturnType<typeof pusherOf>;
+let leadPerson: Enrolled;
+let strangerPerson: Enrolled;
 let lead: Caller;
 let stranger: Caller;
 let connectionId: Uuid;
@@ -30,8 +36,10 @@ beforeAll(async () => {
   for (const method of ['info', 'warn'] as const) vi.spyOn(console, method).mockImplementation(() => undefined);
   world = await startSignalHouse(undefined, { events_perMinute_max: 200 });
   push = pusherOf(world.house);
-  lead = await world.house.callerOf((await world.house.issuer.enrol('harbour', 'lead')).cookie);
-  stranger = await world.house.callerOf((await world.house.issuer.enrol('lakeside', 'lead')).cookie);
+  leadPerson = await world.house.issuer.enrol('harbour', 'lead');
+  lead = await world.house.callerOf(leadPerson.cookie);
+  strangerPerson = await world.house.issuer.enrol('lakeside', 'lead');
+  stranger = await world.house.callerOf(strangerPerson.cookie);
   connectionId = await world.connect(lead, 'Harbour');
   stream = await world.stream(lead, connectionId);
 });
@@ -53,6 +61,13 @@ const send = (token: string, to = stream, headers: Record<string, string | undef
   push(to.address, token, { authorization: to.authorization, ...headers });
 const said = async (subject: object, name: string, more: Said = {}): Promise<Told> =>
   send(await sign(subject, name, more), more.to ?? stream);
+/** Of the stream that the page calls so. */
+const connectionOf = async (tagged: string) => {
+  const rows = await world.house.issuer.rows<{ id: Uuid; connection_id: Uuid }>(
+    'select id, connection_id from identity.received_stream',
+  );
+  return rows.find(({ id }) => world.deps.formatId('sst', lead.tenant, id) === tagged)?.connection_id;
+};
 const place = (of = stream, caller = lead) => loadPlace(world.deps, { context: caller.tenant }, of.id);
 const hire = (more: { readonly session?: string } = {}, caller = lead, at = connectionId) =>
   world.hire(caller, at, more);
@@ -413,5 +428,206 @@ describe('SIG-18: a transmitter that lies', () => {
     expect(await countEvents(own)).toBe(1);
     // Another stream is not kept waiting by it.
     expect((await said(person({ subject: 'x' }), `${CAEP}session-revoked`)).status).toBe(202);
+  });
+});
+
+describe('an administrator at the page, over HTTP with a passkey', () => {
+  let page: ConsoleVisitor;
+  let at: string;
+  let con: string;
+  beforeAll(async () => {
+    page = new ConsoleVisitor(world.house, leadPerson);
+    con = world.house.idOf(lead, await world.connect(lead, 'Console'));
+    at = `/api/connections/${con}/signals`;
+  });
+  afterAll(() => page?.close());
+
+  const approve = (of: { name: string; part?: string; ids?: object; body?: object; approved?: object }) => {
+    const { name, part = '', ids = {}, ...more } = of;
+    return page.approve({
+      operation: `signal-receiver.${name}`,
+      path: `${at}${part}`,
+      ids: { connectionId: con, ...ids },
+      ...more,
+    });
+  };
+  const shownStream = async (id: string) =>
+    ((await page.get(at)).json() as Signals).streams.find((one) => one.id === id)!;
+  const begin = async () => {
+    const reply = await approve({ name: 'begin', body: { delivery: 'push' } });
+    expect(reply.status).toBe(201);
+    return reply.json() as { id: string; address: string; authorization: string };
+  };
+  const end = (id: string) =>
+    approve({
+      name: 'turn',
+      part: `/${id}/turn`,
+      ids: { receivedStreamId: id },
+      body: { to: 'off' },
+    });
+
+  it('has the provider make a stream, asks it for a sign of life, and sees the answer', async () => {
+    const side = new ManagedSide(world.transmitter, 'console');
+    const { id } = await begin();
+    const ids = { receivedStreamId: id };
+    const { issuer } = world.transmitter;
+    const body = { issuer, authorization: MANAGEMENT, algorithm: 'RS256', opaqueSubjects: false };
+    expect((await page.post(`${at}/${id}/connect`, body)).status).toBeGreaterThanOrEqual(400);
+    expect((await shownStream(id)).state).toBe('draft');
+    expect((await page.post(`${at}/${id}/verify`)).problem()).toBe('provider_stream_state');
+    expect((await approve({ name: 'connect', part: `/${id}/connect`, ids, body })).status).toBe(200);
+    expect(await shownStream(id)).toMatchObject({
+      state: 'on',
+      settings: { mayVerify: true, isManaged: true },
+    });
+
+    const asked = await page.post(`${at}/${id}/verify`);
+    expect(asked.status).toBe(200);
+    const { askedAt } = asked.json() as { askedAt: string };
+    expect(await shownStream(id)).toMatchObject({ askedAt: expect.any(String) as string, answeredAt: null });
+    const [order] = side.orders;
+    const events = { [`${SSF}verification`]: { state: side.verifications.at(-1)!.state } };
+    const token = await world.transmitter.sign({
+      audience: side.audience,
+      subject: session(side.streamId),
+      events,
+    });
+    const { url, authorization } = order!;
+    expect((await push(url!, token, { authorization })).status).toBe(202);
+    const { answeredAt } = await shownStream(id);
+    expect(Date.parse(answeredAt!)).toBeGreaterThanOrEqual(Date.parse(askedAt));
+    const { leaf } = (await world.house.issuer.audited('signals.verification-asked')).at(-1)!;
+    expect(leaf).toMatchObject({ actor: ['person', lead.personId], outcome: 'allowed' });
+    // A transmitter is not asked as often as somebody clicks.
+    const again = await page.post(`${at}/${id}/verify`);
+    expect([again.status, again.problem()]).toEqual([429, 'provider_stream_asked']);
+    expect(side.verifications).toHaveLength(1);
+    expect((await end(id)).status).toBe(200);
+    expect((await page.post(`${at}/${id}/verify`)).problem()).toBe('provider_stream_state');
+  });
+
+  it('is told which check failed when the provider does not take the question', async () => {
+    const side = new ManagedSide(world.transmitter, 'deaf');
+    side.verifyTrouble = 500;
+    const { id } = await begin();
+    const { issuer } = world.transmitter;
+    const body = { issuer, authorization: MANAGEMENT, algorithm: 'RS256', opaqueSubjects: false };
+    const ids = { receivedStreamId: id };
+    await approve({ name: 'connect', part: `/${id}/connect`, ids, body });
+    const reply = await page.post(`${at}/${id}/verify`);
+    expect([reply.status, reply.problem()]).toEqual([422, 'transmitter_refused']);
+    expect((reply.json() as { detail: string }).detail).toMatch(/^E\d+: /);
+    expect((await shownStream(id)).trouble).toMatchObject({
+      check: expect.stringMatching(/^E\d+$/) as string,
+    });
+    await end(id);
+  });
+
+  it('sets a stream up by hand, renews its token, pauses it and has it go on; nothing without an approval of that very thing', async () => {
+    const { id, address, authorization } = await begin();
+    const ids = { receivedStreamId: id };
+    const body = {
+      issuer: world.transmitter.issuer,
+      audience: 'https://receiver.test/console',
+      theirStream: null,
+      jwksUri: world.transmitter.jwksUri,
+      algorithm: 'RS256',
+      opaqueSubjects: false,
+      pollUrl: null,
+      authorization: null,
+    };
+    const exchanged = { ...body, audience: 'https://receiver.test/other' };
+    const refused = await approve({
+      name: 'set-up',
+      part: `/${id}/set-up`,
+      ids,
+      body,
+      approved: exchanged,
+    });
+    expect(refused.problem()).toMatch(/^step_up_/);
+    expect((await shownStream(id)).state).toBe('draft');
+    const plain = { ...body, jwksUri: 'http://provider.test/jwks' };
+    const invalid = await approve({ name: 'set-up', part: `/${id}/set-up`, ids, body: plain });
+    expect([invalid.status, invalid.problem()]).toEqual([422, 'provider_stream_invalid']);
+    expect((await approve({ name: 'set-up', part: `/${id}/set-up`, ids, body })).status).toBe(200);
+    expect((await page.post(`${at}/${id}/verify`)).problem()).toBe('provider_stream_state');
+    const known = await hire({}, lead, (await connectionOf(id))!);
+    const events = { [`${CAEP}session-revoked`]: {} };
+    const token = () => world.transmitter.sign({ audience: body.audience, subject: person(known), events });
+    expect((await push(address, await token(), { authorization })).status).toBe(202);
+    expect(await world.isIn(known.cookie)).toBe(false);
+    const renewed = await approve({ name: 'renew', part: `/${id}/renew`, ids });
+    const next = (renewed.json() as { authorization: string }).authorization;
+    expect((await push(address, await token(), { authorization })).status).toBe(400);
+    for (const [to, status] of [
+      ['paused', 503],
+      ['on', 202],
+    ] as const) {
+      expect((await approve({ name: 'turn', part: `/${id}/turn`, ids, body: { to } })).status).toBe(200);
+      expect([to, (await push(address, await token(), { authorization: next })).status]).toEqual([to, status]);
+    }
+    await end(id);
+  });
+
+  it('decides about a suspension that waits, once, and for that person', async () => {
+    const { id, address, authorization } = await begin();
+    const ids = { receivedStreamId: id };
+    const { issuer, jwksUri } = world.transmitter;
+    const audience = 'https://receiver.test/held';
+    const how = {
+      theirStream: null,
+      algorithm: 'RS256',
+      opaqueSubjects: false,
+      pollUrl: null,
+      authorization: null,
+    };
+    await approve({
+      name: 'set-up',
+      part: `/${id}/set-up`,
+      ids,
+      body: { issuer, jwksUri, audience, ...how },
+    });
+    const connection = (await connectionOf(id))!;
+    const people = [];
+    for (let n = 0; n <= SUSPENSIONS_PER_HOUR_MAX; n += 1) people.push(await hire({}, lead, connection));
+    const events = { [`${RISC}account-disabled`]: {} };
+    for (const one of people) {
+      const token = await world.transmitter.sign({ audience, subject: person(one), events });
+      await push(address, token, { authorization });
+    }
+    const { held } = await shownStream(id);
+    expect(held).toHaveLength(1);
+    const last = people.at(-1)!;
+    const one = {
+      name: 'decide',
+      part: `/${id}/events/${held[0]!.id}`,
+      ids: { ...ids, receivedEventId: held[0]!.id },
+    };
+    const exchanged = await approve({
+      ...one,
+      body: { to: 'suspend' },
+      approved: { to: 'dismiss' },
+    });
+    expect(exchanged.problem()).toMatch(/^step_up_/);
+    expect(await stateOf(last)).toBe('active');
+    expect((await approve({ ...one, body: { to: 'suspend' } })).status).toBe(200);
+    expect(await stateOf(last)).toBe('suspended');
+    expect((await approve({ ...one, body: { to: 'dismiss' } })).status).toBe(404);
+    expect((await shownStream(id)).held).toEqual([]);
+    await end(id);
+  });
+
+  it('is a lead of this organisation, and nobody else', async () => {
+    const { id } = await begin();
+    const others = [await world.house.issuer.enrol('harbour', 'auditor'), strangerPerson];
+    for (const [index, one] of others.entries()) {
+      const visitor = new ConsoleVisitor(world.house, one);
+      const replies = [await visitor.get(at), await visitor.post(`${at}/${id}/verify`)];
+      // What is refused is an attempt; this house has nobody who writes attempts down, so some are answered 503.
+      for (const reply of replies)
+        expect([index, reply.status >= 400, reply.text().includes(id)]).toEqual([index, true, false]);
+      await visitor.close();
+    }
+    await end(id);
   });
 });

@@ -69,13 +69,13 @@ async function connectionOf(deps: SignalReceiverDeps, { caller }: Asker, id: Uui
 }
 
 /** The stream of this connection. Throws `not_found`. */
-async function placeOf(deps: SignalReceiverDeps, { caller }: Pick<Asker, 'caller'>, of: Which): Promise<Place> {
+export async function placeOf(deps: SignalReceiverDeps, { caller }: Pick<Asker, 'caller'>, of: Which): Promise<Place> {
   const place = await loadPlace(deps, { context: caller.tenant }, of.streamId);
   if (place?.connection.id !== of.connectionId) throw notFound();
   return place;
 }
 
-interface Which {
+export interface Which {
   readonly connectionId: Uuid;
   readonly streamId: Uuid;
 }

@@ -1,4 +1,4 @@
-import { toBase64Url } from '@auditrax/base';
+import { toBase64Url, type AppError } from '@auditrax/base';
 import type { SignalsCode } from '@auditrax/signals';
 import type { Place, SignalReceiverDeps } from './deps.ts';
 import { isSignalsError } from './errors.ts';
@@ -44,22 +44,39 @@ export async function noteReached(deps: SignalReceiverDeps, place: Place): Promi
   });
 }
 
-/** Asks for a sign of life. Its state is kept before it is sent: the answer may be here before the request is over. */
-async function ask(deps: SignalReceiverDeps, place: Place, stream: ConnectedStream): Promise<void> {
+/** Whether a question waits for its answer, nothing else was heard since, and nobody was told yet. */
+function waits(pulse: PulseRow | undefined): boolean {
+  const { asked_at, asked_hash, heard_at, answered_at, silent_since } = pulse ?? {};
+  if (asked_at == null || asked_hash == null || silent_since != null) return false;
+  return latest(heard_at ?? null, answered_at ?? null) <= asked_at;
+}
+
+/**
+ * Asks for a sign of life. Its state is kept before it is sent: the answer may be here before the request is over. Asked
+ * again while an answer is due, it is due since the first time: who asks each minute must not hide a silence. Returns why
+ * the transmitter could not be asked.
+ */
+export async function askForLife(
+  deps: SignalReceiverDeps,
+  place: Place,
+  stream: ConnectedStream,
+): Promise<AppError<SignalsCode> | undefined> {
   const { context } = place;
   const state = toBase64Url(deps.random.bytes(STATE_BYTES));
-  const at = new Date(deps.clock.nowMs());
+  const [pulse] = await deps.tenant.scoped(context, queries.pulseOf(context, stream.id));
+  const at = waits(pulse) ? pulse!.asked_at! : new Date(deps.clock.nowMs());
   await deps.tenant.scoped(context, queries.noteAsked(context, { id: stream.id, at, hash: stateHash(state) }));
   try {
     await managerOf(deps, stream.settings)!.verify(stream.settings.streamId!, state);
   } catch (error) {
     if (!isSignalsError(error)) throw error;
     await noteUnreached(deps, place, error.code);
-    return;
+    return error;
   }
   // That it takes the question is no sign of life: the answer is. Whether a polled one can be reached its polls say.
   if (stream.row.delivery === 'push')
     await deps.tenant.scoped(context, queries.noteTrouble(context, { id: stream.id, trouble: null, at: null }));
+  return undefined;
 }
 
 /** When nothing was heard of a stream that ought to speak; undefined while nobody has to be told. */
@@ -90,5 +107,5 @@ export async function listen(
   const { management, streamId } = stream.settings;
   if (management?.verificationEndpoint == null || streamId === null) return;
   const every_ms = pulse.silent_since === null ? ASK_EVERY_MS : ASK_SILENT_MS;
-  if (now_ms - (pulse.asked_at?.getTime() ?? -Infinity) >= every_ms) await ask(deps, place, stream);
+  if (now_ms - (pulse.asked_at?.getTime() ?? -Infinity) >= every_ms) await askForLife(deps, place, stream);
 }

@@ -31,6 +31,8 @@ export class ManagedSide {
   readonly orders: Ordered[] = [];
   readonly polled: Record<string, unknown>[] = [];
   readonly verifications: { readonly stream_id: string; readonly state: string }[] = [];
+  /** Instead of taking the question for a sign of life. */
+  verifyTrouble: number | undefined;
   /** Instead of an answer to a poll. */
   trouble: number | undefined;
   readonly audience: string;
@@ -84,6 +86,7 @@ export class ManagedSide {
     if (call === 'POST /streams') return void tell(201, this.#made(body));
     if (call === 'DELETE /streams') return void tell(204);
     if (call === 'POST /verify') {
+      if (this.verifyTrouble !== undefined) return void tell(this.verifyTrouble);
       this.verifications.push(JSON.parse(body) as ManagedSide['verifications'][number]);
       return void tell(204);
     }

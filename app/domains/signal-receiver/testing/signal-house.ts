@@ -7,9 +7,16 @@ import * as connections from '../../connections/service.ts';
 import { by, oidc } from '../../connections/testing/asking.ts';
 import { arrive, findSession, openSession, providerHash } from '../../identity/index.ts';
 import { startSsoHouse, type SsoHouse } from '../../sso/testing/sso-house.ts';
+import { consoleRoutes } from '../console-contract.ts';
 import { routes } from '../contract.ts';
 import type { SignalReceiverDeps } from '../deps.ts';
-import { createKeysOfStreams, signalReceiverProblems, signalReceiverRoutes } from '../index.ts';
+import {
+  createKeysOfStreams,
+  receiverSubjects,
+  signalConsole,
+  signalReceiverProblems,
+  signalReceiverRoutes,
+} from '../index.ts';
 import { beginStream, pushAddress, setUpByHand, type ByHand } from '../setup.ts';
 import { RehearsedTransmitter } from './transmitter.ts';
 
@@ -53,12 +60,13 @@ export async function startSignalHouse(
   let deps!: SignalReceiverDeps;
   const counter = createAttemptCounter();
   const house = await startSsoHouse(clock, {
-    names: [],
-    contracts: Object.values(routes),
+    names: ['signal-receiver'],
+    contracts: [...Object.values(routes), ...Object.values(consoleRoutes)],
+    subjects: receiverSubjects,
     problems: [signalReceiverProblems],
     rooms: (given) => {
       deps = { ...given, counter, log: silentLog, keysOfStreams: createKeysOfStreams(given), ...limits };
-      return [signalReceiverRoutes(deps)];
+      return [signalReceiverRoutes(deps), signalConsole(deps)];
     },
   });
   const transmitter = await RehearsedTransmitter.start(house.tls);
