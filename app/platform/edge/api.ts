@@ -22,7 +22,7 @@ import type { CoreCode } from '../http/problems.ts';
 import type { Log } from '../http/request-log.ts';
 import { BODY_BYTES_MAX } from '../http/route-check.ts';
 import { limitStream } from '../http/stream-limit.ts';
-import { addressKind } from './client-address.ts';
+import { addressKind, limitName } from './client-address.ts';
 import { BROWSER_COOKIE, readCookie } from './cookies.ts';
 import { type Exchange, sendNotFound, sendProblem, sendTokenRefused } from './exchange.ts';
 import type { Buckets } from './limits.ts';
@@ -157,8 +157,7 @@ function handleProgram(
   const { access, service } = contract;
   if (service !== 'workspace' || access.stepUp === true || access.class === 'privileged')
     return sendProblem(exchange, 'operation_refused');
-  const address = exchange.clientAddress ?? 'unknown';
-  if (!parts.sessionBuckets.take(`program ${address}`))
+  if (!parts.sessionBuckets.take(`program ${limitName(exchange.clientAddress)}`))
     return sendProblem(exchange, 'rate_limited', { retryAfter_seconds: 1 });
   programToken(parts.client, exchange, { authorization, routeClass: access.class })
     .then(({ session, nonce }) => {
@@ -216,10 +215,9 @@ function handlePublic(
   exchange: Exchange,
   { match, cookie }: { match: Match; cookie: string | undefined },
 ): void {
-  const address = exchange.clientAddress ?? 'unknown';
   // A provider that signs a thousand people out at once speaks from one address, and each of its words is verified.
   const isPerson = match.contract.foreign?.caller !== 'server';
-  if (exchange.method !== 'GET' && isPerson && !parts.signInBuckets.take(address))
+  if (exchange.method !== 'GET' && isPerson && !parts.signInBuckets.take(limitName(exchange.clientAddress)))
     return sendProblem(exchange, 'rate_limited', { retryAfter_seconds: 5 });
   const headers: Record<string, string> =
     cookie !== undefined && match.contract.service === 'issuer' ? { [COOKIE_HEADER]: cookie } : {};
@@ -489,7 +487,7 @@ interface Sending {
 function send(parts: ApiParts, exchange: Exchange, { contract, headers, body, cookieHash, personId }: Sending): void {
   headers[REQUEST_ID_HEADER] = exchange.requestId;
   headers[DOOR_HEADER] = exchange.door;
-  headers[CLIENT_HEADER] = exchange.clientAddress ?? 'unknown';
+  headers[CLIENT_HEADER] = limitName(exchange.clientAddress);
   if (body !== null) {
     headers['content-type'] = bodyType(contract);
     const length = Buffer.isBuffer(body) ? String(body.length) : exchange.request.headers['content-length'];

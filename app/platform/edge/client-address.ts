@@ -17,15 +17,35 @@ export type AddressKind = 'this machine' | 'private network' | 'internet' | 'unk
 
 const PRIVATE: ReadonlySet<string> = new Set(['private', 'uniqueLocal', 'linkLocal', 'carrierGradeNat']);
 
+/** Undefined: no address. The interface after a link-local one (`fe80::1%eth0.4`) says nothing to anybody else. */
+function parsedOf(address: string | undefined): ReturnType<typeof ipaddr.process> | undefined {
+  const bare = address?.split('%', 1)[0];
+  return bare === undefined || isIP(bare) === 0 ? undefined : ipaddr.process(bare);
+}
+
 export function addressKind(address: string | undefined): AddressKind {
-  if (address === undefined || isIP(address) === 0) return 'unknown';
-  const range = ipaddr.parse(address).range();
+  const range = parsedOf(address)?.range();
+  if (range === undefined) return 'unknown';
   if (range === 'loopback') return 'this machine';
   return PRIVATE.has(range) ? 'private network' : 'internet';
 }
 
+/** Of an IPv6 address, what a provider gives to one line at least (RFC 6177). */
+const NETWORK_BITS = 64;
+
 /**
- * Whose request this is, for limits and the list of one's sessions: the peer of the connection. Only where that peer is
+ * Under which name an address is counted where something is limited: IPv4 as it is, in whichever way it is written; of IPv6
+ * its network, since one line has 2^64 addresses, and whoever guesses would take a new one for each guess.
+ */
+export function limitName(address: string | undefined): string {
+  const parsed = parsedOf(address);
+  if (parsed === undefined) return 'unknown';
+  if (parsed.kind() === 'ipv4') return parsed.toString();
+  return `${ipaddr.IPv6.networkAddressFromCIDR(`${parsed.toString()}/${NETWORK_BITS}`).toString()}/${NETWORK_BITS}`;
+}
+
+/**
+ * Whose request this is, for limits and for the sums of what was refused: the peer of the connection. Only where that peer is
  * one of our own load balancers is its word taken, and then it has to be exactly one address. From anybody else the
  * header is nothing: a client would give itself a new address with each guess.
  *

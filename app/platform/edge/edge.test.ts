@@ -851,6 +851,37 @@ describe('sessions', () => {
 });
 
 describe('limits', () => {
+  it('E14 takes all addresses of one IPv6 network for one client, and those of another for another', async () => {
+    const balanced = await startEdge({
+      ...options,
+      tryout: false,
+      balancers: ['127.0.0.1'],
+      publishedFolder: mkdtempSync(join(tmpdir(), 'published-')),
+      limits: {
+        client: { burst: 100, perSecond: 0 },
+        session: { burst: 100, perSecond: 0 },
+        signIn: { burst: 2, perSecond: 0 },
+      },
+    });
+    const guess = async (from: string) => {
+      const json = { who: 'x' };
+      return (await shoot('/api/people/sign-in', { port: balanced.edgePort, json, headers: { 'x-real-ip': from } }))
+        .status;
+    };
+    try {
+      // Whoever has one line has 2^64 addresses: a new one with each guess.
+      expect([await guess('2001:db8:1:2::1'), await guess('2001:db8:1:2:ffff::2')]).toEqual([200, 200]);
+      expect([await guess('2001:db8:1:2:a:b:c:d'), await guess('2001:0DB8:0001:0002::3')]).toEqual([429, 429]);
+      expect([await guess('2001:db8:1:3::1'), await guess('198.51.100.7'), await guess('198.51.100.8')]).toEqual([
+        200, 200, 200,
+      ]);
+      expect([await guess('::ffff:198.51.100.7'), await guess('::ffff:198.51.100.7')]).toEqual([200, 429]);
+      expect([await guess('fe80::1%eth0.4-x'), await guess('fe80::2%eth1')]).toEqual([200, 200]);
+      expect(await guess('fe80::3')).toBe(429);
+    } finally {
+      await balanced.drain();
+    }
+  });
   it('E14 slows down a client, a session and guesses at signing in', async () => {
     const tight = (limits: Partial<EdgeOptions['limits']>) =>
       startEdge({

@@ -21,7 +21,7 @@ import { FOREIGN_PATHS, outwardPaths, RouteDeclarationError, unreadIds } from '.
 import { type ApiParts, handleApi } from './api.ts';
 import { type Exchange, sendProblem } from './exchange.ts';
 import { EDGE_LIMITS, type EdgeLimits, createBuckets } from './limits.ts';
-import { clientAddress } from './client-address.ts';
+import { clientAddress, limitName } from './client-address.ts';
 import { checkHost } from './origin.ts';
 import { createNotFoundFloor, type NotFoundFloor } from './not-found-floor.ts';
 import { handlePage, type PageParts } from './pages.ts';
@@ -147,7 +147,7 @@ export async function startEdge(options: EdgeOptions): Promise<RunningEdge> {
     const exchange = openExchange({ ...options, floor }, door, { request, response });
     if (!checkHost(request.headers.host, door.hosts)) return sendProblem(exchange, 'host_refused');
     if (exchange.clientAddress === undefined) return sendProblem(exchange, 'balancer_misconfigured');
-    if (!clientBuckets.take(exchange.clientAddress))
+    if (!clientBuckets.take(limitName(exchange.clientAddress)))
       return sendProblem(exchange, 'rate_limited', { retryAfter_seconds: 1 });
     if (['/api/', ...FOREIGN_PATHS].some((under) => exchange.path.startsWith(under))) return handleApi(api, exchange);
     return handlePage(pages, exchange);
