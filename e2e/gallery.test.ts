@@ -242,7 +242,7 @@ const screens: readonly Screen[] = [
     ready: 'text=The delay is over',
     act: async (page) => {
       await page.getByRole('button', { name: 'Make the link…' }).click();
-      await page.getByText('now: label').waitFor();
+      await page.getByText('On record before it').waitFor();
     },
   },
   {
@@ -435,6 +435,16 @@ const screens: readonly Screen[] = [
     },
   },
   { name: 'api-keys', path: '/app/api-keys', role: 'auditor', ready: 'text=Nightly export' },
+  {
+    name: 'api-keys-end',
+    path: '/app/api-keys',
+    role: 'auditor',
+    ready: 'text=Nightly export',
+    act: async (page) => {
+      await page.getByRole('button', { name: 'End Nightly export…' }).click();
+      await page.getByText('cannot be brought back').waitFor();
+    },
+  },
   { name: 'all-api-keys', path: '/app/all-api-keys', role: 'lead', ready: 'text=Spreadsheet' },
   {
     name: 'streams',
@@ -495,7 +505,7 @@ const screens: readonly Screen[] = [
     act: async (page) => {
       await page.getByText('Their address').click();
       await page.getByLabel('Two columns').fill('night.auditor@harbour.example,9a7c0b54');
-      await page.getByRole('button', { name: 'Look whom it names' }).click();
+      await page.getByRole('button', { name: 'Look up the lines' }).click();
       await page.getByText('Suggestions, by an address alone').waitFor();
     },
   },
@@ -1074,7 +1084,7 @@ describe.skipIf(missing)('the app in a browser under the production policy', () 
   it('a session that ended on the server leads to the door and back to where one was', async () => {
     const page = await open(screens.find((screen) => screen.name === 'home')!);
     await page.context().clearCookies();
-    await page.getByRole('link', { name: 'Keys', exact: true }).click();
+    await page.getByRole('link', { name: 'Encryption keys', exact: true }).click();
     await page.getByRole('heading', { name: 'Sign in' }).waitFor();
     expect(new URL(page.url()).searchParams.get('to')).toBe('/keys');
     await page.context().addCookies([{ name: 'mock', value: 'lead', url: server.origin }]);

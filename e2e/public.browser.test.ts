@@ -108,7 +108,7 @@ describe.skipIf(browserMissing)('what everybody may see, and what the operator i
     await operator.page.getByRole('option', { name: 'All pages' }).click();
     await row.getByText('acknowledged').waitFor();
     await operator.goto('/app/keys');
-    await operator.sees('Keys');
+    await operator.sees('Encryption keys');
     await operator.look('keys of the operator');
     await operator.close();
   });

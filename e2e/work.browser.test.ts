@@ -376,7 +376,7 @@ describe.skipIf(browserMissing)('an engagement from the first field to the seal'
     await card.getByText('engagements.finalise').first().waitFor();
     await card.getByText(id).first().waitFor();
     await lead.picture('approving');
-    const revision = /\d+/.exec(await card.locator('div', { hasText: /^revision/ }).innerText())![0];
+    const revision = /\d+/.exec(await card.locator('div', { hasText: /^Revision/ }).innerText())![0];
     await lead.button('Approve with passkey').click();
     await lead.sees(TITLE);
     await lead.reads('This engagement is final');

@@ -10,6 +10,7 @@ export interface Deed {
   readonly body: Readonly<Record<string, unknown>>;
   readonly title: string;
   readonly effects: string;
+  readonly isDanger?: boolean;
 }
 
 /** Shows a deed, asks for the passkey and carries it out. */
@@ -22,6 +23,7 @@ export function DeedDialog({ deed, onClose, onDone }: { deed: Deed; onClose: () 
       input={deed.input}
       title={deed.title}
       confirm="Approve with passkey"
+      isDanger={deed.isDanger ?? false}
       effects={<p>{deed.effects}</p>}
       commit={(stepUp) => request<unknown>(deed.path, { body: deed.body, stepUp })}
       onDone={onDone}

@@ -47,44 +47,44 @@ const nav: readonly { readonly label: string; readonly entries: readonly NavEntr
       { to: '/', label: 'Engagements', icon: 'folder', roles: ['lead', 'auditor', 'client'] },
       { to: '/oncall', label: 'On-call inbox', icon: 'bell', roles: ['operator'] },
       { to: '/attempts', label: 'Denied attempts', icon: 'alert', roles: ['operator'] },
+      { to: '/organisations', label: 'Organisations', icon: 'building', roles: ['operator'] },
       { to: '/key-rings', label: 'Key rings', icon: 'shield', roles: ['operator'] },
-      { to: '/organisations', label: 'Organisations', icon: 'columns', roles: ['operator'] },
-      { to: '/production-access', label: 'Production access', icon: 'lock', roles: ['operator'] },
-    ],
-  },
-  {
-    label: 'Proof',
-    entries: [
-      { to: '/audit-trail', label: 'Audit trail', icon: 'list', roles: ['lead', 'auditor', 'operator'] },
-      { to: '/export', label: 'Export bundle', icon: 'download', roles: ['lead', 'operator'] },
-      { to: '/streams', label: 'Streaming', icon: 'external', roles: ['lead', 'operator'] },
-      { to: '/keys', label: 'Keys', icon: 'lock', roles: ['lead', 'operator'] },
+      { to: '/production-access', label: 'Production access', icon: 'clock', roles: ['operator'] },
     ],
   },
   {
     label: 'People',
     entries: [
       { to: '/people', label: 'People', icon: 'people', roles: ['lead', 'auditor', 'operator'] },
-      { to: '/rules', label: 'Access rules', icon: 'shield', roles: ['lead'] },
-      { to: '/access-reviews', label: 'Access reviews', icon: 'check', roles: ['lead', 'operator'] },
-      { to: '/departures', label: 'Ended access', icon: 'cross', roles: ['lead', 'operator'] },
+      { to: '/connections', label: 'Single sign-on', icon: 'enter', roles: ['lead'] },
+      { to: '/rules', label: 'Access rules', icon: 'sliders', roles: ['lead'] },
+      { to: '/access-reviews', label: 'Access reviews', icon: 'clipboard', roles: ['lead', 'operator'] },
+      { to: '/departures', label: 'Ended access', icon: 'gone', roles: ['lead', 'operator'] },
     ],
   },
   {
-    label: 'Ways in',
+    label: 'Connected systems',
     entries: [
-      { to: '/connections', label: 'Single sign-on', icon: 'out', roles: ['lead'] },
-      { to: '/all-api-keys', label: 'API keys', icon: 'list', roles: ['lead', 'operator'] },
-      { to: '/api-clients', label: 'Programs', icon: 'columns', roles: ['lead'] },
-      { to: '/signals', label: 'Signals', icon: 'bell', roles: ['lead', 'operator'] },
+      { to: '/all-api-keys', label: 'API keys', icon: 'code', roles: ['lead', 'operator'] },
+      { to: '/api-clients', label: 'Programs', icon: 'terminal', roles: ['lead'] },
+      { to: '/signals', label: 'Signals', icon: 'signal', roles: ['lead', 'operator'] },
+      { to: '/streams', label: 'Streaming', icon: 'external', roles: ['lead', 'operator'] },
     ],
   },
   {
-    label: 'Yours',
+    label: 'Proof',
+    entries: [
+      { to: '/audit-trail', label: 'Audit trail', icon: 'list', roles: ['lead', 'auditor', 'operator'] },
+      { to: '/export', label: 'Export', icon: 'download', roles: ['lead', 'operator'] },
+      { to: '/keys', label: 'Encryption keys', icon: 'lock', roles: ['lead', 'operator'] },
+    ],
+  },
+  {
+    label: 'You',
     entries: [
       { to: '/passkeys', label: 'Your passkeys', icon: 'key', roles: ['lead', 'auditor', 'client', 'operator'] },
-      { to: '/api-keys', label: 'Your API keys', icon: 'key', roles: ['lead', 'auditor', 'client', 'operator'] },
-      { to: '/programs', label: 'Your programs', icon: 'external', roles: ['lead', 'auditor', 'client', 'operator'] },
+      { to: '/api-keys', label: 'Your API keys', icon: 'code', roles: ['lead', 'auditor', 'client', 'operator'] },
+      { to: '/programs', label: 'Your programs', icon: 'terminal', roles: ['lead', 'auditor', 'client', 'operator'] },
     ],
   },
 ];
@@ -132,7 +132,7 @@ function SideNav({ role, waiting, open }: { role: Role; waiting: number; open: b
       <div className="sidenav__group">
         <div className="sidenav__label">Public</div>
         <a href="/security">
-          <Icon name="shield" />
+          <Icon name="external" />
           Security page
         </a>
       </div>

@@ -4,6 +4,7 @@ import { Link } from '@tanstack/react-router';
 import { Button, buttonClass } from '../ui/button.tsx';
 import { CodeBlock, Notice } from '../ui/display.tsx';
 import { Dialog } from '../ui/overlay.tsx';
+import { actionFacts, type ActionFact } from './action-facts.ts';
 import { request } from './api.ts';
 import { Failure } from './failure.tsx';
 import { assertPasskey, passkeyObstacle, stepUpHeader } from './passkey.ts';
@@ -20,30 +21,44 @@ export interface StepUpProps<T> {
   /** What it will do, how many things it touches, what cannot be undone. */
   effects: ReactNode;
   confirm: string;
+  /** Takes something away that does not come back by itself: the button says so by its colour too. */
+  isDanger?: boolean;
   /** Does it, with the assertion as header. */
   commit: (stepUp: string) => Promise<T>;
   onDone: (result: T) => void;
 }
 
-function flat(value: unknown, path = ''): readonly (readonly [string, string])[] {
-  if (value === null || typeof value !== 'object') return [[path || 'action', String(value)]];
-  return Object.entries(value).flatMap(([name, inner]) => flat(inner, path ? `${path}.${name}` : name));
+function FactGroup({ title, facts, isQuiet }: { title: string; facts: readonly ActionFact[]; isQuiet: boolean }) {
+  if (facts.length === 0) return null;
+  return (
+    <section className="approval__group" aria-label={title}>
+      <h4>{title}</h4>
+      <dl className="facts">
+        {facts.map(({ name, values }) => (
+          <div key={name}>
+            <dt>{name}</dt>
+            <dd className={isQuiet ? 'hash' : undefined}>
+              {values.map((value, index) => (
+                <div key={index}>{value}</div>
+              ))}
+            </dd>
+          </div>
+        ))}
+      </dl>
+    </section>
+  );
 }
 
 /** The action as the server wrote it down: this, and nothing else, is what the passkey signs. */
 export function ActionCard(props: { action: unknown; hidden?: readonly string[]; title?: string }) {
   const { action, hidden = [], title = 'What you approve' } = props;
+  const { now, asked, ids } = actionFacts(action);
   return (
-    <section className="card" aria-label={title}>
+    <section className="card approval" aria-label={title}>
       <h3>{title}</h3>
-      <dl className="facts">
-        {flat(action).map(([name, value]) => (
-          <div key={name}>
-            <dt>{name.replace(/^input\./, '').replace(/^subject\./, 'now: ')}</dt>
-            <dd className="hash">{value}</dd>
-          </div>
-        ))}
-      </dl>
+      <FactGroup title="Asked for" facts={asked} isQuiet={false} />
+      <FactGroup title="On record before it" facts={now} isQuiet={false} />
+      <FactGroup title="Operation and ids" facts={ids} isQuiet />
       {hidden.length > 0 && (
         <p className="muted">What is hidden is not shown again. Your passkey approves exactly what was entered.</p>
       )}
@@ -96,6 +111,19 @@ function CannotApprove({ method }: Pick<Session, 'method'>) {
   );
 }
 
+/** What the server composed for this operation, to be shown and signed: asked for anew each time, and never kept. */
+function useChallenge({ operation, input }: Pick<StepUpProps<unknown>, 'operation' | 'input'>, enabled: boolean) {
+  return useQuery({
+    queryKey: ['step-up', operation, input],
+    queryFn: ({ signal }) => request<StepUpChallenge>('/api/access/step-up', { body: { operation, input }, signal }),
+    enabled,
+    staleTime: 0,
+    gcTime: 0,
+    retry: false,
+    refetchOnWindowFocus: false,
+  });
+}
+
 /**
  * Asks for a fresh passkey assertion over one action. The server composes the action from its own records and sends
  * it back; the person sees exactly that before the authenticator is asked.
@@ -107,19 +135,7 @@ export function StepUpDialog<T>(props: StepUpProps<T>) {
   const able = mayConfirm && passkeyObstacle() === null && !isOne;
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<unknown>(null);
-  const challenge = useQuery({
-    queryKey: ['step-up', props.operation, props.input],
-    queryFn: ({ signal }) =>
-      request<StepUpChallenge>('/api/access/step-up', {
-        body: { operation: props.operation, input: props.input },
-        signal,
-      }),
-    enabled: props.open && able,
-    staleTime: 0,
-    gcTime: 0,
-    retry: false,
-    refetchOnWindowFocus: false,
-  });
+  const challenge = useChallenge(props, props.open && able);
   const close = () => {
     if (busy) return;
     setError(null);
@@ -150,7 +166,13 @@ export function StepUpDialog<T>(props: StepUpProps<T>) {
         <>
           <Button onClick={close}>Cancel</Button>
           {able && (
-            <Button look="primary" icon="key" busy={busy} disabled={!challenge.data} onClick={() => void approve()}>
+            <Button
+              look={props.isDanger ? 'danger' : 'primary'}
+              icon="key"
+              busy={busy}
+              disabled={!challenge.data}
+              onClick={() => void approve()}
+            >
               {props.confirm}
             </Button>
           )}

@@ -3,6 +3,11 @@ export type Grade = 'proven' | 'measured' | 'rehearsed' | 'attested' | 'asserted
 
 export const grades: readonly Grade[] = ['proven', 'measured', 'rehearsed', 'attested', 'asserted', 'stale', 'failing'];
 
+/** A chip's own words begin with a capital everywhere; the grades themselves stay as the public vocabulary writes them. */
+function sentence(word: string): string {
+  return word.charAt(0).toUpperCase() + word.slice(1);
+}
+
 /** Shape, word and colour together; the word may be a figure instead ("41 days"). */
 export function GradeChip({ grade, word, boxed = false }: { grade: Grade; word?: string; boxed?: boolean }) {
   return (
@@ -11,8 +16,9 @@ export function GradeChip({ grade, word, boxed = false }: { grade: Grade; word?:
         grade
       ) : (
         <>
-          <span className="vh">{grade}: </span>
-          {word}
+          {/* A figure alone does not say how good it is; a word does. */}
+          {/^\d/.test(word) && <span className="vh">{grade}: </span>}
+          {sentence(word)}
         </>
       )}
     </span>

@@ -47,6 +47,8 @@ export interface MenuEntry {
   readonly onSelect: () => void;
   readonly disabled?: boolean;
   readonly checked?: boolean;
+  /** Takes something away: coloured, so that nobody chooses it for its neighbour. */
+  readonly isDanger?: boolean;
 }
 
 /** A menu of actions under a button; `head` is text above them. */
@@ -71,7 +73,7 @@ export function Menu({
               entry.checked === undefined ? (
                 <BaseMenu.Item
                   key={entry.label}
-                  className="menu__item"
+                  className={entry.isDanger ? 'menu__item menu__item--danger' : 'menu__item'}
                   onClick={entry.onSelect}
                   disabled={entry.disabled ?? false}
                 >

@@ -12,14 +12,13 @@ export function utcText(instant: string | number | Date): string {
   return `${new Date(instant).toISOString().slice(0, 19).replace('T', ' ')} UTC`;
 }
 
+/** Three letters each, so that columns of dates stand straight: browsers write "Sept" beside "Oct". */
+const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'] as const;
+
 /** `22 Nov 2026` of a date-only value or an instant, in UTC. */
 export function dayText(day: string | number | Date): string {
-  return new Date(day).toLocaleDateString('en-GB', {
-    day: 'numeric',
-    month: 'short',
-    year: 'numeric',
-    timeZone: 'UTC',
-  });
+  const date = new Date(day);
+  return `${date.getUTCDate()} ${MONTHS[date.getUTCMonth()]} ${date.getUTCFullYear()}`;
 }
 
 /** "3 min ago", "in 2 h"; a plain date beyond 30 days. */

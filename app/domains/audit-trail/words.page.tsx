@@ -1,10 +1,10 @@
 import { Person } from '../../ui/display.tsx';
 import { Icon } from '../../ui/icon.tsx';
-import { GradeChip } from '../../ui/grade.tsx';
+import { GradeChip, type Grade } from '../../ui/grade.tsx';
 import { utcText } from '../../ui/time.tsx';
 import type { Entry, EntryPage } from '../../shell/wire.ts';
 
-const outcomeLook: Readonly<Record<Entry['outcome'], string>> = {
+const outcomeLook: Readonly<Record<Entry['outcome'], Grade>> = {
   allowed: 'proven',
   denied: 'stale',
   failed: 'failing',
@@ -12,7 +12,7 @@ const outcomeLook: Readonly<Record<Entry['outcome'], string>> = {
 
 /** Allowed, denied or failed: shape, word, colour. */
 export function OutcomeWord({ outcome }: { outcome: Entry['outcome'] }) {
-  return <span className={`grade grade--${outcomeLook[outcome]}`}>{outcome}</span>;
+  return <GradeChip grade={outcomeLook[outcome]} word={outcome} />;
 }
 
 /** The type of an entry with its room set apart. */

@@ -1,3 +1,4 @@
+import { GradeChip } from '../../ui/grade.tsx';
 import type { Grade } from '../../ui/grade.tsx';
 import type { EngagementState, Progress as Done, ResultOutcome } from '../../shell/wire.ts';
 
@@ -22,7 +23,7 @@ const outcomeGrades: Readonly<Record<ResultOutcome, Grade>> = {
 /** The result of a criterion as shape, word and colour; "open" while there is none. */
 export function OutcomeChip({ outcome }: { outcome: ResultOutcome | null }) {
   const grade = outcome === null ? 'asserted' : outcomeGrades[outcome];
-  return <span className={`grade grade--${grade}`}>{outcome === null ? 'open' : outcomeWords[outcome]}</span>;
+  return <GradeChip grade={grade} word={outcome === null ? 'open' : outcomeWords[outcome]} />;
 }
 
 /** State of an engagement as a chip. */
@@ -33,7 +34,7 @@ export function StateChip({ state }: { state: EngagementState }) {
     review: 'rehearsed',
     final: 'proven',
   };
-  return <span className={`grade grade--boxed grade--${look[state]}`}>{stateWords[state]}</span>;
+  return <GradeChip grade={look[state]} word={stateWords[state]} boxed />;
 }
 
 /** A bar of results, in the order satisfied, not satisfied, not applicable, open, with the figures in words. */

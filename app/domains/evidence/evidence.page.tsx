@@ -3,6 +3,7 @@ import { useState, type FormEvent } from 'react';
 import { Button, IconButton, Tag } from '../../ui/button.tsx';
 import { Empty, Notice } from '../../ui/display.tsx';
 import { ComboField, TextField } from '../../ui/field.tsx';
+import { GradeChip } from '../../ui/grade.tsx';
 import { FileDrop } from '../../ui/file-drop.tsx';
 import { Icon } from '../../ui/icon.tsx';
 import { toast } from '../../ui/overlay.tsx';
@@ -321,7 +322,7 @@ function FileCell({ evidence }: { evidence: Evidence }) {
           {evidence.sha256.slice(0, 12)}…
         </span>
       </span>
-      {evidence.cardFlag && <span className="grade grade--stale">may hold a card number</span>}
+      {evidence.cardFlag && <GradeChip grade="stale" word="may hold a card number" />}
     </>
   );
 }

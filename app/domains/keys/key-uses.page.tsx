@@ -1,4 +1,5 @@
 import { Empty, Facts } from '../../ui/display.tsx';
+import { GradeChip } from '../../ui/grade.tsx';
 import { DataTable, type Column } from '../../ui/table.tsx';
 import { Ago } from '../../ui/time.tsx';
 import type { KeySourceAnswer, KeyUse } from '../../shell/wire.ts';
@@ -50,10 +51,10 @@ const columns: readonly Column<KeyUse & { readonly id: string }>[] = [
     sort: (row) => row.outcome,
     cell: (row) =>
       row.outcome === 'ok' ? (
-        <span className="grade grade--proven">done</span>
+        <GradeChip grade="proven" word="done" />
       ) : (
         <>
-          <span className="grade grade--failing">refused</span>
+          <GradeChip grade="failing" word="refused" />
           <span className="sub mono">{row.outcome}</span>
         </>
       ),

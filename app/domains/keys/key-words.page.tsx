@@ -1,4 +1,5 @@
 import { Notice } from '../../ui/display.tsx';
+import { GradeChip, type Grade } from '../../ui/grade.tsx';
 import { Ago } from '../../ui/time.tsx';
 import type { KeyHealth, KeySourceView } from '../../shell/wire.ts';
 
@@ -25,7 +26,7 @@ export const kindWords: Readonly<Record<SourceKind, { readonly name: string; rea
   },
 };
 
-const assuranceWords: Readonly<Record<Assurance, readonly [look: string, word: string, means: string]>> = {
+const assuranceWords: Readonly<Record<Assurance, readonly [look: Grade, word: string, means: string]>> = {
   hardware: ['proven', 'hardware', 'The key cannot leave the device.'],
   software: ['attested', 'software, kept apart', 'The key is kept away from what it protects, in software.'],
   simulator: [
@@ -40,13 +41,13 @@ const assuranceWords: Readonly<Record<Assurance, readonly [look: string, word: s
 export function AssuranceChip({ assurance }: { assurance: Assurance }) {
   const [look, word, means] = assuranceWords[assurance];
   return (
-    <span className={`grade grade--${look}`} title={means}>
-      {word}
+    <span title={means}>
+      <GradeChip grade={look} word={word} />
     </span>
   );
 }
 
-const healthWords: Readonly<Record<KeyHealth['state'], readonly [look: string, word: string]>> = {
+const healthWords: Readonly<Record<KeyHealth['state'], readonly [look: Grade, word: string]>> = {
   usable: ['proven', 'usable'],
   withdrawn: ['failing', 'withdrawn'],
   unreachable: ['stale', 'does not answer'],
@@ -56,7 +57,7 @@ const healthWords: Readonly<Record<KeyHealth['state'], readonly [look: string, w
 
 export function HealthChip({ health }: { health: KeyHealth }) {
   const [look, word] = healthWords[health.state];
-  return <span className={`grade grade--boxed grade--${look}`}>{word}</span>;
+  return <GradeChip grade={look} word={word} boxed />;
 }
 
 /** What was seen at a store and what to do about it; nothing where all is well. */

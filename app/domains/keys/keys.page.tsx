@@ -1,5 +1,6 @@
 import { useQuery } from '@tanstack/react-query';
 import { Empty, PageHead } from '../../ui/display.tsx';
+import { GradeChip, type Grade } from '../../ui/grade.tsx';
 import { DataTable, type Column } from '../../ui/table.tsx';
 import { Ago, Deadline } from '../../ui/time.tsx';
 import { request } from '../../shell/api.ts';
@@ -12,7 +13,7 @@ import { purposeWords } from './purpose-words.page.tsx';
 import { RotationCard } from './rotation.page.tsx';
 import { SourceCard } from './source-card.page.tsx';
 
-const stateWords: Readonly<Record<ListedKey['state'], readonly [look: string, word: string]>> = {
+const stateWords: Readonly<Record<ListedKey['state'], readonly [look: Grade, word: string]>> = {
   PENDING: ['asserted', 'being made'],
   ACTIVE: ['proven', 'sealing'],
   DECRYPT_ONLY: ['attested', 'opens only'],
@@ -60,7 +61,7 @@ function columnsFor(ageDaysMax: number): readonly Column<ListedKey>[] {
       header: 'State',
       fit: true,
       sort: (row) => row.state,
-      cell: (row) => <span className={`grade grade--${stateWords[row.state][0]}`}>{stateWords[row.state][1]}</span>,
+      cell: (row) => <GradeChip grade={stateWords[row.state][0]} word={stateWords[row.state][1]} />,
     },
     {
       key: 'age',
@@ -68,9 +69,10 @@ function columnsFor(ageDaysMax: number): readonly Column<ListedKey>[] {
       fit: true,
       sort: (row) => row.ageDays,
       cell: (row) => (
-        <span className={`grade grade--${row.ageDays > ageDaysMax && row.state === 'ACTIVE' ? 'failing' : 'measured'}`}>
-          {Math.floor(row.ageDays)} {Math.floor(row.ageDays) === 1 ? 'day' : 'days'}
-        </span>
+        <GradeChip
+          grade={row.ageDays > ageDaysMax && row.state === 'ACTIVE' ? 'failing' : 'measured'}
+          word={`${Math.floor(row.ageDays)} ${Math.floor(row.ageDays) === 1 ? 'day' : 'days'}`}
+        />
       ),
     },
     {
@@ -136,7 +138,7 @@ export function KeysPage() {
   });
   return (
     <>
-      <PageHead title="Keys">
+      <PageHead title="Encryption keys">
         Data keys seal your organisation’s text and files; one key, kept in another process or at your own place,
         protects the data keys. Nothing on this page could open anything.
       </PageHead>

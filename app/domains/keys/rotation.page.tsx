@@ -2,6 +2,7 @@ import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { Button } from '../../ui/button.tsx';
 import { Facts } from '../../ui/display.tsx';
+import { GradeChip } from '../../ui/grade.tsx';
 import { toast } from '../../ui/overlay.tsx';
 import { Progress } from '../../ui/progress.tsx';
 import { DataTable, type Column } from '../../ui/table.tsx';
@@ -53,7 +54,7 @@ const columns: readonly Column<ColumnProgress>[] = [
       row.unreadable === 0 ? (
         <span className="num">0</span>
       ) : (
-        <span className="grade grade--failing">{row.unreadable}</span>
+        <GradeChip grade="failing" word={String(row.unreadable)} />
       ),
   },
   {
@@ -98,8 +99,7 @@ function Moved({ rotation }: { rotation: RotationAnswer }) {
   if (rotation.left === 0)
     return (
       <p>
-        <span className="grade grade--proven">up to date</span> All {current} sealed values stand under the present
-        keys.
+        <GradeChip grade="proven" word="up to date" /> All {current} sealed values stand under the present keys.
       </p>
     );
   return <Progress label="Encrypting anew" value={current / all} detail={`${current} of ${all} values`} />;

@@ -4,6 +4,7 @@ import { useState } from 'react';
 import { Button, IconButton, Tag } from '../../ui/button.tsx';
 import { Empty, Facts, Hash, Notice, PageHead } from '../../ui/display.tsx';
 import { FilterSelect } from '../../ui/field.tsx';
+import { GradeChip, type Grade } from '../../ui/grade.tsx';
 import { Drawer, Menu, toastError } from '../../ui/overlay.tsx';
 import { DataTable, type Column } from '../../ui/table.tsx';
 import { Ago, Instant } from '../../ui/time.tsx';
@@ -37,7 +38,7 @@ const layerWords: Readonly<Record<Attempt['layer'], string>> = {
   row: 'Row rule',
   'step-up': 'Approval',
 };
-const severityLook: Readonly<Record<Attempt['severity'], string>> = {
+const severityLook: Readonly<Record<Attempt['severity'], Grade>> = {
   low: 'asserted',
   high: 'stale',
   critical: 'failing',
@@ -57,8 +58,8 @@ function took(latency_ms: number): string {
 
 function Paged({ page }: { page: Attempt['page'] }) {
   if (page === null) return <span className="muted">not due</span>;
-  if (page.latency_ms === null) return <span className="grade grade--failing">not out yet</span>;
-  return <span className="grade grade--measured">{took(page.latency_ms)}</span>;
+  if (page.latency_ms === null) return <GradeChip grade="failing" word="not out yet" />;
+  return <GradeChip grade="measured" word={took(page.latency_ms)} />;
 }
 
 function Who({ attempt }: { attempt: Attempt }) {
@@ -91,9 +92,7 @@ function columnsFor(open: (id: string) => void): readonly Column<Attempt>[] {
       header: 'Caught by',
       fit: true,
       sort: (row) => row.layer,
-      cell: (row) => (
-        <span className={`grade grade--boxed grade--${severityLook[row.severity]}`}>{layerWords[row.layer]}</span>
-      ),
+      cell: (row) => <GradeChip grade={severityLook[row.severity]} word={layerWords[row.layer]} boxed />,
     },
     { key: 'who', header: 'Who', fit: true, priority: 3, cell: (row) => <Who attempt={row} /> },
     {
@@ -155,7 +154,7 @@ function AttemptPanel({ attempt, onClose }: { attempt: Attempt; onClose: () => v
       sub={
         <span className="row">
           <code>{attempt.code}</code>
-          <span className={`grade grade--${severityLook[attempt.severity]}`}>{attempt.severity}</span>
+          <GradeChip grade={severityLook[attempt.severity]} word={attempt.severity} />
         </span>
       }
     >

@@ -4,6 +4,7 @@ import { useState } from 'react';
 import { Button, Tag } from '../../ui/button.tsx';
 import { Empty, Facts, Notice, PageHead } from '../../ui/display.tsx';
 import { FilterSelect } from '../../ui/field.tsx';
+import { GradeChip } from '../../ui/grade.tsx';
 import { Drawer, toast } from '../../ui/overlay.tsx';
 import { DataTable, type Column } from '../../ui/table.tsx';
 import { Ago, Instant, useNow } from '../../ui/time.tsx';
@@ -19,7 +20,7 @@ const CANARY_SILENCE_MS_MAX = 3 * 60_000;
 function Delivered({ page }: { page: OncallPage }) {
   const accepted = page.deliveries.filter((delivery) => delivery.acceptedAt !== null);
   const [first] = accepted;
-  if (!first?.acceptedAt) return <span className="grade grade--failing">not delivered</span>;
+  if (!first?.acceptedAt) return <GradeChip grade="failing" word="not delivered" />;
   const took_ms = Math.max(0, Date.parse(first.acceptedAt) - Date.parse(page.openedAt));
   return (
     <span className="grade grade--measured">
@@ -48,11 +49,7 @@ function columnsFor(open: (id: string) => void): readonly Column<OncallPage>[] {
       header: 'Severity',
       fit: true,
       sort: (row) => row.severity,
-      cell: (row) => (
-        <span className={`grade grade--boxed grade--${row.severity === 'critical' ? 'failing' : 'stale'}`}>
-          {row.severity}
-        </span>
-      ),
+      cell: (row) => <GradeChip grade={row.severity === 'critical' ? 'failing' : 'stale'} word={row.severity} boxed />,
     },
     {
       key: 'count',
@@ -96,7 +93,7 @@ function Canary({ canary }: { canary: OncallAnswer['canary'] }) {
       <div className="card__head">
         <h2 id="canary">Canary channel</h2>
         <span className="row num">
-          <span className={`grade grade--${silent ? 'failing' : 'proven'}`}>{silent ? 'silent' : 'alive'}</span>
+          <GradeChip grade={silent ? 'failing' : 'proven'} word={silent ? 'silent' : 'alive'} />
           <span>
             {canary.lastHour} pages in the last hour, {canary.delivered} delivered
           </span>
@@ -126,7 +123,7 @@ function Deliveries({ page }: { page: OncallPage }) {
       <ul className="stack stack--tight">
         {page.deliveries.map((delivery) => (
           <li key={delivery.channel} className="row">
-            <span className={`grade grade--${delivery.acceptedAt ? 'proven' : 'failing'}`}>{delivery.channel}</span>
+            <GradeChip grade={delivery.acceptedAt ? 'proven' : 'failing'} word={delivery.channel} />
             <span className="muted">
               {delivery.acceptedAt ? (
                 <>
@@ -159,7 +156,7 @@ function PagePanel({ page, onClose }: { page: OncallPage; onClose: () => void })
       sub={
         <span className="row">
           <code>{page.detection}</code>
-          <span className={`grade grade--${page.severity === 'critical' ? 'failing' : 'stale'}`}>{page.severity}</span>
+          <GradeChip grade={page.severity === 'critical' ? 'failing' : 'stale'} word={page.severity} />
         </span>
       }
     >

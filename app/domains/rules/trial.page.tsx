@@ -1,4 +1,5 @@
 import { Empty, Notice } from '../../ui/display.tsx';
+import { GradeChip, type Grade } from '../../ui/grade.tsx';
 import { DataTable, type Column } from '../../ui/table.tsx';
 import type { Trial, TriedRow } from './contract.ts';
 
@@ -7,7 +8,7 @@ function verdictOf({ before, after }: TriedRow): string {
   return after ? 'will see it' : 'loses it';
 }
 
-const look = (row: TriedRow): string => (row.before === row.after ? 'asserted' : row.after ? 'proven' : 'failing');
+const look = (row: TriedRow): Grade => (row.before === row.after ? 'asserted' : row.after ? 'proven' : 'failing');
 
 /** Of an exception, which begins so: it is what holds that keeps the rule away. */
 const EXCEPTION = 'not: ';
@@ -56,7 +57,7 @@ const columns: readonly Column<TriedRow>[] = [
     header: 'With these rules',
     fit: true,
     sort: verdictOf,
-    cell: (row) => <span className={`grade grade--${look(row)}`}>{verdictOf(row)}</span>,
+    cell: (row) => <GradeChip grade={look(row)} word={verdictOf(row)} />,
   },
   { key: 'why', header: 'Why', priority: 2, cell: (row) => <Why why={row.why} /> },
 ];

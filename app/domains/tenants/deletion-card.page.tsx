@@ -3,6 +3,7 @@ import { useState, type FormEvent } from 'react';
 import { Button } from '../../ui/button.tsx';
 import { Facts, Notice, Stages } from '../../ui/display.tsx';
 import { TextField } from '../../ui/field.tsx';
+import { GradeChip, type Grade } from '../../ui/grade.tsx';
 import { Dialog, toast } from '../../ui/overlay.tsx';
 import { bytesText } from '../../ui/progress.tsx';
 import { Ago, Instant, useNow, utcText } from '../../ui/time.tsx';
@@ -16,7 +17,7 @@ type Deletion = DeletionsAnswer['deletions'][number];
 type Inventory = Deletion['inventory'];
 
 /** Shape, colour and word of each state. */
-export const stateWords: Readonly<Record<Deletion['state'], readonly [look: string, word: string]>> = {
+export const stateWords: Readonly<Record<Deletion['state'], readonly [look: Grade, word: string]>> = {
   proposed: ['stale', 'proposed'],
   confirmed: ['stale', 'confirmed, waiting'],
   destroying: ['failing', 'keys being destroyed'],
@@ -232,7 +233,7 @@ export function DeletionCard({ deletion }: { deletion: Deletion }) {
         <h3>
           {tenant.name} <span className="muted mono">{tenant.slug}</span>
         </h3>
-        <span className={`grade grade--boxed grade--${look}`}>{word}</span>
+        <GradeChip grade={look} word={word} boxed />
       </div>
       {state !== 'cancelled' && <Stages stages={STAGES} now={stage} words={stageWords} />}
       <WhatNow deletion={deletion} />

@@ -1,6 +1,7 @@
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { Button } from '../../ui/button.tsx';
 import { Facts, Notice, Stages } from '../../ui/display.tsx';
+import { GradeChip, type Grade } from '../../ui/grade.tsx';
 import { toast } from '../../ui/overlay.tsx';
 import { bytesText, Progress } from '../../ui/progress.tsx';
 import { Ago, utcText } from '../../ui/time.tsx';
@@ -13,7 +14,7 @@ import { placeText } from './place-words.page.tsx';
 type Move = MovesAnswer['moves'][number];
 
 /** Shape, colour and word of each state. */
-export const moveWords: Readonly<Record<Move['state'], readonly [look: string, word: string]>> = {
+export const moveWords: Readonly<Record<Move['state'], readonly [look: Grade, word: string]>> = {
   requested: ['stale', 'waiting'],
   moving: ['stale', 'moving'],
   cancelling: ['stale', 'being cancelled'],
@@ -122,7 +123,7 @@ export function MoveCard({ move }: { move: Move }) {
         <h3>
           {move.tenant.name} <span className="muted mono">{move.tenant.slug}</span>
         </h3>
-        <span className={`grade grade--boxed grade--${look}`}>{word}</span>
+        <GradeChip grade={look} word={word} boxed />
       </div>
       <p>
         From {placeText(move.from)} to <b>{placeText(move.to)}</b>, asked for by {names(move.requestedBy)}{' '}

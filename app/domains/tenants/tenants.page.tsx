@@ -2,6 +2,7 @@ import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { Button, IconButton, Tag } from '../../ui/button.tsx';
 import { Empty, Notice, PageHead } from '../../ui/display.tsx';
+import { GradeChip } from '../../ui/grade.tsx';
 import { Menu } from '../../ui/overlay.tsx';
 import { DataTable, type Column } from '../../ui/table.tsx';
 import { Ago } from '../../ui/time.tsx';
@@ -133,7 +134,7 @@ function columnsFor(under: UnderWayNow, ask: (asked: Asked) => void): readonly C
         const deletion = running.get(row.slug);
         if (!deletion) return <span className="muted">none</span>;
         const [look, word] = stateWords[deletion.state];
-        return <span className={`grade grade--boxed grade--${look}`}>{word}</span>;
+        return <GradeChip grade={look} word={word} boxed />;
       },
     },
     actionsColumn(under, ask),
