@@ -2,7 +2,8 @@ import { useInfiniteQuery } from '@tanstack/react-query';
 import { getRouteApi } from '@tanstack/react-router';
 import { useState } from 'react';
 import { Button } from '../../ui/button.tsx';
-import { Empty, Facts, PageHead } from '../../ui/display.tsx';
+import { Empty, Facts, Notice, PageHead } from '../../ui/display.tsx';
+import { GradeChip } from '../../ui/grade.tsx';
 import { FilterSelect } from '../../ui/field.tsx';
 import { Drawer, toastError } from '../../ui/overlay.tsx';
 import { DataTable, type Column } from '../../ui/table.tsx';
@@ -53,16 +54,16 @@ function lastOf(departure: Departure): number | null {
 }
 
 function LastEffect({ row }: { row: Departure }) {
-  if (row.completedAt === null) return <span className="grade grade--failing">not finished</span>;
+  if (row.completedAt === null) return <GradeChip grade="failing" word="Not finished" />;
   const last = lastOf(row);
-  if (last === null) return <span className="muted">nothing was open</span>;
-  return <span className="grade grade--measured">{took(last)}</span>;
+  if (last === null) return <span className="muted">Nothing was open</span>;
+  return <GradeChip grade="measured" word={took(last)} />;
 }
 
 function endedText({ effects, completedAt }: Departure): string {
-  if (completedAt === null) return 'not everything has ended yet';
+  if (completedAt === null) return 'Something of theirs is still open';
   const ended = effects.filter((effect) => effect.ended > 0 && effect.holder !== 'gateways');
-  return ended.map(({ holder, ended: count }) => `${holderWord(holder)}: ${count}`).join(', ') || 'nothing was open';
+  return ended.map(({ holder, ended: count }) => `${holderWord(holder)}: ${count}`).join(', ');
 }
 
 function fetchPage(filters: Filters, until: string | null, signal?: AbortSignal): Promise<DeparturesAnswer> {
@@ -90,7 +91,7 @@ function columnsFor(open: (id: string) => void): readonly Column<Departure>[] {
           <button type="button" className="row-link" onClick={() => open(row.id)}>
             {row.label}
           </button>
-          <span className="sub">{endedText(row)}</span>
+          {endedText(row) && <span className="sub">{endedText(row)}</span>}
         </>
       ),
     },
@@ -103,7 +104,7 @@ function columnsFor(open: (id: string) => void): readonly Column<Departure>[] {
       cell: (row) => (
         <>
           {causeWords[row.cause]}
-          {row.by !== null && <span className="sub">by {row.by}</span>}
+          {row.by !== null && <span className="sub">By {row.by}</span>}
         </>
       ),
     },
@@ -115,8 +116,44 @@ function columnsFor(open: (id: string) => void): readonly Column<Departure>[] {
       sort: (row) => row.causedAt,
       cell: (row) => <Ago at={row.causedAt} />,
     },
-    { key: 'last', header: 'Last effect after', fit: true, cell: (row) => <LastEffect row={row} /> },
+    { key: 'last', header: 'All ended after', fit: true, cell: (row) => <LastEffect row={row} /> },
   ];
+}
+
+function EffectTable({ effects }: Pick<Departure, 'effects'>) {
+  return (
+    <div className="grid-box grid-box--whole">
+      <table className="grid">
+        <caption className="vh">What ended, and how long after the cause</caption>
+        <thead>
+          <tr>
+            <th scope="col">What</th>
+            <th scope="col" className="right">
+              Ended
+            </th>
+            <th scope="col" className="right">
+              After
+            </th>
+            <th scope="col" className="p2">
+              At
+            </th>
+          </tr>
+        </thead>
+        <tbody>
+          {effects.map(({ holder, ended, at, after_ms }) => (
+            <tr key={holder}>
+              <th scope="row" className="main-cell">
+                {holderWord(holder)}
+              </th>
+              <td className="right">{ended === 0 ? <span className="muted">none</span> : ended}</td>
+              <td className="right">{ended > 0 && took(after_ms)}</td>
+              <td className="p2 fit">{ended > 0 && <Instant at={at} />}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
 }
 
 function DeparturePanel({ departure, onClose }: { departure: Departure; onClose: () => void }) {
@@ -125,31 +162,19 @@ function DeparturePanel({ departure, onClose }: { departure: Departure; onClose:
     <Drawer open onClose={onClose} title={label} sub={causeWords[cause]}>
       <Facts
         entries={[
-          ['Cause', causeWords[cause]],
           ...(by === null ? [] : [['By', by] as const]),
           ['At', <Instant key="at" at={causedAt} />],
-          ['Last effect after', <LastEffect key="last" row={departure} />],
-          ...effects.map(
-            ({ holder, ended, at, after_ms }) =>
-              [
-                holderWord(holder),
-                ended === 0 ? (
-                  <span key={holder} className="muted">
-                    none
-                  </span>
-                ) : (
-                  <span key={holder}>
-                    {ended}, {took(after_ms)} after the cause (<Instant at={at} />)
-                  </span>
-                ),
-              ] as const,
-          ),
+          ['All ended after', <LastEffect key="last" row={departure} />],
         ]}
       />
+      {completedAt === null && (
+        <Notice kind="failing" title="Something of theirs has not ended yet">
+          <p>The person is locked out. Suspend them again, or have the directory repeat it: what is left ends then.</p>
+        </Notice>
+      )}
+      <EffectTable effects={effects} />
       <p className="muted prose">
-        {completedAt === null
-          ? 'The person is locked out, but something of theirs has not ended yet. Suspend the person again, or have the directory repeat it: what is left ends then.'
-          : 'From its instant on nothing of that kind worked any more. The entry in the audit trail names the same effects.'}
+        After the time shown nothing of that kind worked any more. The entry in the audit trail names the same effects.
       </p>
     </Drawer>
   );
@@ -190,6 +215,23 @@ function FilterBar({ filters, onChange }: { filters: Filters; onChange: (next: F
   );
 }
 
+function NoDepartures({ isFiltered, onClear }: { isFiltered: boolean; onClear: () => void }) {
+  if (isFiltered)
+    return (
+      <Empty title="Nothing fits these filters" actions={<Button onClick={onClear}>Clear the filters</Button>}>
+        <p>Other people’s access may have ended for other causes.</p>
+      </Empty>
+    );
+  return (
+    <Empty title="Nobody’s access has ended">
+      <p>
+        As soon as somebody is suspended, leaves your directory or signs out at your provider, they are listed here with
+        the time of each effect.
+      </p>
+    </Empty>
+  );
+}
+
 /** Whose access ended, why, and how long after the cause each part of it did. */
 export function DeparturesPage() {
   const filters = route.useSearch();
@@ -213,13 +255,15 @@ export function DeparturesPage() {
       <PageHead
         title="Ended access"
         actions={
-          <Button small look="quiet" icon="download" onClick={save}>
-            Export CSV
-          </Button>
+          rows &&
+          rows.length > 0 && (
+            <Button icon="download" onClick={save}>
+              Export CSV
+            </Button>
+          )
         }
       >
-        Who lost their access, who or what said so, and how long after it each session, link, approval and key of theirs
-        had ended.
+        Who lost their access, why, and how long it took until each session, link, approval and key of theirs had ended.
       </PageHead>
       {list.error && !list.data ? (
         <Failure error={list.error} />
@@ -232,15 +276,7 @@ export function DeparturesPage() {
           current={opened}
           choose
           bar={<FilterBar filters={filters} onChange={set} />}
-          empty={
-            <Empty title="Nobody’s access has ended">
-              <p>
-                {isFiltered
-                  ? 'Nothing that fits these filters.'
-                  : 'As soon as somebody is suspended, signs out at your provider or is not vouched for any more, it stands here.'}
-              </p>
-            </Empty>
-          }
+          empty={<NoDepartures isFiltered={isFiltered} onClear={() => set({})} />}
           foot={
             rows &&
             rows.length > 0 && (

@@ -2,6 +2,7 @@ import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState, type FormEvent } from 'react';
 import { Button, IconButton } from '../../ui/button.tsx';
 import { CodeBlock, Empty, Notice, PageHead, Person } from '../../ui/display.tsx';
+import { GradeChip, type Grade } from '../../ui/grade.tsx';
 import { ChoiceField, TextField } from '../../ui/field.tsx';
 import { Dialog, Menu, toast } from '../../ui/overlay.tsx';
 import { DataTable, type Column } from '../../ui/table.tsx';
@@ -15,12 +16,12 @@ import { RecoverDialog, Recoveries } from './recoveries.page.tsx';
 import type { Erasure, Invitation, Invited, Member, Role } from '../../shell/wire.ts';
 
 const LABEL_CHARS_MAX = 120;
-const stateLook: Readonly<Record<Member['state'], string>> = {
+const stateLook: Readonly<Record<Member['state'], Grade>> = {
   active: 'proven',
   invited: 'asserted',
   suspended: 'stale',
 };
-const invitationLook: Readonly<Record<Invitation['state'], string>> = {
+const invitationLook: Readonly<Record<Invitation['state'], Grade>> = {
   open: 'measured',
   accepted: 'proven',
   expired: 'asserted',
@@ -74,7 +75,7 @@ function InviteForm({ onReady }: { onReady: (draft: Draft) => void }) {
     if (label.trim() !== '') onReady({ label: label.trim(), role, name: name.trim() });
   };
   return (
-    <form className="form" onSubmit={submit} noValidate>
+    <form className="form" id="invite" onSubmit={submit} noValidate>
       <TextField
         label="Label"
         help="How the person appears on lists and in the audit trail, for instance “Auditor, night shift”"
@@ -100,11 +101,6 @@ function InviteForm({ onReady }: { onReady: (draft: Draft) => void }) {
         onChange={setRole}
         choices={roles.map((value) => ({ value, label: roleWords[value], help: roleHelp[value] }))}
       />
-      <div className="form__actions">
-        <Button look="primary" type="submit">
-          Go on to approval
-        </Button>
-      </div>
     </form>
   );
 }
@@ -121,7 +117,14 @@ function InviteDialogs({ open, onClose }: { open: boolean; onClose: () => void }
         onClose={onClose}
         title="Invite a person"
         description="They get a link that works once and makes their passkey. No password is ever set."
-        foot={<Button onClick={onClose}>Cancel</Button>}
+        foot={
+          <>
+            <Button onClick={onClose}>Cancel</Button>
+            <Button look="primary" type="submit" form="invite">
+              Go on to approval
+            </Button>
+          </>
+        }
       >
         <InviteForm onReady={setDraft} />
       </Dialog>
@@ -211,6 +214,7 @@ function SuspendDialog({ member, onClose }: { member: Member; onClose: () => voi
       input={{ memberId: member.id }}
       title={`Suspend ${member.label}`}
       confirm="Suspend with passkey"
+      isDanger
       effects={
         <p>
           All sessions of this person end now and their passkeys no longer sign in. What they recorded stays, with their
@@ -302,7 +306,7 @@ function EraseForm({ erasure, onReady }: { erasure: Erasure; onReady: (ground: G
     if (name === label) onReady(ground);
   };
   return (
-    <form className="form" onSubmit={submit} noValidate>
+    <form className="form" id="erase" onSubmit={submit} noValidate>
       <ErasureEffects erasure={erasure} />
       <ChoiceField label="Why" name="ground" value={ground} onChange={setGround} choices={grounds} />
       <TextField
@@ -313,11 +317,6 @@ function EraseForm({ erasure, onReady }: { erasure: Erasure; onReady: (ground: G
         onChange={(event) => setName(event.target.value)}
         error={error}
       />
-      <div className="form__actions">
-        <Button look="primary" type="submit">
-          Go on to approval
-        </Button>
-      </div>
     </form>
   );
 }
@@ -334,7 +333,22 @@ function EraseDialog({ member, onClose }: { member: Member; onClose: () => void 
   const erasure = preview.data;
   if (ground === null || erasure === undefined)
     return (
-      <Dialog open onClose={onClose} title={`Erase ${member.label}`} foot={<Button onClick={onClose}>Cancel</Button>}>
+      <Dialog
+        open
+        onClose={onClose}
+        title={`Erase ${member.label}`}
+        foot={
+          <>
+            <Button onClick={onClose}>Cancel</Button>
+            {erasure && (
+              <Button look="primary" type="submit" form="erase">
+                Go on to approval
+              </Button>
+            )}
+          </>
+        }
+      >
+        {preview.isPending && <output className="muted">Counting what would go…</output>}
         {preview.error ? (
           <Failure error={preview.error} />
         ) : (
@@ -351,6 +365,7 @@ function EraseDialog({ member, onClose }: { member: Member; onClose: () => void 
       input={{ memberId: member.id, ...body }}
       title={`Erase ${member.label}`}
       confirm="Erase with passkey"
+      isDanger
       effects={<ErasureEffects erasure={erasure} />}
       commit={(stepUp) => request<{ values: number; entries: number }>(path, { body, stepUp })}
       onDone={({ values, entries }) => {
@@ -389,7 +404,7 @@ function columnsFor(able: boolean, act: (next: Act) => void): readonly Column<Me
       header: 'Person',
       main: true,
       sort: (row) => row.label,
-      cell: (row) => <Person label={row.label} sub={row.self ? 'you' : undefined} />,
+      cell: (row) => <Person label={row.label} sub={row.self ? 'You' : undefined} />,
     },
     { key: 'role', header: 'Role', fit: true, sort: (row) => row.role, cell: (row) => roleWords[row.role] },
     {
@@ -397,7 +412,7 @@ function columnsFor(able: boolean, act: (next: Act) => void): readonly Column<Me
       header: 'State',
       fit: true,
       sort: (row) => row.state,
-      cell: (row) => <span className={`grade grade--${stateLook[row.state]}`}>{row.state}</span>,
+      cell: (row) => <GradeChip grade={stateLook[row.state]} word={row.state} />,
     },
     ...(able
       ? [
@@ -432,11 +447,13 @@ function columnsFor(able: boolean, act: (next: Act) => void): readonly Column<Me
                       : {
                           label: 'Suspend…',
                           icon: 'cross',
+                          isDanger: true,
                           onSelect: () => act({ kind: 'suspend', member: row }),
                         },
                     {
                       label: 'Erase by law…',
                       icon: 'cross',
+                      isDanger: true,
                       onSelect: () => act({ kind: 'erase', member: row }),
                       disabled: row.state !== 'suspended',
                     },
@@ -462,7 +479,7 @@ const invitationColumns: readonly Column<Invitation>[] = [
     key: 'state',
     header: 'State',
     fit: true,
-    cell: (row) => <span className={`grade grade--${invitationLook[row.state]}`}>{row.state}</span>,
+    cell: (row) => <GradeChip grade={invitationLook[row.state]} word={row.state} />,
   },
   { key: 'made', header: 'Made', fit: true, priority: 2, cell: (row) => <Ago at={row.createdAt} /> },
   {

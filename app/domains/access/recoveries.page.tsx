@@ -3,7 +3,7 @@ import { useState } from 'react';
 import { Button } from '../../ui/button.tsx';
 import { CodeBlock, Notice } from '../../ui/display.tsx';
 import { Dialog, toast } from '../../ui/overlay.tsx';
-import { Ago, Deadline } from '../../ui/time.tsx';
+import { Ago } from '../../ui/time.tsx';
 import { request } from '../../shell/api.ts';
 import { StepUpDialog } from '../../shell/step-up.tsx';
 import type { Member, Recovery, RecoveryList } from '../../shell/wire.ts';
@@ -91,10 +91,14 @@ export function Recoveries() {
         <Notice key={recovery.id} kind="stale" title={`Recovery of ${recovery.label}`}>
           <p>
             Opened by {recovery.openedBy}, <Ago at={recovery.openedAt} />.{' '}
-            {recovery.state === 'waiting' && <Deadline due={recovery.dueAt} then="the link can be made" />}
+            {recovery.state === 'waiting' && (
+              <>
+                The link can be made <Ago at={recovery.dueAt} />.
+              </>
+            )}
             {recovery.state === 'due' && 'The delay is over: the link can be made now.'}
-            {recovery.state === 'lapsed' && 'Nobody finished it in a week: stop it, or open it anew.'} The person ends
-            it by signing in.
+            {recovery.state === 'lapsed' && 'Nobody finished it in a week: stop it, or open it anew.'} It also ends by
+            itself when the person signs in.
           </p>
           <div className="row">
             <Button small onClick={() => setStep({ kind: 'cancel', recovery })}>

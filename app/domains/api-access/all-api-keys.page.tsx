@@ -1,11 +1,12 @@
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { useState } from 'react';
 import { Empty, PageHead } from '../../ui/display.tsx';
 import { toast } from '../../ui/overlay.tsx';
 import { DataTable, type Column } from '../../ui/table.tsx';
 import { request } from '../../shell/api.ts';
 import { Failure } from '../../shell/failure.tsx';
-import type { AllApiKeysAnswer, ShownApiKeyOfAll } from '../../shell/wire.ts';
-import { endColumn, keyColumns } from './api-key-words.page.tsx';
+import type { AllApiKeysAnswer, ShownApiKey, ShownApiKeyOfAll } from '../../shell/wire.ts';
+import { endColumn, EndDialog, keyColumns } from './api-key-words.page.tsx';
 
 /** Every key of the organisation: whose it is, when it was last used, and a way to end it. */
 export function AllApiKeysPage() {
@@ -21,18 +22,20 @@ export function AllApiKeysPage() {
       await client.invalidateQueries({ queryKey: ['api-keys'] });
     },
   });
+  const [ending, setEnding] = useState<ShownApiKey | null>(null);
   const columns: readonly Column<ShownApiKeyOfAll>[] = [
     ...keyColumns.slice(0, 1),
     { key: 'owner', header: 'Owner', cell: ({ owner }) => owner, sort: ({ owner }) => owner },
     ...keyColumns.slice(1),
-    endColumn(end),
+    endColumn(setEnding),
   ];
   return (
     <>
       <PageHead title="API keys">
-        Keys that people have made for programs of theirs. Each ends within 90 days, and with its owner’s access.
+        Keys that people made for scripts and tools. Each ends within 90 days, and with its owner’s access.
       </PageHead>
-      <Failure error={list.error ?? end.error} />
+      <Failure error={list.error} />
+      {ending && <EndDialog apiKey={ending} end={end} onClose={() => setEnding(null)} />}
       {!list.error && (
         <DataTable
           label="API keys of everybody"

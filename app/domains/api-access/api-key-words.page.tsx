@@ -1,8 +1,9 @@
 import type { ComponentProps } from 'react';
 import { Button } from '../../ui/button.tsx';
 import { GradeChip } from '../../ui/grade.tsx';
+import { ConfirmDialog } from '../../shell/confirm.tsx';
 import type { Column } from '../../ui/table.tsx';
-import { Ago, Instant } from '../../ui/time.tsx';
+import { Ago } from '../../ui/time.tsx';
 import type { ShownApiKey } from '../../shell/wire.ts';
 
 type Grade = ComponentProps<typeof GradeChip>['grade'];
@@ -14,12 +15,12 @@ const STATES: Readonly<Record<ShownApiKey['state'], readonly [Grade, string]>> =
 };
 
 const ENDED_BECAUSE: Readonly<Record<NonNullable<ShownApiKey['endedBecause']>, string>> = {
-  owner: 'by its owner',
-  administrator: 'by an administrator',
-  revoked: 'its owner’s access ended',
-  attempts: 'it tried other organisations’ data',
-  review: 'not kept in an access review',
-  'tenant-deleted': 'the organisation was deleted',
+  owner: 'By its owner',
+  administrator: 'By an administrator',
+  revoked: 'Its owner’s access ended',
+  attempts: 'It tried other organisations’ data',
+  review: 'Not kept in an access review',
+  'tenant-deleted': 'The organisation was deleted',
 };
 
 export const scopeWords: Readonly<Record<ShownApiKey['scope'], string>> = {
@@ -39,7 +40,7 @@ function StateCell({ apiKey }: { apiKey: ShownApiKey }) {
 
 /** What is shown of every key, to its owner and to who leads. */
 export const keyColumns: readonly Column<ShownApiKey>[] = [
-  { key: 'name', header: 'Name', main: true, cell: ({ name }) => <b>{name}</b>, sort: ({ name }) => name },
+  { key: 'name', header: 'Name', main: true, cell: ({ name }) => name, sort: ({ name }) => name },
   { key: 'scope', header: 'May', priority: 3, cell: ({ scope }) => scopeWords[scope] },
   {
     key: 'used',
@@ -53,30 +54,53 @@ export const keyColumns: readonly Column<ShownApiKey>[] = [
     key: 'expires',
     header: 'Ends',
     priority: 2,
-    cell: ({ expiresAt }) => <Instant at={expiresAt} />,
+    cell: ({ expiresAt }) => <Ago at={expiresAt} />,
     sort: ({ expiresAt }) => expiresAt,
     fit: true,
   },
   { key: 'state', header: 'State', cell: (apiKey) => <StateCell apiKey={apiKey} />, fit: true },
 ];
 
-interface Ending {
-  readonly isPending: boolean;
-  readonly mutate: (id: string) => void;
-}
-
-/** Ends a key that still works. Taking access away asks for no passkey. */
-export function endColumn(end: Ending): Column<ShownApiKey> {
+/** Ends a key that still works, once it has been asked. Taking access away asks for no passkey. */
+export function endColumn(ask: (apiKey: ShownApiKey) => void): Column<ShownApiKey> {
   return {
     key: 'end',
     header: 'End',
     quiet: true,
     fit: true,
-    cell: ({ id, name, state }) =>
-      state === 'active' && (
-        <Button small aria-label={`End ${name}`} busy={end.isPending} onClick={() => end.mutate(id)}>
-          End
+    cell: (apiKey) =>
+      apiKey.state === 'active' && (
+        <Button small look="danger" aria-label={`End ${apiKey.name}…`} onClick={() => ask(apiKey)}>
+          End…
         </Button>
       ),
   };
+}
+
+interface Ending {
+  readonly isPending: boolean;
+  readonly error: unknown;
+  readonly mutate: (id: string, options: { onSuccess: () => void }) => void;
+  readonly reset: () => void;
+}
+
+/** Says what ending a key does, and ends it. */
+export function EndDialog({ apiKey, end, onClose }: { apiKey: ShownApiKey; end: Ending; onClose: () => void }) {
+  const close = () => {
+    end.reset();
+    onClose();
+  };
+  return (
+    <ConfirmDialog
+      title={`End the key “${apiKey.name}”`}
+      effects={
+        <p>Programs that use it are refused from their next request on. A key that ended cannot be brought back.</p>
+      }
+      confirm="End the key"
+      busy={end.isPending}
+      error={end.error}
+      onConfirm={() => end.mutate(apiKey.id, { onSuccess: close })}
+      onClose={close}
+    />
+  );
 }

@@ -9,7 +9,7 @@ import { request } from '../../shell/api.ts';
 import { Failure } from '../../shell/failure.tsx';
 import { StepUpDialog } from '../../shell/step-up.tsx';
 import type { ApiKeysAnswer, MadeApiKey, ShownApiKey } from '../../shell/wire.ts';
-import { endColumn, keyColumns } from './api-key-words.page.tsx';
+import { endColumn, EndDialog, keyColumns } from './api-key-words.page.tsx';
 
 const NAME_CHARACTERS_MAX = 80;
 const DAYS = ['7', '30', '90'] as const;
@@ -77,9 +77,7 @@ function Made({ made, onClose }: { made: MadeApiKey; onClose: () => void }) {
     <Notice kind="stale" title="Copy the key now: it is not shown again">
       <CodeBlock label="API key" code={made.key} wrap />
       <p>Send it as the header “Authorization: Bearer …”. Whoever has it can do what it may, in your name.</p>
-      <p>
-        <Button onClick={onClose}>I have it</Button>
-      </p>
+      <Button onClick={onClose}>I have it</Button>
     </Notice>
   );
 }
@@ -100,18 +98,20 @@ export function ApiKeysPage() {
   const client = useQueryClient();
   const [draft, setDraft] = useState<Draft | null>(null);
   const [made, setMade] = useState<MadeApiKey | null>(null);
+  const [ending, setEnding] = useState<ShownApiKey | null>(null);
   const end = useEnd();
   const list = useQuery({
     queryKey: ['api-keys'],
     queryFn: ({ signal }) => request<ApiKeysAnswer>('/api/api-keys', { signal }),
   });
-  const columns: readonly Column<ShownApiKey>[] = [...keyColumns, endColumn(end)];
+  const columns: readonly Column<ShownApiKey>[] = [...keyColumns, endColumn(setEnding)];
   return (
     <>
       <PageHead title="Your API keys">
-        For programs of yours. A key does what you may do, never more, and ends by itself, or when you leave.
+        For scripts and tools that work in your name. A key never does more than you may, and ends by itself, at the
+        latest when you leave.
       </PageHead>
-      <Failure error={list.error ?? end.error} />
+      <Failure error={list.error} />
       {made && <Made made={made} onClose={() => setMade(null)} />}
       {!list.error && (
         <DataTable
@@ -126,6 +126,7 @@ export function ApiKeysPage() {
           }
         />
       )}
+      {ending && <EndDialog apiKey={ending} end={end} onClose={() => setEnding(null)} />}
       {list.data && <NewKey onCreate={setDraft} />}
       {draft && (
         <StepUpDialog

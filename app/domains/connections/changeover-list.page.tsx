@@ -41,7 +41,12 @@ function approvalOf(suggestions: readonly Suggestion[]): Deed {
 function Unmatched({ unmatched }: Pick<AccountSuggestions, 'unmatched'>) {
   if (unmatched.length === 0) return null;
   return (
-    <Notice kind="stale" title={unmatched.length === 1 ? 'One line is left' : `${unmatched.length} lines are left`}>
+    <Notice
+      kind="stale"
+      title={
+        unmatched.length === 1 ? 'One line matches nobody to move' : `${unmatched.length} lines match nobody to move`
+      }
+    >
       <ul>
         {unmatched.map(({ line, why }) => (
           <li key={line}>
@@ -102,6 +107,9 @@ export function AccountList({ onDeed }: { onDeed: (deed: Deed) => void }) {
   return (
     <section className="section" aria-label="Accounts by a list">
       <h2>Accounts by a list</h2>
+      <p className="muted prose">
+        Paste who is who. You see whom each line names, and approve what you know to be right.
+      </p>
       <ChoiceField
         label="What the first column is"
         name="by"
@@ -111,8 +119,12 @@ export function AccountList({ onDeed }: { onDeed: (deed: Deed) => void }) {
           look.reset();
         }}
         choices={[
-          { value: 'subject', label: 'Their key at the old provider', help: 'As the test of a connection shows it.' },
-          { value: 'email', label: 'Their address', help: 'Suggests people who are called so here; proves nothing.' },
+          {
+            value: 'subject',
+            label: 'Their key at the old provider',
+            help: 'The account’s key, as the test of a connection shows it.',
+          },
+          { value: 'email', label: 'Their address', help: 'Only suggests people: an address proves nothing.' },
         ]}
       />
       <TextArea
@@ -128,7 +140,7 @@ export function AccountList({ onDeed }: { onDeed: (deed: Deed) => void }) {
       />
       <div className="row">
         <Button busy={look.isPending} disabled={text.trim() === ''} onClick={() => look.mutate()}>
-          Look whom it names
+          Look up the lines
         </Button>
       </div>
       <Failure error={look.error} />

@@ -17,7 +17,7 @@ import { AccountList } from './changeover-list.page.tsx';
 
 type Change = NonNullable<ChangeAnswer['change']>;
 type Mover = Change['people'][number];
-const stateWords = { invited: 'invited', active: 'active', suspended: 'suspended' } as const;
+const stateWords = { invited: 'Invited', active: 'Active', suspended: 'Suspended' } as const;
 
 const columns: readonly Column<Mover>[] = [
   {
@@ -26,7 +26,7 @@ const columns: readonly Column<Mover>[] = [
     main: true,
     cell: ({ label, state }) => (
       <span>
-        <b>{label}</b>
+        {label}
         {state !== 'active' && <span className="sub">{stateWords[state]}</span>}
       </span>
     ),
@@ -37,28 +37,28 @@ const columns: readonly Column<Mover>[] = [
     header: 'At the new provider',
     cell: ({ moved }) =>
       moved === null ? (
-        <span className="muted">no account yet</span>
+        <span className="muted">No account yet</span>
       ) : (
         <>
-          {moved.by === 'change' ? 'approved' : 'connected by themselves'}, <Ago at={moved.since} />
+          {moved.by === 'change' ? 'Approved' : 'Connected by themselves'}, <Ago at={moved.since} />
         </>
       ),
     sort: ({ moved }) => moved?.since ?? '',
   },
   {
     key: 'way',
-    header: 'Without the old one',
+    header: 'After the change',
     cell: ({ isOrphan, moved, state }) => {
       if (isOrphan) return <GradeChip grade="failing" word="no way in" />;
-      if (state !== 'active') return <span className="muted">does not come in now</span>;
-      return <GradeChip grade="proven" word={moved === null ? 'another way' : 'comes in'} />;
+      if (state !== 'active') return <span className="muted">Has no access now</span>;
+      return <GradeChip grade="proven" word={moved === null ? 'signs in another way' : 'signs in'} />;
     },
     sort: ({ isOrphan }) => (isOrphan ? 0 : 1),
     fit: true,
   },
 ];
 
-const simple = (name: 'finish' | 'undo', words: Pick<Deed, 'title' | 'effects'>): Deed => ({
+const simple = (name: 'finish' | 'undo', words: Pick<Deed, 'title' | 'effects' | 'isDanger'>): Deed => ({
   operation: `connections.${name}-change`,
   path: `/api/changeover/${name}`,
   input: {},
@@ -69,6 +69,7 @@ const simple = (name: 'finish' | 'undo', words: Pick<Deed, 'title' | 'effects'>)
 const finishOf = ({ from, to }: Change): Deed =>
   simple('finish', {
     title: `End ${from.name}`,
+    isDanger: true,
     effects: `${from.name} is switched off, and whoever came in by it is signed out. People come in by ${to.name} from now on. This cannot be undone here.`,
   });
 
@@ -82,6 +83,7 @@ const undoOf = ({ to }: Change): Deed =>
 function Begin({ connections, onDeed }: { connections: ChangeAnswer['connections']; onDeed: (deed: Deed) => void }) {
   const [from, setFrom] = useState<string | null>(null);
   const [to, setTo] = useState<string | null>(null);
+  const [error, setError] = useState<string>();
   const nameOf = (id: string | null) => connections.find((one) => one.id === id)?.name ?? '';
   if (connections.length < 2)
     return (
@@ -90,6 +92,9 @@ function Begin({ connections, onDeed }: { connections: ChangeAnswer['connections
       </Empty>
     );
   const begin = () => {
+    const isPair = from !== null && to !== null && from !== to;
+    setError(isPair ? undefined : 'Choose two different connections.');
+    if (!isPair) return;
     const body = { fromConnectionId: from, toConnectionId: to };
     onDeed({
       operation: 'connections.begin-change',
@@ -102,11 +107,11 @@ function Begin({ connections, onDeed }: { connections: ChangeAnswer['connections
   };
   const choices = connections.map(({ id, name }) => ({ value: id, label: name }));
   return (
-    <section className="section" aria-label="Begin a change">
+    <section className="form" aria-label="Begin a change">
       <ChoiceField label="From" name="from" value={from} choices={choices} onChange={setFrom} row />
-      <ChoiceField label="To" name="to" value={to} choices={choices} onChange={setTo} row />
+      <ChoiceField label="To" name="to" value={to} choices={choices} onChange={setTo} row error={error} />
       <div className="row">
-        <Button look="primary" disabled={from === null || to === null || from === to} onClick={begin}>
+        <Button look="primary" onClick={begin}>
           Begin…
         </Button>
       </div>
@@ -137,7 +142,6 @@ function UnderWay({ change, onDeed }: { change: Change; onDeed: (deed: Deed) => 
           </p>
         </Notice>
       )}
-      <AccountList onDeed={onDeed} />
       <DataTable
         label="People of the old connection"
         columns={columns}
@@ -145,10 +149,11 @@ function UnderWay({ change, onDeed }: { change: Change; onDeed: (deed: Deed) => 
         rowKey={({ id }) => id}
         empty={
           <Empty title="Nobody has an account at the old one">
-            <p>It can be ended.</p>
+            <p>You can end the old connection now.</p>
           </Empty>
         }
       />
+      <AccountList onDeed={onDeed} />
     </>
   );
 }

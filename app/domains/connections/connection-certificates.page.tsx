@@ -23,9 +23,9 @@ function StateOf({ certificate }: { certificate: Certificate }) {
 }
 
 function originOf({ source, vouchedBy, decidedAt }: Certificate): string {
-  if (source === 'pasted') return 'pasted by a lead';
-  if (vouchedBy !== null) return `in metadata signed by ${vouchedBy.slice(0, SHOWN_DIGITS)}…`;
-  return decidedAt === null ? 'in unsigned metadata' : 'in unsigned metadata, then decided by a lead';
+  if (source === 'pasted') return 'Pasted by a lead auditor';
+  if (vouchedBy !== null) return `In metadata signed by ${vouchedBy.slice(0, SHOWN_DIGITS)}…`;
+  return decidedAt === null ? 'In unsigned metadata' : 'In unsigned metadata, then decided by a lead auditor';
 }
 
 function decision(connection: Connection, certificate: Certificate, to: 'active' | 'retired'): Deed {
@@ -34,6 +34,7 @@ function decision(connection: Connection, certificate: Certificate, to: 'active'
     part: `/certificates/${certificate.id}`,
     body: { to },
     title: to === 'active' ? 'Approve this certificate' : 'Retire this certificate',
+    isDanger: to === 'retired',
     effects:
       to === 'active'
         ? 'Compare the fingerprint with what your provider shows, not with an e-mail. From now on whoever has its key can sign your people in.'
@@ -54,7 +55,7 @@ function CertificateCard(props: { connection: Connection; certificate: Certifica
         entries={[
           ['SHA-256', <Hash key="f" text={certificate.fingerprint} />],
           ['Valid', `${dayText(certificate.notBefore)} to ${dayText(certificate.notAfter)}`],
-          ['Came', originOf(certificate)],
+          ['Source', originOf(certificate)],
           ['First seen', <Ago key="s" at={certificate.seenAt} />],
         ]}
       />
@@ -128,13 +129,19 @@ function MetadataState({ connection }: { connection: Connection }) {
           <p>
             {look.pending + look.activated === 0
               ? 'Nothing new.'
-              : `${look.pending} wait for you, ${look.activated} are trusted.`}
+              : `New certificates: ${look.pending} to approve, ${look.activated} trusted already.`}
           </p>
         )}
       </div>
       <Failure error={error} />
     </>
   );
+}
+
+/** What waits for a decision first, what is over last. */
+function inOrder(certificates: readonly Certificate[]): readonly Certificate[] {
+  const places = ['pending', 'active', 'retired'];
+  return [...certificates].sort((left, right) => places.indexOf(left.state) - places.indexOf(right.state));
 }
 
 /** The provider's certificates with their days left, and ours. */
@@ -148,7 +155,7 @@ export function ConnectionCertificates({
   return (
     <div className="stack">
       <MetadataState connection={connection} />
-      {connection.certificates.map((certificate) => (
+      {inOrder(connection.certificates).map((certificate) => (
         <CertificateCard key={certificate.id} connection={connection} certificate={certificate} onDeed={onDeed} />
       ))}
       {connection.certificates.length === 0 && (

@@ -257,7 +257,7 @@ function SamlFields({ connection, errors }: { connection: Connection; errors: Er
           value={known?.metadataUrl}
           errors={errors}
           optional
-          help={`${words.metadataHelp} Read daily: a new certificate waits for you, unless a trusted key has signed the document.`}
+          help={`${words.metadataHelp} It is read daily. A new certificate waits for your approval, unless a trusted key has signed the document.`}
         />
       )}
       <AttributeFields connection={connection} errors={errors} />
@@ -271,10 +271,10 @@ const NEWCOMERS = [
   {
     value: 'group',
     label: 'Becomes a member with the role of a mapped group',
-    help: 'Whoever is in none is turned away.',
+    help: 'Who is in none of the mapped groups is turned away.',
   },
-  { value: 'auditor', label: 'Becomes a member; an auditor where no group is mapped' },
-  { value: 'client', label: 'Becomes a member; a client contact where no group is mapped' },
+  { value: 'auditor', label: 'Becomes a member, as auditor if no group of theirs is mapped' },
+  { value: 'client', label: 'Becomes a member, as client contact if no group of theirs is mapped' },
 ] as const;
 
 function newcomersOf({ justInTime }: Connection): Newcomers {

@@ -94,16 +94,16 @@ export function ConnectionOwnKeys({ connection, onDeed }: { connection: Connecti
       )}
       <Facts
         entries={[
-          ['Current', `since ${dayText(keys.since)}, until ${dayText(keys.endsAt)}`],
+          ['Current', `Since ${dayText(keys.since)}, until ${dayText(keys.endsAt)}`],
           [
             'Next',
             keys.next === null ? (
               <span key="n" className="muted">
-                none
+                None
               </span>
             ) : (
               <span key="n">
-                in the metadata since <Ago at={keys.next.madeAt} />, until {dayText(keys.next.endsAt)}
+                In the metadata since <Ago at={keys.next.madeAt} />, until {dayText(keys.next.endsAt)}
               </span>
             ),
           ],
@@ -111,11 +111,11 @@ export function ConnectionOwnKeys({ connection, onDeed }: { connection: Connecti
             'Old',
             keys.previous === null ? (
               <span key="o" className="muted">
-                none
+                None
               </span>
             ) : (
               <span key="o">
-                replaced <Ago at={keys.previous.replacedAt} />, still reads what is encrypted to it
+                Replaced <Ago at={keys.previous.replacedAt} />, still reads what is encrypted to it
               </span>
             ),
           ],

@@ -30,7 +30,10 @@ export function daysText(days: number): string {
 /** A deed on one connection: its path and what is signed follow from the body. */
 export function deedOn(
   connection: Pick<Connection, 'id'>,
-  of: Pick<Deed, 'operation' | 'title' | 'effects'> & { readonly part: string; readonly body: Deed['body'] },
+  of: Pick<Deed, 'operation' | 'title' | 'effects' | 'isDanger'> & {
+    readonly part: string;
+    readonly body: Deed['body'];
+  },
 ): Deed {
   const { part, body, ...rest } = of;
   const path = `/api/connections/${connection.id}${part}`;

@@ -1,12 +1,13 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link, useNavigate, useParams } from '@tanstack/react-router';
 import { useState, type ReactNode } from 'react';
-import { Button, buttonClass } from '../../ui/button.tsx';
+import { Button } from '../../ui/button.tsx';
 import { CodeBlock, Facts, Hash, Notice, PageHead, Stages } from '../../ui/display.tsx';
 import { GradeChip } from '../../ui/grade.tsx';
 import { toast } from '../../ui/overlay.tsx';
 import { Ago } from '../../ui/time.tsx';
 import { request } from '../../shell/api.ts';
+import { ConnectionTabs } from '../../shell/connection-tabs.tsx';
 import { Failure } from '../../shell/failure.tsx';
 import { DeedDialog, type Deed } from '../../shell/deed.tsx';
 import type { Connection } from '../../shell/wire.ts';
@@ -226,6 +227,7 @@ function turnOf(connection: Connection): Deed {
     part: '/turn',
     body: { to },
     title: to === 'active' ? 'Switch this connection on' : 'Switch this connection off',
+    isDanger: to === 'disabled',
     effects:
       to === 'active'
         ? `It appears on the sign-in page as ${connection.name}. Passkeys go on working beside it, of those who sign in here for four hours after the provider’s last word.`
@@ -239,6 +241,7 @@ function removalOf(connection: Connection): Deed {
     part: '/remove',
     body: {},
     title: 'Delete this draft',
+    isDanger: true,
     effects: 'Its values, secret and certificates are forgotten, and its addresses lead nowhere.',
   });
 }
@@ -247,14 +250,8 @@ function Actions({ connection, onDeed }: { connection: Connection; onDeed: (deed
   const isOn = connection.state === 'active';
   return (
     <>
-      <Link className={buttonClass()} to="/connections/$connectionId/people" params={{ connectionId: connection.id }}>
-        Directory
-      </Link>
-      <Link className={buttonClass()} to="/connections/$connectionId/signals" params={{ connectionId: connection.id }}>
-        Provider’s signals
-      </Link>
       <Button
-        look={!isOn && connection.tested ? 'primary' : 'plain'}
+        look={isOn ? 'danger' : connection.tested ? 'primary' : 'plain'}
         disabled={!isOn && !connection.tested}
         onClick={() => onDeed(turnOf(connection))}
       >
@@ -333,7 +330,9 @@ export function ConnectionPage() {
           </span>
         )}
       </PageHead>
+      <ConnectionTabs connectionId={connectionId} />
       <Failure error={found.error} />
+      {found.isPending && <output className="muted">Loading the connection…</output>}
       {connection && <Parts connection={connection} onDeed={setDeed} />}
       {deed && <DeedDialog deed={deed} onClose={() => setDeed(null)} onDone={() => done(deed)} />}
     </>

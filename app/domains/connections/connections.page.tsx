@@ -64,7 +64,7 @@ function NewConnection({ onCreate }: { onCreate: (draft: Draft) => void }) {
     event.preventDefault();
     const typed = new FormData(event.currentTarget).get('name');
     const name = typeof typed === 'string' ? typed.trim() : '';
-    setError(name === '' ? 'People read it on the sign-in page: write what they know it by.' : undefined);
+    setError(name === '' ? 'Write a name that people know it by: they see it on the sign-in page.' : undefined);
     if (name !== '') onCreate({ kind, profile, name });
   };
   return (
@@ -84,8 +84,8 @@ function NewConnection({ onCreate }: { onCreate: (draft: Draft) => void }) {
         value={kind}
         onChange={setKind}
         choices={[
-          { value: 'oidc', label: kindWords.oidc, help: 'The simpler one, where your provider has it.' },
-          { value: 'saml', label: kindWords.saml, help: 'With certificates that have to be renewed.' },
+          { value: 'oidc', label: kindWords.oidc, help: 'Simpler. Choose it if your provider has it.' },
+          { value: 'saml', label: kindWords.saml, help: 'Its certificates have to be renewed from time to time.' },
         ]}
       />
       <TextField
@@ -93,7 +93,7 @@ function NewConnection({ onCreate }: { onCreate: (draft: Draft) => void }) {
         name="name"
         maxLength={NAME_CHARACTERS_MAX}
         autoComplete="off"
-        help="Stands on the sign-in page, for instance: Harbour staff."
+        help="People see it on the sign-in page, for instance: Harbour staff."
         error={error}
       />
       <div className="form__actions">
@@ -119,8 +119,8 @@ export function ConnectionsPage() {
   return (
     <>
       <PageHead title="Single sign-on">
-        People come in by your company’s identity provider. Sensitive actions still ask for their passkey, whatever the
-        provider says.
+        People sign in with your company’s identity provider. What needs approval still asks for their passkey, whatever
+        the provider says.
       </PageHead>
       <Failure error={list.error} />
       {!list.error && (
@@ -132,8 +132,8 @@ export function ConnectionsPage() {
           empty={
             <Empty title="No identity provider yet">
               <p>
-                Choose yours below. You get the values to paste there, write the few that belong here, and test it
-                before anybody depends on it.
+                Choose yours below. You copy a few values to the provider, a few back here, and test it before anybody
+                depends on it.
               </p>
             </Empty>
           }
@@ -141,8 +141,8 @@ export function ConnectionsPage() {
       )}
       {list.data && list.data.connections.length > 0 && (
         <p>
-          The company goes to another provider? <Link to="/changeover">Change of provider</Link> moves everybody without
-          leaving anybody outside.
+          Moving to another provider? <Link to="/changeover">Change of provider</Link> takes everybody along, and nobody
+          is locked out.
         </p>
       )}
       {list.data && !isFull && <NewConnection onCreate={setDraft} />}

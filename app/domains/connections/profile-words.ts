@@ -156,7 +156,7 @@ export const profileWords: Readonly<Record<Profile, ProfileWords>> = {
     saml: {
       where: 'AD FS Management › Relying Party Trusts › Add, claims aware, from the metadata address.',
       there: [ENTITY('Federation metadata address'), ACS('SAML 2.0 SSO service URL')],
-      metadataHelp: 'https://…/FederationMetadata/2007-06/FederationMetadata.xml',
+      metadataHelp: 'It ends in /FederationMetadata/2007-06/FederationMetadata.xml.',
       subject: null,
       subjectHelp: IN_PLACE,
       groups: 'http://schemas.xmlsoap.org/claims/Group',

@@ -53,8 +53,8 @@ function InvitationOffers({ token }: { token: string }) {
   return (
     <div className="stack stack--tight">
       <p className="muted">
-        Or come in through your organisation’s own sign-in. You can then look and work; for approving you will be asked
-        for a passkey, which takes another link.
+        Or use your organisation’s own sign-in. You can then look and work. Approving asks for a passkey, and for that
+        you need another link.
       </p>
       {offers.data.offers.map(({ connection, name }) => (
         <Button key={connection} wide busy={leave.isPending} onClick={() => leave.mutate(connection)}>
@@ -98,8 +98,8 @@ export function EnrolPage() {
             <li>Press the button; your browser asks where to keep the passkey.</li>
             <li>Confirm with your screen lock, fingerprint or security key.</li>
             <li>
-              You are signed in. Add a second passkey on another device at once: whoever leads or operates approves
-              nothing with one, and losing a device is then no trouble.
+              You are signed in. Add a second passkey on another device right away: then losing one is no trouble. Lead
+              auditors and operators need two before they can approve.
             </li>
           </ol>
           <Button

@@ -25,8 +25,9 @@ const removalOf = ({ id, connection }: Identity): Deed => ({
   input: { accountId: id },
   body: {},
   title: `Disconnect ${connection}`,
+  isDanger: true,
   effects:
-    'You do not come in by it any more, and sessions that did are signed out, this one too if it is one of them. Whoever signs in by it later is somebody new here, if the organisation lets new people in.',
+    'It no longer signs you in, and sessions that began with it end, this one too if it is one of them. Whoever signs in with it later counts as somebody new.',
 });
 
 function columnsWith(onRemove: (identity: Identity) => void): readonly Column<Identity>[] {
@@ -37,13 +38,13 @@ function columnsWith(onRemove: (identity: Identity) => void): readonly Column<Id
       main: true,
       cell: ({ connection, path, isManaged }) => (
         <span>
-          <b>{connection}</b>
+          {connection}
           <span className="sub">
             {path === null
-              ? 'nobody comes in by it now'
+              ? 'Switched off for everybody'
               : isManaged
-                ? 'kept by your organisation’s directory'
-                : 'in use'}
+                ? 'Kept by your organisation’s directory'
+                : 'In use'}
           </span>
         </span>
       ),
@@ -65,7 +66,8 @@ function columnsWith(onRemove: (identity: Identity) => void): readonly Column<Id
     },
     {
       key: 'remove',
-      header: 'Action',
+      header: 'Disconnect',
+      quiet: true,
       cell: (identity) =>
         identity.isManaged ? null : (
           <Button small look="danger" onClick={() => onRemove(identity)}>
@@ -95,10 +97,10 @@ function SignInAgain({ identities, onDone }: { identities: readonly Identity[]; 
   });
   const usable = identities.filter(({ path }) => path !== null);
   return (
-    <div className="stack stack--tight">
-      <p>
-        An identity that is added here signs you in for good, so you prove first that it is you: this session is older
-        than ten minutes.
+    <div className="stack">
+      <p className="muted">
+        What you connect here signs you in from now on. Show first that it is you: you signed in more than ten minutes
+        ago.
       </p>
       <Button
         look="primary"
@@ -130,7 +132,9 @@ function Connectable({ connectable }: Pick<Identities, 'connectable'>) {
   });
   return (
     <div className="stack stack--tight">
-      <p>You sign in there and come back. An identity that is somebody else’s here already stays theirs.</p>
+      <p className="muted">
+        You sign in there and come back here. An account that is already somebody else’s stays theirs.
+      </p>
       {connectable.map(({ id, name }) => (
         <Button key={id} wide busy={leave.isPending && leave.variables === id} onClick={() => leave.mutate(id)}>
           Go on to {name}
@@ -163,9 +167,7 @@ export function OwnIdentities() {
           </Button>
         )}
       </div>
-      <p className="muted">
-        Accounts of your organisation’s providers that sign you in. What needs approval still asks for your passkey.
-      </p>
+      <p className="muted">Company accounts that sign you in here. What needs approval still asks for your passkey.</p>
       <Failure error={found.error} />
       {!found.error && (
         <DataTable

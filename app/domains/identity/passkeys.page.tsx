@@ -19,11 +19,11 @@ const columns: readonly Column<Passkey>[] = [
     main: true,
     cell: (key) => (
       <span>
-        <b>{key.deviceType === 'multiDevice' ? 'Synced passkey' : 'Passkey on one device'}</b>
+        {key.deviceType === 'multiDevice' ? 'Synced passkey' : 'Passkey on one device'}
         <span className="sub">
           {key.deviceType === 'multiDevice'
-            ? 'kept by a password manager, on all its devices'
-            : 'a security key, or a device that does not share it'}
+            ? 'Kept by a password manager, on all its devices'
+            : 'A security key, or a device that does not share it'}
         </span>
       </span>
     ),
@@ -70,8 +70,8 @@ function OnlyOne({ role }: Pick<Session, 'role'>) {
     <Notice kind="stale" title="You have one passkey">
       <p>
         {isPrivileged
-          ? 'Add a second on another device now: until then you can read, and approve nothing.'
-          : 'Add a second on another device. Without it a lost device means a recovery by a lead auditor, which takes a day.'}
+          ? 'Add a second one on another device now. Until then you can read, but approve nothing.'
+          : 'Add a second one on another device. If you lose your only one, a lead auditor has to let you back in, which takes a day.'}
       </p>
     </Notice>
   );
@@ -118,7 +118,7 @@ export function PasskeysPage() {
   return (
     <>
       <PageHead title="Your passkeys" actions={button}>
-        They sign you in, and they approve. Two on different devices mean that losing one is no trouble.
+        You sign in and approve with them. Keep two on different devices: then losing one is no trouble.
       </PageHead>
       <Obstacle />
       {isFirst && <FirstPasskey confirmedUntil={confirmedUntil} />}

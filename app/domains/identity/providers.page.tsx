@@ -11,7 +11,7 @@ import type { SsoOffers } from '../../shell/wire.ts';
 const SHORT_NAME = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 
 /** What an organisation offers to sign in with; the same nothing for one that offers none and one that does not exist. */
-function Offers({ organisation }: { organisation: string }) {
+function Offers({ organisation, isFirst }: { organisation: string; isFirst: boolean }) {
   const offers = useQuery({
     queryKey: ['sso-offers', organisation],
     queryFn: ({ signal }) =>
@@ -30,7 +30,7 @@ function Offers({ organisation }: { organisation: string }) {
     <div className="stack stack--tight">
       {offers.data.offers.map(({ name, path }) => (
         // A page of the house, not of this app: it leads on to the provider.
-        <a key={path} className={buttonClass({ wide: true })} href={path}>
+        <a key={path} className={buttonClass({ wide: true, look: isFirst ? 'primary' : 'plain' })} href={path}>
           Sign in with {name}
         </a>
       ))}
@@ -39,33 +39,44 @@ function Offers({ organisation }: { organisation: string }) {
 }
 
 /** Sign-in by the organisation's own provider, by its short name or by an address that has it. */
-export function ProviderSignIn({ organisation }: { organisation: string | undefined }) {
+export function ProviderSignIn({
+  organisation,
+  isFirst,
+}: {
+  organisation: string | undefined;
+  /** The one way in that works now. */
+  isFirst: boolean;
+}) {
   const [typed, setTyped] = useState('');
   const [asked, setAsked] = useState(organisation);
   const name = typed.trim().toLowerCase();
+  const [error, setError] = useState<string>();
   const ask = (event: FormEvent) => {
     event.preventDefault();
-    if (SHORT_NAME.test(name)) setAsked(name);
+    const isName = SHORT_NAME.test(name);
+    setError(isName ? undefined : 'Write it as in the address: small letters, digits and hyphens.');
+    if (isName) setAsked(name);
   };
   return (
     <section className="stack stack--tight" aria-label="Single sign-on">
       {organisation === undefined && (
-        <form className="stack stack--tight" onSubmit={ask}>
+        <form className="stack stack--tight" onSubmit={ask} noValidate>
           <TextField
             label="Short name of your organisation"
-            help="For sign-in by your organisation’s own account. It is in the address that your administrator gave you."
+            help="It is in the sign-in address that your administrator gave you."
             value={typed}
             maxLength={63}
             autoComplete="organization"
             spellCheck={false}
+            error={error}
             onChange={(event) => setTyped(event.target.value)}
           />
-          <Button type="submit" wide disabled={!SHORT_NAME.test(name)}>
+          <Button type="submit" wide>
             Go on with single sign-on
           </Button>
         </form>
       )}
-      {asked !== undefined && <Offers key={asked} organisation={asked} />}
+      {asked !== undefined && <Offers key={asked} organisation={asked} isFirst={isFirst} />}
     </section>
   );
 }

@@ -55,14 +55,14 @@ function FirstTime() {
       <summary>First time here, or without a passkey</summary>
       <div className="prose muted">
         <p>
-          Everybody comes in by an enrolment link from the lead auditor (or, in the sample organisations, from the lines
-          printed at start). It works once and makes the first passkey.
+          Ask your lead auditor for an enrolment link: it works once and makes your first passkey. For the sample
+          organisations the links are printed at start.
         </p>
         <p>
-          Your organisation’s own sign-in lets in whom it knows and your administrator allows. It approves nothing: for
-          that everybody has a passkey.
+          Your organisation’s own sign-in lets in whom it knows and your administrator allows. What needs approval asks
+          for a passkey all the same.
         </p>
-        <p>Lost every device? A lead auditor of your organisation invites you again; the old passkeys end with it.</p>
+        <p>Lost every device? Ask a lead auditor of your organisation to recover your access; it takes a day.</p>
       </div>
     </details>
   );
@@ -84,13 +84,14 @@ export function SignInPage() {
       await enter(to);
     },
   });
+  // Whom the company has to confirm anew gets no further with a passkey: the other way stands out then.
+  const isByCompany = session.data?.signedIn === false && session.data.ended === 'company';
   return (
     <Door>
       <div className="stack stack--tight">
         <h1>Sign in</h1>
         <p className="muted">
-          With a passkey, no name and no password is typed, so none can be stolen: your device shows which it holds for
-          this address. Or go through your organisation’s own sign-in.
+          Your device offers the passkey that it keeps for this address. There is no password to type or to steal.
         </p>
       </div>
       <Obstacle />
@@ -106,11 +107,11 @@ export function SignInPage() {
           </p>
         </Notice>
       )}
-      {session.data?.signedIn === false && session.data.ended === 'company' && (
+      {isByCompany && (
         <Notice kind="stale" title="Sign in by your company again">
           <p>
-            Your company has not confirmed for almost four hours that you work there, so your session has ended. Nothing
-            is lost, and a passkey alone does not open another one: use your organisation’s own sign-in below.
+            For almost four hours your company has not confirmed that you work there, so your session has ended. Nothing
+            is lost. A passkey alone does not sign you in now: use your organisation’s own sign-in below.
           </p>
         </Notice>
       )}
@@ -120,7 +121,7 @@ export function SignInPage() {
         </Notice>
       )}
       <Button
-        look="primary"
+        look={isByCompany ? 'plain' : 'primary'}
         wide
         icon="key"
         busy={signIn.isPending}
@@ -129,7 +130,8 @@ export function SignInPage() {
       >
         Sign in with a passkey
       </Button>
-      <ProviderSignIn organisation={organisation} />
+      <p className="or">or with your organisation’s account</p>
+      <ProviderSignIn organisation={organisation} isFirst={isByCompany} />
       <Failure error={signIn.error ?? (session.error && !session.data ? session.error : null)} />
       <FirstTime />
     </Door>

@@ -103,6 +103,7 @@ function endOf(connectionId: string, token: DirectoryToken): Deed {
     input: { connectionId, tokenId: token.id },
     body: {},
     title: 'End this token',
+    isDanger: true,
     effects: 'From then on messages with it are refused. If no other is in use, nobody is told who leaves.',
   };
 }

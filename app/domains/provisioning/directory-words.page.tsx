@@ -7,11 +7,11 @@ export type DirectoryToken = Directory['tokens'][number];
 type Grade = ComponentProps<typeof GradeChip>['grade'];
 
 const stateWords: Readonly<Record<DirectoryPerson['state'], readonly [Grade, string]>> = {
-  in: ['proven', 'in'],
+  in: ['proven', 'let in'],
   out: ['stale', 'put out'],
   suspended: ['stale', 'suspended here'],
   inactive: ['asserted', 'inactive there'],
-  'no-external-id': ['failing', 'no id'],
+  'no-external-id': ['failing', 'no lasting id'],
   'no-role': ['asserted', 'no role'],
 };
 

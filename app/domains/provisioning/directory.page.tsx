@@ -8,6 +8,7 @@ import { toast } from '../../ui/overlay.tsx';
 import { DataTable, type Column } from '../../ui/table.tsx';
 import { Ago } from '../../ui/time.tsx';
 import { request } from '../../shell/api.ts';
+import { ConnectionTabs } from '../../shell/connection-tabs.tsx';
 import { DeedDialog, type Deed } from '../../shell/deed.tsx';
 import { Failure } from '../../shell/failure.tsx';
 import { roleWords } from '../../shell/session.tsx';
@@ -55,9 +56,7 @@ function Wave({ wave, onUndo }: { wave: NonNullable<Directory['wave']>; onUndo: 
         Since <Ago at={wave.since} />. If that is not so, end the directory’s token first, then let them in again: what
         it says next counts again.
       </p>
-      <div className="row">
-        <Button onClick={onUndo}>Let all of them in again…</Button>
-      </div>
+      <Button onClick={onUndo}>Let all of them in again…</Button>
     </Notice>
   );
 }
@@ -71,7 +70,7 @@ const peopleColumns: readonly Column<DirectoryPerson>[] = [
     cell: ({ name, userName }) => (
       <>
         {name ?? userName}
-        {name !== null && <div className="muted">{userName}</div>}
+        {name !== null && <span className="sub">{userName}</span>}
       </>
     ),
   },
@@ -95,7 +94,7 @@ const groupColumns: readonly Column<Group>[] = [
     cell: ({ name, key }) => (
       <>
         {name}
-        {key !== name && <div className="muted hash">{key}</div>}
+        {key !== name && <span className="sub hash">{key}</span>}
       </>
     ),
   },
@@ -117,7 +116,9 @@ function People({ people }: { people: readonly DirectoryPerson[] }) {
         rowKey={({ userName }) => userName}
         bar={
           people.length > 0 && (
-            <SearchField label="Find a person" value={wanted} onChange={(event) => setWanted(event.target.value)} />
+            <div className="grow">
+              <SearchField label="Find a person" value={wanted} onChange={(event) => setWanted(event.target.value)} />
+            </div>
           )
         }
         empty={
@@ -143,11 +144,11 @@ function Groups({ groups, connectionId }: { groups: readonly Group[]; connection
   return (
     <Part title="Groups">
       <p>
-        Which group gives which role is set on{' '}
+        You choose which group gives which role under{' '}
         <Link to="/connections/$connectionId" params={{ connectionId }}>
-          the connection
+          Set-up
         </Link>
-        . Whoever is in no group that gives one is put out, unless the connection gives a role without.
+        . Who is in no such group is put out, unless the connection gives a role without one.
       </p>
       <DataTable
         label="Groups of the directory"
@@ -262,9 +263,11 @@ export function DirectoryPage() {
           </Link>,
         ]}
       >
-        Your directory says by SCIM who belongs here and who has left.
+        Your company’s directory tells us by SCIM who belongs here and who has left.
       </PageHead>
+      <ConnectionTabs connectionId={connectionId} />
       <Failure error={connection.error ?? directory.error} />
+      {!isRead && !connection.error && !directory.error && <output className="muted">Loading the directory…</output>}
       {isRead && <Parts connection={connection.data} directory={directory.data} onDeed={setDeed} onMade={refresh} />}
       {deed && (
         <DeedDialog

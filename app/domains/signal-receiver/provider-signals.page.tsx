@@ -5,6 +5,7 @@ import { Button } from '../../ui/button.tsx';
 import { CodeBlock, Empty, Notice, PageHead } from '../../ui/display.tsx';
 import { toast } from '../../ui/overlay.tsx';
 import { request } from '../../shell/api.ts';
+import { ConnectionTabs } from '../../shell/connection-tabs.tsx';
 import { DeedDialog, type Deed } from '../../shell/deed.tsx';
 import { Failure } from '../../shell/failure.tsx';
 import { pollEvery } from '../../shell/problem.ts';
@@ -213,6 +214,7 @@ export function ProviderSignalsPage() {
       >
         Your provider says by shared signals (OpenID SSF) when sessions are to end or an account is disabled.
       </PageHead>
+      <ConnectionTabs connectionId={connectionId} />
       <Failure error={connection.error ?? signals.error} />
       {secret !== null && <SecretOnce key={secret.authorization} secret={secret} onClose={() => setSecret(null)} />}
       {isAdding && mayAdd && <NewProviderStream onBegin={(delivery) => setAsked({ kind: 'begin', delivery })} />}
