@@ -46,7 +46,7 @@ export const keyColumns: readonly Column<ShownApiKey>[] = [
     key: 'used',
     header: 'Last used',
     priority: 2,
-    cell: ({ lastUsedAt }) => (lastUsedAt ? <Ago at={lastUsedAt} /> : 'never'),
+    cell: ({ lastUsedAt }) => (lastUsedAt ? <Ago at={lastUsedAt} /> : <span className="muted">never</span>),
     sort: ({ lastUsedAt }) => lastUsedAt ?? '',
     fit: true,
   },

@@ -99,7 +99,7 @@ export function ConnectionOwnKeys({ connection, onDeed }: { connection: Connecti
             'Next',
             keys.next === null ? (
               <span key="n" className="muted">
-                None
+                none
               </span>
             ) : (
               <span key="n">
@@ -111,7 +111,7 @@ export function ConnectionOwnKeys({ connection, onDeed }: { connection: Connecti
             'Old',
             keys.previous === null ? (
               <span key="o" className="muted">
-                None
+                none
               </span>
             ) : (
               <span key="o">

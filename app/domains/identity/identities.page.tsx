@@ -60,7 +60,7 @@ function columnsWith(onRemove: (identity: Identity) => void): readonly Column<Id
     {
       key: 'used',
       header: 'Last used',
-      cell: ({ lastUsedAt }) => (lastUsedAt === null ? 'never' : <Ago at={lastUsedAt} />),
+      cell: ({ lastUsedAt }) => (lastUsedAt === null ? <span className="muted">never</span> : <Ago at={lastUsedAt} />),
       sort: ({ lastUsedAt }) => lastUsedAt ?? '',
       fit: true,
     },

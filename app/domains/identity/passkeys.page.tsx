@@ -38,7 +38,7 @@ const columns: readonly Column<Passkey>[] = [
   {
     key: 'used',
     header: 'Last used',
-    cell: (key) => (key.lastUsedAt ? <Ago at={key.lastUsedAt} /> : 'never'),
+    cell: (key) => (key.lastUsedAt ? <Ago at={key.lastUsedAt} /> : <span className="muted">never</span>),
     sort: (key) => key.lastUsedAt ?? '',
     fit: true,
   },
