@@ -1,7 +1,7 @@
 import { Link } from '@tanstack/react-router';
 
 const PLACES = [
-  { to: '/connections/$connectionId', label: 'Set-up' },
+  { to: '/connections/$connectionId', label: 'Setup' },
   { to: '/connections/$connectionId/people', label: 'Directory' },
   { to: '/connections/$connectionId/signals', label: 'Provider’s signals' },
 ] as const;

@@ -51,7 +51,7 @@ const columns: readonly Column<Mover>[] = [
     cell: ({ isOrphan, moved, state }) => {
       if (isOrphan) return <GradeChip grade="failing" word="no way in" />;
       if (state !== 'active') return <span className="muted">Has no access now</span>;
-      return <GradeChip grade="proven" word={moved === null ? 'signs in another way' : 'signs in'} />;
+      return <GradeChip grade="proven" word={moved === null ? 'another way' : 'signs in'} />;
     },
     sort: ({ isOrphan }) => (isOrphan ? 0 : 1),
     fit: true,

@@ -146,7 +146,7 @@ function Groups({ groups, connectionId }: { groups: readonly Group[]; connection
       <p>
         You choose which group gives which role under{' '}
         <Link to="/connections/$connectionId" params={{ connectionId }}>
-          Set-up
+          Setup
         </Link>
         . Who is in no such group is put out, unless the connection gives a role without one.
       </p>
