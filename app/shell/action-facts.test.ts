@@ -33,12 +33,17 @@ describe('actionFacts', () => {
   });
 
   it('leaves nothing out: each value that is signed stands somewhere', () => {
-    const action = { operation: 'x.y', input: { deep: { list: [{ value: 'one' }, { value: 'two' }] }, none: null } };
+    const action = {
+      operation: 'x.y',
+      input: { deep: { list: [{ value: 'one' }, { value: 'two' }] }, none: null, empty: {}, list: [] },
+    };
     const { now, asked, ids } = actionFacts(action);
     expect([...now, ...asked, ...ids]).toEqual([
       { name: 'Deep list 1 value', values: ['one'] },
       { name: 'Deep list 2 value', values: ['two'] },
       { name: 'None', values: ['nothing'] },
+      { name: 'Empty', values: ['none'] },
+      { name: 'List', values: ['none'] },
       { name: 'Operation', values: ['x.y'] },
     ]);
   });

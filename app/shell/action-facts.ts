@@ -26,6 +26,12 @@ const WORDS: Readonly<Record<string, string>> = {
   'subject.label': 'Name',
   'input.label': 'Name',
   'input.to': 'To',
+  'input.clientId': 'Program id',
+  'input.apiClientId': 'Program id',
+  'input.redirectUris': 'Answered at',
+  'subject.redirectUris': 'Answered at',
+  'input.handsTo': 'May hand work on to',
+  'subject.handsTo': 'May hand work on to',
 };
 
 /** `input.recoveryId` reads "Recovery id", `subject.leadsTo` "Leads to"; a place in a list counts from one. */
@@ -58,7 +64,10 @@ function leaves(value: unknown, path: string): readonly Leaf[] {
   if (value === null || typeof value !== 'object') return [[path, [textOf(value)]]];
   const isList = Array.isArray(value) && value.every((item) => item === null || typeof item !== 'object');
   if (isList) return [[path, value.length === 0 ? ['none'] : value.map(textOf)]];
-  return Object.entries(value).flatMap(([name, inner]) => leaves(inner, path === '' ? name : `${path}.${name}`));
+  const inside = Object.entries(value);
+  // What is empty is asked for as well: a list that was taken away must not vanish from what is approved.
+  if (inside.length === 0) return [[path, ['none']]];
+  return inside.flatMap(([name, inner]) => leaves(inner, path === '' ? name : `${path}.${name}`));
 }
 
 /**
