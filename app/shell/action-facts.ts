@@ -50,7 +50,7 @@ function nameOf(path: string): string {
 function textOf(value: unknown): string {
   if (typeof value === 'boolean') return value ? 'yes' : 'no';
   if (value === null) return 'nothing';
-  const text = String(value);
+  const text = typeof value === 'string' ? value : JSON.stringify(value);
   return INSTANT.test(text) ? text.replace('T', ' ').replace('Z', ' UTC') : text;
 }
 
