@@ -1,10 +1,11 @@
+import { readQuoted } from '@auditrax/base/strict-json';
 import { isAppError } from '@auditrax/base';
 import { DIALECTS, type ScimDialect } from './dialects.ts';
 import { refusal, type ScimError } from './errors.ts';
 import { FILTER_CHARACTERS_MAX, FILTER_COMPARISONS_MAX, FILTER_DEPTH_MAX, PATH_CHARACTERS_MAX } from './limits.ts';
 import { findAttribute, resolvePath, type AttributePath, type ExtensionPath } from './path.ts';
 import { subAttributesOf, type Attribute, type ResourceKind } from './schema.ts';
-import { foldCase, readQuoted } from './text.ts';
+import { foldCase } from './text.ts';
 
 export type Operator = 'eq' | 'ne' | 'co' | 'sw' | 'ew' | 'gt' | 'ge' | 'lt' | 'le';
 

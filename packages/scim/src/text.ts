@@ -21,16 +21,3 @@ export function foldCase(text: string): string {
   if (isAscii(text)) return text.toLowerCase();
   return hasImpostors(text) ? text : text.normalize('NFC').toLowerCase();
 }
-
-/** A JSON string that begins at `at`, and where it ends; undefined for anything else and for lone surrogates. */
-export function readQuoted(text: string, at: number): { readonly text: string; readonly end: number } | undefined {
-  if (text[at] !== '"') return undefined;
-  let end = at + 1;
-  while (end < text.length && text[end] !== '"') end += text[end] === '\\' ? 2 : 1;
-  try {
-    const read = JSON.parse(text.slice(at, end + 1)) as string;
-    return read.isWellFormed() ? { text: read, end: end + 1 } : undefined;
-  } catch {
-    return undefined;
-  }
-}

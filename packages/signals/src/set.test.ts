@@ -78,6 +78,7 @@ describe('the token', () => {
       expect(await receiver().verdict(makeToken(HEADER, `{${second},${text.slice(1)}`, rs256(key)))).toBe(
         'signals_token_form',
       );
+    expect(await verdict({ jti: '\ud800' })).toBe('signals_token_form');
     const level = (levels: number): unknown => (levels === 0 ? 1 : [level(levels - 1)]);
     expect(await verdict({ more: level(JSON_DEPTH_MAX - 1) })).toBe(ACCEPTED);
     expect(await verdict({ more: level(JSON_DEPTH_MAX) })).toBe('signals_token_form');
@@ -214,7 +215,7 @@ describe('its meaning', () => {
   });
 
   it('E18: ids are there and bounded', async () => {
-    for (const jti of [undefined, null, '', 7, 'a'.repeat(257), 'a\u0000b', '\ud800'])
+    for (const jti of [undefined, null, '', 7, 'a'.repeat(257), 'a\u0000b'])
       expect(await verdict({ jti })).toBe('signals_token_id');
     expect(await verdict({ txn: undefined })).toBe(ACCEPTED);
     expect(await verdict({ txn: 7 })).toBe('signals_token_id');
