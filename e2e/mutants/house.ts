@@ -25,7 +25,7 @@ export interface MutantHouse {
   /**
    * Runs every probe and returns the claims that are not green. A claim whose probe left no run is not green. Rehearsals
    * take many seconds: only those of the claims named run, and count. Somebody leaves by a signal with a rehearsal, and
-   * where the mutant leaves leavers.
+   * where nothing else can tell.
    */
   prove(rehearsed: readonly ClaimId[], mutant?: Mutant): Promise<RedClaim[]>;
   client: Client;
@@ -233,8 +233,8 @@ export async function openMutantHouse(): Promise<MutantHouse> {
       const run = async () => {
         const since_ms = Date.now();
         // Its answer is the graded page, which is itself among the things that are replaced: the stored runs are read.
-        // Somebody leaves by a signal only where that could tell: with every mutant it would be minutes of all.
-        const rehearse = rehearsed.length > 0 || (mutant?.kind === 'module' && mutant.leavesLeavers === true);
+        // With every mutant it would be minutes of all.
+        const rehearse = rehearsed.length > 0 || (mutant?.kind === 'module' && mutant.bySignal === true);
         await supervisor.ask('sentinel', 'prove', { claims, rehearse });
         const red = await notGreen(client, since_ms);
         return red.filter(({ id }) => claims.includes(id));

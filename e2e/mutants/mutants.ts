@@ -24,6 +24,8 @@ export interface ModuleMutant extends Named {
   readonly leavesMarks?: true;
   /** Somebody who left kept something, which is told for a day: the sentinel is made to forget it before the next. */
   readonly leavesLeavers?: true;
+  /** Only somebody who leaves by a signal can tell: it takes seconds more, and half a minute where it goes badly. */
+  readonly bySignal?: true;
 }
 
 /** A function of the database, replaced by another body. */
@@ -377,6 +379,7 @@ const PEOPLE: readonly Mutant[] = [
     nothing: 'async () => {}',
     processes: ['issuer'],
     leavesLeavers: true,
+    bySignal: true,
   },
   {
     ...at('app/domains/signal-receiver/keeping.ts', 'storeOf'),
@@ -387,6 +390,7 @@ const PEOPLE: readonly Mutant[] = [
     }))(storeOf)`,
     processes: ['issuer'],
     leavesLeavers: true,
+    bySignal: true,
   },
   {
     ...at('packages/signals/src/set.ts', 'verifySet'),
@@ -400,6 +404,7 @@ const PEOPLE: readonly Mutant[] = [
     }`,
     processes: ['issuer'],
     leavesLeavers: true,
+    bySignal: true,
   },
   {
     ...at('packages/signals/src/subject.ts', 'findSubject'),
@@ -408,6 +413,7 @@ const PEOPLE: readonly Mutant[] = [
       find(subject, { ...stream, subjectIssuers: { includes: () => true } }))(findSubject)`,
     processes: ['issuer'],
     leavesLeavers: true,
+    bySignal: true,
   },
   {
     ...at('app/domains/identity/passkey.ts', 'verifyAssertion'),
