@@ -86,6 +86,7 @@ export const review: AccessReviewAnswer = {
     'audit-trail.list': 'read',
     'keys.list': 'read',
   },
+  rules: { version: 0, sha256: null, versionNow: 0 },
   access: { lead: LEAD, auditor: AUDITOR, reads: READS, none: [] },
   items: [
     { ...base, isOwn: true },

@@ -177,12 +177,12 @@ const screens: readonly Screen[] = [
       await page.getByText('Nobody’s access has ended').waitFor();
     },
   },
-  { name: 'access-reviews', path: '/app/access-reviews', role: 'lead', ready: 'text=by itself, for the quarter' },
+  { name: 'access-reviews', path: '/app/access-reviews', role: 'lead', ready: 'text=For the quarter' },
   {
     name: 'access-reviews-empty',
     path: '/app/access-reviews',
     role: 'lead',
-    ready: 'text=by itself, for the quarter',
+    ready: 'text=For the quarter',
     act: async (page) => {
       await again(page, '/api/access-reviews', accessReviews.none);
       await page.getByText('No review yet').waitFor();

@@ -317,6 +317,90 @@ describe.skipIf(browserMissing)('people and their devices', () => {
     await typist.sees('By keyboard');
   });
 
+  it('whoever leads goes through who has access by keyboard: several by one touch, never themselves', async () => {
+    const { page } = lead;
+    await lead.goto('/app/access-reviews');
+    await lead.sees('Access reviews');
+    await walkTo(lead, /^Start a review/);
+    await page.keyboard.press('Enter');
+    await walkTo(lead, /^Start with passkey/);
+    await page.keyboard.press('Enter');
+    await lead.reads('The review has begun');
+    const newest = page.locator('main tbody .row-link').first();
+    await newest.waitFor();
+    await newest.focus();
+    await page.keyboard.press('Enter');
+    await lead.sees('Check it yourself');
+    await lead.look('access review');
+    // One's own row has no box to tick, and says who decides instead.
+    const own = page.locator('main tbody tr', { hasText: 'Yours' }).first();
+    expect(await own.getByRole('checkbox').count()).toBe(0);
+    await own.locator('.row-link').focus();
+    await page.keyboard.press('Enter');
+    await lead.dialog.getByText('Somebody else decides about you').waitFor();
+    expect(await lead.dialog.getByRole('button', { name: /^Decide/ }).count()).toBe(0);
+    await page.keyboard.press('Escape');
+    await lead.dialog.waitFor({ state: 'detached' });
+    const open = page.locator('main tbody tr').filter({ has: page.getByRole('checkbox') });
+    const before = await open.count();
+    expect(before).toBeGreaterThan(1);
+    for (const row of [open.nth(0), open.nth(1)]) {
+      await row.getByRole('checkbox').focus();
+      await page.keyboard.press('Space');
+    }
+    await walkTo(lead, /^Decide about 2…/, 'Shift+Tab');
+    await page.keyboard.press('Enter');
+    await lead.dialog.getByText('Decide about 2 at once').waitFor();
+    await walkTo(lead, /^Go on/);
+    await page.keyboard.press('Enter');
+    await walkTo(lead, /^Confirm with passkey/);
+    await page.keyboard.press('Enter');
+    await lead.reads(/left to decide/);
+    await expect.poll(() => open.count()).toBe(before - 2);
+  });
+
+  it('glass is broken in two browsers: one asks, another lets in, neither judges it', async () => {
+    const operators = 'Auditrax sample organisation';
+    const [first, second] = [await site.visitor(), await site.visitor()];
+    await first.enrol((await site.invitation('Operator', operators)).enrolPath!);
+    await second.enrol((await site.invitation('Second operator', operators)).enrolPath!);
+    const { page } = first;
+    await first.goto('/app/production-access');
+    await first.sees('Production access');
+    await walkTo(first, /^Break the glass/);
+    await page.keyboard.press('Enter');
+    await first.dialog.waitFor();
+    await walkTo(first, /^Reason/);
+    await page.keyboard.type('Nobody can sign in');
+    await walkTo(first, /^Go on to approval/);
+    await page.keyboard.press('Enter');
+    await walkTo(first, /^Approve with passkey/);
+    await page.keyboard.press('Enter');
+    await first.reads('You have asked');
+    expect(await first.button('Let them in…').count(), 'nobody lets themselves in').toBe(0);
+    await second.goto('/app/production-access');
+    await second.reads(/breaks the glass/);
+    await second.look('broken glass that waits');
+    await walkTo(second, /^Let them in/);
+    await second.page.keyboard.press('Enter');
+    await walkTo(second, /^Approve with passkey/);
+    await second.page.keyboard.press('Enter');
+    await first.reads('You are let in');
+    await first.goto('/app/organisations');
+    await first.reads('Harbour Street Audit');
+    await first.goto('/app/production-access');
+    await first.look('let in by broken glass');
+    await first.button('End now').first().click();
+    await first.reads(/^review: not yet, due/);
+    for (const one of [first, second]) {
+      await one.goto('/app/production-access');
+      await one.page.locator('main tbody .row-link').first().click();
+      await one.dialog.getByText('Nobody can sign in').waitFor();
+      expect(await one.button('It was justified').count(), 'neither of the two judges').toBe(0);
+      await one.close();
+    }
+  });
+
   describe.skipIf(providerMissing || certutilMissing)('a provider of their own: SimpleSAMLphp, live', () => {
     let believer: TrustingBrowser;
     let front: TlsFront;

@@ -14,6 +14,7 @@ import { roleWords } from '../../shell/session.tsx';
 import type { AccessReviewAnswer, AccessReviewItem, Role } from '../../shell/wire.ts';
 import { areasOf, growthLine, reachLine, reachWords } from './access-words.ts';
 import { DecisionDialog, SELECTED_MAX } from './decision-dialog.page.tsx';
+import { OwnRules } from './own-rules.page.tsx';
 import { reviewCsv, reviewJson } from './report-file.ts';
 import { decisionText, kindWords, proofText, StateChip } from './review-words.page.tsx';
 
@@ -47,7 +48,7 @@ function Standing({ found, item }: { found: AccessReviewAnswer; item: AccessRevi
   if (item.isOwn)
     return (
       <span className="muted">
-        Yours<span className="sub">another decides</span>
+        Yours<span className="sub">Another decides</span>
       </span>
     );
   return isOpenTo(found, item) ? <b>Undecided</b> : <span className="muted">Undecided</span>;
@@ -85,7 +86,7 @@ function columnsFor(found: AccessReviewAnswer, open: (n: number) => void): reado
       cell: (item) => (
         <>
           {doesText(found, item)}
-          {item.growth.length > 0 && <span className="sub grade grade--stale">more since the snapshot</span>}
+          {item.growth.length > 0 && <span className="sub grade grade--stale">More since the snapshot</span>}
         </>
       ),
     },
@@ -252,7 +253,8 @@ function Head({ found }: { found: AccessReviewAnswer }) {
         ]}
         actions={<StateChip review={review} />}
       >
-        Begun <Ago at={review.openedAt} /> {review.openedBy === null ? 'by itself' : `by ${review.openedBy}`}.{' '}
+        Begun <Ago at={review.openedAt} />
+        {review.openedBy === null ? ', for the quarter' : ` by ${review.openedBy}`}.{' '}
         {review.closedAt === null ? (
           <>
             Ends <Ago at={review.dueAt} />; what is undecided then is removed.
@@ -299,10 +301,14 @@ function filtered(found: AccessReviewAnswer | undefined, filter: Filter): readon
 
 function DecideButton({ count, onClick }: { count: number; onClick: () => void }) {
   const tooMany = count > SELECTED_MAX;
+  const hint = count === 0 ? 'Select rows first' : tooMany ? `At most ${SELECTED_MAX} at once` : null;
   return (
-    <Button small look="primary" icon="key" disabled={count === 0 || tooMany} onClick={onClick}>
-      {tooMany ? `At most ${SELECTED_MAX} at once` : `Decide about ${count} selected…`}
-    </Button>
+    <>
+      <Button small look="primary" icon="key" disabled={hint !== null} onClick={onClick}>
+        {count === 0 ? 'Decide…' : `Decide about ${count}…`}
+      </Button>
+      {hint && <span className="muted">{hint}</span>}
+    </>
   );
 }
 
@@ -380,6 +386,7 @@ export function AccessReviewPage() {
     <>
       <Head found={found.data} />
       <Items found={found.data} reviewId={reviewId} />
+      <OwnRules rules={found.data.rules} />
       <Check found={found.data} />
     </>
   );

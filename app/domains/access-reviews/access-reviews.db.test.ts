@@ -155,6 +155,41 @@ describe('the snapshot', () => {
     });
   });
 
+  it('R1 freezes which rules of their own were in force and where people belong; others since then ask for another look', async () => {
+    const auditor = await person('auditor');
+    const { tenantId } = lead.tenant;
+    const [office, rules] = [uuidV4(systemRandom), 'forbid (principal, action, resource);'];
+    const write = (version: number) =>
+      house.rows(`set session_replication_role = replica;
+        insert into app.access_rules (tenant_id, id, version, text, text_hash, written_by, written_at)
+        values ('${tenantId}', '${uuidV4(systemRandom)}', ${version}, '\\xa7${'00'.repeat(47)}', sha256('${rules}'), '${lead.personId}', now())`);
+    await write(1);
+    await house.rows(`set session_replication_role = replica;
+      insert into app.office_person (tenant_id, id, office_id) values ('${tenantId}', '${auditor.personId}', '${office}')`);
+    const id = await opened();
+    await learn(id);
+    const { text } = await call<{ text: string }>('snapshot', lead, about(id));
+    const frozen = JSON.parse(text) as { rules: object; items: { target: string; office: string | null }[] };
+    const sha256 = createHash('sha256').update(rules, 'utf8').digest('hex');
+    expect(frozen.rules).toEqual({ version: 1, sha256 });
+    expect(frozen.items.find(({ target }) => target === auditor.personId)?.office).toBe(office);
+    expect(text, 'the rules themselves stay where they are').not.toContain('forbid');
+    expect(await read(lead, id)).toMatchObject({ rules: { version: 1, sha256, versionNow: 1 } });
+    const before = itemOf(await read(lead, id), auditor);
+    expect(before.growth).toEqual([]);
+    await write(2);
+    await house.rows(
+      `set session_replication_role = replica; update app.office_person set office_id = null where id = '${auditor.personId}'`,
+    );
+    await expect(decided(lead, id, [[before, keep]])).rejects.toMatchObject({ code: 'access_review_changed' });
+    const after = itemOf(await read(lead, id), auditor);
+    expect(after.growth).toEqual(['office', 'rules']);
+    await decided(lead, id, [[after, keep]]);
+    await tend();
+    expect(itemOf(await read(lead, id), auditor)).toMatchObject({ decision: 'keep' });
+    expect(await read(lead, id)).toMatchObject({ rules: { version: 1, versionNow: 2 } });
+  });
+
   it('R1 is recomputed by anybody from the file alone: SHA-256 of its bytes', async () => {
     const id = await opened();
     const { text, sha256 } = await call<{ text: string; sha256: string }>('snapshot', lead, about(id));

@@ -24,7 +24,7 @@ const columns: readonly Column<AccessReview>[] = [
         <Link className="row-link" to="/access-reviews/$reviewId" params={{ reviewId: id }}>
           <Ago at={openedAt} />
         </Link>
-        <span className="sub">{openedBy === null ? 'by itself, for the quarter' : `by ${openedBy}`}</span>
+        <span className="sub">{openedBy === null ? 'For the quarter' : `By ${openedBy}`}</span>
       </>
     ),
   },
@@ -111,6 +111,7 @@ function QuarterDialog({ on, onClose }: { on: boolean; onClose: () => void }) {
 
 function Standing({ list }: { list: AccessReviewsAnswer }) {
   const stuck = list.reviews.find(({ state }) => state === 'overdue');
+  const isUnderWay = list.reviews.some(({ state }) => state !== 'closed');
   const broken = list.reviews.find(({ stillThere }) => stillThere > 0);
   return (
     <>
@@ -126,6 +127,9 @@ function Standing({ list }: { list: AccessReviewsAnswer }) {
             manager; they decide, and the review closes.
           </p>
         </Notice>
+      )}
+      {isUnderWay && !stuck && (
+        <p className="muted prose">One review is under way; the next can begin when it is closed.</p>
       )}
       {list.managers < 2 && !stuck && (
         <Notice kind="stale" title="You alone manage this organisation">
@@ -160,7 +164,7 @@ export function AccessReviewsPage() {
             <>
               {!data.isMandatory && (
                 <Button look="quiet" onClick={() => setOpen('quarter')}>
-                  {data.eachQuarter ? 'Each quarter: on…' : 'Each quarter: off…'}
+                  {data.eachQuarter ? 'Every quarter: on' : 'Every quarter: off'}
                 </Button>
               )}
               {data.reviews.length > 0 && start}

@@ -22,11 +22,20 @@ describe('what somebody can do, in words', () => {
   });
 
   it('says what has come since', () => {
-    const growth = ['operation access.invite', 'operation access.suspend-member', 'role lead', 'key or program'];
+    const growth = [
+      'operation access.invite',
+      'operation access.suspend-member',
+      'role lead',
+      'key or program',
+      'rules',
+      'office',
+    ];
     expect(growthLine(growth, (role) => role)).toEqual([
-      'is lead now',
-      'can do more in People',
-      'has another key or program',
+      'Is lead now',
+      'Can do more in People',
+      'Has another key or program',
+      'Your own access rules are others now',
+      'Belongs to another office now',
     ]);
   });
 });

@@ -78,10 +78,12 @@ export function growthLine(growth: readonly string[], roleWord: (role: string) =
   const many = (word: string, one: string, more: string) =>
     count(word) === 0 ? [] : [count(word) === 1 ? one : `${count(word)} ${more}`];
   return [
-    ...growth.flatMap((one) => (one.startsWith('role ') ? [`is ${roleWord(one.slice(5))} now`] : [])),
-    ...(rooms.size === 0 ? [] : [`can do more in ${[...rooms].join(', ')}`]),
-    ...many('key or program', 'has another key or program', 'further keys or programs'),
-    ...many('connection', 'is managed by another connection', 'further connections'),
-    ...(growth.includes('accepted') ? ['has accepted the invitation'] : []),
+    ...growth.flatMap((one) => (one.startsWith('role ') ? [`Is ${roleWord(one.slice(5))} now`] : [])),
+    ...(rooms.size === 0 ? [] : [`Can do more in ${[...rooms].join(', ')}`]),
+    ...many('key or program', 'Has another key or program', 'further keys or programs'),
+    ...many('connection', 'Is managed by another connection', 'further connections'),
+    ...(growth.includes('rules') ? ['Your own access rules are others now'] : []),
+    ...(growth.includes('office') ? ['Belongs to another office now'] : []),
+    ...(growth.includes('accepted') ? ['Has accepted the invitation'] : []),
   ];
 }

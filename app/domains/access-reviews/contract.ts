@@ -66,7 +66,7 @@ const item = z.strictObject({
   production: z.strictObject({ mayAsk: z.boolean(), lastAt: instant.nullable() }).optional(),
   /** Ended by itself since the snapshot. */
   isGone: z.boolean(),
-  /** What has come to it since the snapshot: `operation …`, `role …`, `key or program`, `connection`. */
+  /** What has come to it since the snapshot: `operation …`, `role …`, `key or program`, `connection`, `rules`, `office`. */
   growth: z.array(z.string()),
   /** Hash of `growth`; goes into a decision, which is refused once it has changed. */
   grown: sha256Hex,
@@ -132,6 +132,8 @@ export const routes = defineRoutes({
         /** Class of each operation that asks for a session. */
         operations: z.record(z.string(), z.string()),
         access: z.record(z.string(), z.array(z.string())),
+        /** Rules of the organisation's own that were in force: they only take away from `access`. Null: frozen before they were. */
+        rules: z.strictObject({ version: count, sha256: sha256Hex.nullable(), versionNow: count }).nullable(),
         items: z.array(item),
       }),
     },

@@ -4,6 +4,7 @@ import { auditFromCall } from '../../platform/audit/index.ts';
 import type { Caller } from '../../platform/http/handler.ts';
 import { requireManager, roleExistsIn, type Asker, type StepUpSubjects } from '../access/index.ts';
 import { judgeIn } from '../privileged-access/index.ts';
+import { rulesInForce, type RulesInForce } from '../rules/index.ts';
 import type { GivenDecision } from './contract.ts';
 import type { AccessReviewDeps, ReviewedTenant } from './deps.ts';
 import { refuse } from './errors.ts';
@@ -19,6 +20,8 @@ export const tenantOf = (caller: Caller): ReviewedTenant => ({ context: caller.t
 export interface Compared {
   readonly row: ReviewRow;
   readonly snapshot: Snapshot;
+  /** In force now. */
+  readonly rules: RulesInForce;
   readonly items: readonly ItemRow[];
   /** By number of the item: what has come since; undefined where the access has ended by itself. */
   readonly growth: ReadonlyMap<number, readonly string[] | undefined>;
@@ -40,11 +43,12 @@ export async function compare(deps: AccessReviewDeps, tenant: ReviewedTenant, id
   const now = new Map(
     (await holdersOf(deps, tenant, people)).map((holder): [string, Holder] => [keyOf(holder), holder]),
   );
+  const rules = await rulesInForce(deps.tenant, context);
   const growth = snapshot.items.map((frozen) => {
     const holder = now.get(keyOf(frozen));
-    return [frozen.n, holder === undefined ? undefined : growthOf(snapshot, frozen, holder)] as const;
+    return [frozen.n, holder === undefined ? undefined : growthOf(snapshot, frozen, { holder, rules })] as const;
   });
-  return { row, snapshot, items, growth: new Map(growth) };
+  return { row, snapshot, rules, items, growth: new Map(growth) };
 }
 
 /** Whose it is; of broken glass also whoever let them in. */

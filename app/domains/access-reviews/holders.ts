@@ -5,6 +5,7 @@ import { openProgramGrants } from '../authorisation-server/index.ts';
 import { holdingsOf, type Holding } from '../identity/index.ts';
 import { listGrants, unreviewedBreakGlass } from '../privileged-access/index.ts';
 import { liveDirectoryTokens } from '../provisioning/index.ts';
+import { rulesInForce } from '../rules/index.ts';
 import type { AccessReviewDeps, ReviewedTenant } from './deps.ts';
 import { operationsOfPerson, operationsOfProgram } from './effective.ts';
 import type { ItemKind } from './contract.ts';
@@ -26,6 +27,8 @@ export interface Holder {
   /** The program, the connection of a directory, or who let somebody in by breaking the glass. */
   readonly of: Uuid | null;
   readonly operations: readonly string[];
+  /** Where the person belongs, or whose key or program it is: the organisation's own rules may ask. */
+  readonly office: Uuid | null;
   readonly createdAt: Date;
   readonly expiresAt: Date | null;
   readonly lastUsedAt: Date | null;
@@ -43,6 +46,7 @@ const NOTHING = {
   holds: [],
   of: null,
   operations: [],
+  office: null,
   expiresAt: null,
   lastUsedAt: null,
   provedAt: null,
@@ -181,15 +185,18 @@ export async function holdersOf(
   only?: ReadonlySet<Uuid>,
 ): Promise<Holder[]> {
   const { context } = tenant;
+  const { officeOf } = await rulesInForce(deps.tenant, context);
+  const placed = (holder: Holder): Holder =>
+    holder.holder === null ? holder : { ...holder, office: officeOf.get(holder.holder) ?? null };
   const people = (await holdingsOf(deps, context)).filter(({ id }) => only === undefined || only.has(id));
   const programs = await programsOf(deps, tenant);
   const found: Holder[] = [];
   const lastIn = await lastInProduction(deps, tenant);
-  for (const person of people) found.push(await personHolder(deps, tenant, { person, programs, lastIn }));
+  for (const person of people) found.push(placed(await personHolder(deps, tenant, { person, programs, lastIn })));
   for (const program of programs) {
     // Of somebody who is out nothing works: it is refused at each use, and ends with them.
     const owner = people.find(({ id }) => id === program.member_id);
-    if (owner !== undefined) found.push(programHolder(deps, tenant, { program, owner }));
+    if (owner !== undefined) found.push(placed(programHolder(deps, tenant, { program, owner })));
   }
   return only === undefined ? [...found, ...(await othersOf(deps, tenant))] : found;
 }

@@ -1,6 +1,7 @@
 import { uuidV7, type Uuid } from '@auditrax/base';
 import type { ScopedTransaction } from '@auditrax/tenancy';
 import type { AuditInput } from '../../platform/audit/index.ts';
+import { rulesInForce } from '../rules/index.ts';
 import { REVIEW_DAYS } from './contract.ts';
 import type { AccessReviewDeps, ReviewedTenant } from './deps.ts';
 import { refuse } from './errors.ts';
@@ -41,7 +42,8 @@ export async function openReview(deps: AccessReviewDeps, opening: Opening): Prom
   const id = uuidV7(deps.clock, deps.random);
   const openedAt = new Date(deps.clock.nowMs());
   const holders = await holdersOf(deps, tenant, drillOn);
-  const { text, hash } = freeze(deps, { tenant, review: id, openedAt }, holders);
+  const rules = await rulesInForce(deps.tenant, context);
+  const { text, hash } = freeze(deps, { tenant, review: id, openedAt, rules }, holders);
   const snapshot = await sealSnapshot(deps, tenant, { review: id, text });
   return deps.tenant.transaction(context, async (tx) => {
     await opening.allow?.(tx);

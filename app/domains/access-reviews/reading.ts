@@ -99,7 +99,16 @@ function shownItem(
 ): ReviewItem {
   const { frozen, row, caller, words, reason } = of;
   const growth = compared.growth.get(frozen.n);
-  const { target: _target, holder: _holder, holds, connections, passkeys: _passkeys, of: _of, ...shown } = frozen;
+  const {
+    target: _target,
+    holder: _holder,
+    holds,
+    connections,
+    passkeys: _passkeys,
+    of: _of,
+    office: _office,
+    ...shown
+  } = frozen;
   return {
     ...shown,
     reason,
@@ -162,6 +171,7 @@ export async function readReview(deps: AccessReviewDeps, caller: Caller, id: Uui
     }),
     operations: snapshot.operations,
     access: snapshot.access,
+    rules: snapshot.rules === undefined ? null : { ...snapshot.rules, versionNow: compared.rules.version },
     items: snapshot.items.map((frozen) =>
       shownItem(compared, {
         frozen,

@@ -38,7 +38,7 @@ export function decisionText({ decision, decidedBecause, decidedBy }: AccessRevi
 /** What a later look at the target said. */
 export function proofText({ decision, carriedOutAt, proof }: AccessReviewItem): string | null {
   if (decision !== 'remove' && decision !== 'change-role') return null;
-  if (proof === 'gone') return 'looked at later: gone';
-  if (proof === 'still-there') return 'looked at later: still there';
-  return carriedOutAt === null ? 'is being done' : 'done, not looked at yet';
+  if (proof === 'gone') return 'Looked at later: gone';
+  if (proof === 'still-there') return 'Looked at later: still there';
+  return carriedOutAt === null ? 'Is being done' : 'Done, not looked at yet';
 }

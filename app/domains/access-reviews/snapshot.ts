@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { canonicalJson, type Uuid } from '@auditrax/base';
 import { z } from 'zod';
+import type { RulesInForce } from '../rules/index.ts';
 import { itemKind } from './contract.ts';
 import type { AccessReviewDeps, ReviewedTenant } from './deps.ts';
 import { refuse } from './errors.ts';
@@ -26,6 +27,8 @@ const frozenItem = z.strictObject({
   of: uuid.nullable(),
   /** Name of a list in `access`. */
   access: z.string(),
+  /** Absent in snapshots from before it was frozen. */
+  office: uuid.nullable().optional(),
   createdAt: instant,
   expiresAt: instant.nullable(),
   lastUsedAt: instant.nullable(),
@@ -41,6 +44,11 @@ const frozen = z.strictObject({
   openedAt: instant,
   /** SHA-256 of the policy text by which `access` was worked out. */
   policy: z.string(),
+  /**
+   * The organisation's own rules in force, which only take away from `access` on engagements: the hash of their text. With the
+   * text and each item's role and office anybody works out what is left. Absent in snapshots from before it was frozen.
+   */
+  rules: z.strictObject({ version: z.number().int().min(0), sha256: z.string().nullable() }).optional(),
   /** Every operation that asks for a session, with its class. */
   operations: z.record(z.string(), z.string()),
   /** Operations that the policies allow, by a short hash of the list: people of one role share one. */
@@ -59,7 +67,12 @@ const LIST_NAME_CHARACTERS = 16;
 /** What stands there now as canonical JSON (RFC 8785): the bytes that are hashed, kept and handed out. */
 export function freeze(
   deps: Pick<AccessReviewDeps, 'judge' | 'policyHash'>,
-  of: { readonly tenant: ReviewedTenant; readonly review: Uuid; readonly openedAt: Date },
+  of: {
+    readonly tenant: ReviewedTenant;
+    readonly review: Uuid;
+    readonly openedAt: Date;
+    readonly rules: Pick<RulesInForce, 'version' | 'sha256'>;
+  },
   holders: readonly Holder[],
 ): { readonly text: string; readonly hash: Buffer } {
   const access: Record<string, readonly string[]> = {};
@@ -88,6 +101,7 @@ export function freeze(
     review: of.review,
     openedAt: of.openedAt.toISOString(),
     policy: deps.policyHash,
+    rules: { version: of.rules.version, sha256: of.rules.sha256 },
     operations: Object.fromEntries(deps.judge.operations.map((one) => [one.operation, one.class])),
     access,
     items,
@@ -122,15 +136,24 @@ export function sealSnapshot(
 
 /**
  * What has come to an access since it was frozen, in words that a program compares: more operations, another role, further
- * keys, programs and connections. Empty: nothing; what has gone is no growth.
+ * keys, programs and connections, other rules of the organisation's own, another office. Empty: nothing; what has gone is no growth.
  */
-export function growthOf(snapshot: Pick<Snapshot, 'access'>, item: FrozenItem, now: Holder): string[] {
+export function growthOf(
+  snapshot: Pick<Snapshot, 'access' | 'rules'>,
+  item: FrozenItem,
+  { holder: now, rules }: { readonly holder: Holder; readonly rules: Pick<RulesInForce, 'version'> },
+): string[] {
   const before = new Set(snapshot.access[item.access]);
   const news = (was: readonly Uuid[], is: readonly Uuid[], word: string) =>
     is.filter((id) => !was.includes(id)).map((id) => `${word} ${id}`);
   return [
     ...now.operations.filter((operation) => !before.has(operation)).map((operation) => `operation ${operation}`),
     ...(now.role === item.role ? [] : [`role ${now.role}`]),
+    // Rules and offices only take away; whether others take away less is not for a program to say.
+    ...(item.role !== null && snapshot.rules !== undefined && rules.version !== snapshot.rules.version
+      ? ['rules']
+      : []),
+    ...(item.office !== undefined && now.office !== item.office ? ['office'] : []),
     ...(item.kind === 'invitation' && now.kind === 'member' ? ['accepted'] : []),
     ...news(item.holds, now.holds, 'holds'),
     ...news(item.connections, now.connections, 'connection'),

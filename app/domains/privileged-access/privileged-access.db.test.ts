@@ -2,7 +2,7 @@ import { isAppError, manualClock, systemRandom, uuidV4, type Uuid } from '@audit
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Caller } from '../../platform/http/handler.ts';
 import { insertMember } from '../access/index.ts';
-import { proveEmployment, revokePrincipal, sweepEmployment, type MintDeps } from '../identity/index.ts';
+import { openSession, proveEmployment, revokePrincipal, sweepEmployment, type MintDeps } from '../identity/index.ts';
 import { knownAtConnection } from '../identity/testing/known-at.ts';
 import { mintToken } from '../identity/token-mint.ts';
 import { type Enrolled, type SeededIssuer, startSeededIssuer } from '../tenants/testing/seeded-issuer.ts';
@@ -170,6 +170,29 @@ describe('production access between two operators', () => {
     await end(second, given);
     expect(await grantOf(first)).toBeUndefined();
     expect(await codeOf(end(second, given))).toBe('production_request_settled');
+  });
+
+  it('P2 ends at the mint four hours after the other one has vouched; more time takes their passkey again', async () => {
+    const { token: cookie } = await house.deps.tenant.transaction(first.tenant, (tx) =>
+      openSession(house.deps, tx, { memberId: first.personId, door: 'edge', method: 'passkey' }),
+    );
+    const asked = await ask(first, { minutes: 240 });
+    clock.advance(10 * MINUTE_MS);
+    const given = await confirm(second, asked);
+    const vouched_ms = clock.nowMs();
+    expect(given).toMatchObject({ provedAt: iso(vouched_ms), endsAt: iso(vouched_ms + 4 * HOUR_MS) });
+    const covered = async () => (await house.callerOf(cookie)).production?.endsAtMs;
+    // In steps: a session that is not used is over.
+    for (let step = 0; step < 9; step += 1) {
+      expect(await covered()).toBe(vouched_ms + 4 * HOUR_MS);
+      clock.advance(25 * MINUTE_MS);
+    }
+    const more = await ask(first, { minutes: 240 });
+    expect(more, 'a request is no proof').toMatchObject({ state: 'waiting', endsAt: null });
+    expect(await covered()).toBe(vouched_ms + 4 * HOUR_MS);
+    clock.advance(15 * MINUTE_MS);
+    expect(clock.nowMs()).toBe(vouched_ms + 4 * HOUR_MS);
+    expect(await covered()).toBeUndefined();
   });
 
   it('P4 is not given when somebody else would vouch than was shown and approved', async () => {

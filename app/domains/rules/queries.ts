@@ -42,12 +42,32 @@ export function listRules({ tenantId }: TenantContext): Statement<RulesRow> {
 /** Does nothing when another writer took the number first. */
 export function insertRules(
   { tenantId }: TenantContext,
-  row: { id: Uuid; version: number; text: Uint8Array; restores: number | null; writtenBy: Uuid; writtenAt: Date },
+  row: {
+    readonly id: Uuid;
+    readonly version: number;
+    readonly text: Uint8Array;
+    readonly textHash: Uint8Array;
+    readonly restores: number | null;
+    readonly writtenBy: Uuid;
+    readonly writtenAt: Date;
+  },
 ): Statement<{ version: number }> {
   return sql<{ version: number }>`insert into app.access_rules
-    (tenant_id, id, version, text, restores, written_by, written_at)
-    values (${tenantId}, ${row.id}, ${row.version}, ${row.text}, ${row.restores}, ${row.writtenBy}, ${row.writtenAt})
+    (tenant_id, id, version, text, text_hash, restores, written_by, written_at)
+    values (${tenantId}, ${row.id}, ${row.version}, ${row.text}, ${row.textHash}, ${row.restores}, ${row.writtenBy}, ${row.writtenAt})
     on conflict do nothing returning version`;
+}
+
+export interface RulesHashRow {
+  readonly version: number;
+  /** SHA-256 of the text; null of a version from before hashes were kept. */
+  readonly text_hash: Buffer | null;
+}
+
+/** Which rules are in force, without their text; no row: nobody ever wrote any. */
+export function rulesHash({ tenantId }: TenantContext): Statement<RulesHashRow> {
+  return sql<RulesHashRow>`select r.version, r.text_hash from app.access_rules r
+    where r.tenant_id = ${tenantId} order by r.version desc limit 1`;
 }
 
 export interface OfficeRow {

@@ -265,7 +265,8 @@ describe('rules that no longer load', () => {
       rowId: id,
       value: 'forbid (',
     });
-    const row = { id, version: next, text, restores: null, writtenBy: lead.caller.personId, writtenAt: new Date() };
+    const written = { writtenBy: lead.caller.personId, writtenAt: new Date() };
+    const row = { id, version: next, text, textHash: Buffer.alloc(32), restores: null, ...written };
     await deps.door.transaction(harbour.context, async (tx) => {
       await tx.query(insertRules(harbour.context, row));
       await deps.recordAudit(tx, {

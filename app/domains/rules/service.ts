@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { AppError, uuidV7, type Clock, type Json, type Random, type Uuid } from '@auditrax/base';
 import type { Explanation, RowFilter } from '@auditrax/policy';
 import type { ScopedTransaction, TenantContext, TenantDoor } from '@auditrax/tenancy';
@@ -227,9 +228,10 @@ export async function saveRules(
   const restores = await restoredVersion(deps, context, { rows: rows.slice(1), text: input.text });
   const before = rows[0] === undefined ? null : await openRules(deps, context, rows[0]);
   const text = await deps.sealer.seal({ context, field: 'app.access_rules.text', rowId: id, value: input.text });
+  const textHash = createHash('sha256').update(input.text, 'utf8').digest();
   const writtenAt = new Date(deps.clock.nowMs());
   await deps.door.transaction(context, async (tx) => {
-    const row = { id, version, text, restores, writtenBy: who.caller.personId, writtenAt };
+    const row = { id, version, text, textHash, restores, writtenBy: who.caller.personId, writtenAt };
     if ((await tx.query(insertRules(context, row))).length === 0) throw stale(input.version, version);
     await deps.recordAudit(tx, {
       ...auditFromCall(who),
