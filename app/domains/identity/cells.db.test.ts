@@ -1,17 +1,15 @@
 import { manualClock, systemRandom, uuidV4, type Uuid } from '@auditrax/base';
-import { openPlacedDatabase } from '@auditrax/tenancy';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { setBeat, asSuperuser } from '../../platform/audit/testing.ts';
-import { startTestDatabase, type TestDatabase } from '../../platform/db/testing.ts';
+import { asSuperuser } from '../../platform/audit/testing.ts';
+import type { TestDatabase } from '../../platform/db/testing.ts';
 import { startSeededIssuer, type Enrolled, type SeededIssuer } from '../tenants/testing/seeded-issuer.ts';
+import { CELL, startTwoPlaces, type TwoPlaces } from '../tenants/testing/two-places.ts';
 import { consumeChallenge, issueChallenge } from './challenges.ts';
-import { systemTables } from './index.ts';
 import * as service from './service.ts';
 import { findSession } from './sessions.ts';
 
 // Lakeside lives in a database of its own, in another cluster; everybody else at home.
 const LAKESIDE = uuidV4(systemRandom);
-const CELL = 'south/ax_0123456789abcdef';
 const ROLE = 'ax_t_0123456789abcdef';
 const TABLES = [
   'identity.member',
@@ -28,6 +26,7 @@ const TABLES = [
 
 const clock = manualClock(Date.UTC(2026, 10, 1));
 let house: SeededIssuer;
+let places: TwoPlaces;
 let cell: TestDatabase;
 let inCell: Enrolled;
 let atHome: Enrolled;
@@ -41,40 +40,7 @@ async function prepare(home: TestDatabase): Promise<void> {
   await asSuperuser(home, place, [LAKESIDE, CELL, ROLE]);
 }
 
-function open(home: TestDatabase) {
-  return openPlacedDatabase({
-    connection: home.connectionFor('ax_issuer'),
-    poolSize: 6,
-    clock: { nowMs: () => Date.now() },
-    onRefusal: async () => undefined,
-    systemTables: [...systemTables],
-    home: 'home',
-    placeOf: async (tenantId) => {
-      const [row] = await asSuperuser<{ cell: string; version: number }>(
-        home,
-        'select cell, version from platform.placement where tenant_id = $1',
-        [tenantId],
-      );
-      const { cell: name, version } = row ?? { cell: 'home', version: 0 };
-      return { cell: name, region: 'any', schema: 'app', role: 'ax_issuer', version };
-    },
-    cells: () => [
-      { cell: 'home', region: 'north' },
-      { cell: CELL, region: 'south' },
-    ],
-    connectionOf: (name) => (name === CELL ? cell : home).connectionFor('ax_issuer'),
-    roleAt: () => 'ax_issuer',
-  });
-}
-
-async function rowsOf(database: TestDatabase): Promise<Record<string, number>> {
-  const counts: Record<string, number> = {};
-  for (const table of TABLES) {
-    const text = `select count(*)::int as n from ${table} where tenant_id = $1`;
-    counts[table] = (await asSuperuser<{ n: number }>(database, text, [LAKESIDE]))[0]!.n;
-  }
-  return counts;
-}
+const rowsOf = (database: TestDatabase) => places.rowsAt(database, { tenantId: LAKESIDE }, TABLES);
 
 const at = () => ({ door: 'edge' as const, requestId: uuidV4(systemRandom) });
 const signIn = async (person: Enrolled) => {
@@ -84,15 +50,15 @@ const signIn = async (person: Enrolled) => {
 };
 
 beforeAll(async () => {
-  cell = await startTestDatabase();
-  await setBeat(cell, 'running');
-  house = await startSeededIssuer(clock, { prepare, open });
+  places = await startTwoPlaces();
+  ({ cell } = places);
+  house = await startSeededIssuer(clock, { ...places.databases, prepare });
   inCell = await house.enrol('lakeside', 'lead');
   atHome = await house.enrol('harbour', 'lead');
 });
 afterAll(async () => {
   await house?.stop();
-  await cell?.stop();
+  await places?.stop();
 });
 
 describe('people of a tenant with a database of its own', () => {

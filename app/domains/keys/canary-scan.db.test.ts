@@ -4,13 +4,11 @@ import { dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { systemClock, systemRandom, uuidV4 } from '@auditrax/base';
-import { openDatabase } from '@auditrax/tenancy';
 import type { Database, TenantContext } from '@auditrax/tenancy';
-import { Client } from 'pg';
+import type { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { discoverSealedColumns, discoverSealedFields } from '../../platform/db/sealed-fields.ts';
 import type { SealedColumn } from '../../platform/db/sealed-fields.ts';
-import { startTestDatabase } from '../../platform/db/testing.ts';
 import type { TestDatabase } from '../../platform/db/testing.ts';
 import { openObjectStore } from '../../platform/objects/index.ts';
 import { createSealer } from './sealer.ts';
@@ -18,6 +16,7 @@ import type { Sealer } from './sealer.ts';
 import { openStored, writeSealedRows } from './testing/sealed-rows.ts';
 import { vaultInProcess } from './testing/vault-in-process.ts';
 import type { VaultInProcess } from './testing/vault-in-process.ts';
+import { startWorkspaceDatabase, type WorkspaceDatabase } from './testing/workspace-database.ts';
 
 const APP = fileURLToPath(new URL('../..', import.meta.url));
 /** Where a base64 text's first and last characters also depend on what stands around the marker. */
@@ -25,6 +24,7 @@ const BASE64_EDGE_CHARS = 4;
 
 let server: TestDatabase;
 let admin: Client;
+let opened: WorkspaceDatabase;
 let database: Database;
 let vault: VaultInProcess;
 let sealer: Sealer;
@@ -33,17 +33,8 @@ let folder: string;
 let context: TenantContext;
 
 beforeAll(async () => {
-  server = await startTestDatabase();
-  admin = new Client(server.connectionFor('superuser'));
-  await admin.connect();
-  await admin.query(`update audit.beat set beat = 'infinity'`);
-  database = openDatabase({
-    connection: server.connectionFor('ax_workspace'),
-    poolSize: 2,
-    clock: systemClock,
-    onRefusal: async () => undefined,
-    systemTables: [],
-  });
+  opened = await startWorkspaceDatabase();
+  ({ server, admin, database } = opened);
   vault = await vaultInProcess(systemClock);
   columns = await discoverSealedColumns(APP);
   folder = await mkdtemp(join(tmpdir(), 'scan-'));
@@ -60,9 +51,7 @@ beforeAll(async () => {
   context = { ...context };
 });
 afterAll(async () => {
-  await database?.close();
-  await admin?.end();
-  await server?.stop();
+  await opened?.stop();
   await vault?.close();
   await rm(folder, { recursive: true, force: true });
 });

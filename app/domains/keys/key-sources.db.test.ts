@@ -2,13 +2,11 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { manualClock, systemRandom, uuidV4 } from '@auditrax/base';
 import type { Json, Uuid } from '@auditrax/base';
-import { openDatabase, TenancyError } from '@auditrax/tenancy';
+import { TenancyError } from '@auditrax/tenancy';
 import type { Database, TenantContext } from '@auditrax/tenancy';
-import { Client } from 'pg';
+import type { Client } from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { recordAudit } from '../../platform/audit/index.ts';
-import { startTestDatabase } from '../../platform/db/testing.ts';
-import type { TestDatabase } from '../../platform/db/testing.ts';
 import { keyRings } from './key-rings.ts';
 import { HEALTH_FRESH_MS } from './key-stores.ts';
 import { watchLeases } from './leases.ts';
@@ -25,6 +23,7 @@ import { foreignKeyRecorder, watchWithdrawals } from './withdrawals.ts';
 import type { WithdrawalWatch } from './withdrawals.ts';
 import { vaultInProcess } from './testing/vault-in-process.ts';
 import type { VaultInProcess } from './testing/vault-in-process.ts';
+import { startWorkspaceDatabase, type WorkspaceDatabase } from './testing/workspace-database.ts';
 
 const FIELDS = { 'app.note.title': 1001 };
 const withCode = (code: string) => expect.objectContaining({ code });
@@ -46,7 +45,7 @@ const XKS: OwnKeySource = {
   secretAccessKey: 'AnotherSecretOfTheTenant0123456789abcdefghij',
 };
 
-let server: TestDatabase;
+let opened: WorkspaceDatabase;
 let database: Database;
 let admin: Client;
 let vault: VaultInProcess;
@@ -55,22 +54,11 @@ let clock: ReturnType<typeof manualClock>;
 let deps: SourceDeps;
 
 beforeAll(async () => {
-  server = await startTestDatabase();
-  admin = new Client(server.connectionFor('superuser'));
-  await admin.connect();
-  await admin.query(`update audit.beat set beat = 'infinity'`);
-  database = openDatabase({
-    connection: server.connectionFor('ax_workspace'),
-    poolSize: 4,
-    clock: { nowMs: () => Date.now() },
-    onRefusal: async () => undefined,
-    systemTables: ['platform.tenant'],
-  });
+  opened = await startWorkspaceDatabase(['platform.tenant']);
+  ({ admin, database } = opened);
 });
 afterAll(async () => {
-  await database?.close();
-  await admin?.end();
-  await server?.stop();
+  await opened?.stop();
 });
 beforeEach(async () => {
   clock = manualClock(Date.now());

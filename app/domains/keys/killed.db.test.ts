@@ -7,13 +7,11 @@ import { fileURLToPath } from 'node:url';
 import { systemClock, systemRandom, uuidV4 } from '@auditrax/base';
 import { initKeyRing } from '@auditrax/seal';
 import type { KeyRing } from '@auditrax/seal';
-import { openDatabase } from '@auditrax/tenancy';
 import type { Database, TenantContext } from '@auditrax/tenancy';
-import { Client } from 'pg';
+import type { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { discoverSealedColumns, discoverSealedFields } from '../../platform/db/sealed-fields.ts';
 import type { SealedColumn } from '../../platform/db/sealed-fields.ts';
-import { startTestDatabase } from '../../platform/db/testing.ts';
 import type { TestDatabase } from '../../platform/db/testing.ts';
 import { createSealer } from './sealer.ts';
 import type { Sealer } from './sealer.ts';
@@ -21,6 +19,7 @@ import { clientOverRings } from './testing/ring-client.ts';
 import type { RotationOrder } from './testing/rotating-process.ts';
 import { openStored, writeSealedRows } from './testing/sealed-rows.ts';
 import type { StoredValue } from './testing/sealed-rows.ts';
+import { startWorkspaceDatabase, type WorkspaceDatabase } from './testing/workspace-database.ts';
 
 const APP = fileURLToPath(new URL('../..', import.meta.url));
 const CHILD = fileURLToPath(new URL('./testing/rotating-process.ts', import.meta.url));
@@ -32,6 +31,7 @@ const TEST_MS_MAX = 150_000;
 
 let server: TestDatabase;
 let admin: Client;
+let opened: WorkspaceDatabase;
 let database: Database;
 let folder: string;
 let rings: { ring: KeyRing; path: string; rootKey: string }[];
@@ -48,17 +48,8 @@ async function newRing(name: string): Promise<(typeof rings)[number]> {
 }
 
 beforeAll(async () => {
-  server = await startTestDatabase();
-  admin = new Client(server.connectionFor('superuser'));
-  await admin.connect();
-  await admin.query(`update audit.beat set beat = 'infinity'`);
-  database = openDatabase({
-    connection: server.connectionFor('ax_workspace'),
-    poolSize: 2,
-    clock: systemClock,
-    onRefusal: async () => undefined,
-    systemTables: [],
-  });
+  opened = await startWorkspaceDatabase();
+  ({ server, admin, database } = opened);
   folder = await mkdtemp(join(tmpdir(), 'killed-'));
   columns = await discoverSealedColumns(APP);
   fields = await discoverSealedFields(APP);
@@ -75,9 +66,7 @@ beforeAll(async () => {
   context = { ...context };
 });
 afterAll(async () => {
-  await database?.close();
-  await admin?.end();
-  await server?.stop();
+  await opened?.stop();
   await rm(folder, { recursive: true, force: true });
 });
 

@@ -1,7 +1,7 @@
 import { manualClock, systemRandom, uuidV4, type Json, type Uuid } from '@auditrax/base';
-import { openDatabase, type Database, type TenantContext } from '@auditrax/tenancy';
+import type { Database, TenantContext } from '@auditrax/tenancy';
 import { formatApproval } from '@auditrax/tlog';
-import { Client } from 'pg';
+import type { Client } from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import {
   createLateApprovals,
@@ -12,7 +12,6 @@ import {
 } from '../../platform/audit/index.ts';
 import { openLate } from '../../platform/audit/late-approvals.ts';
 import { createRecorder } from '../../platform/audit/record.ts';
-import { startTestDatabase, type TestDatabase } from '../../platform/db/testing.ts';
 import { noteApproval } from '../../platform/http/approvals.ts';
 import { isKeyStoreFault } from './diagnosis.ts';
 import { HEALTH_FRESH_MS } from './key-stores.ts';
@@ -21,6 +20,7 @@ import type { OwnKeySource } from './source-contract.ts';
 import { changeSource, returnSource, type SourceDeps } from './source-service.ts';
 import { ownKeyStore, type OwnKeyStore } from './testing/own-key-store.ts';
 import { vaultInProcess, type VaultInProcess } from './testing/vault-in-process.ts';
+import { startWorkspaceDatabase, type WorkspaceDatabase } from './testing/workspace-database.ts';
 
 // A tenant's own key store, a simulator, is really away: nothing can be sealed, and what was approved waits.
 
@@ -35,7 +35,7 @@ const KMS: OwnKeySource = {
 const uuid = (): Uuid => uuidV4(systemRandom);
 const withCode = (code: string) => expect.objectContaining({ code });
 
-let server: TestDatabase;
+let opened: WorkspaceDatabase;
 let database: Database;
 let admin: Client;
 let clock: ReturnType<typeof manualClock>;
@@ -45,22 +45,11 @@ let context: TenantContext;
 let part = 0;
 
 beforeAll(async () => {
-  server = await startTestDatabase();
-  admin = new Client(server.connectionFor('superuser'));
-  await admin.connect();
-  await admin.query(`update audit.beat set beat = 'infinity'`);
-  database = openDatabase({
-    connection: server.connectionFor('ax_workspace'),
-    poolSize: 4,
-    clock: { nowMs: () => Date.now() },
-    onRefusal: async () => undefined,
-    systemTables: ['platform.tenant'],
-  });
+  opened = await startWorkspaceDatabase(['platform.tenant']);
+  ({ admin, database } = opened);
 });
 afterAll(async () => {
-  await database?.close();
-  await admin?.end();
-  await server?.stop();
+  await opened?.stop();
 });
 beforeEach(async () => {
   clock = manualClock(Date.now());

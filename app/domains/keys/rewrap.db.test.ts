@@ -4,22 +4,20 @@ import { join } from 'node:path';
 import { manualClock, systemRandom, uuidV4 } from '@auditrax/base';
 import { initKeyRing, localKekProvider } from '@auditrax/seal';
 import type { KeyRing } from '@auditrax/seal';
-import { openDatabase } from '@auditrax/tenancy';
 import type { Database, TenantContext } from '@auditrax/tenancy';
-import { Client } from 'pg';
+import type { Client } from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { startTestDatabase } from '../../platform/db/testing.ts';
-import type { TestDatabase } from '../../platform/db/testing.ts';
 import type { KeysClient } from './client.ts';
 import { rewrapKeys } from './rewrap.ts';
 import { createSealer } from './sealer.ts';
 import type { Sealer } from './sealer.ts';
 import { clientOverRings } from './testing/ring-client.ts';
+import { startWorkspaceDatabase, type WorkspaceDatabase } from './testing/workspace-database.ts';
 
 const withCode = (code: string) => expect.objectContaining({ code });
 const FIELD = 'app.note.title';
 
-let server: TestDatabase;
+let opened: WorkspaceDatabase;
 let database: Database;
 let admin: Client;
 let folder: string;
@@ -32,22 +30,11 @@ let tenantCount = 0;
 const clock = manualClock(Date.now());
 
 beforeAll(async () => {
-  server = await startTestDatabase();
-  admin = new Client(server.connectionFor('superuser'));
-  await admin.connect();
-  await admin.query(`update audit.beat set beat = 'infinity'`);
-  database = openDatabase({
-    connection: server.connectionFor('ax_workspace'),
-    poolSize: 4,
-    clock: { nowMs: () => Date.now() },
-    onRefusal: async () => undefined,
-    systemTables: [],
-  });
+  opened = await startWorkspaceDatabase();
+  ({ admin, database } = opened);
 });
 afterAll(async () => {
-  await database?.close();
-  await admin?.end();
-  await server?.stop();
+  await opened?.stop();
 });
 
 async function newRing(): Promise<KeyRing> {

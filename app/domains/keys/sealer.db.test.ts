@@ -3,12 +3,9 @@ import { join } from 'node:path';
 import { AppError, manualClock, parseUuid, systemRandom, uuidV4 } from '@auditrax/base';
 import type { RouteContract, Uuid } from '@auditrax/base';
 import { fieldKeyVersion } from '@auditrax/seal';
-import { openDatabase } from '@auditrax/tenancy';
 import type { Database, TenantContext } from '@auditrax/tenancy';
-import { Client } from 'pg';
+import type { Client } from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { startTestDatabase } from '../../platform/db/testing.ts';
-import type { TestDatabase } from '../../platform/db/testing.ts';
 import { recordAudit } from '../../platform/audit/index.ts';
 import type { Handler } from '../../platform/http/handler.ts';
 import { createKeysClient } from './client.ts';
@@ -23,36 +20,25 @@ import { vaultSuiteContract } from './suite-contract.ts';
 import { suiteRoutes } from './suite-routes.ts';
 import { vaultInProcess } from './testing/vault-in-process.ts';
 import type { VaultInProcess } from './testing/vault-in-process.ts';
+import { startWorkspaceDatabase, type WorkspaceDatabase } from './testing/workspace-database.ts';
 
 const FIELDS = { 'app.note.title': 1001, 'app.note.body': 1002 };
 const DAY_MS = 86_400_000;
 const withCode = (code: string) => expect.objectContaining({ code });
 const uuid = (): Uuid => uuidV4(systemRandom);
 
-let server: TestDatabase;
+let opened: WorkspaceDatabase;
 let database: Database;
 let admin: Client;
 let vault: VaultInProcess;
 let clock: ReturnType<typeof manualClock>;
 
 beforeAll(async () => {
-  server = await startTestDatabase();
-  admin = new Client(server.connectionFor('superuser'));
-  await admin.connect();
-  // Stands for a running ledger: the guard refuses changed rows while the log's heartbeat is old.
-  await admin.query(`update audit.beat set beat = 'infinity'`);
-  database = openDatabase({
-    connection: server.connectionFor('ax_workspace'),
-    poolSize: 4,
-    clock: { nowMs: () => Date.now() },
-    onRefusal: async () => undefined,
-    systemTables: [],
-  });
+  opened = await startWorkspaceDatabase();
+  ({ admin, database } = opened);
 });
 afterAll(async () => {
-  await database?.close();
-  await admin?.end();
-  await server?.stop();
+  await opened?.stop();
 });
 beforeEach(async () => {
   clock = manualClock(Date.now());

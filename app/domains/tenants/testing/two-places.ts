@@ -7,7 +7,8 @@ import { startTestDatabase, type TestDatabase } from '../../../platform/db/testi
 import { systemTables } from '../../identity/index.ts';
 import type { OtherDatabases } from './seeded-issuer.ts';
 
-const CELL = 'south/ax_0123456789abcdef';
+/** The name of the other one. */
+export const CELL = 'south/ax_0123456789abcdef';
 
 /** The database of everybody and one in another region, and the real move (`relocate`) between the two. */
 export interface TwoPlaces {
@@ -19,7 +20,11 @@ export interface TwoPlaces {
   /** Rows of the tenant as a move that was cut off would leave them at home. */
   carryBack(home: TestDatabase, context: TenantContext, table: string): Promise<void>;
   /** How many rows the tenant has in each table. */
-  rowsAt(database: TestDatabase, context: TenantContext, tables: readonly string[]): Promise<Record<string, number>>;
+  rowsAt(
+    database: TestDatabase,
+    of: Pick<TenantContext, 'tenantId'>,
+    tables: readonly string[],
+  ): Promise<Record<string, number>>;
   stop(): Promise<void>;
 }
 
