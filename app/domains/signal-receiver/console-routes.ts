@@ -74,10 +74,10 @@ export function receiverSubjects(deps: SubjectDeps): StepUpSubjects {
 
 function confirming(deps: SignalReceiverDeps) {
   const confirm = confirmer({ subjects: receiverSubjects(deps) });
-  return async (call: ConfirmedCall, operation: string, isSecret = false): Promise<Asker> => {
+  return async (call: ConfirmedCall, operation: string): Promise<Asker> => {
     const input = { ...call.params, ...call.body } as Readonly<Record<string, Json>>;
     const ids = Object.fromEntries(Object.entries(call.ids).map(([place, id]) => [place.replace('params.', ''), id]));
-    return confirm(call, operation, { input, ids, hashOnly: isSecret });
+    return confirm(call, operation, { input, ids });
   };
 }
 
@@ -104,14 +104,13 @@ export function signalConsole(deps: SignalReceiverDeps): RoomRoutes {
       return { status: 201 as const, body: { id: shown, address, authorization } };
     },
     async setUp(call) {
-      // The action may hold an authorization, which is in nobody's copy of the log.
-      const who = await confirmed(call, 'signal-receiver.set-up', true);
+      const who = await confirmed(call, 'signal-receiver.set-up');
       const { theirStream: streamId, ...given } = call.body;
       await setUpByHand(deps, who, { ...which(call), given: { ...given, streamId } });
       return { status: 200 as const, body: { id: call.params.receivedStreamId } };
     },
     async connect(call) {
-      const who = await confirmed(call, 'signal-receiver.connect', true);
+      const who = await confirmed(call, 'signal-receiver.connect');
       await setUpManaged(deps, who, { ...which(call), given: call.body });
       return { status: 200 as const, body: { id: call.params.receivedStreamId } };
     },

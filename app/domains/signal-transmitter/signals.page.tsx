@@ -49,6 +49,7 @@ function removalOf(stream: SignalStream): Deed {
     input: { signalStreamId: stream.id },
     body: {},
     title: `Remove ${stream.name}`,
+    isDanger: true,
     effects: 'It ends without another word to the receiver. What waits and what was laid aside is forgotten.',
   };
 }
