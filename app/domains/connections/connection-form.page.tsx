@@ -62,8 +62,11 @@ function Line(props: {
   help?: ReactNode;
   optional?: boolean;
   secret?: boolean;
+  /** People are known by it, and the connection was on: it stands there to be read. */
+  fixed?: boolean;
 }) {
-  const { name, label, value, errors, help, optional = false, secret = false } = props;
+  const { name, label, value, errors, optional = false, secret = false, fixed = false } = props;
+  const help = fixed ? 'Fixed: people are known by it. To change it, set up another connection.' : props.help;
   return (
     <TextField
       label={label}
@@ -72,6 +75,7 @@ function Line(props: {
       help={help}
       optional={optional}
       type={secret ? 'password' : 'text'}
+      readOnly={fixed}
       maxLength={2048}
       spellCheck={false}
       autoComplete="off"
@@ -89,6 +93,7 @@ function OidcFields({ connection, errors }: { connection: Connection; errors: Er
       <Line
         name="issuer"
         label="Issuer"
+        fixed={connection.state !== 'draft'}
         value={known?.issuer ?? (words.issuer.includes('…') ? '' : words.issuer)}
         errors={errors}
         help={
@@ -180,6 +185,7 @@ function AttributeFields({ connection, errors }: { connection: Connection; error
     <>
       <Line
         name="subjectAttribute"
+        fixed={connection.state !== 'draft'}
         label="Attribute that people are known by"
         value={preset('subjectAttribute', words.subject)}
         errors={errors}
@@ -224,6 +230,7 @@ function SamlFields({ connection, errors }: { connection: Connection; errors: Er
       <Line
         key={`entity ${found?.idpEntityId ?? ''}`}
         name="idpEntityId"
+        fixed={connection.state !== 'draft'}
         label="Entity ID of the provider"
         value={found?.idpEntityId ?? known?.idpEntityId}
         errors={errors}

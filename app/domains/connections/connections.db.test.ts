@@ -186,6 +186,31 @@ describe('switching on', () => {
   });
 });
 
+describe('who people are', () => {
+  // An account is found by the provider's own name for somebody: under another provider `1` is somebody else.
+  it.each([
+    ['oidc', 'issuer', { ...oidc, issuer: 'https://idp.elsewhere.example' }],
+    ['saml', 'idpEntityId', { ...saml, idpEntityId: 'https://idp.elsewhere.example/saml' }],
+  ] as const)('is said by one provider for good once a connection by %s was on', async (kind, field, values) => {
+    const id = await made(kind);
+    const change = (version: number, other: typeof values | typeof oidc | typeof saml) =>
+      service.changeSettings(house.deps, by(lead), { id, version, name: 'Harbour', justInTime: NOBODY, values: other });
+    const back = kind === 'oidc' ? oidc : saml;
+    await change(2, values);
+    await change(3, back);
+    await attempt(id, { version: 4 });
+    await service.turnConnection(house.deps, by(lead), { id, to: 'active' });
+    const refused = withCode('connection_setting_invalid', { field });
+    await expect(change(4, values)).rejects.toEqual(refused);
+    await expect(
+      service.checkSettings(house.deps, lead.tenant, { id, name: 'Harbour', values, certificates: [] }),
+    ).rejects.toEqual(refused);
+    await service.turnConnection(house.deps, by(lead), { id, to: 'disabled' });
+    await expect(change(4, values)).rejects.toEqual(refused);
+    await change(4, kind === 'oidc' ? { ...oidc, groupsClaim: null } : { ...saml, groupsAttribute: null });
+  });
+});
+
 describe('recent attempts', () => {
   it('name the failed check, and show claims of a test only', async () => {
     const id = await made();

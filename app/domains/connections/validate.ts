@@ -60,22 +60,35 @@ export function checkName(name: string): void {
 /** Providers whose NameID is an address whatever its Format says: an attribute has to say who somebody is. */
 const ADDRESS_NAMEID: ReadonlySet<Profile> = new Set(['google']);
 
+const KNOWN_BY_IT =
+  'People are known by it. Set up another connection and take everybody there by a change of provider.';
+
+/** Of the values, those that say whose names for people count: the provider's own, and what it names them by. */
+const namesOf = (values: ConnectionValues | null): Readonly<Record<string, string | null>> => {
+  if (values === null) return {};
+  if (values.kind === 'oidc') return { issuer: values.issuer };
+  return { idpEntityId: values.idpEntityId, subjectAttribute: values.subjectAttribute };
+};
+
 /**
  * What people are known by. Fixed once the connection was on: under another one everybody would be somebody new, or, where
- * the value of one is the former value of another, somebody else. Throws `connection_setting_invalid`.
+ * the value of one is the former value of another, somebody else. So is the provider: whoever may change settings must not
+ * have one of their own say, under the names that another gave, that they are a colleague. Throws
+ * `connection_setting_invalid`.
  */
 export function checkSubject(
   values: ConnectionValues,
   given: { readonly profile: Profile; readonly state: ConnectionState; readonly before: ConnectionValues | null },
 ): void {
+  if (given.state !== 'draft') {
+    const was = namesOf(given.before);
+    for (const [field, name] of Object.entries(namesOf(values)))
+      if (was[field] !== name) throw refuse('connection_setting_invalid', KNOWN_BY_IT, field);
+    return;
+  }
   if (values.kind !== 'saml') return;
   const { subjectAttribute } = values;
   const no = (why: string) => refuse('connection_setting_invalid', why, 'subjectAttribute');
-  if (given.state !== 'draft') {
-    const was = given.before?.kind === 'saml' ? given.before.subjectAttribute : null;
-    if (was === subjectAttribute) return;
-    throw no('People are known by it. Set up another connection and take everybody there by a change of provider.');
-  }
   if (subjectAttribute === null && ADDRESS_NAMEID.has(given.profile))
     throw no('This provider names people by an address. Name an attribute with an id that never changes.');
   if (subjectAttribute !== null && [values.emailAttribute, values.nameAttribute].includes(subjectAttribute))
