@@ -6,6 +6,7 @@ import { makeTestKey } from '@auditrax/saml/testing/keys';
 import { REQUEST } from '@auditrax/saml/testing/world';
 import { verifyMessage, type Unverified } from '@auditrax/saml/verify';
 import type { BenchResult } from '../app/bin/commands/bench.ts';
+import { measureAccessReviews } from './access-reviews.ts';
 import { measureRevocation } from './identity-revocation.ts';
 import { measureLeavers } from './leavers.ts';
 
@@ -81,9 +82,14 @@ async function measureAcceptance(progress: (line: string) => void): Promise<Benc
   };
 }
 
-/** What a sign-in by SAML costs, what `measureRevocation` says of sessions, and how long somebody who left is still in. */
+/** What a sign-in by SAML costs, what `measureRevocation` says of sessions, how long somebody who left is still in, and a review of access. */
 export async function run(progress: (line: string) => void): Promise<BenchResult> {
-  const all = [await measureAcceptance(progress), await measureRevocation(progress), await measureLeavers(progress)];
+  const all = [
+    await measureAcceptance(progress),
+    await measureRevocation(progress),
+    await measureLeavers(progress),
+    await measureAccessReviews(progress),
+  ];
   return {
     figures: Object.assign({}, ...all.map(({ figures }) => figures)) as BenchResult['figures'],
     conditions: Object.assign({}, ...all.map(({ conditions }) => conditions)) as BenchResult['conditions'],

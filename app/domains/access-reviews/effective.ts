@@ -49,13 +49,32 @@ function callerBy({ tenant, memberId, role }: Asker, method: CallMethod): Caller
   };
 }
 
+/** Kept answers of one set of policies; of many organisations the oldest are asked for again. */
+const KEPT_MAX = 1_000;
+const kept = new WeakMap<Judge, Map<string, readonly string[]>>();
+
+/**
+ * What Cedar lets somebody of this role do who comes in this way. Asked once for all of them: the role gate is told of nobody
+ * in person that could make a difference (no policy names a person), and a list of hundreds would be asked for minutes.
+ */
+function allowedBy(judge: Judge, who: Asker, method: CallMethod): readonly string[] {
+  const answers = kept.get(judge) ?? new Map<string, readonly string[]>();
+  kept.set(judge, answers);
+  const key = [who.tenant.context.tenantId, who.tenant.kind, who.role, method].join(' ');
+  let allowed = answers.get(key);
+  if (allowed === undefined) {
+    const caller = callerBy(who, method);
+    allowed = judge.operations.flatMap(({ operation }) => (judge.policy.allows(operation, caller) ? [operation] : []));
+    const oldest = answers.keys().next();
+    if (answers.size >= KEPT_MAX && oldest.value !== undefined) answers.delete(oldest.value);
+    answers.set(key, allowed);
+  }
+  return allowed;
+}
+
 function allowedTo(judge: Judge, who: Asker, methods: readonly CallMethod[]): Set<string> {
-  const callers = methods.map((method) => callerBy(who, method));
-  return new Set(
-    judge.operations.flatMap(({ operation }) =>
-      callers.some((caller) => judge.policy.allows(operation, caller)) ? [operation] : [],
-    ),
-  );
+  const found = new Set(methods.flatMap((method) => allowedBy(judge, who, method)));
+  return new Set(judge.operations.flatMap(({ operation }) => (found.has(operation) ? [operation] : [])));
 }
 
 /**
