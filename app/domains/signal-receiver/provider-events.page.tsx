@@ -19,6 +19,7 @@ function Became({ event }: { event: ProviderEvent }) {
   const ended = endedText(event);
   return (
     <span className="sub">
+      {event.person !== null && `${event.person.label}: `}
       {outcomeText(event)}
       {ended !== null && ` (${ended})`}
     </span>
@@ -28,10 +29,10 @@ function Became({ event }: { event: ProviderEvent }) {
 const personOf = ({ person }: ProviderEvent) => person?.label ?? <span className="muted">nobody known here</span>;
 
 const columns: readonly Column<ProviderEvent>[] = [
-  // Together, so that a phone shows both.
+  // Together, so that a phone shows all of it.
   {
     key: 'event',
-    header: 'The provider said, and what happened',
+    header: 'The provider said, of whom, and what happened',
     main: true,
     cell: (event) => (
       <>
@@ -40,7 +41,6 @@ const columns: readonly Column<ProviderEvent>[] = [
       </>
     ),
   },
-  { key: 'person', header: 'Of', cell: personOf },
   { key: 'verdict', header: 'Verdict', priority: 3, cell: ({ verdict }) => verdictWords[verdict] },
   { key: 'when', header: 'Came', fit: true, priority: 2, cell: ({ at }) => <Ago at={at} /> },
 ];
@@ -55,6 +55,7 @@ export function RecentEvents({ stream, title }: { stream: ProviderStream; title:
         columns={columns}
         rows={stream.recent}
         rowKey={({ id }) => id}
+        whole
         empty={
           <Empty title="Nothing has come yet">
             <p>The first event, or the first sign of life, appears here within seconds.</p>
