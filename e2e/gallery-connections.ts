@@ -42,6 +42,9 @@ const draft: ConnectionSummary = {
   pending: 0,
 };
 
+const google: ConnectionSummary = { ...draft, id: id('con', 3), profile: 'google', name: 'Harbour, by Google' };
+export const googleId = google.id;
+
 export const connections = { connectionsMax: 8, connections: [saml, draft] };
 
 const certificate: ConnectionDetail['certificates'][number] = {
@@ -176,9 +179,47 @@ const details: readonly ConnectionDetail[] = [
       },
     ],
   },
+  {
+    ...google,
+    complete: true,
+    version: 2,
+    standIns: 1,
+    justInTime: { allowed: true, roleWithoutGroup: 'auditor' },
+    values: {
+      kind: 'oidc',
+      issuer: 'https://accounts.google.com',
+      clientId: '1234567890-harbour.apps.googleusercontent.com',
+      clientAuthentication: 'client_secret_basic',
+      algorithm: 'RS256',
+      groupsClaim: null,
+      hostedDomain: 'harbour.example',
+      authnAge_seconds_max: null,
+    },
+    addresses: addresses('018f3c8e-7d3c-7e4f-8a5b-6c7d8e9fa0b1'),
+    groupMap: [],
+    certificates: [],
+    ownKeys: null,
+    metadata: null,
+    attempts: [
+      {
+        ...attempt,
+        outcome: 'refused',
+        current: true,
+        failure: {
+          code: 'oidc_token_refused',
+          check: 'O19',
+          sentence: 'The provider does not give tokens for the code.',
+        },
+        detail: 'O19: The provider does not give tokens for the code. (invalid_client)',
+        subject: null,
+        groups: null,
+        claims: null,
+      },
+    ],
+  },
 ];
 
-/** One of the two, by its id. */
+/** One of them, by its id. */
 export function connectionOf(connectionId: string): ConnectionDetail | undefined {
   return details.find((one) => one.id === connectionId);
 }

@@ -375,6 +375,12 @@ const screens: readonly Screen[] = [
     ready: 'text=Approved with a passkey',
   },
   {
+    name: 'audit-entry-agents',
+    path: `/app/audit-trail?entry=${data.entries.find(({ agents }) => agents.length > 0)!.id}`,
+    role: 'lead',
+    ready: 'text=Handed on to',
+  },
+  {
     name: 'audit-entry',
     path: `/app/audit-trail?entry=${data.entries[1]!.id}`,
     role: 'lead',
@@ -661,6 +667,12 @@ const screens: readonly Screen[] = [
       await page.getByRole('button', { name: 'Suspend…' }).first().click();
       await page.getByRole('heading', { name: 'What you approve' }).waitFor();
     },
+  },
+  {
+    name: 'connection-draft-google',
+    path: `/app/connections/${connections.googleId}`,
+    role: 'lead',
+    ready: 'text=What to do',
   },
   {
     name: 'connection-draft',

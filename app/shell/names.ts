@@ -1,7 +1,7 @@
 import { useQuery } from '@tanstack/react-query';
 import { request } from './api.ts';
 import { nameOfSelf, useSession } from './session.tsx';
-import type { Member } from './wire.ts';
+import type { ApiClientsAnswer, Member } from './wire.ts';
 
 export const membersKey = ['members'] as const;
 
@@ -25,4 +25,16 @@ export function useNames(): (memberId: string) => string {
     if (memberId === session.person.id || known?.self) return `${nameOfSelf(session)} (you)`;
     return known?.label ?? 'another member';
   };
+}
+
+/** Turns the id of a program or agent into its name; undefined where it was removed or the role may not know. */
+export function useProgramNames(): (id: string) => string | undefined {
+  const { role } = useSession();
+  const programs = useQuery({
+    queryKey: ['api-clients'],
+    queryFn: ({ signal }) => request<ApiClientsAnswer>('/api/authorisation-server/clients', { signal }),
+    enabled: role === 'lead',
+    staleTime: 60_000,
+  });
+  return (id) => programs.data?.clients.find((one) => one.id === id || one.clientId === id)?.name;
 }

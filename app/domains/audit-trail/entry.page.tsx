@@ -9,7 +9,7 @@ import { Instant } from '../../ui/time.tsx';
 import { request } from '../../shell/api.ts';
 import { Failure } from '../../shell/failure.tsx';
 import { ActionCard } from '../../shell/step-up.tsx';
-import { useNames } from '../../shell/names.ts';
+import { useNames, useProgramNames } from '../../shell/names.ts';
 import type { EntryDetail, EntryProof } from '../../shell/wire.ts';
 import type { Filters } from './filters.page.tsx';
 import { ActorName, OutcomeWord } from './words.page.tsx';
@@ -198,9 +198,24 @@ function Only({ words, onClick }: { words: string; onClick: () => void }) {
   );
 }
 
+/** Who did it for the person, first to last. */
+function Agents({ ids }: { ids: EntryDetail['agents'] }) {
+  const name = useProgramNames();
+  return (
+    <>
+      {ids.map((id, at) => (
+        <span key={id} className="row">
+          {at > 0 && <span className="muted">then</span>}
+          <b>{name(id) ?? 'an agent'}</b> <Hash text={id} />
+        </span>
+      ))}
+    </>
+  );
+}
+
 /** Programs that did it for the person; nothing where they did it themselves. */
 function handedOn(agents: EntryDetail['agents']) {
-  return agents.length === 0 ? [] : [['Handed on to', <Hash key="agents" text={agents.join(', then ')} />] as const];
+  return agents.length === 0 ? [] : [['Handed on to', <Agents key="agents" ids={agents} />] as const];
 }
 
 /** What an operator was let in by; nothing for everybody else. */

@@ -15,7 +15,7 @@ const kindWords = { application: 'a program', agent: 'an agent, which works whil
 
 function Question({ asked }: { asked: ApiRequest }) {
   return (
-    <>
+    <div className="stack">
       <p>
         <b>{asked.client}</b> is {kindWords[asked.kind]}. It asks to work in your name at <b>{asked.organisation}</b>.
       </p>
@@ -27,7 +27,7 @@ function Question({ asked }: { asked: ApiRequest }) {
           ['You go on to', asked.leadsTo],
         ]}
       />
-    </>
+    </div>
   );
 }
 
@@ -57,7 +57,7 @@ export function AuthorisePage() {
       <PageHead title="A program asks for access" />
       <Failure error={asked.error ?? refuse.error} />
       {asked.data && (
-        <div className="stack">
+        <div className="form">
           <Question asked={asked.data} />
           {asked.data.agents.length > 0 && (
             <ChecksField

@@ -11,6 +11,7 @@ import { ConnectionTabs } from '../../shell/connection-tabs.tsx';
 import { Failure } from '../../shell/failure.tsx';
 import { DeedDialog, type Deed } from '../../shell/deed.tsx';
 import type { Connection } from '../../shell/wire.ts';
+import { adviceOn } from './advice-words.ts';
 import { ConnectionCertificates } from './connection-certificates.page.tsx';
 import { ConnectionForm } from './connection-form.page.tsx';
 import { ConnectionGroups } from './connection-groups.page.tsx';
@@ -73,15 +74,22 @@ function Claims({ attempt }: { attempt: Attempt }) {
 
 function TestResult({ attempt }: { attempt: Attempt }) {
   const { failure, detail, subject, groups } = attempt;
-  if (failure !== null)
+  if (failure !== null) {
+    const advice = adviceOn(failure.code);
     return (
       <Notice kind="failing" title={`${failure.check === null ? '' : `Check ${failure.check}: `}${failure.sentence}`}>
+        {advice !== undefined && (
+          <p>
+            <b>What to do:</b> {advice}
+          </p>
+        )}
         {detail !== null && detail !== `${failure.check}: ${failure.sentence}` && <p className="hash">{detail}</p>}
         <p className="muted">
           <code>{failure.code}</code>, <Ago at={attempt.at} />, request <code>{attempt.requestId}</code>
         </p>
       </Notice>
     );
+  }
   return (
     <>
       <Notice
@@ -133,7 +141,9 @@ function Test({ connection }: { connection: Connection }) {
     <Part title="Test">
       <p>
         You sign in at the provider and come back here. Nobody is signed in by it; you see every claim, and the exact
-        check where one fails.
+        check where one fails. If the provider shows an error of its own and does not send you back, it does not know
+        what you have pasted: compare the{' '}
+        {connection.kind === 'oidc' ? 'client ID and the redirect URI' : 'Entity ID and the ACS URL'} on both sides.
       </p>
       <div className="row">
         <Button
