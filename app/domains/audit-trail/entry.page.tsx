@@ -253,14 +253,19 @@ function EntryFacts({ entry, onNarrow }: { entry: EntryDetail; onNarrow: Narrow 
           </span>,
         ],
         [
-          'Session',
+          // A program has none of its own: there stands what the person has allowed it.
+          agents.length === 0 ? 'Session' : 'Permission',
           session === null ? (
             <span key="session" className="muted">
               none: a service did it by itself
             </span>
           ) : (
             <span key="session" className="row">
-              <Hash text={session} /> <Only words="This session" onClick={() => onNarrow({ session })} />
+              <Hash text={session} />{' '}
+              <Only
+                words={agents.length === 0 ? 'This session' : 'Everything by it'}
+                onClick={() => onNarrow({ session })}
+              />
             </span>
           ),
         ],

@@ -284,6 +284,17 @@ const NEWCOMERS = [
   { value: 'client', label: 'Becomes a member, as client contact if no group of theirs is mapped' },
 ] as const;
 
+/** Where a sign-in names no groups, nobody would come in by one; it is shown while it is chosen. */
+function newcomerChoices({ kind, profile }: Connection, chosen: Newcomers) {
+  const namesGroups = kind === 'saml' || profileWords[profile].oidc.groupsClaim !== null;
+  if (namesGroups || chosen === 'group') return NEWCOMERS;
+  const plain = { auditor: 'Becomes a member, as an auditor', client: 'Becomes a member, as a client contact' };
+  return NEWCOMERS.flatMap((one) => {
+    if (one.value === 'group') return [];
+    return one.value === 'refused' ? [one] : [{ value: one.value, label: plain[one.value] }];
+  });
+}
+
 function newcomersOf({ justInTime }: Connection): Newcomers {
   return justInTime.allowed ? (justInTime.roleWithoutGroup ?? 'group') : 'refused';
 }
@@ -360,7 +371,7 @@ export function ConnectionForm({ connection, onDeed }: { connection: Connection;
         name="newcomers"
         value={newcomers}
         onChange={setNewcomers}
-        choices={NEWCOMERS}
+        choices={newcomerChoices(connection, newcomers)}
       />
       <Failure error={error} />
       <div className="form__actions">

@@ -4,6 +4,7 @@ import { FilterSelect } from '../../ui/field.tsx';
 import type { Deed } from '../../shell/deed.tsx';
 import type { Connection } from '../../shell/wire.ts';
 import { deedOn } from './connection-words.page.tsx';
+import { profileWords } from './profile-words.ts';
 
 type Mapping = Connection['groupMap'][number];
 const ROLES = [
@@ -120,7 +121,11 @@ export function ConnectionGroups({ connection, onDeed }: { connection: Connectio
   return (
     <form className="stack" aria-label="Groups" onSubmit={submit} noValidate>
       {rows.length === 0 ? (
-        <p className="muted">No group gives a role yet. Roles are then as you give them under People.</p>
+        <p className="muted">
+          {connection.kind === 'oidc' && profileWords[connection.profile].oidc.groupsClaim === null
+            ? 'A sign-in names no groups here: roles are as you give them under People, unless a directory of this connection sends groups.'
+            : 'No group gives a role yet. Roles are then as you give them under People.'}
+        </p>
       ) : (
         <GroupTable rows={rows} onChange={setRows} />
       )}

@@ -46,7 +46,7 @@ function There({ connection }: { connection: Connection }) {
       {words.there.map(({ label, address }) => (
         <div key={label} className="stack stack--tight">
           <span className="field__label">{label}</span>
-          <CodeBlock label={label} code={connection.addresses[address]} />
+          <CodeBlock label={label} code={connection.addresses[address]} wrap />
         </div>
       ))}
     </Part>
@@ -76,6 +76,11 @@ function TestResult({ attempt }: { attempt: Attempt }) {
   const { failure, detail, subject, groups } = attempt;
   if (failure !== null) {
     const advice = adviceOn(failure.code);
+    // The title has said the sentence; what is left is what came from there.
+    const said = (detail ?? '')
+      .replace(`${failure.check}: ${failure.sentence}`, '')
+      .trim()
+      .replace(/^\((.*)\)$/s, '$1');
     return (
       <Notice kind="failing" title={`${failure.check === null ? '' : `Check ${failure.check}: `}${failure.sentence}`}>
         {advice !== undefined && (
@@ -83,7 +88,7 @@ function TestResult({ attempt }: { attempt: Attempt }) {
             <b>What to do:</b> {advice}
           </p>
         )}
-        {detail !== null && detail !== `${failure.check}: ${failure.sentence}` && <p className="hash">{detail}</p>}
+        {said !== '' && <p className="hash">{said}</p>}
         <p className="muted">
           <code>{failure.code}</code>, <Ago at={attempt.at} />, request <code>{attempt.requestId}</code>
         </p>
