@@ -1,6 +1,3 @@
-import type { OidcCode } from '@auditrax/oidc';
-import type { SamlCode } from '@auditrax/saml';
-
 const CLOCKS =
   'The clocks of the provider and of this installation differ by more than a minute. Let both follow a time server (NTP), then test again.';
 const ISSUER =
@@ -12,9 +9,10 @@ const ENTITY_THERE = 'Paste our Entity ID once more at the provider; it belongs 
 
 /**
  * What somebody who sets up a provider does about the checks that a wrong setting fails. The others are failed by a
- * provider that does not keep to its protocol, or by an attacker: there is no setting that would let those in.
+ * provider that does not keep to its protocol, or by an attacker: there is no setting that would let those in. By the codes
+ * of `@auditrax/oidc` and `@auditrax/saml`, whose types are not for a browser; the test holds them together.
  */
-export const adviceWords: Readonly<Partial<Record<OidcCode | SamlCode, string>>> = {
+export const adviceWords: Readonly<Record<string, string>> = {
   oidc_issuer_form: ISSUER,
   oidc_issuer_profile: 'Copy the issuer as it is written beside the field, or begin anew with “Another provider”.',
   oidc_redirected: 'The issuer leads on to another address. Write that address as the issuer.',
@@ -72,4 +70,4 @@ export const adviceWords: Readonly<Partial<Record<OidcCode | SamlCode, string>>>
 
 /** What to do about a check, for whoever sets the provider up; undefined: no setting of theirs is wrong. */
 export const adviceOn = (code: string): string | undefined =>
-  (adviceWords as Readonly<Record<string, string | undefined>>)[code];
+  Object.hasOwn(adviceWords, code) ? adviceWords[code] : undefined;

@@ -1,7 +1,7 @@
 import { useState, type FormEvent, type ReactNode } from 'react';
 import { Button } from '../../ui/button.tsx';
 import { Notice } from '../../ui/display.tsx';
-import { ChoiceField, TextArea, TextField } from '../../ui/field.tsx';
+import { ChoiceField, TextArea, TextField, type Choice } from '../../ui/field.tsx';
 import { request } from '../../shell/api.ts';
 import type { Deed } from '../../shell/deed.tsx';
 import { Failure } from '../../shell/failure.tsx';
@@ -285,11 +285,11 @@ const NEWCOMERS = [
 ] as const;
 
 /** Where a sign-in names no groups, nobody would come in by one; it is shown while it is chosen. */
-function newcomerChoices({ kind, profile }: Connection, chosen: Newcomers) {
+function newcomerChoices({ kind, profile }: Connection, chosen: Newcomers): readonly Choice<Newcomers>[] {
   const namesGroups = kind === 'saml' || profileWords[profile].oidc.groupsClaim !== null;
   if (namesGroups || chosen === 'group') return NEWCOMERS;
   const plain = { auditor: 'Becomes a member, as an auditor', client: 'Becomes a member, as a client contact' };
-  return NEWCOMERS.flatMap((one) => {
+  return NEWCOMERS.flatMap((one): Choice<Newcomers>[] => {
     if (one.value === 'group') return [];
     return one.value === 'refused' ? [one] : [{ value: one.value, label: plain[one.value] }];
   });
