@@ -4,7 +4,7 @@
 import { createHash } from 'node:crypto';
 import { chmodSync, chownSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { request as plainRequest } from 'node:http';
-import { createServer, request as tlsRequest, type Server } from 'node:https';
+import { createServer, request as tlsRequest } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { systemClock, type ServiceName } from '@auditrax/base';
@@ -18,6 +18,8 @@ import {
   type TlsMaterial,
 } from '@auditrax/workload';
 import { afterEach, describe, expect, it } from 'vitest';
+import { INNER_ROUTES } from '../app/bin/rooms.ts';
+import { COUNTED_PATH } from '../app/platform/http/attempt-counter.ts';
 import { ensureServiceUsers } from '../app/platform/supervisor/service-users.ts';
 import type { ProveReport } from '../app/probes/prove-report.ts';
 import { makeStateFolder, openTestHouse, Person, removeFolder, type TestHouse } from './testing/house.ts';
@@ -134,14 +136,33 @@ interface Heard {
   readonly code: string | undefined;
 }
 
-const PATH = '/internal/keys/suites';
-const BODY = JSON.stringify({ tenantId: '01890a5d-ac96-774b-bcce-b302099a8057' });
+interface Question {
+  readonly method: string;
+  readonly path: string;
+  readonly body?: string;
+}
 
-/** Posts a question that the keys process answers to the workspace alone. */
-function ask(send: typeof plainRequest, options: object, headers: Readonly<Record<string, string>>): Promise<Heard> {
+/** Whom a header names; what is there twice is sent twice. */
+type Headers = Readonly<Record<string, string | readonly string[]>>;
+
+/** The keys process answers it to the workspace alone. */
+const SUITES: Question = {
+  method: 'POST',
+  path: '/internal/keys/suites',
+  body: JSON.stringify({ tenantId: '01890a5d-ac96-774b-bcce-b302099a8057' }),
+};
+/** Every process answers it, to the sentinel alone. */
+const COUNTED: Question = { method: 'GET', path: COUNTED_PATH };
+
+function ask(
+  by: { readonly send: typeof plainRequest; readonly at: object },
+  question: Question,
+  headers: Headers = {},
+): Promise<Heard> {
+  const { method, path, body = '' } = question;
   return new Promise((resolve, reject) => {
-    const own = { host: 'keys', 'content-type': 'application/json', 'content-length': String(BODY.length) };
-    const call = send({ ...options, method: 'POST', path: PATH, agent: false, headers: { ...own, ...headers } });
+    const type = body === '' ? {} : { 'content-type': 'application/json', 'content-length': String(body.length) };
+    const call = by.send({ ...by.at, method, path, agent: false, headers: { host: 'peer', ...type, ...headers } });
     call.once('response', (reply) => {
       let text = '';
       reply.setEncoding('utf8').on('data', (piece: string) => (text += piece));
@@ -151,7 +172,7 @@ function ask(send: typeof plainRequest, options: object, headers: Readonly<Recor
       });
     });
     call.once('error', reject);
-    call.end(BODY);
+    call.end(body);
   });
 }
 
@@ -159,28 +180,27 @@ const MESHES = {
   istio: {
     names: 'spiffe://cluster.local/{service}',
     header: 'x-forwarded-client-cert',
-    valueOf: (service: string, certificate: Uint8Array) =>
-      `By=spiffe://cluster.local/keys;Hash=${createHash('sha256').update(certificate).digest('hex')};Subject="";URI=spiffe://cluster.local/${service}`,
+    valueOf: (peer: string, self: string) =>
+      `By=spiffe://cluster.local/${self};Hash=${createHash('sha256').update(peer).digest('hex')};Subject="";URI=spiffe://cluster.local/${peer}`,
     words: 'by the header of Istio’s proxy',
   },
   linkerd: {
     names: '{service}.audit.serviceaccount.identity.linkerd.cluster.local',
     header: 'l5d-client-id',
-    valueOf: (service: string) => `${service}.audit.serviceaccount.identity.linkerd.cluster.local`,
+    valueOf: (peer: string, _self: string) => `${peer}.audit.serviceaccount.identity.linkerd.cluster.local`,
     words: 'by the header of Linkerd’s proxy',
   },
 } as const;
 type MeshName = keyof typeof MESHES;
 
 /** What a sidecar does for its process: ends the mesh's mutual TLS, takes away the header that came, writes its own. */
-async function openProxy(mesh: MeshName, identity: TlsMaterial, door: string): Promise<Server> {
+async function openProxy(mesh: MeshName, identity: TlsMaterial, door: string): Promise<number> {
   const { header, valueOf } = MESHES[mesh];
   const server = createServer(serverTls(identity), (request, response) => {
     const service = peerService(request.socket, { trustDomain: 'cluster.local', clock: systemClock });
     const headers = { ...request.headers };
     delete headers[header];
-    const certificate = (request.socket as import('node:tls').TLSSocket).getPeerCertificate().raw;
-    if (service !== undefined) headers[header] = valueOf(service, certificate);
+    if (service !== undefined) headers[header] = valueOf(service, identity.service);
     const inner = plainRequest({ socketPath: door, method: request.method, path: request.url, headers }, (answer) => {
       response.writeHead(answer.statusCode!, answer.headers);
       answer.pipe(response);
@@ -196,37 +216,95 @@ async function openProxy(mesh: MeshName, identity: TlsMaterial, door: string): P
     server.closeAllConnections();
     server.close();
   });
-  return server;
+  return (server.address() as AddressInfo).port;
 }
 
-describe.each(Object.keys(MESHES) as MeshName[])('in a mesh, by a stand-in of the proxy of %s', (mesh) => {
-  it('the house works, believes its proxy for the peer that a route names, and no header from anywhere else', async () => {
-    const { names, header, valueOf, words } = MESHES[mesh];
-    const folder = peerFolders();
-    const house = await openIn(folder, { AUDITRAX_PEER_IDENTITY: mesh, AUDITRAX_PEER_NAMES: names });
-    await work(house, `In a mesh of ${mesh}`);
+const REFUSED: Heard = { status: 403, code: 'peer_refused' };
 
-    const trustDomain = 'cluster.local';
-    const authority = await createAuthority({ trustDomain, clock: systemClock });
-    const of = (service: ServiceName) => svidOf(authority, service, trustDomain);
-    const proxy = await openProxy(mesh, await of('keys'), join(folder, 'keys', 'peer.sock'));
-    const { port } = proxy.address() as AddressInfo;
-    const asking = async (service: ServiceName, headers: Readonly<Record<string, string>> = {}) =>
-      ask(
-        tlsRequest as typeof plainRequest,
-        { ...clientTls(await of(service), 'keys'), host: '127.0.0.1', port },
-        headers,
-      );
-    const forged = { [header]: valueOf('workspace', Buffer.from('nobody’s certificate')) };
-    const refused = { status: 403, code: 'peer_refused' };
-    expect(await asking('workspace')).toMatchObject({ status: 200 });
-    expect(await asking('gateway')).toEqual(refused);
-    expect(await asking('gateway', forged)).toEqual(refused);
+interface Mesh {
+  readonly name: MeshName;
+  /** Asks a process as another one does: by its own certificate of the mesh, at the proxy of the asked one. */
+  ask(between: readonly [ServiceName, ServiceName], question: Question, headers?: Headers): Promise<Heard>;
+  /** Asks a process at the door behind its proxy, which only that proxy can reach. */
+  atDoor(to: ServiceName, question: Question, headers: Headers): Promise<Heard>;
+}
+
+/** A proxy in front of every process. */
+async function openMesh(name: MeshName, folder: string): Promise<Mesh> {
+  const trustDomain = 'cluster.local';
+  const authority = await createAuthority({ trustDomain, clock: systemClock });
+  const open = async (service: ServiceName) => {
+    const identity = await svidOf(authority, service, trustDomain);
+    const door = join(folder, service, 'peer.sock');
+    return [service, { identity, door, port: await openProxy(name, identity, door) }] as const;
+  };
+  const proxies = new Map(await Promise.all(SERVICES.map(open)));
+  return {
+    name,
+    ask: ([from, to], question, headers) => {
+      const tls = clientTls(proxies.get(from)!.identity, to);
+      const at = { ...tls, host: '127.0.0.1', port: proxies.get(to)!.port };
+      return ask({ send: tlsRequest as typeof plainRequest, at }, question, headers);
+    },
+    atDoor: (to, question, headers) =>
+      ask({ send: plainRequest, at: { socketPath: proxies.get(to)!.door } }, question, headers),
+  };
+}
+
+/** Values that no proxy of this process writes, for a peer that it would let in. */
+function badValues({ name }: Mesh, to: ServiceName, peer: ServiceName): (string | readonly string[])[] {
+  const { valueOf } = MESHES[name];
+  const right = valueOf(peer, to);
+  const elsewhere = right.replace('cluster.local', 'cluster.example').replace('cluster.local/', 'cluster.example/');
+  const other = SERVICES.find((service) => service !== to)!;
+  const odd = [[right, right], elsewhere, `${right} `.replace(peer, `${peer}.`), ''];
+  return name === 'istio' ? [...odd, `${right},${right}`, valueOf(peer, other)] : odd;
+}
+
+/** Whoever is right is let in by the proxy's word, and nobody by a header of their own. */
+async function tryProcess(mesh: Mesh, to: ServiceName): Promise<number> {
+  const { header, valueOf } = MESHES[mesh.name];
+  let tried = 0;
+  const refused = async (reply: Promise<Heard>, what: string): Promise<void> => {
+    tried += 1;
+    expect([to, what, await reply]).toEqual([to, what, REFUSED]);
+  };
+  expect([to, await mesh.ask(['sentinel', to], COUNTED)]).toMatchObject([to, { status: 200 }]);
+  const inner = INNER_ROUTES.filter(({ service }) => service === to).map(({ method, path, callers }) => {
+    return { question: { method, path: path.replaceAll(/:[A-Za-z]+/g, 'none') }, callers };
+  });
+  for (const { question, callers } of [{ question: COUNTED, callers: ['sentinel'] as const }, ...inner]) {
+    const stranger = SERVICES.find((service) => !callers.includes(service as never))!;
+    const forged = valueOf(callers[0]!, to);
+    await refused(mesh.ask([stranger, to], question), `${question.path} as ${stranger}`);
+    await refused(mesh.ask([stranger, to], question, { [header]: forged }), `${question.path}, forged`);
+    await refused(mesh.ask([stranger, to], question, { [header]: [forged, forged] }), `${question.path}, forged twice`);
+  }
+  await refused(mesh.atDoor(to, COUNTED, {}), 'the door without a header');
+  for (const value of badValues(mesh, to, 'sentinel'))
+    await refused(mesh.atDoor(to, COUNTED, { [header]: value }), `the door with ${JSON.stringify(value)}`);
+  return tried;
+}
+
+describe.each(Object.keys(MESHES) as MeshName[])('in a mesh, by stand-ins of the proxy of %s', (name) => {
+  it('every process believes its proxy for the peer that a route names, and no header from anywhere else', async () => {
+    const { names, header, valueOf, words } = MESHES[name];
+    const folder = peerFolders();
+    const house = await openIn(folder, { AUDITRAX_PEER_IDENTITY: name, AUDITRAX_PEER_NAMES: names });
+    await work(house, `In a mesh of ${name}`);
+
+    const mesh = await openMesh(name, folder);
+    const tried = await Promise.all(SERVICES.map((service) => tryProcess(mesh, service)));
+    // Three ways at what all have, and at the door.
+    expect(Math.min(...tried)).toBeGreaterThanOrEqual(8);
+    expect(await mesh.ask(['workspace', 'keys'], SUITES)).toMatchObject({ status: 200 });
+    expect(await mesh.ask(['gateway', 'keys'], SUITES)).toEqual(REFUSED);
     // From outside, by the edge: neither there nor behind it does the header name anybody.
+    const forged = { [header]: valueOf('workspace', 'keys') };
     const edge = new URL(house.house.tryoutUrl!);
-    const outside = { host: '127.0.0.1', port: edge.port };
+    const outside = { send: plainRequest, at: { host: '127.0.0.1', port: edge.port } };
     const host = { host: edge.host, origin: edge.origin, 'sec-fetch-site': 'same-origin' };
-    expect((await ask(plainRequest, outside, { ...host, ...forged })).status).toBe(404);
+    expect((await ask(outside, SUITES, { ...host, ...forged })).status).toBe(404);
     const session = await fetch(`${edge.origin}/api/engagements`, {
       headers: { ...forged, 'sec-fetch-site': 'same-origin' },
     });

@@ -15,6 +15,7 @@ import {
   type Boot,
   type DatabaseAccess,
   type HouseInventory,
+  type KnownSocket,
   type ProvisionedPlace,
   type ProvisionOrder,
 } from '../platform/supervisor/messages.ts';
@@ -426,19 +427,22 @@ async function inventoryOf(parts: {
     ...found,
     sockets: found.sockets.filter((socket) => !isCallers(socket)),
     known: [
-      { path: controlSocket(state), use: 'control' },
-      ...servers.map(({ socketDirectory, port }) => ({
+      { path: controlSocket(state), use: 'control', pid: process.pid },
+      ...servers.map(({ socketDirectory, port, pid }) => ({
         path: join(socketDirectory, `.s.PGSQL.${port}`),
         use: 'database' as const,
+        pid,
       })),
-      ...sidecarSockets(options.settings.peerIdentity).map((path) => ({ path, use: 'sidecar' as const })),
+      ...sidecarSockets(options.settings.peerIdentity, supervisor.pids()),
     ],
   };
 }
 
-function sidecarSockets(told: PeerSetting): string[] {
+function sidecarSockets(told: PeerSetting, pids: ReturnType<Supervisor['pids']>): KnownSocket[] {
   if (told.kind === 'own' || told.kind === 'spiffe') return [];
-  return SERVICES.map((service) => sidecarSocket(told.folder, service));
+  return Object.entries(pids).map(([service, pid]) => {
+    return { path: sidecarSocket(told.folder, service as ServiceName), use: 'sidecar', pid };
+  });
 }
 
 /** The operator's door to this house. */

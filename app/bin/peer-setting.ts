@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { AppError, type Json, type ServiceName } from '@auditrax/base';
-import { peerNames } from '@auditrax/workload';
+import { peerNames, type PeerNames } from '@auditrax/workload';
 
 export const PEER_IDENTITIES = ['own', 'spiffe', 'istio', 'linkerd'] as const;
 
@@ -49,6 +49,11 @@ export function readPeerSetting(options: Readonly<Record<string, Json>>): PeerSe
   return (options['peerIdentity'] ?? { kind: 'own' }) as unknown as PeerSetting;
 }
 
+/** How a mesh names the processes here; where none is set, how it would by default, for whoever forges such a name. */
+export function meshNames(told: PeerSetting): PeerNames {
+  return peerNames(told.kind === 'own' ? 'spiffe://cluster.local/{service}' : told.names);
+}
+
 /** Where a process listens for its proxy. */
 export function sidecarSocket(folder: string, service: ServiceName): string {
   return join(folder, service, 'peer.sock');
@@ -78,6 +83,6 @@ export function meshNotes({ kind }: PeerSetting): string[] {
   if (kind === 'own') return [];
   const name = kind === 'istio' ? 'Istio' : 'Linkerd';
   return [
-    `Beside certificates, a proxy of ${name} may name a peer, at a door that it alone reaches; that was rehearsed with a stand-in of the proxy only.`,
+    `Beside certificates, a proxy of ${name} may name a peer, at a door that it alone reaches; that was rehearsed with stand-ins of the proxy only, one before each process.`,
   ];
 }

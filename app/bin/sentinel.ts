@@ -52,7 +52,7 @@ import { openCellDatabases, type CellDatabases } from './cell-databases.ts';
 import { cellAddresses } from './cells.ts';
 import { readDoors } from './doors.ts';
 import { databaseConnection, fetchIdKeys, openFloor, postTo, TOKEN_ISSUER, TRUST_DOMAIN, type Floor } from './floor.ts';
-import { meshNotes, readPeerSetting } from './peer-setting.ts';
+import { meshNames, meshNotes, readPeerSetting } from './peer-setting.ts';
 import { EDGE_ROUTES, INNER_ROUTES } from './rooms.ts';
 import { ROOT } from './root.ts';
 import { serve } from './serve.ts';
@@ -322,10 +322,11 @@ async function openEdge() {
       facts['edgeAuthority'] !== undefined && needed.every((service) => addresses[service] !== undefined),
   );
   // As people reach it: through the load balancer, where there is one.
-  const { host, publicPort: port } = readDoors(member.boot.options);
+  const { host, publicPort: port, tryoutPort } = readDoors(member.boot.options);
   return createEdgeClient({
     host,
     port,
+    tryoutPort,
     authorityPem: () => (member.peers().facts['edgeAuthority'] ?? null) as string | null,
   });
 }
@@ -361,6 +362,7 @@ async function openGround(base: Base) {
     trustDomain: TRUST_DOMAIN,
     tokenKeyId: () => (member.peers().facts['tokenKeys'] as unknown as { kid: string }[])[0]!.kid,
     folder: member.boot.stateDirectory,
+    meshNames: meshNames(readPeerSetting(member.boot.options)),
   });
   const knock: CorpusDeps['knock'] = async (id) => {
     const requestId = randomUUID();

@@ -46,7 +46,7 @@ export const SETTINGS = {
   AUDITRAX_KEK_PROVIDER:
     'Where the installation’s own key-encryption keys are: local (the key ring; the default), or pkcs11, the HSM of AUDITRAX_PKCS11_MODULE. After a change the hourly round wraps every data key anew; keep the former store until doctor says that none is left there.',
   AUDITRAX_PEER_IDENTITY:
-    'By what the processes know each other: own (our own authority; the default); spiffe (SVIDs of SPIRE, from files); istio or linkerd (as well by the header of a proxy, on a Unix socket that it alone reaches; tried with a stand-in of the proxy only). See docs/runbooks/service-mesh.md.',
+    'By what the processes know each other: own (our own authority; the default); spiffe (SVIDs of SPIRE, from files); istio or linkerd (as well by the header of a proxy, on a Unix socket that it alone reaches; tried with stand-ins of the proxy only). See docs/runbooks/service-mesh.md.',
   AUDITRAX_PEER_NAMES:
     'How the mesh names the processes, with {service} in it: spiffe://example.org/ns/audit/sa/{service}, or {service}.audit.serviceaccount.identity.linkerd.cluster.local. With every AUDITRAX_PEER_IDENTITY but own.',
   AUDITRAX_PEER_FOLDER:

@@ -86,6 +86,8 @@ export interface ProbeRequest {
   readonly source?: number;
   /** Sent as a directory's server would, with nothing that a browser says of itself. */
   readonly isServer?: boolean;
+  /** At the try-out listener, in plain HTTP, where this house has one; else at the edge. */
+  readonly door?: 'try-out';
 }
 
 export interface ProbeResponse {
@@ -408,6 +410,8 @@ export interface ServiceRequest {
   readonly credential: 'own' | 'none' | 'stranger' | 'expired' | 'nobody';
   /** `valid` is for a canary; the others are ways in which a token can be wrong. */
   readonly token?: TokenFault;
+  /** Says in the headers of every mesh's proxy that it is this process. */
+  readonly forging?: ServiceName;
   readonly body?: Json;
 }
 

@@ -1,5 +1,6 @@
 import { lookup as dnsLookup, type LookupAddress } from 'node:dns';
-import { Pool } from 'undici';
+import { Pool, type Dispatcher } from 'undici';
+import { AppError } from '@auditrax/base';
 import { strictTls } from '@auditrax/workload';
 import type { ProbeRequest, ProbeResponse } from '../claims/probe.ts';
 
@@ -21,6 +22,8 @@ export interface EdgeClient {
 export interface EdgeClientOptions {
   readonly host: string;
   readonly port: number;
+  /** Of the try-out listener of this machine; null where there is none. */
+  readonly tryoutPort?: number | null;
   /** The one authority that is believed, asked at each request; null trusts the system's (a configured certificate). */
   readonly authorityPem: () => string | null;
 }
@@ -70,6 +73,31 @@ function closeOldest(pools: Map<number, Pool>, keep: number): void {
   }
 }
 
+async function responseOf(reply: Dispatcher.ResponseData, started: number): Promise<ProbeResponse> {
+  const bytes = Buffer.from(await reply.body.arrayBuffer());
+  if (bytes.length > BODY_BYTES_MAX) throw new RangeError('the edge answered too much');
+  const headers = flat(reply.headers);
+  const text = (): string => bytes.toString('utf8');
+  return {
+    status: reply.statusCode,
+    headers,
+    bytes,
+    requestId: headers['x-request-id'] ?? '',
+    text,
+    json: () => JSON.parse(text()) as unknown,
+    problem: () => problemOf(text()),
+    duration_ms: performance.now() - started,
+  };
+}
+
+/** Of this machine alone, in plain HTTP; undefined where there is none. */
+function openTryout(port: number | null): { readonly origin: string; readonly pool: Pool } | undefined {
+  if (port === null) return undefined;
+  const origin = `http://localhost:${port}`;
+  const options = { connections: CONNECTIONS_MAX, pipelining: 1, localAddress: `127.0.0.${FIRST_SOURCE}` };
+  return { origin, pool: new Pool(origin, { ...options, connect: { lookup } } as never) };
+}
+
 /** The edge as an outsider sees it: TLS 1.3, one authority, no redirects followed, no cookie kept. */
 export function createEdgeClient(options: EdgeClientOptions): EdgeClient {
   const { host, port } = options;
@@ -88,6 +116,7 @@ export function createEdgeClient(options: EdgeClientOptions): EdgeClient {
         ...(authority === null ? {} : { ca: authority }),
       } as never,
     });
+  const tryout = openTryout(options.tryoutPort ?? null);
   let believed = options.authorityPem();
   const pools = new Map<number, Pool>();
   const current = (source: number): Pool => {
@@ -105,34 +134,24 @@ export function createEdgeClient(options: EdgeClientOptions): EdgeClient {
   const fetch = async (path: string, request: ProbeRequest = {}): Promise<ProbeResponse> => {
     const started = performance.now();
     const body = request.json === undefined ? request.body : JSON.stringify(request.json);
-    const reply = await current((request.source ?? 0) % SOURCES).request({
+    const isTryout = request.door === 'try-out';
+    const pool = isTryout ? tryout?.pool : current((request.source ?? 0) % SOURCES);
+    if (pool === undefined) throw new AppError('no_tryout', 'this house has no try-out listener');
+    const reply = await pool.request({
       method: request.method ?? 'GET',
       path,
-      headers: headersOf(request, origin),
+      headers: headersOf(request, isTryout ? tryout!.origin : origin),
       ...(body === undefined ? {} : { body }),
       headersTimeout: request.timeout_ms ?? TIMEOUT_MS,
       bodyTimeout: request.timeout_ms ?? TIMEOUT_MS,
     });
-    const bytes = Buffer.from(await reply.body.arrayBuffer());
-    if (bytes.length > BODY_BYTES_MAX) throw new RangeError('the edge answered too much');
-    const headers = flat(reply.headers);
-    const text = (): string => bytes.toString('utf8');
-    return {
-      status: reply.statusCode,
-      headers,
-      bytes,
-      requestId: headers['x-request-id'] ?? '',
-      text,
-      json: () => JSON.parse(text()) as unknown,
-      problem: () => problemOf(text()),
-      duration_ms: performance.now() - started,
-    };
+    return responseOf(reply, started);
   };
   return {
     origin,
     fetch,
     close: async () => {
-      await Promise.all([...pools.values()].map((pool) => pool.destroy()));
+      await Promise.all([...pools.values(), tryout?.pool].map((pool) => pool?.destroy()));
     },
   };
 }

@@ -1,13 +1,15 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { request as httpsRequest } from 'node:https';
 import { join } from 'node:path';
-import { generateKeyPairSync, randomUUID } from 'node:crypto';
+import { createHash, generateKeyPairSync, randomUUID } from 'node:crypto';
 import { AppError, type Clock, type ServiceName } from '@auditrax/base';
 import {
   clientTls,
   createTokenMinter,
+  MESH_HEADERS,
   openAuthority,
   startIdentity,
+  type PeerNames,
   type TlsMaterial,
   type WorkloadIdentity,
 } from '@auditrax/workload';
@@ -47,6 +49,8 @@ export interface ServiceDoorDeps {
   readonly trustDomain: string;
   /** Own folder, for the stranger's authority. */
   readonly folder: string;
+  /** How a mesh names the processes here, or would. */
+  readonly meshNames: PeerNames;
 }
 
 export type KnockAtService = (destination: ServiceName, request: ServiceRequest) => Promise<ServiceReply>;
@@ -145,6 +149,15 @@ function codeOf(text: string): string | undefined {
   }
 }
 
+/** What the proxies of Istio and of Linkerd would write of a peer, as they write it. */
+export function forgedHeaders(names: PeerNames, destination: ServiceName, peer: ServiceName): Record<string, string> {
+  const hash = createHash('sha256').update(peer).digest('hex');
+  return {
+    [MESH_HEADERS.istio]: `By=${names.idOf(destination)};Hash=${hash};Subject="";URI=${names.idOf(peer)}`,
+    [MESH_HEADERS.linkerd]: names.idOf(peer),
+  };
+}
+
 /** One request over a connection of its own, by whatever certificate; never throws for what the other side does. */
 export function createServiceDoor(deps: ServiceDoorDeps): KnockAtService {
   const materialOf = otherMaterials(deps);
@@ -165,6 +178,7 @@ export function createServiceDoor(deps: ServiceDoorDeps): KnockAtService {
     const headers = {
       'x-request-id': randomUUID(),
       ...(token === undefined ? {} : { 'txn-token': token }),
+      ...(request.forging === undefined ? {} : forgedHeaders(deps.meshNames, destination, request.forging)),
       ...(request.body === undefined ? {} : { 'content-type': 'application/json' }),
     };
     return send({ ...tls, host: '127.0.0.1', port, method: request.method, path: request.path, headers }, request);

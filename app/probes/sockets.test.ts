@@ -13,13 +13,19 @@ const TOLD: Declarations = {
 };
 const DATABASE = '/srv/house/postgres/socket/.s.PGSQL.5432';
 
+const DOOR = '/run/peers/keys/peer.sock';
+const KNOWN = [
+  { path: DATABASE, use: 'database', pid: 77 },
+  { path: DOOR, use: 'sidecar', pid: 11 },
+] as const;
+
 let inode = 0;
 function tcp(port: number, pids: readonly number[], host = '127.0.0.1'): FoundSocket {
   return { kind: 'tcp', host, port, inode: String((inode += 1)), uid: 0, pids };
 }
 
 function inventory(...sockets: FoundSocket[]): HouseInventory {
-  return { sockets, processes: 9, unread: 0, leftOut: [], known: [{ path: DATABASE, use: 'database' }] };
+  return { sockets, processes: 9, unread: 0, leftOut: [], known: KNOWN };
 }
 
 function usesOf(...sockets: FoundSocket[]): (string | undefined)[] {
@@ -49,6 +55,17 @@ describe('what the house listens at', () => {
       undefined,
       undefined,
     ]);
+  });
+
+  it('is undeclared where another process listens at the path of one, also by a Unix socket', () => {
+    const at = (host: string, ...pids: number[]): FoundSocket => ({ kind: 'unix', host, port: 0, inode: 'u', pids });
+    expect(usesOf(at(DOOR, 11), at(DOOR, 10), at(DOOR, 11, 10), at(DOOR))).toEqual([
+      'sidecar',
+      undefined,
+      undefined,
+      'sidecar', // the kernel did not show who holds it, which the prober says
+    ]);
+    expect(usesOf(at(DATABASE, 77, 78), at(DATABASE, 10))).toEqual(['database', undefined]);
   });
 
   it('is dialled with old versions wherever it is TCP, but not what is played here for a moment', () => {

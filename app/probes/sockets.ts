@@ -37,9 +37,20 @@ function declaredPorts(told: Declarations): Map<number, Declared> {
   return declared;
 }
 
+/**
+ * A path that another process listens at than the one that made it was taken over. A database server is a parent: for a
+ * moment each of its children holds what it holds.
+ */
+function unixUse({ host, pids }: FoundSocket, { known }: HouseInventory): ListenerUse | undefined {
+  const found = known.find(({ path }) => path === host);
+  if (found === undefined || pids.length === 0) return found?.use;
+  const isIts = found.use === 'database' ? pids.includes(found.pid) : pids.every((pid) => pid === found.pid);
+  return isIts ? found.use : undefined;
+}
+
 /** A port that another process listens at than the one that said so is nobody's: it was taken over, or handed on. */
 function useOf(socket: FoundSocket, inventory: HouseInventory, told: Declarations): ListenerUse | undefined {
-  if (socket.kind === 'unix') return inventory.known.find(({ path }) => path === socket.host)?.use;
+  if (socket.kind === 'unix') return unixUse(socket, inventory);
   if (socket.kind === 'udp') return undefined; // the house takes datagrams of nobody
   const declared = declaredPorts(told).get(socket.port);
   return declared !== undefined && socket.pids.every((pid) => pid === declared.pid) ? declared.use : undefined;

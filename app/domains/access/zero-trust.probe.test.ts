@@ -138,10 +138,28 @@ describe('the prober of zero trust', () => {
   });
 
   it('turns red where a process may call a route of another one', async () => {
-    const inner = (service: string, { path, credential }: ServiceRequest) =>
-      service === 'signer' && credential === 'own' && path === '/internal/signer/do/none';
+    const inner = (service: string, { path, credential, forging }: ServiceRequest) =>
+      service === 'signer' && credential === 'own' && forging === undefined && path === '/internal/signer/do/none';
     const { state, detail } = await zeroTrustProbe.run(houseThat(lax(inner, OK)));
     expect([state, detail]).toEqual(['red', 'signer let a process call a route of another one (answered 200).']);
+  });
+
+  it('turns red where a header says who calls, beside a certificate of another process or of none', async () => {
+    for (const credential of ['own', 'nobody'] as const) {
+      const forged = (service: string, request: ServiceRequest) =>
+        service === 'ledger' && request.forging !== undefined && request.credential === credential;
+      const { state, detail } = await zeroTrustProbe.run(houseThat(lax(forged, OK)));
+      expect([state, detail]).toEqual(['red', 'ledger believed a header about who calls (answered 200).']);
+    }
+  });
+
+  it('turns red where one route among many lets in a name that no process has', async () => {
+    const innerRoutes = ['one', 'two', 'three'].map((name) => {
+      return { service: 'keys', method: 'POST', path: `/internal/keys/${name}`, callers: ['issuer'] };
+    });
+    const open = (_service: string, { path, credential }: ServiceRequest) =>
+      credential === 'nobody' && path === '/internal/keys/three';
+    expect((await zeroTrustProbe.run(houseThat({ innerRoutes, ...lax(open, OK) }))).state).toBe('red');
   });
 
   it.each([
@@ -172,6 +190,31 @@ describe('the prober of zero trust', () => {
       });
       expect((await zeroTrustProbe.run(houseThat({ fetch }))).state, open).toBe('red');
     }
+  });
+
+  it('turns red where a public route answers by a method that it does not have', async () => {
+    const fetch = async (path: string, request: { cookie?: string; method?: string } = {}) => ({
+      status: request.cookie !== undefined || (path === '/api/identity/link' && request.method === 'TRACE') ? 200 : 404,
+    });
+    const { state, detail } = await zeroTrustProbe.run(houseThat({ fetch }));
+    expect([state, detail]).toEqual(['red', 'TRACE /api/identity/link answered 200 to nobody.']);
+  });
+
+  it('turns red where the try-out listener, in a house that has one, answers what the edge does not', async () => {
+    const listener = {
+      kind: 'tcp',
+      host: '127.0.0.1',
+      port: 8080,
+      id: 't',
+      loopbackOnly: true,
+      use: 'try-out',
+    } as const;
+    const fetch = async (_path: string, request: { cookie?: string; door?: string } = {}) => ({
+      status: request.cookie !== undefined || request.door === 'try-out' ? 200 : 404,
+    });
+    expect((await zeroTrustProbe.run(houseThat({ fetch }))).state).toBe('green');
+    const { state, detail } = await zeroTrustProbe.run(houseThat({ fetch, ...withListener(listener) }));
+    expect([state, detail]).toEqual(['red', expect.stringContaining('to nobody at the try-out listener')]);
   });
 
   it('has not looked where a proper caller is refused too', async () => {

@@ -5,6 +5,7 @@ import {
   type HouseListeners,
   type Probe,
   type ProbeHouse,
+  type ProbeRequest,
   type ServiceReply,
   type ServiceRequest,
   type TokenFault,
@@ -56,6 +57,9 @@ const UNROUTED = [
   '/api/none',
   '/api/../internal',
 ];
+
+/** At paths that have another one. */
+const METHODS = ['DELETE', 'PATCH', 'PUT', 'OPTIONS', 'TRACE'] as const;
 
 function told(reply: ServiceReply): string {
   return reply.kind === 'answered' ? `answered ${reply.status} ${reply.code ?? ''}`.trim() : reply.kind;
@@ -126,11 +130,12 @@ async function tryProper(house: ProbeHouse, services: readonly ServiceName[]): P
 
 /** Each wrong certificate at what any process may ask, and at what one of them alone may. */
 async function tryCertificates(house: ProbeHouse, service: ServiceName, done: Checks): Promise<void> {
-  const [route] = house.innerRoutes.filter((one) => one.service === service);
+  const routes = house.innerRoutes.filter((one) => one.service === service);
+  const inner = routes.map(({ method, path }) => ({ method, path: plain(path) }));
   const doors = [...HEALTH, COUNTED_PATH].map((path) => ({ method: 'GET', path }));
-  if (route !== undefined) doors.push({ method: route.method, path: plain(route.path) });
   for (const [credential, who] of Object.entries(CERTIFICATES)) {
-    for (const door of doors) {
+    // Who cannot end a handshake asks for no route; who can is refused by each of them.
+    for (const door of [...doors, ...inner.slice(0, credential === 'nobody' ? inner.length : 1)]) {
       const reply = await house.service(service, { ...door, credential: credential as keyof typeof CERTIFICATES });
       // A right authority ends no handshake; then the answer must be that nobody of that name may ask.
       const isRefused = credential === 'nobody' ? isPeerRefusal(reply) : reply.kind === 'refused';
@@ -143,6 +148,24 @@ function plain(path: string): string {
   return path.replaceAll(/:[A-Za-z]+/g, 'none');
 }
 
+/**
+ * A name in a header of a mesh's proxy, beside the own certificate and beside one of nobody: this is not the door of the
+ * proxy, so the header says nothing, whether the house is in a mesh or not.
+ */
+async function tryForged(house: ProbeHouse, service: ServiceName, done: Checks): Promise<void> {
+  const routes = house.innerRoutes.filter((one) => one.service === service);
+  const tryOne = async (request: ServiceRequest): Promise<void> => {
+    const reply = await house.service(service, request);
+    done.expect(isPeerRefusal(reply), `${service} believed a header about who calls (${told(reply)}).`);
+  };
+  for (const { method, path, callers } of routes) {
+    const [forging] = callers;
+    if (forging === undefined || callers.includes('sentinel')) continue;
+    await tryOne({ method, path: plain(path), credential: 'own', forging });
+  }
+  await tryOne({ method: 'GET', path: COUNTED_PATH, credential: 'nobody', forging: 'sentinel' });
+}
+
 /** What this process may not call, with its own right certificate: another process's name is the wrong one there. */
 async function tryPeer(house: ProbeHouse, service: ServiceName, done: Checks): Promise<number> {
   const closed = house.innerRoutes.filter((one) => one.service === service && !one.callers.includes('sentinel'));
@@ -151,6 +174,7 @@ async function tryPeer(house: ProbeHouse, service: ServiceName, done: Checks): P
     const reply = await house.service(service, { method, path: plain(path), credential: 'own' });
     done.expect(isPeerRefusal(reply), `${service} let a process call a route of another one (${told(reply)}).`);
   }
+  await tryForged(house, service, done);
   return closed.length;
 }
 
@@ -199,15 +223,29 @@ async function tryOthers(house: ProbeHouse, listener: HouseListener, done: Check
     done.expect(!(await house.canConnect(host)), 'The operator’s door opened to a process of the house.');
 }
 
-async function tryEdge(house: ProbeHouse, done: Checks): Promise<number> {
-  const closed = house.routes.filter((route) => !route.isPublic);
+type Door = Pick<ProbeRequest, 'door'>;
+
+/** Methods that a public route does not have; a page answers HEAD as GET. */
+function otherMethods(house: ProbeHouse): { method: string; path: string }[] {
+  const has = Map.groupBy(house.routes, ({ path }) => path);
+  return [...has].flatMap(([path, routes]) =>
+    routes.some(({ isPublic }) => isPublic)
+      ? METHODS.filter((method) => routes.every((one) => one.method !== method)).map((method) => ({ method, path }))
+      : [],
+  );
+}
+
+/** Nobody, at a door to the outside: only the public routes answer, each by its own methods. */
+async function tryEdge(house: ProbeHouse, at: Door, done: Checks): Promise<number> {
+  const where = at.door === undefined ? '' : ' at the try-out listener';
+  const closed = [...house.routes.filter((route) => !route.isPublic), ...otherMethods(house)];
   const tryRoute = async ({ method, path }: { method: string; path: string }): Promise<void> => {
-    const { status } = await house.fetch(plain(path), { method });
-    done.expect(status === 401 || status === 404, `${method} ${path} answered ${status} to nobody.`);
+    const { status } = await house.fetch(plain(path), { method, ...at });
+    done.expect(status === 401 || status === 404, `${method} ${path} answered ${status} to nobody${where}.`);
   };
   const tryInner = async ({ method, path }: { method: string; path: string }): Promise<void> => {
-    const { status } = await house.fetch(plain(path), { method });
-    done.expect(status === 401 || status === 404, `${path} is reachable from outside (${status}).`);
+    const { status } = await house.fetch(plain(path), { method, ...at });
+    done.expect(status === 401 || status === 404, `${path} is reachable from outside${where} (${status}).`);
   };
   const unrouted = UNROUTED.map((path) => ({ method: 'GET', path }));
   await Promise.all([...closed.map(tryRoute), ...[...house.innerRoutes, ...unrouted].map(tryInner)]);
@@ -219,9 +257,9 @@ const PEERS: Readonly<Record<ProbeHouse['peerIdentity'], string>> = {
   own: 'Processes know each other by the house’s own authority here; SPIRE, Istio and Linkerd were not tried.',
   spiffe: 'Processes know each other by certificates of SPIRE here; Istio and Linkerd were not tried.',
   istio:
-    'Processes know each other by the house’s own authority and by the header of Istio’s proxy here; SPIRE and Linkerd were not tried.',
+    'Processes know each other by the house’s own authority and by the header of Istio’s proxy here. The doors behind the proxies were tried by whoever is no proxy, the proxies themselves were not, nor were SPIRE and Linkerd.',
   linkerd:
-    'Processes know each other by the house’s own authority and by the header of Linkerd’s proxy here; SPIRE and Istio were not tried.',
+    'Processes know each other by the house’s own authority and by the header of Linkerd’s proxy here. The doors behind the proxies were tried by whoever is no proxy, the proxies themselves were not, nor were SPIRE and Istio.',
 };
 
 function notes(house: ProbeHouse, { unread, leftOut }: Survey): string {
@@ -256,15 +294,17 @@ export const zeroTrustProbe: Probe = {
     for (const one of undeclared) done.expect(false, `A process listens at ${nameOf(one)}, which nobody has declared.`);
     await tryProper(house, services);
     const [routes, ...closed] = await Promise.all([
-      tryEdge(house, done),
+      tryEdge(house, {}, done),
       ...services.map((service) => tryPeer(house, service, done)),
       ...services.map((service) => tryCertificates(house, service, done).then(() => 0)),
       ...TOKEN_SERVICES.map((service) => tryTokens(house, service, done).then(() => 0)),
       ...listeners.map((listener) => tryOthers(house, listener, done).then(() => 0)),
     ]);
+    // Afterwards: it is the same process, and counts whoever asks too much.
+    if (listeners.some(({ use }) => use === 'try-out')) await tryEdge(house, { door: 'try-out' }, done);
     const others = closed.reduce((sum, count) => sum + count, 0);
     return verdict(done, {
-      green: `${listeners.length} sockets are open in ${processes} processes of the house, each declared. ${services.length} services let a proper caller in and refused one with ${Object.values(CERTIFICATES).join(', ')}; ${others} routes of others were refused, and so were ${WRONG_TOKENS.length} kinds of wrong token, one made for reading where more was asked, and another tenant’s right one; the database took the prober for nobody else; ${routes} routes gave nothing at the edge without a session.${notes(house, found)}`,
+      green: `${listeners.length} sockets are open in ${processes} processes of the house, each declared. ${services.length} services let a proper caller in and refused one with ${Object.values(CERTIFICATES).join(', ')}; ${others} routes of others were refused, also under a name forged in a mesh’s header, and so were ${WRONG_TOKENS.length} kinds of wrong token, one made for reading where more was asked, and another tenant’s right one; the database took the prober for nobody else; ${routes} routes gave nothing at the edge without a session.${notes(house, found)}`,
       evidence: {
         sockets: listeners.length,
         processes,

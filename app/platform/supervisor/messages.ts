@@ -88,6 +88,8 @@ export interface Orders {
 export interface KnownSocket {
   readonly path: string;
   readonly use: 'database' | 'control' | 'sidecar';
+  /** Who listens there. */
+  readonly pid: number;
 }
 
 /** What the house's processes listen at, as the kernel tells the supervisor, and what it knows to be its own doing. */
