@@ -4,7 +4,7 @@ import type { FigureTable } from '../../claims/probe.ts';
 import { framed, instant, utc } from './frame.ts';
 import { html } from './html.ts';
 import type { Html } from './html.ts';
-import type { ClaimRow, PageModel } from './model.ts';
+import { missingOf, type ClaimRow, type PageModel } from './model.ts';
 import { chip } from './public.ts';
 
 /** Runs that a claim's page lists one by one; its JSON has the same. */
@@ -229,7 +229,7 @@ export function claimPage(row: ClaimRow, model: PageModel): string {
         ['Failing after', claim.probe === undefined ? undefined : duration(2 * claim.freshness_seconds_max)],
         ['Owner', claim.owner],
         ['Check', claim.probe === undefined ? 'none' : html`<code>${claim.probe}</code>`],
-        ['Missing', claim.assertedBecause],
+        ['Missing', missingOf(row)],
         [
           'Document',
           graded.document === undefined

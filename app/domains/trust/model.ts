@@ -136,6 +136,11 @@ function tableJson({ summary, caption, columns, rows }: FigureTable): Json {
   return { summary, caption, columns, rows: rows.map(({ name, cells }) => ({ name, cells })) };
 }
 
+/** What a claim lacks to be more than an assertion; nothing more once it has been seen or has its document. */
+export function missingOf({ claim, graded }: ClaimRow): string | undefined {
+  return graded.grade === 'asserted' ? claim.assertedBecause : undefined;
+}
+
 /** A claim as JSON, without its history. */
 export function publicClaim(row: ClaimRow): { readonly [key: string]: Json | undefined } {
   const { claim, graded } = row;
@@ -163,7 +168,7 @@ export function publicClaim(row: ClaimRow): { readonly [key: string]: Json | und
     module: claim.module,
     enforcers: claim.enforcers.map((one) => ({ ...one })),
     probe: claim.probe ?? null,
-    asserted_because: claim.assertedBecause,
+    asserted_because: missingOf(row),
     would_turn_red: claim.wouldTurnRed,
     href: `/security/claims/${claim.id}`,
   };

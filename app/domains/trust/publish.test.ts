@@ -321,6 +321,20 @@ describe('the public pages', () => {
     }
   });
 
+  it('T15: what a claim lacks is said as long as it lacks it, and no longer', () => {
+    const { id, assertedBecause } = allClaims.find((one) => one.id === 'people.revocation')!;
+    for (const [runs, missing] of [
+      [[], assertedBecause],
+      [freshRuns(), undefined],
+    ] as const) {
+      const told = revisionOf(runs);
+      expect(JSON.parse(fileOf(told, `/security/claims/${id}.json`)).asserted_because).toBe(missing);
+      expect(visibleText(fileOf(told, `/security/claims/${id}`)).includes(assertedBecause!)).toBe(
+        missing !== undefined,
+      );
+    }
+  });
+
   it('T12: a certificate whose target date has passed says overdue', () => {
     expect(fileOf(revision, '/security')).toMatch(/id="cert\.iso42001">\s*<span class="[^"]*">overdue</);
     expect(pageRows(sampleModel()).find((row) => row.claim.id === 'cert.iso42001')!.graded.inProgress).toEqual({
