@@ -39,7 +39,9 @@ describe('by what the processes know each other', () => {
       expect(() => refuseSharedDoors({ peerIdentity, production: true }, false)).toThrow('a user of its own');
       expect(() => refuseSharedDoors({ peerIdentity, production: true }, true)).not.toThrow();
       expect(() => refuseSharedDoors({ peerIdentity, production: false }, false)).not.toThrow();
-      expect(meshNotes(peerIdentity)[0]).toContain('rehearsed with stand-ins of the proxy only, one before each process');
+      expect(meshNotes(peerIdentity)[0]).toContain(
+        'rehearsed with stand-ins of the proxy only, one before each process',
+      );
     }
     expect(sidecarSocket(folder, 'keys')).toBe('/run/auditrax-peers/keys/peer.sock');
   });

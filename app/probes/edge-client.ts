@@ -151,7 +151,9 @@ export function createEdgeClient(options: EdgeClientOptions): EdgeClient {
     origin,
     fetch,
     close: async () => {
-      await Promise.all([...pools.values(), tryout?.pool].map((pool) => pool?.destroy()));
+      await Promise.all(
+        [...pools.values(), ...(tryout === undefined ? [] : [tryout.pool])].map((pool) => pool.destroy()),
+      );
     },
   };
 }
