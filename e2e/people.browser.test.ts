@@ -75,7 +75,7 @@ describe.skipIf(browserMissing)('people and their devices', () => {
     expect(lead.page.url()).not.toContain('#');
     await lead.button('Make a passkey and sign in').click();
     await lead.sees('Your passkeys');
-    await lead.reads('until then you can read, and approve nothing');
+    await lead.reads('Until then you can read, but approve nothing');
     await lead.picture('one-passkey');
     const early = { operation: 'access.invite', input: { label: 'X', role: 'auditor' } };
     lead.expects(/409/);
