@@ -206,7 +206,7 @@ const screens: readonly Screen[] = [
     ready: 'text=Check it yourself',
     act: async (page) => {
       await page.getByRole('checkbox').first().click();
-      await page.getByRole('button', { name: 'Decide about 1 selected' }).click();
+      await page.getByRole('button', { name: 'Decide about 1…' }).click();
       await page.getByRole('radio', { name: 'Remove' }).click();
       await page.getByText('Kept with the decision').waitFor();
     },
