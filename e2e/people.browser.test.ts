@@ -1,8 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { systemClock } from '@auditrax/base';
+import { LIVE_CLIENT } from '@auditrax/oidc/testing/live-provider';
 import { makeTestKey, type TestKey } from '@auditrax/saml/testing/keys';
 import { issueEdgeCertificate } from '@auditrax/workload';
+import { exportJWK } from 'jose';
+import * as oauth from 'openid-client';
+import type { Locator } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { askFor, startProgram, type Program } from '../app/domains/authorisation-server/testing/program.ts';
+import { startOidcProvider, type OidcProvider } from './identity-providers/oidc-provider.ts';
 import { missingForSimpleSaml, startSimpleSaml, type SimpleSaml } from './identity-providers/simplesamlphp.ts';
 import { openTlsFront, type TlsFront } from './identity-providers/tls-front.ts';
 import { browserMissing, openSite, Visitor, type Site } from './testing/site.ts';
@@ -14,6 +20,8 @@ if (providerMissing) console.warn(`skipped: SimpleSAMLphp needs ${missing.join('
 const ORGANISATION = 'Lakeside Internal Audit';
 
 let site: Site;
+/** Of every provider here, whose authority the house is told to believe. */
+let certificate: Awaited<ReturnType<typeof issueEdgeCertificate>>;
 
 /** The menu behind the person's own name. */
 async function personMenu(visitor: Visitor, label: string, entry: string): Promise<void> {
@@ -56,7 +64,10 @@ describe.skipIf(browserMissing)('people and their devices', () => {
   let typist: Visitor;
 
   beforeAll(async () => {
-    site = await openSite();
+    certificate = await issueEdgeCertificate({ clock: systemClock, name: 'Identity provider' });
+    // Providers of a tenant are on the Internet; these ones on loopback, as in a company's own network.
+    const issuer = { identityNetworks: ['127.0.0.0/8'], identityAuthorities: [certificate.authorityPem] };
+    site = await openSite({ options: { issuer } });
   });
   afterAll(() => site?.close());
   afterEach(() => {
@@ -401,11 +412,8 @@ describe.skipIf(browserMissing)('people and their devices', () => {
     }
   });
 
-  describe.skipIf(providerMissing || certutilMissing)('a provider of their own: SimpleSAMLphp, live', () => {
+  describe.skipIf(certutilMissing)('at the organisation’s own address', () => {
     let believer: TrustingBrowser;
-    let front: TlsFront;
-    let provider: SimpleSaml;
-    let idpKey: TestKey;
     /** The lead at the TLS edge: no provider leads to the try-out door. */
     let admin: Visitor;
     const opened: Visitor[] = [];
@@ -416,36 +424,61 @@ describe.skipIf(browserMissing)('people and their devices', () => {
     };
 
     beforeAll(async () => {
-      const certificate = await issueEdgeCertificate({ clock: systemClock, name: 'Identity provider' });
-      front = await openTlsFront({ key: certificate.keyPem, cert: certificate.certificatePem });
       const edgeAuthority = site.house.supervisor.peers().facts['edgeAuthority'] as string;
       believer = await openTrustingBrowser([edgeAuthority, certificate.authorityPem]);
-      idpKey = await makeTestKey('simplesamlphp');
+      admin = await visitor();
+      await admin.enrol(await inviteLead());
     });
-    afterAll(async () => {
-      await believer?.close();
-      await provider?.stop();
-      front?.close();
-    });
+    afterAll(() => believer?.close());
     afterEach(() => {
       expect(opened.flatMap((one) => one.faults())).toEqual([]);
     });
 
     /** Presses Test, passes the provider's own page where it asks, and is back at the connection. */
-    async function test(): Promise<void> {
+    async function testBy(passProvider: (visitor: Visitor) => Promise<void>): Promise<void> {
       const back = admin.page.url();
       await admin.button('Test the connection').click();
       await passProvider(admin);
       await admin.page.waitForURL(back);
     }
 
-    async function passProvider({ page }: Visitor): Promise<void> {
-      await page.waitForURL(`${front.origin}/**`);
-      if ((await page.locator('input[name=password]').count()) === 0) return;
-      await page.locator('input[name=username]').fill('alice');
-      await page.locator('input[name=password]').fill('alicepass');
-      await page.locator('input[name=password]').press('Enter');
+    /** Begins a connection to a provider that none of the six is. */
+    async function begin(kind: RegExp, name: string): Promise<void> {
+      await admin.goto('/app/connections');
+      await admin.page.getByRole('radio', { name: 'Another provider' }).check();
+      await admin.page.getByRole('radio', { name: kind }).check();
+      await admin.page.getByRole('textbox', { name: 'Name' }).fill(name);
+      await admin.button('Begin…').click();
+      await admin.button('Approve with passkey').click();
+      await admin.sees('Values to paste there');
     }
+
+    /** Gives the people of a group the role of an auditor, and switches the connection on. */
+    async function mapAndSwitchOn(group: string): Promise<void> {
+      await admin.button(group).click();
+      await admin.button('Save the mapping…').click();
+      await admin.button('Approve with passkey').click();
+      await admin.dialog.waitFor({ state: 'detached' });
+      await admin.button('Switch on…').click();
+      await admin.button('Approve with passkey').click();
+      await admin.button('Switch off…').waitFor();
+    }
+
+    /** Somebody who was never here comes in by a connection, in the role of their group. */
+    async function newcomer(connection: string, passProvider: (visitor: Visitor) => Promise<void>): Promise<void> {
+      const one = await visitor();
+      await one.goto('/app/sign-in');
+      await one.page.getByLabel('Short name of your organisation').fill('lakeside');
+      await one.button('Go on with single sign-on').click();
+      await one.page.getByRole('link', { name: `Sign in with ${connection}` }).click();
+      await passProvider(one);
+      await one.sees('Engagements');
+      const { body } = await one.ask('/api/identity/session');
+      expect(body).toMatchObject({ signedIn: true, method: 'sso', role: 'auditor', connection });
+      await one.close();
+    }
+
+    const pasted = (label: string) => admin.page.getByLabel(label, { exact: true }).innerText();
 
     /** The organisation's printed link was used up by keyboard: its lead invites a second one. */
     async function inviteLead(): Promise<string> {
@@ -467,99 +500,335 @@ describe.skipIf(browserMissing)('people and their devices', () => {
       await admin.dialog.waitFor({ state: 'detached' });
     }
 
-    it('a lead begins a connection and pastes the values that each side needs', async () => {
-      admin = await visitor();
-      await admin.enrol(await inviteLead());
-      await admin.goto('/app/connections');
-      await admin.page.getByRole('radio', { name: 'Another provider' }).check();
-      await admin.page.getByRole('radio', { name: /^SAML/ }).check();
-      await admin.page.getByRole('textbox', { name: 'Name' }).fill('Lakeside staff');
-      await admin.button('Begin…').click();
-      await admin.button('Approve with passkey').click();
-      await admin.sees('Values to paste there');
-      const address = (label: string) => admin.page.getByLabel(label, { exact: true }).innerText();
-      const entityId = (await address('Entity ID and metadata URL')).trim();
-      const acsUrl = (await address('Assertion Consumer Service URL (HTTP POST)')).trim();
-      // A browser keeps our document as a file; nothing of the provider has been written here yet.
-      const reader = await admin.context.newPage();
-      const [download] = await Promise.all([
-        reader.waitForEvent('download'),
-        reader.goto(entityId).catch(() => undefined),
-      ]);
-      const metadata = readFileSync(await download.path(), 'utf8');
-      await reader.close();
-      const [signing] = /<ds:X509Certificate>([^<]+)/.exec(metadata)!.slice(1);
-      const pem = `-----BEGIN CERTIFICATE-----\n${signing!.trim()}\n-----END CERTIFICATE-----\n`;
-      const service = { entityId, acsUrl, certificate: pem, signResponse: true, signAssertion: true, encrypt: false };
-      provider = await startSimpleSaml(idpKey, () => [service], front.origin);
-      front.lead(provider.port);
-      const document = await (await fetch(provider.metadataUrl)).text();
-      await admin.page.getByText('Fill in from the provider’s metadata document').click();
-      await admin.page.getByLabel('Metadata (XML)').fill(document);
-      await admin.button('Read it').click();
-      await expect.poll(() => admin.page.getByLabel('Entity ID of the provider').inputValue()).toBe(provider.entityId);
-      // As somebody who types it by hand gets it wrong.
-      await admin.page.getByLabel('Entity ID of the provider').fill(`${provider.entityId}/`);
-      await admin.page.getByLabel('Attribute with the e-mail').fill('mail');
-      await admin.page.getByRole('radio', { name: /^Becomes a member with the role of a mapped group/ }).check();
-      await save();
+    describe.skipIf(providerMissing)('a provider of their own: SimpleSAMLphp, live', () => {
+      let front: TlsFront;
+      let provider: SimpleSaml;
+      let idpKey: TestKey;
+
+      beforeAll(async () => {
+        front = await openTlsFront({ key: certificate.keyPem, cert: certificate.certificatePem });
+        idpKey = await makeTestKey('simplesamlphp');
+      });
+      afterAll(async () => {
+        await provider?.stop();
+        front?.close();
+      });
+
+      async function passProvider({ page }: Visitor): Promise<void> {
+        await page.waitForURL(`${front.origin}/**`);
+        if ((await page.locator('input[name=password]').count()) === 0) return;
+        await page.locator('input[name=username]').fill('alice');
+        await page.locator('input[name=password]').fill('alicepass');
+        await page.locator('input[name=password]').press('Enter');
+      }
+      const test = () => testBy(passProvider);
+
+      it('a lead begins a connection and pastes the values that each side needs', async () => {
+        await begin(/^SAML/, 'Lakeside staff');
+        const entityId = (await pasted('Entity ID and metadata URL')).trim();
+        const acsUrl = (await pasted('Assertion Consumer Service URL (HTTP POST)')).trim();
+        // A browser keeps our document as a file; nothing of the provider has been written here yet.
+        const reader = await admin.context.newPage();
+        const [download] = await Promise.all([
+          reader.waitForEvent('download'),
+          reader.goto(entityId).catch(() => undefined),
+        ]);
+        const metadata = readFileSync(await download.path(), 'utf8');
+        await reader.close();
+        const [signing] = /<ds:X509Certificate>([^<]+)/.exec(metadata)!.slice(1);
+        const pem = `-----BEGIN CERTIFICATE-----\n${signing!.trim()}\n-----END CERTIFICATE-----\n`;
+        const service = { entityId, acsUrl, certificate: pem, signResponse: true, signAssertion: true, encrypt: false };
+        provider = await startSimpleSaml(idpKey, () => [service], front.origin);
+        front.lead(provider.port);
+        const document = await (await fetch(provider.metadataUrl)).text();
+        await admin.page.getByText('Fill in from the provider’s metadata document').click();
+        await admin.page.getByLabel('Metadata (XML)').fill(document);
+        await admin.button('Read it').click();
+        await expect
+          .poll(() => admin.page.getByLabel('Entity ID of the provider').inputValue())
+          .toBe(provider.entityId);
+        // As somebody who types it by hand gets it wrong.
+        await admin.page.getByLabel('Entity ID of the provider').fill(`${provider.entityId}/`);
+        await admin.page.getByLabel('Attribute with the e-mail').fill('mail');
+        await admin.page.getByRole('radio', { name: /^Becomes a member with the role of a mapped group/ }).check();
+        await save();
+      });
+
+      it('the test names the exact check that failed, and nothing can be switched on', async () => {
+        await test();
+        await admin.reads('Check G25: The issuer is not the connection’s provider.');
+        await admin.reads('saml_issuer');
+        expect(await admin.button('Switch on…').isDisabled()).toBe(true);
+        await admin.look('a test that failed');
+      });
+
+      it('with the right value the test shows every claim as it came, and signs nobody in', async () => {
+        await admin.page.getByLabel('Entity ID of the provider').fill(provider.entityId);
+        await save();
+        await test();
+        await admin.reads('Accepted, with these settings');
+        const claims = admin.page.locator('details', { hasText: 'What the provider said, as it came' });
+        for (const said of ['alice-0451', 'alice@acme.test', 'g-1', 'g-2'])
+          await claims.getByText(said).first().waitFor();
+        await admin.look('a test that was accepted');
+        const { body } = await admin.ask('/api/identity/session');
+        expect(body).toMatchObject({ method: 'passkey', role: 'lead' });
+      });
+
+      it('a group of the test is mapped, the connection goes on, and a new person comes in by it with that role', async () => {
+        await mapAndSwitchOn('g-2');
+        await newcomer('Lakeside staff', passProvider);
+      });
+
+      it('after the provider has changed its key the test names that, and people are let in by nothing else', async () => {
+        provider.rekey(await makeTestKey('simplesamlphp, a year later'));
+        await test();
+        await admin.reads(/^Check G18: /);
+        await admin.reads('saml_signer_unknown');
+        const alice = await visitor();
+        alice.expects(/401/);
+        await alice.goto('/app/sign-in/lakeside');
+        await alice.page.getByRole('link', { name: 'Sign in with Lakeside staff' }).click();
+        await passProvider(alice);
+        await alice.page.waitForURL(`${site.house.edgeUrl}/sso/**`);
+        const told = await alice.page.locator('body').innerText();
+        expect(told).not.toMatch(/saml_|G18|certificate/);
+        await alice.close();
+      });
     });
 
-    it('the test names the exact check that failed, and nothing can be switched on', async () => {
-      await test();
-      await admin.reads('Check G25: The issuer is not the connection’s provider.');
-      await admin.reads('saml_issuer');
-      expect(await admin.button('Switch on…').isDisabled()).toBe(true);
-      await admin.look('a test that failed');
+    describe('a provider of their own: oidc-provider, live', () => {
+      let provider: OidcProvider;
+      const WRONG_CLOCK = 'Let both follow a time server (NTP)';
+
+      afterAll(() => provider?.stop());
+
+      /** Its pages of a try-out: a name with any password, then a question. */
+      const passAs =
+        (name: string) =>
+        async ({ page }: Visitor): Promise<void> => {
+          const there = `${provider.issuer}/interaction/**`;
+          const back = `${site.house.edgeUrl}/**`;
+          for (;;) {
+            await Promise.race([page.waitForURL(there), page.waitForURL(back)]);
+            if (!page.url().startsWith(provider.issuer)) return;
+            if ((await page.locator('input[name=login]').count()) > 0) {
+              await page.locator('input[name=login]').fill(name);
+              await page.locator('input[name=password]').fill('any');
+            }
+            const address = page.url();
+            await page.locator('button[type=submit]').click();
+            await page.waitForURL((url) => url.href !== address);
+          }
+        };
+      const test = () => testBy(passAs('bob-0007'));
+
+      it('a lead begins a connection, pastes the values that each side needs, and one of them wrong', async () => {
+        // The provider's own page asks for a font from elsewhere.
+        admin.expects(/fonts\.googleapis\.com/);
+        await begin(/^OpenID Connect/, 'Lakeside by OpenID');
+        const redirectUris = [(await pasted('Redirect URI')).trim()];
+        const tls = { key: certificate.keyPem, cert: certificate.certificatePem };
+        provider = await startOidcProvider({ tls, redirectUris });
+        await admin.page.getByLabel('Issuer').fill(provider.issuer);
+        await admin.page.getByLabel('Client ID').fill(LIVE_CLIENT.id);
+        await admin.page.getByLabel('Client secret').fill('not-the-secret-of-it');
+        await admin.page.getByRole('radio', { name: /^Becomes a member with the role of a mapped group/ }).check();
+        await save();
+      });
+
+      it('a wrong secret: the test names the check, says what the provider said, and what to do', async () => {
+        await test();
+        await admin.reads('Check O19: The provider does not give tokens for the code.');
+        await admin.reads('Paste the client secret once more');
+        await admin.reads(/invalid_client/);
+        expect(await admin.button('Switch on…').isDisabled()).toBe(true);
+        await admin.look('a test that failed, by OpenID Connect');
+        await admin.page.getByLabel('Client secret').fill(LIVE_CLIENT.secret);
+        await save();
+      });
+
+      it('a token for another application (a box in front of the provider swaps the client, rehearsed)', async () => {
+        await provider.suffers({ swapsClient: true });
+        await test();
+        await admin.reads('Check O27: The audience is not exactly this client.');
+        await admin.reads('Compare the client ID here with the one of the application at the provider.');
+        expect(await admin.button('Switch on…').isDisabled()).toBe(true);
+      });
+
+      it('a provider whose clock is ahead, and one whose clock is behind', async () => {
+        await provider.suffers({ ahead_ms: 5 * 60_000 });
+        await test();
+        await admin.reads('Check O28: A token was issued before the request or in the future.');
+        await admin.reads(WRONG_CLOCK);
+        await provider.suffers({ ahead_ms: -10 * 60_000 });
+        await test();
+        await admin.reads('Check O28: A token has expired.');
+        await admin.reads(WRONG_CLOCK);
+        expect(await admin.button('Switch on…').isDisabled()).toBe(true);
+      });
+
+      it('a client that the provider does not know: it says so itself, and the page has said what that means', async () => {
+        await provider.suffers({});
+        await admin.page.getByLabel('Client ID').fill('another-one');
+        await save();
+        await admin.reads('it does not know what you have pasted');
+        const back = admin.page.url();
+        admin.expects(/400/);
+        await admin.button('Test the connection').click();
+        await admin.page.waitForURL(`${provider.issuer}/**`);
+        await admin.reads(/invalid_client/);
+        await admin.page.goto(back);
+        await admin.page.getByLabel('Client ID').fill(LIVE_CLIENT.id);
+        await save();
+      });
+
+      it('with the right values the test shows every claim as it came, and signs nobody in', async () => {
+        await test();
+        await admin.reads('Accepted, with these settings');
+        const claims = admin.page.locator('details', { hasText: 'What the provider said, as it came' });
+        for (const said of ['bob-0007', 'bob-0007@acme.test', LIVE_CLIENT.id, provider.issuer])
+          await claims.getByText(said).first().waitFor();
+        const { body } = await admin.ask('/api/identity/session');
+        expect(body).toMatchObject({ method: 'passkey', role: 'lead' });
+      });
+
+      it('a group of the test is mapped, the connection goes on, and a new person comes in by it with that role', async () => {
+        await mapAndSwitchOn('auditors');
+        await newcomer('Lakeside by OpenID', async (one) => {
+          one.expects(/fonts\.googleapis\.com/);
+          await passAs('carol-0008')(one);
+        });
+      });
     });
 
-    it('with the right value the test shows every claim as it came, and signs nobody in', async () => {
-      await admin.page.getByLabel('Entity ID of the provider').fill(provider.entityId);
-      await save();
-      await test();
-      await admin.reads('Accepted, with these settings');
-      const claims = admin.page.locator('details', { hasText: 'What the provider said, as it came' });
-      for (const said of ['alice-0451', 'alice@acme.test', 'g-1', 'g-2'])
-        await claims.getByText(said).first().waitFor();
-      await admin.look('a test that was accepted');
-      const { body } = await admin.ask('/api/identity/session');
-      expect(body).toMatchObject({ method: 'passkey', role: 'lead' });
-    });
+    describe('a program and an agent', () => {
+      /** A port of the program's own, as RFC 8252 has it. */
+      const BACK = 'http://127.0.0.1:49152/back';
+      let program: Program;
+      let agent: Program;
+      /** What the agent works with. */
+      let token: string;
 
-    it('a group of the test is mapped, the connection goes on, and a new person comes in by it with that role', async () => {
-      await admin.button('g-2').click();
-      await admin.button('Save the mapping…').click();
-      await admin.button('Approve with passkey').click();
-      await admin.dialog.waitFor({ state: 'detached' });
-      await admin.button('Switch on…').click();
-      await admin.button('Approve with passkey').click();
-      await admin.button('Switch off…').waitFor();
-      const alice = await visitor();
-      await alice.goto('/app/sign-in');
-      await alice.page.getByLabel('Short name of your organisation').fill('lakeside');
-      await alice.button('Go on with single sign-on').click();
-      await alice.page.getByRole('link', { name: 'Sign in with Lakeside staff' }).click();
-      await passProvider(alice);
-      await alice.sees('Engagements');
-      const { body } = await alice.ask('/api/identity/session');
-      expect(body).toMatchObject({ signedIn: true, method: 'sso', role: 'auditor', connection: 'Lakeside staff' });
-      await alice.close();
-    });
+      const create = () =>
+        oauth
+          .fetchProtectedResource(
+            agent.config,
+            token,
+            new URL('/api/engagements', site.house.edgeUrl),
+            'POST',
+            JSON.stringify({
+              title: 'Begun by an agent',
+              clientName: 'Auditrax sample organisation',
+              periodStart: '2026-01-01',
+              periodEnd: '2026-12-31',
+              catalogue: { source: 'sample' },
+            }),
+            new Headers({ 'content-type': 'application/json' }),
+            { DPoP: agent.dpop },
+          )
+          .then(({ status }) => status)
+          .catch((error: unknown) => (error as { status: number }).status);
 
-    it('after the provider has changed its key the test names that, and people are let in by nothing else', async () => {
-      provider.rekey(await makeTestKey('simplesamlphp, a year later'));
-      await test();
-      await admin.reads(/^Check G18: /);
-      await admin.reads('saml_signer_unknown');
-      const alice = await visitor();
-      alice.expects(/401/);
-      await alice.goto('/app/sign-in/lakeside');
-      await alice.page.getByRole('link', { name: 'Sign in with Lakeside staff' }).click();
-      await passProvider(alice);
-      await alice.page.waitForURL(`${site.house.edgeUrl}/sso/**`);
-      const told = await alice.page.locator('body').innerText();
-      expect(told).not.toMatch(/saml_|G18|certificate/);
-      await alice.close();
+      /** Fills in the form for a new program and approves it. */
+      async function register(name: string, fill: (form: Locator) => Promise<void>): Promise<void> {
+        await admin.goto('/app/api-clients');
+        const form = admin.page.getByRole('form', { name: 'New program' });
+        await form.getByLabel('Name').fill(name);
+        await form.getByRole('radio', { name: 'Read and change' }).check();
+        await form.getByLabel('Addresses that it is answered at').fill('http://127.0.0.1/back');
+        await fill(form);
+        await admin.button('Register…').click();
+        await admin.button('Approve with passkey').click();
+        await admin.button(`Actions for ${name}`).waitFor();
+      }
+
+      it('a lead registers an agent, and a program that may hand work on to it', async () => {
+        const keys = await oauth.randomDPoPKeyPair('ES256', { extractable: true });
+        const { kty, crv, x, y } = await exportJWK(keys.publicKey);
+        await register('Night agent', async (form) => {
+          await form.getByRole('radio', { name: /^Agent/ }).check();
+          await form.getByLabel('Its public key').fill(JSON.stringify({ kty, crv, x, y }));
+        });
+        await register('Ledger sync', (form) => form.getByLabel('Night agent').check());
+        const { body } = await admin.ask('/api/authorisation-server/clients');
+        const { issuer, clients } = body as { issuer: string; clients: { name: string; clientId: string }[] };
+        const idOf = (name: string) => clients.find((one) => one.name === name)!.clientId;
+        const ca = site.house.supervisor.peers().facts['edgeAuthority'] as string;
+        const edge = { edgePort: Number(new URL(site.house.edgeUrl).port), tls: { ca } };
+        program = await startProgram(edge, { issuer, clientId: idOf('Ledger sync') });
+        const authentication = oauth.PrivateKeyJwt(keys.privateKey);
+        agent = await startProgram(edge, { issuer, clientId: idOf('Night agent'), authentication });
+      });
+
+      it('the program asks, the person reads who it is and what it may, names the agent, and says yes with a passkey', async () => {
+        await admin.page.route(`${BACK}**`, (route) => route.fulfill({ body: 'back at the program' }));
+        const { url, verifier, state } = await askFor(program, { redirectUri: BACK });
+        await admin.page.goto(url.href);
+        await admin.sees('A program asks for access');
+        await admin.reads('Read and change what you may read and change, never more than you may yourself');
+        await admin.reads('Did you start this yourself, just now?');
+        await admin.page.getByLabel('Night agent').check();
+        await admin.picture('consent');
+        await admin.button('Allow…').click();
+        const card = admin.page.getByLabel('What you approve');
+        for (const shown of ['Ledger sync', 'Night agent', '127.0.0.1:49152'])
+          await card.getByText(shown, { exact: true }).first().waitFor();
+        await admin.button('Approve with passkey').click();
+        await admin.page.waitForURL(`${BACK}**`);
+        const checks = { pkceCodeVerifier: verifier, expectedState: state };
+        const back = new URL(admin.page.url());
+        const given = await oauth.authorizationCodeGrant(program.config, back, checks, undefined, {
+          DPoP: program.dpop,
+        });
+        const exchanged = await oauth.genericGrantRequest(
+          agent.config,
+          'urn:ietf:params:oauth:grant-type:token-exchange',
+          {
+            subject_token: given.access_token,
+            subject_token_type: 'urn:ietf:params:oauth:token-type:access_token',
+          },
+          { DPoP: agent.dpop },
+        );
+        token = exchanged.access_token;
+      });
+
+      it('the agent works in the person’s name, and their page and the entry name it', async () => {
+        expect(await create()).toBe(201);
+        await admin.goto('/app/programs');
+        const row = admin.page.getByRole('row', { name: /Ledger sync/ });
+        await row.getByText('Night agent').waitFor();
+        await row.getByText(/^acted/).waitFor();
+        await admin.look('your programs');
+        const { body } = await admin.ask('/api/audit-trail?limit=100');
+        const entries = (body as { entries: { id: string; type: string; agents: string[] }[] }).entries;
+        const entry = entries.find(({ type, agents }) => type === 'engagement.created' && agents.length > 0);
+        await admin.goto(`/app/audit-trail?entry=${entry!.id}`);
+        const chain = admin.page.locator('dl > div', { hasText: 'Handed on to' });
+        await chain.getByText('Night agent').waitFor();
+        await admin.picture('entry-of-an-agent');
+      });
+
+      it('a lead gives the program another name: what was allowed goes on', async () => {
+        await admin.goto('/app/api-clients');
+        await admin.button('Actions for Ledger sync').click();
+        await admin.page.getByRole('menuitem', { name: 'Change…' }).click();
+        await admin.dialog.getByLabel('Name').fill('Ledger sync, nightly');
+        await admin.button('Go on to approval').click();
+        await admin.page.getByLabel('What you approve').getByText('Ledger sync', { exact: true }).waitFor();
+        await admin.button('Approve with passkey').click();
+        await admin.reads('What people have allowed goes on.');
+        await admin.button('Actions for Ledger sync, nightly').waitFor();
+        expect(await create()).toBe(201);
+      });
+
+      it('the person ends it, and neither works any more', async () => {
+        await admin.goto('/app/programs');
+        await admin.button('End what Ledger sync, nightly may do').click();
+        await admin.reads('The program can do nothing in your name any more.');
+        await admin.reads('No program works in your name');
+        expect(await create()).toBe(401);
+      });
     });
   });
 });

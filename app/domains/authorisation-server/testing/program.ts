@@ -3,8 +3,11 @@ import { request } from 'node:https';
 import * as oauth from 'openid-client';
 import type { SsoHouse } from '../../sso/testing/sso-house.ts';
 
+/** Where the edge is, and whom a program believes there. */
+export type Edge = Pick<SsoHouse, 'edgePort'> & { readonly tls: Pick<SsoHouse['tls'], 'ca'> };
+
 /** As a program's own connection to the edge: no browser's headers, by the public name. */
-export function fetchAt(house: Pick<SsoHouse, 'edgePort' | 'tls'>): oauth.CustomFetch {
+export function fetchAt(house: Edge): oauth.CustomFetch {
   return (url, { method, headers, body }) => {
     const { host, pathname, search } = new URL(url);
     return new Promise((resolve, reject) => {
@@ -41,7 +44,7 @@ export function fetchAt(house: Pick<SsoHouse, 'edgePort' | 'tls'>): oauth.Custom
 
 /** One program with its key, as its authors would set it up. */
 export async function startProgram(
-  house: SsoHouse,
+  house: Edge,
   of: { readonly issuer: string; readonly clientId: string; readonly authentication?: oauth.ClientAuth },
 ): Promise<Program> {
   const authentication = of.authentication ?? oauth.None();

@@ -1,4 +1,4 @@
-import { createServer, type RequestListener } from 'node:http';
+import { createServer, type IncomingMessage, type RequestListener } from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { Provider } from 'oidc-provider';
@@ -17,6 +17,8 @@ export interface LiveProvider {
 
 export const LIVE_CLIENT = { id: 'auditrax', secret: 'a-secret-of-a-live-test' } as const;
 export const LIVE_KEY_CLIENT = 'auditrax-by-key';
+/** Another application of the same provider, answered at the same addresses. */
+export const LIVE_NEIGHBOUR = { id: 'payroll', secret: 'another-secret-of-a-live-test' } as const;
 
 const GRANT_SECONDS = 3600;
 
@@ -28,6 +30,8 @@ export interface LiveOptions {
   readonly logoutUri?: string;
   /** Delivers what it posts to its client; nobody does otherwise. */
   readonly post?: (url: string, body: string) => Promise<number>;
+  /** A box in front of it, which sees what is asked first. */
+  readonly front?: (request: IncomingMessage) => void;
   /** What it says of somebody beside `sub`. */
   readonly claimsOf?: (id: string) => Readonly<Record<string, unknown>>;
 }
@@ -49,7 +53,12 @@ function clients({ redirectUris, postLogoutRedirectUri, publicJwk, logoutUri }: 
     backchannel_logout_session_required: true,
   };
   return [
-    { ...usual, client_id: LIVE_CLIENT.id, client_secret: LIVE_CLIENT.secret, id_token_signed_response_alg: 'RS256' },
+    ...[LIVE_CLIENT, LIVE_NEIGHBOUR].map(({ id, secret }) => ({
+      ...usual,
+      client_id: id,
+      client_secret: secret,
+      id_token_signed_response_alg: 'RS256',
+    })),
     {
       ...usual,
       client_id: LIVE_KEY_CLIENT,
@@ -105,6 +114,7 @@ function configuration(
 export async function startLiveProvider(options: LiveOptions = {}): Promise<LiveProvider> {
   let handle: RequestListener = () => undefined;
   const answer: RequestListener = (request, response) => {
+    options.front?.(request);
     if (request.url?.startsWith('/rp/') === true) response.end('back at the client');
     else handle(request, response);
   };
