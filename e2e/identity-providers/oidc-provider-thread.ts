@@ -15,13 +15,13 @@ let faults: Faults = { ahead_ms: 0, swapsClient: false };
 const now = Date.now.bind(Date);
 Date.now = () => now() + faults.ahead_ms;
 
-const basic = ({ id, secret }: { readonly id: string; readonly secret: string }) =>
-  `Basic ${Buffer.from(`${id}:${secret}`).toString('base64')}`;
+const { id, secret } = LIVE_NEIGHBOUR;
+const IN_ANOTHER_NAME = `Basic ${Buffer.from(`${id}:${secret}`).toString('base64')}`;
 
 function front(request: IncomingMessage): void {
   if (!faults.swapsClient) return;
-  request.url = request.url!.replace(`client_id=${LIVE_CLIENT.id}`, `client_id=${LIVE_NEIGHBOUR.id}`);
-  if (request.headers.authorization === basic(LIVE_CLIENT)) request.headers.authorization = basic(LIVE_NEIGHBOUR);
+  request.url = request.url!.replace(`client_id=${LIVE_CLIENT.id}`, `client_id=${id}`);
+  if (request.headers.authorization !== undefined) request.headers.authorization = IN_ANOTHER_NAME;
 }
 
 const provider = await startLiveProvider({ ...(workerData as Pick<LiveOptions, 'tls' | 'redirectUris'>), front });
