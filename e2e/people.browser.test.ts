@@ -43,6 +43,8 @@ const TYPE_AT_ONCE = `new MutationObserver((_, observer) => {
   observer.disconnect();
   field.focus();
 }).observe(document.body, { childList: true, subtree: true })`;
+/** The own pages of `oidc-provider` ask for a font from elsewhere and have no icon. */
+const THEIRS = /fonts\.googleapis\.com|favicon\.ico/;
 /** Marks the page that is about to be left, so that it is not taken for the next one. */
 const LEAVING = 'window.isLeft = true';
 const ARRIVED = 'window.isLeft === undefined && document.readyState === "complete"';
@@ -473,6 +475,7 @@ describe.skipIf(browserMissing)('people and their devices', () => {
     /** Somebody who was never here comes in by a connection, in the role of their group. */
     async function newcomer(connection: string, passProvider: (visitor: Visitor) => Promise<void>): Promise<void> {
       const one = await visitor();
+      one.expects(THEIRS);
       await one.goto('/app/sign-in');
       await one.page.getByLabel('Short name of your organisation').fill('lakeside');
       await one.button('Go on with single sign-on').click();
@@ -606,8 +609,6 @@ describe.skipIf(browserMissing)('people and their devices', () => {
 
     describe('a provider of their own: oidc-provider, live', () => {
       let provider: OidcProvider;
-      /** The provider's own pages ask for a font from elsewhere and have no icon. */
-      const THEIRS = /fonts\.googleapis\.com|favicon\.ico/;
       const WRONG_CLOCK = 'Let both follow a time server (NTP)';
 
       afterAll(() => provider?.stop());
@@ -673,10 +674,16 @@ describe.skipIf(browserMissing)('people and their devices', () => {
         expect(await admin.button('Switch on…').isDisabled()).toBe(true);
       });
 
+      /** A secret belongs to one client: with another one it is given again. */
+      async function callOurselves(clientId: string): Promise<void> {
+        await admin.page.getByLabel('Client ID').fill(clientId);
+        await admin.page.getByLabel('Client secret').fill(LIVE_CLIENT.secret);
+        await save();
+      }
+
       it('a client that the provider does not know: it says so itself, and the page has said what that means', async () => {
         await provider.suffers({});
-        await admin.page.getByLabel('Client ID').fill('another-one');
-        await save();
+        await callOurselves('another-one');
         await admin.reads('it does not know what you have pasted');
         const back = admin.page.url();
         admin.expects(/400/);
@@ -684,8 +691,7 @@ describe.skipIf(browserMissing)('people and their devices', () => {
         await admin.page.waitForURL(`${provider.issuer}/**`);
         await admin.reads(/invalid_client/);
         await admin.page.goto(back);
-        await admin.page.getByLabel('Client ID').fill(LIVE_CLIENT.id);
-        await save();
+        await callOurselves(LIVE_CLIENT.id);
       });
 
       it('with the right values the test shows every claim as it came, and signs nobody in', async () => {
@@ -700,10 +706,7 @@ describe.skipIf(browserMissing)('people and their devices', () => {
 
       it('a group of the test is mapped, the connection goes on, and a new person comes in by it with that role', async () => {
         await mapAndSwitchOn('auditors');
-        await newcomer('Lakeside by OpenID', async (one) => {
-          one.expects(THEIRS);
-          await passAs('carol-0008')(one);
-        });
+        await newcomer('Lakeside by OpenID', passAs('carol-0008'));
       });
     });
 
